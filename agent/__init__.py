@@ -1,0 +1,1 @@
+"""The long-lived part: command line, daemon, runner, guard, verdict, ledger, dashboard."""

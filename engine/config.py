@@ -1,0 +1,261 @@
+"""Config: one frozen description of a model and how it is trained, with its size and cost.
+
+A Config holds everything that decides the result except the seed, the token budget and the text.
+Every default of the project lives here and nowhere else.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from engine.errors import ConfigError
+
+OPTIMIZERS = ("adamw", "lion", "schedule_free")
+SCHEDULES = ("cosine", "wsd", "constant")
+OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW"}
+# Arrays of one parameter each that an optimizer keeps beside the parameters and their gradient.
+OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2}
+
+# (smallest, largest) allowed; the upper ends only keep typing errors out of a night.
+BOUNDS: dict[str, tuple[float, float]] = {
+    "n_embd": (8, 4096), "n_layer": (1, 64), "n_head": (1, 64), "n_hidden": (1, 16384),
+    "vocab_size": (257, 32768), "seq_len": (4, 2048), "rope_base": (10.0, 1e7),
+    "batch_size": (1, 1024), "grad_accum": (1, 256), "lr": (1e-8, 1.0),
+    "warmup_frac": (0.0, 0.9), "decay_frac": (0.0, 1.0), "min_lr_frac": (0.0, 1.0),
+    "weight_decay": (0.0, 10.0), "beta1": (0.0, 0.9999), "beta2": (0.0, 0.99999),
+    "clip": (1e-3, 1e3),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Shape of the GPT and recipe of its training; checked on construction (ConfigError)."""
+
+    n_embd: int = 128
+    n_layer: int = 4
+    n_head: int = 4
+    n_hidden: int | None = None  # SwiGLU width; None follows the model: 4 · n_embd
+    vocab_size: int = 1024
+    seq_len: int = 128
+    tied: bool = False  # one matrix serves as embedding and as head
+    rope_base: float = 10000.0
+    batch_size: int = 8  # windows in one forward and backward pass
+    grad_accum: int = 1  # passes summed into one update
+    optimizer: str = "adamw"
+    lr: float = 3e-3
+    schedule: str = "cosine"  # schedule_free always runs constant after its warm-up
+    warmup_frac: float = 0.03  # of all steps
+    decay_frac: float = 0.2  # of all steps; wsd only
+    min_lr_frac: float = 0.1  # of lr, where cosine and wsd end
+    weight_decay: float = 0.1  # matrices only, never norm gains
+    beta1: float = 0.9
+    beta2: float = 0.95
+    clip: float = 1.0  # largest global gradient norm
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            _check_field(field.name, value, field.default)
+            if isinstance(field.default, float):  # 1 and 1.0 are one configuration
+                object.__setattr__(self, field.name, float(value))
+        if self.n_embd % self.n_head:
+            fits = [h for h in (1, 2, 4, 8, 16, 32) if self.n_embd % (2 * h) == 0]
+            allowed = " or ".join(str(h) for h in fits[-2:]) or "another n_embd"
+            raise ConfigError(
+                f"n_head={self.n_head} does not divide n_embd={self.n_embd}; use {allowed}")
+        if self.head_size % 2:
+            raise ConfigError(
+                f"n_embd={self.n_embd} over n_head={self.n_head} gives heads of "
+                f"{self.head_size}, and RoPE needs an even size; use fewer heads")
+
+    # --- the model's shape -------------------------------------------------------------------
+
+    @property
+    def head_size(self) -> int:
+        return self.n_embd // self.n_head
+
+    @property
+    def hidden(self) -> int:
+        return 4 * self.n_embd if self.n_hidden is None else self.n_hidden
+
+    @property
+    def effective_schedule(self) -> str:
+        """Schedule-Free averages instead of decaying (Defazio et al. 2024, arXiv:2405.15682)."""
+        return "constant" if self.optimizer == "schedule_free" else self.schedule
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every parameter, in the order they lie in the flat buffer."""
+        c, f, v = self.n_embd, self.hidden, self.vocab_size
+        shapes: dict[str, tuple[int, ...]] = {"embed": (v, c)}
+        for i in range(self.n_layer):
+            shapes |= {
+                f"block{i}.norm1.gain": (c,),
+                f"block{i}.attn.qkv": (c, 3 * c),
+                f"block{i}.attn.proj": (c, c),
+                f"block{i}.norm2.gain": (c,),
+                f"block{i}.mlp.gate_up": (c, 2 * f),
+                f"block{i}.mlp.down": (f, c),
+            }
+        shapes["norm.gain"] = (c,)
+        if not self.tied:
+            shapes["head"] = (v, c)
+        return shapes
+
+    # --- what it costs -----------------------------------------------------------------------
+
+    @property
+    def n_params(self) -> int:
+        return sum(math.prod(shape) for shape in self.shapes().values())
+
+    @property
+    def n_params_embedding(self) -> int:
+        """Parameters of embedding and head."""
+        return self.vocab_size * self.n_embd * (1 if self.tied else 2)
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.batch_size * self.seq_len * self.grad_accum
+
+    def steps_for(self, budget_tokens: int) -> int:
+        """Optimizer steps that spend a token budget; the last step is never cut short."""
+        return max(1, math.ceil(budget_tokens / self.tokens_per_step))
+
+    @property
+    def flops_per_token(self) -> float:
+        """Floating-point operations of the matrix products of one training token.
+
+        6 a weight that multiplies (2 forward, 4 backward) and 6·T·C a layer for the causal
+        half of attention: Kaplan et al. 2020, arXiv:2001.08361, section 2.1.
+        """
+        gains = (2 * self.n_layer + 1) * self.n_embd
+        weights = self.n_params - self.n_params_embedding - gains + self.vocab_size * self.n_embd
+        return 6.0 * weights + 6.0 * self.n_layer * self.seq_len * self.n_embd
+
+    # --- text forms --------------------------------------------------------------------------
+
+    def describe(self) -> str:
+        """The table's Config cell: shape, optimizer, learning rate, then what is not default."""
+        text = (f"{self.n_embd}d/{self.n_layer}L {OPTIMIZER_TITLES[self.optimizer]} "
+                f"lr={_short(self.lr)}")
+        named = {"n_embd", "n_layer", "optimizer", "lr"}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in named and value != field.default:
+                text += f" {field.name}={_short(value)}"
+        return text
+
+    def difference(self, other: "Config") -> dict[str, tuple[Any, Any]]:
+        """Fields where the two differ: name → (own value, the other's value)."""
+        return {
+            f.name: (getattr(self, f.name), getattr(other, f.name))
+            for f in dataclasses.fields(self)
+            if getattr(self, f.name) != getattr(other, f.name)
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def canonical(self) -> dict[str, Any]:
+        """to_dict with derived values resolved and fields without effect set to one value.
+
+        Two configurations that train the same way have the same canonical form.
+        """
+        inert: dict[str, Any] = {"n_hidden": self.hidden, "schedule": self.effective_schedule}
+        if self.effective_schedule != "wsd":
+            inert["decay_frac"] = None
+        if self.effective_schedule == "constant":
+            inert["min_lr_frac"] = None
+        return self.to_dict() | inert
+
+    @property
+    def hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON form."""
+        text = json.dumps(self.canonical(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Config from plain values; absent fields take the default, unknown ones are refused."""
+        for name in values:
+            _known(name)
+        return cls(**values)
+
+    def assign(self, assignments: Iterable[str]) -> Self:
+        """A copy with `key=value` texts applied, as `--set` on the command line takes them."""
+        changes: dict[str, Any] = {}
+        for text in assignments:
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise ConfigError(f"'{text}' is not of the form key=value, such as lr=3e-3")
+            changes[_known(name.strip())] = _parse(name.strip(), value.strip())
+        return dataclasses.replace(self, **changes)
+
+
+def _known(name: str) -> str:
+    names = [field.name for field in dataclasses.fields(Config)]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+        raise ConfigError(f"unknown field '{name}'; {hint}")
+    return name
+
+
+def _check_field(name: str, value: Any, default: Any) -> None:
+    if name in ("optimizer", "schedule"):
+        allowed = OPTIMIZERS if name == "optimizer" else SCHEDULES
+        if value not in allowed:
+            raise ConfigError(f"{name}={value} is not known; use {', '.join(allowed)}")
+        return
+    if name == "tied":
+        if not isinstance(value, bool):
+            raise ConfigError(f"tied={value!r} is not a truth value; use true or false")
+        return
+    if name == "n_hidden" and value is None:
+        return
+    wants_int = name == "n_hidden" or isinstance(default, int)
+    kinds = (int,) if wants_int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+        kind = "a whole number" if wants_int else "a finite number"
+        raise ConfigError(f"{name}={value!r} is not {kind}")
+    low, high = BOUNDS[name]
+    if not low <= value <= high:
+        raise ConfigError(f"{name}={value} is out of range; use {low:g} to {high:g}")
+
+
+def _parse(name: str, text: str) -> Any:
+    if name in ("optimizer", "schedule"):
+        return text.lower().replace("-", "_")
+    if name == "tied":
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        return words.get(text.lower(), text)
+    if name == "n_hidden" and text.lower() in ("none", "null", ""):
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        raise ConfigError(f"{name}={text} is not a number") from None
+    whole = number.is_integer() and (name == "n_hidden" or isinstance(_default(name), int))
+    return int(number) if whole else number
+
+
+def _default(name: str) -> Any:
+    return next(f.default for f in dataclasses.fields(Config) if f.name == name)
+
+
+def _short(value: Any) -> str:
+    """3e-5 for 0.00003, 0.1 for 0.1, true for True: the shortest text that reads back equal."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, float) and 0 < abs(value) < 0.01:
+        mantissa, _, exponent = f"{value:.6e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return f"{value:g}" if isinstance(value, float) else str(value)

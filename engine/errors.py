@@ -1,0 +1,48 @@
+"""Everything the engine raises on purpose.
+
+    UserError                 a person can mend it; one sentence, printed by the CLI, exit 1
+    ├── ConfigError           a field or a combination of fields is not allowed
+    ├── CorpusError           the text cannot be read, split or downloaded
+    ├── TokenizerError        a vocabulary cannot be trained, read or applied
+    ├── CheckpointError       a checkpoint is torn, foreign or of another configuration
+    ├── StorageError          the disk is full or may not be written
+    ├── NoProposal            a strategy found nothing that fits; its text says why
+    └── LedgerError           the ledger cannot be read, or a request does not fit what it holds
+    Diverged                  the loss left the finite numbers, or rose above its start
+"""
+
+
+class UserError(Exception):
+    """What a person can fix: one sentence with the value that is wrong and the remedy."""
+
+
+class ConfigError(UserError):
+    """A field of Config, or a combination of fields, is not allowed."""
+
+
+class CorpusError(UserError):
+    """A corpus cannot be read, split or downloaded."""
+
+
+class TokenizerError(UserError):
+    """A vocabulary cannot be trained, read or applied."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint is torn, of another program or of another configuration."""
+
+
+class StorageError(UserError):
+    """The disk is full or may not be written."""
+
+
+class NoProposal(UserError):
+    """A strategy found nothing that fits; the text says what stood in the way."""
+
+
+class LedgerError(UserError):
+    """The ledger cannot be read, or a request does not fit what it holds."""
+
+
+class Diverged(Exception):
+    """Training left the finite numbers, or rose above the loss it started from."""
