@@ -21,6 +21,10 @@ OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW
 # Arrays of one parameter each that an optimizer keeps beside the parameters and their gradient.
 OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2}
 
+EVAL_TOKENS = 1024  # rows of one evaluation pass: decides memory, not the score's meaning
+EVAL_LOGITS = 1 << 20  # evaluation computes the head in row blocks of at most so many logits
+PROCESS_MB = 45.0  # interpreter, numpy and BLAS buffers before the model
+
 # (smallest, largest) allowed; the upper ends only keep typing errors out of a night.
 BOUNDS: dict[str, tuple[float, float]] = {
     "n_embd": (8, 4096), "n_layer": (1, 64), "n_head": (1, 64), "n_hidden": (1, 16384),
@@ -89,22 +93,24 @@ class Config:
         return "constant" if self.optimizer == "schedule_free" else self.schedule
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every parameter, in the order they lie in the flat buffer."""
+        """Name and shape of every parameter, in the order they lie in the flat buffer.
+
+        The gains come last, so that weight decay covers one contiguous head of the buffer.
+        """
         c, f, v = self.n_embd, self.hidden, self.vocab_size
         shapes: dict[str, tuple[int, ...]] = {"embed": (v, c)}
+        if not self.tied:
+            shapes["head"] = (v, c)
         for i in range(self.n_layer):
             shapes |= {
-                f"block{i}.norm1.gain": (c,),
                 f"block{i}.attn.qkv": (c, 3 * c),
                 f"block{i}.attn.proj": (c, c),
-                f"block{i}.norm2.gain": (c,),
                 f"block{i}.mlp.gate_up": (c, 2 * f),
                 f"block{i}.mlp.down": (f, c),
             }
-        shapes["norm.gain"] = (c,)
-        if not self.tied:
-            shapes["head"] = (v, c)
-        return shapes
+        for i in range(self.n_layer):
+            shapes |= {f"block{i}.norm1.gain": (c,), f"block{i}.norm2.gain": (c,)}
+        return shapes | {"norm.gain": (c,)}
 
     # --- what it costs -----------------------------------------------------------------------
 
@@ -135,6 +141,43 @@ class Config:
         gains = (2 * self.n_layer + 1) * self.n_embd
         weights = self.n_params - self.n_params_embedding - gains + self.vocab_size * self.n_embd
         return 6.0 * weights + 6.0 * self.n_layer * self.seq_len * self.n_embd
+
+    @property
+    def workspace_floats(self) -> int:
+        """Entries of every buffer that one training step and one evaluation pass take.
+
+        Counts what engine/layers.py and engine/model.py ask a Workspace for; a test holds the
+        two equal.
+        """
+        n, c, f, v = self.batch_size * self.seq_len, self.n_embd, self.hidden, self.vocab_size
+        n_eval = max(1, EVAL_TOKENS // self.seq_len) * self.seq_len
+        eval_logits = min(n_eval, max(1, EVAL_LOGITS // v)) * v
+        norm = n * (2 * c + 1)
+        widest = max(n, n_eval)
+        shared = (
+            norm + n * v  # final norm, logits
+            + widest * c + n * c  # residual stream and its gradient
+            + widest * 2 * c + n * (11 * c + 4 * f + 1) + c  # temporaries of a block
+            + self._scores(n) + max(self.n_head * n, self.n_head * n_eval, n_eval)
+        )
+        if self.grad_accum > 1:
+            shared += max(math.prod(shape) for shape in self.shapes().values() if len(shape) == 2)
+        return shared + self.n_layer * self._block(n) + self._block(n_eval) + (
+            max(0, n_eval - n) * (2 * c + 1) + eval_logits)
+
+    def _block(self, n: int) -> int:
+        """Entries that one block keeps for backward, for n tokens."""
+        c, f = self.n_embd, self.hidden
+        return n * (2 * (2 * c + 1) + 6 * c + self.n_head + 4 * f) + self._scores(n)
+
+    def _scores(self, n: int) -> int:
+        return self.n_head * n * self.seq_len
+
+    @property
+    def peak_mb(self) -> float:
+        """Predicted peak resident memory of a training process, in MB (10⁶ bytes)."""
+        copies = 2 + OPTIMIZER_SLOTS[self.optimizer]
+        return PROCESS_MB + 4e-6 * (self.n_params * copies + self.workspace_floats)
 
     # --- text forms --------------------------------------------------------------------------
 

@@ -1,0 +1,102 @@
+"""Checkpoints: one .npz of plain arrays and a JSON text, written whole or not at all.
+
+Nothing is ever unpickled. The file before the last is kept, so a torn one costs a minute.
+"""
+
+import errno
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from engine.errors import CheckpointError, StorageError
+from engine.workspace import Array
+
+VERSION = 1
+META = "meta.json"  # key of the JSON part, stored as bytes
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the last one is kept."""
+    return path.with_suffix(".prev.npz")
+
+
+def save(path: Path, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
+    """Write arrays and JSON-able scalars to path; the file there before becomes `previous`.
+
+    Raises StorageError where the disk is full or may not be written; what was there stays.
+    """
+    text = json.dumps({"version": VERSION, "scalars": scalars})
+    meta = np.frombuffer(text.encode(), np.uint8)
+    part = path.with_suffix(".part.npz")
+    try:
+        with open(part, "wb") as file:
+            _write(file, {META: meta, **arrays})
+        if path.exists():
+            os.replace(path, previous(path))
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        size_mb = sum(array.nbytes for array in arrays.values()) / 1e6
+        raise StorageError(f"cannot write the {size_mb:.0f} MB checkpoint {path}: "
+                           f"{error.strerror}; the last one is kept, free some space and start "
+                           "again") from error
+
+
+def _write(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub reads ** as allow_pickle
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renames in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Arrays and scalars of a checkpoint; CheckpointError where it is torn or foreign.
+
+    Every member carries a CRC-32, which zipfile checks on reading.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(arrays.pop(META).tobytes())
+        version, scalars = meta["version"], meta["scalars"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError,
+            zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{path} is not a whole checkpoint ({error})") from error
+    if version != VERSION:
+        raise CheckpointError(f"{path} has version {version}, this program reads {VERSION}")
+    return arrays, scalars
+
+
+def load_newest(path: Path) -> tuple[dict[str, Array], dict[str, Any]] | None:
+    """The checkpoint at path, or the one before where that is torn; None where there is none.
+
+    Raises CheckpointError where files exist but none of them is whole.
+    """
+    failure: CheckpointError | None = None
+    for candidate in (path, previous(path)):
+        if not candidate.exists():
+            continue
+        try:
+            return load(candidate)
+        except CheckpointError as error:
+            failure = failure or error
+    if failure:
+        raise CheckpointError(f"{failure}, and no earlier one is; delete both to start again")
+    return None

@@ -1,0 +1,203 @@
+"""The GPT: parameters as named views into one flat buffer, forward, loss and backward.
+
+Pre-norm blocks with RMSNorm, rotary positions, fused qkv, causal attention and SwiGLU; no biases.
+Axes as in layers.py. Rows N are B sequences of T tokens, one after the other.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from engine import layers
+from engine.config import EVAL_LOGITS, Config
+from engine.workspace import Array, Workspace
+
+INIT_STD = 0.02  # GPT-2's; projections back into the residual stream are scaled by 1/√(2L)
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """One contiguous buffer and its named views; parameters and gradients have the same layout."""
+
+    buffer: Array
+    views: dict[str, Array]
+    n_decay: int  # the first so many entries are matrices; the rest are norm gains
+
+    @classmethod
+    def empty(cls, config: Config, dtype: DTypeLike = np.float32) -> "Flat":
+        return cls.over(config, np.zeros(config.n_params, dtype))
+
+    @classmethod
+    def over(cls, config: Config, buffer: Array) -> "Flat":
+        """Named views into a given buffer of config.n_params entries."""
+        views, start = {}, 0
+        n_decay = 0
+        for name, shape in config.shapes().items():
+            size = math.prod(shape)
+            views[name] = buffer[start : start + size].reshape(shape)
+            start += size
+            if len(shape) == 2:
+                n_decay = start
+        return cls(buffer, views, n_decay)
+
+
+def init_params(config: Config, seed: int, dtype: DTypeLike = np.float32) -> Flat:
+    """Normal(0, 0.02) matrices, residual projections scaled by 1/√(2L), gains of 1.
+
+    Source: Radford et al. 2019 (GPT-2), section 2.3.
+    """
+    params = Flat.empty(config, dtype)
+    rng = np.random.default_rng([seed, 0])  # stream 0: initialisation; 1: data; 2: samples
+    for name, view in params.views.items():
+        if view.ndim == 1:
+            view[...] = 1.0
+            continue
+        std = INIT_STD
+        if name.endswith(("attn.proj", "mlp.down")):
+            std /= math.sqrt(2 * config.n_layer)
+        view[...] = rng.standard_normal(view.shape) * std
+    return params
+
+
+class Past:
+    """Keys and values of the tokens a batch of texts has so far, for sampling."""
+
+    def __init__(self, config: Config, n_batch: int) -> None:
+        shape = (config.n_layer, n_batch, config.n_head, config.head_size, config.seq_len)
+        self.keys, self.values = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        self.length = 0
+
+
+class GPT:
+    """A configuration with the workspace it computes in; parameters are handed to every call."""
+
+    def __init__(self, config: Config, dtype: DTypeLike = np.float32) -> None:
+        self.config = config
+        self.workspace = Workspace(dtype)
+        self.tables = layers.rope_tables(config.seq_len, config.head_size, config.rope_base, dtype)
+
+    def loss_and_gradient(self, params: Flat, grads: Flat, ids: Array, targets: Array, *,
+                          share: float = 1.0, accumulate: bool = False) -> float:
+        """Mean nats a token; grads receive the gradient of share · loss.
+
+        ids, targets (B, T) integers; accumulate adds to grads instead of overwriting them.
+        """
+        nats, cache = self.loss(params, ids, targets, share)
+        self.backward(params, grads, cache, accumulate)
+        return nats
+
+    def loss(self, params: Flat, ids: Array, targets: Array,
+             share: float = 1.0) -> tuple[float, Any]:
+        """Mean nats a token and the cache from which backward gives the gradient of share · it."""
+        hidden, caches = self._forward(params, ids, keep=True)
+        head = params.views["embed" if self.config.tied else "head"]
+        logits = np.matmul(hidden, head.T, out=self.workspace("logits", ids.size, head.shape[0]))
+        nats = layers.cross_entropy(logits, targets.ravel(), self.workspace.at("tmp"),
+                                    share / ids.size)
+        return float(np.mean(nats, dtype=np.float64)), (ids, hidden, logits, caches)
+
+    def token_losses(self, params: Flat, ids: Array, targets: Array) -> Array:
+        """Nats of every target, without what backward would need: (B, T) → (B·T,)."""
+        hidden, _ = self._forward(params, ids, keep=False)
+        head = params.views["embed" if self.config.tied else "head"]
+        flat, nats = targets.ravel(), np.empty(targets.size, hidden.dtype)
+        block = max(1, EVAL_LOGITS // head.shape[0])
+        for start in range(0, flat.size, block):
+            rows = slice(start, min(start + block, flat.size))
+            logits = self.workspace("eval_logits", rows.stop - start, head.shape[0])
+            np.matmul(hidden[rows], head.T, out=logits)
+            nats[rows] = layers.cross_entropy(logits, flat[rows], self.workspace.at("tmp"), None)
+        return nats
+
+    def next_logits(self, params: Flat, ids: Array, past: "Past") -> Array:
+        """Logits (B, V) of the token after `ids` (B, T), which follow what `past` holds.
+
+        The keys and values of ids are added to past; it must have room for T more.
+        """
+        hidden, _ = self._forward(params, ids, keep=False, past=past)
+        past.length += ids.shape[1]
+        head = params.views["embed" if self.config.tied else "head"]
+        last = hidden.reshape(*ids.shape, -1)[:, -1]
+        return np.asarray(last @ head.T)
+
+    def _forward(self, params: Flat, ids: Array, keep: bool,
+                 past: "Past | None" = None) -> tuple[Array, list[Any]]:
+        """Final normalised hidden states (N, C) and, where kept, one cache a block."""
+        ws, p = self.workspace, params.views
+        x = layers.embedding(ids.ravel(), p["embed"], ws)
+        caches: list[Any] = []
+        for i in range(self.config.n_layer):
+            # Without backward every block may write over the one before it.
+            buf = ws.at(f"block{i}" if keep else "block")
+            kv = (past.keys[i], past.values[i], past.length) if past else None
+            cache = self._block(x, ids.shape[0], f"block{i}", p, buf, kv)
+            caches.append(cache if keep else None)
+        hidden, norm = layers.rms_norm(x, p["norm.gain"], ws.at("norm"))
+        return hidden, [*caches, norm]
+
+    def _block(self, x: Array, n_batch: int, name: str, p: dict[str, Array],
+               buf: Workspace, kv: tuple[Array, Array, int] | None) -> Any:
+        """One pre-norm block, added onto x (N, C) in place."""
+        n, c = x.shape
+        tmp = self.workspace.at("tmp")
+        y1, norm1 = layers.rms_norm(x, p[f"{name}.norm1.gain"], buf.at("norm1"))
+        qkv = np.matmul(p[f"{name}.attn.qkv"].T, y1.T, out=buf("qkv", 3 * c, n))
+        o, attn = layers.attention(qkv, self.config.n_head, n_batch, self.tables,
+                                   buf.at("attn"), tmp, kv)
+        x += np.matmul(o.T, p[f"{name}.attn.proj"], out=tmp("branch", n, c))
+        y2, norm2 = layers.rms_norm(x, p[f"{name}.norm2.gain"], buf.at("norm2"))
+        w_in = p[f"{name}.mlp.gate_up"]
+        gate_up = np.matmul(y2, w_in, out=buf("gate_up", n, w_in.shape[1]))
+        h, glu = layers.swiglu(gate_up, buf.at("glu"))
+        x += np.matmul(h, p[f"{name}.mlp.down"], out=tmp("branch", n, c))
+        return norm1, y1, attn, o, norm2, y2, glu, h
+
+    def backward(self, params: Flat, grads: Flat, cache: Any, accumulate: bool = False) -> None:
+        """Write, or add, the gradient of every parameter; the cache is left as it was."""
+        ids, hidden, dlogits, caches = cache
+        p, g, tmp = params.views, grads.views, self.workspace.at("tmp")
+        head = "embed" if self.config.tied else "head"
+        layers.product_into(g[head], dlogits.T, hidden, tmp, accumulate)
+        dhidden = np.matmul(dlogits, p[head], out=tmp("dbranch", *hidden.shape))
+        dnorm, dgain = layers.rms_norm_backward(dhidden, caches[-1], tmp)
+        _put(g["norm.gain"], dgain, accumulate)
+        dx = self.workspace("dx", *hidden.shape)
+        dx[...] = dnorm
+        for i in reversed(range(self.config.n_layer)):
+            self._block_backward(dx, f"block{i}", p, g, caches[i], accumulate)
+        if not self.config.tied and not accumulate:
+            g["embed"][...] = 0.0
+        layers.embedding_backward(dx, ids.ravel(), g["embed"], tmp)
+
+    def _block_backward(self, dx: Array, name: str, p: dict[str, Array], g: dict[str, Array],
+                        cache: Any, accumulate: bool) -> None:
+        """Gradient through one block, added onto dx (N, C) in place."""
+        norm1, y1, attn, o, norm2, y2, glu, h = cache
+        tmp = self.workspace.at("tmp")
+        n, c = dx.shape
+        layers.product_into(g[f"{name}.mlp.down"], h.T, dx, tmp, accumulate)
+        dh = np.matmul(dx, p[f"{name}.mlp.down"].T, out=tmp("dh", *h.shape))
+        dgate_up = layers.swiglu_backward(dh, glu, tmp)
+        layers.product_into(g[f"{name}.mlp.gate_up"], y2.T, dgate_up, tmp, accumulate)
+        dy = np.matmul(dgate_up, p[f"{name}.mlp.gate_up"].T, out=tmp("dbranch", n, c))
+        dnorm, dgain = layers.rms_norm_backward(dy, norm2, tmp)
+        _put(g[f"{name}.norm2.gain"], dgain, accumulate)
+        dx += dnorm
+        layers.product_into(g[f"{name}.attn.proj"], o, dx, tmp, accumulate)
+        do = np.matmul(p[f"{name}.attn.proj"], dx.T, out=tmp("do_channels", c, n))
+        dqkv = layers.attention_backward(do, attn, tmp)
+        layers.product_into(g[f"{name}.attn.qkv"], y1.T, dqkv.T, tmp, accumulate)
+        dy = np.matmul(dqkv.T, p[f"{name}.attn.qkv"].T, out=tmp("dbranch", n, c))
+        dnorm, dgain = layers.rms_norm_backward(dy, norm1, tmp)
+        _put(g[f"{name}.norm1.gain"], dgain, accumulate)
+        dx += dnorm
+
+
+def _put(grad: Array, value: Array, accumulate: bool) -> None:
+    if accumulate:
+        grad += value
+    else:
+        grad[...] = value

@@ -1,0 +1,253 @@
+"""Optimizers over one flat buffer, global-norm clipping and learning-rate schedules.
+
+Every update walks the buffer in blocks that stay in cache, so that its dozen elementwise passes
+cost the memory traffic of one.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+
+from engine.config import Config
+from engine.model import Flat
+from engine.workspace import Array
+
+BLOCK = 32 * 1024  # floats: parameter, gradient and two moments of a block fit in 512 kB of L2
+EPS = 1e-8  # AdamW's ε; Kingma and Ba 2015, section 2
+
+
+def learning_rate(config: Config, step: int, n_steps: int) -> float:
+    """Learning rate of update `step` (0-based) of n_steps.
+
+    Linear warm-up over warmup_frac; then constant, or cosine to min_lr_frac (Loshchilov and
+    Hutter 2017, arXiv:1608.03983), or constant and a linear decay over the last decay_frac
+    (wsd: Hu et al. 2024, arXiv:2404.06395, section 4).
+    """
+    n_warm = round(config.warmup_frac * n_steps)
+    if step < n_warm:
+        return config.lr * (step + 1) / n_warm
+    schedule, low = config.effective_schedule, config.min_lr_frac
+    if schedule == "cosine":
+        done = (step - n_warm) / max(1, n_steps - 1 - n_warm)
+        return config.lr * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+    if schedule == "wsd":
+        n_decay = max(1, round(config.decay_frac * n_steps))
+        left = min(1.0, (n_steps - 1 - step) / n_decay)
+        return config.lr * (low + (1 - low) * max(0.0, left))
+    return config.lr
+
+
+def gradient_norm(grads: Flat) -> float:
+    """Euclidean norm over all gradients; non-finite where a gradient is."""
+    total = 0.0
+    for start in range(0, grads.buffer.size, BLOCK):
+        part = grads.buffer[start : start + BLOCK]
+        total += float(np.dot(part, part))  # summed in double across blocks
+    return math.sqrt(total) if math.isfinite(total) else math.inf
+
+
+class Optimizer(Protocol):
+    """What the training loop needs of an optimizer."""
+
+    slots: dict[str, Array]  # what a checkpoint must hold beside the parameters
+
+    def update(self, params: Flat, grads: Flat, lr: float, grad_scale: float) -> None:
+        """Apply one step in place; gradients are multiplied by grad_scale (clipping) first."""
+        ...
+
+    def evaluation_point(self, params: Flat, out: Array) -> Array:
+        """The flat parameters to evaluate and sample with; `out` may be used to hold them."""
+        ...
+
+    def scalars(self) -> dict[str, float]:
+        """Numbers a checkpoint must hold."""
+        ...
+
+    def restore(self, scalars: dict[str, float]) -> None:
+        """Take up the numbers `scalars` gave; the slots are filled by the caller."""
+        ...
+
+
+def make_optimizer(config: Config) -> Optimizer:
+    """The optimizer a Config names, with zeroed state."""
+    kinds: dict[str, Callable[[Config], Optimizer]] = {
+        "adamw": AdamW, "lion": Lion, "schedule_free": ScheduleFree}
+    return kinds[config.optimizer](config)
+
+
+class AdamW:
+    """Adam with decoupled weight decay.
+
+        m ← β₁m + (1−β₁)g        v ← β₂v + (1−β₂)g²
+        p ← p − lr · (m̂ / (√v̂ + ε) + λp)      m̂, v̂ corrected for their zero start
+
+    Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.n_updates = 0
+        self.slots = {name: np.zeros(config.n_params, np.float32) for name in ("m", "v")}
+
+    def update(self, params: Flat, grads: Flat, lr: float, grad_scale: float) -> None:
+        self.n_updates += 1
+        beta1, beta2 = self.config.beta1, self.config.beta2
+        correct1 = 1 - beta1**self.n_updates
+        correct2 = math.sqrt(1 - beta2**self.n_updates)
+        a, b = _scratch(2)
+        for rows, decay in _blocks(params, lr * self.config.weight_decay):
+            p, g = params.buffer[rows], grads.buffer[rows]
+            m, v = self.slots["m"][rows], self.slots["v"][rows]
+            g_, u = a[: p.size], b[: p.size]
+            np.multiply(g, grad_scale, out=g_)
+            _average(m, g_, beta1, u)
+            np.multiply(g_, g_, out=g_)
+            _average(v, g_, beta2, u)
+            np.sqrt(v, out=u)
+            u *= 1 / correct2
+            u += EPS
+            np.divide(m, u, out=u)
+            u *= lr / correct1
+            if decay:
+                p *= 1 - decay
+            p -= u
+
+    def evaluation_point(self, params: Flat, out: Array) -> Array:
+        return params.buffer
+
+    def scalars(self) -> dict[str, float]:
+        return {"n_updates": self.n_updates}
+
+    def restore(self, scalars: dict[str, float]) -> None:
+        self.n_updates = int(scalars["n_updates"])
+
+
+class Lion:
+    """Sign of an interpolated momentum, with decoupled weight decay.
+
+        p ← p − lr · (sign(β₁m + (1−β₁)g) + λp)        m ← β₂m + (1−β₂)g
+
+    Source: Chen et al. 2023, arXiv:2302.06675, algorithm 2.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.slots = {"m": np.zeros(config.n_params, np.float32)}
+
+    def update(self, params: Flat, grads: Flat, lr: float, grad_scale: float) -> None:
+        beta1, beta2 = self.config.beta1, self.config.beta2
+        a, b = _scratch(2)
+        for rows, decay in _blocks(params, lr * self.config.weight_decay):
+            p, g, m = params.buffer[rows], grads.buffer[rows], self.slots["m"][rows]
+            g_, u = a[: p.size], b[: p.size]
+            np.multiply(m, beta1 / (1 - beta1), out=u)
+            np.multiply(g, grad_scale, out=g_)
+            u += g_  # a positive multiple of β₁m + (1−β₁)g: the sign is the same
+            np.sign(u, out=u)
+            u *= lr
+            if decay:
+                p *= 1 - decay
+            p -= u
+            _average(m, g_, beta2, u)
+
+    def evaluation_point(self, params: Flat, out: Array) -> Array:
+        return params.buffer
+
+    def scalars(self) -> dict[str, float]:
+        return {}
+
+    def restore(self, scalars: dict[str, float]) -> None:
+        pass
+
+
+class ScheduleFree:
+    """AdamW whose iterate is averaged instead of its learning rate decayed.
+
+    The parameters in training are y, where the gradient is taken; z takes the plain steps and
+    the average x is what is evaluated:
+
+        y = (1−β₁)z + β₁x        v ← β₂v + (1−β₂)g(y)²        u = g / (√v̂ + ε) + λy
+        z ← z − lr · u           x ← (1−c)x + cz              c = lr² / Σ lr²
+
+    x is not stored: x = (y − (1−β₁)z) / β₁. Source: Defazio et al. 2024, arXiv:2405.15682,
+    algorithm 1 with the weighting of its section 4.1 (weights follow the squared warm-up).
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.n_updates = 0
+        self.weight_sum = 0.0
+        self.slots = {name: np.zeros(config.n_params, np.float32) for name in ("z", "v")}
+
+    def update(self, params: Flat, grads: Flat, lr: float, grad_scale: float) -> None:
+        if self.n_updates == 0:
+            self.slots["z"][...] = params.buffer  # x = y = z at the start
+        self.n_updates += 1
+        beta1, beta2 = self.config.beta1, self.config.beta2
+        correct2 = math.sqrt(1 - beta2**self.n_updates)
+        self.weight_sum += lr * lr
+        c = lr * lr / self.weight_sum if self.weight_sum else 1.0
+        a, b = _scratch(2)
+        for rows, decay in _blocks(params, self.config.weight_decay):
+            y, g = params.buffer[rows], grads.buffer[rows]
+            z, v = self.slots["z"][rows], self.slots["v"][rows]
+            g_, u = a[: y.size], b[: y.size]
+            np.multiply(g, grad_scale, out=g_)
+            np.multiply(g_, g_, out=u)
+            u *= 1 - beta2
+            v *= beta2
+            v += u
+            np.sqrt(v, out=u)
+            u *= 1 / correct2
+            u += EPS
+            g_ /= u
+            if decay:
+                np.multiply(y, decay, out=u)
+                g_ += u
+            # y ← (1−β₁)z' + β₁x' in terms of y, z and u alone, as in the authors' own code
+            np.subtract(z, y, out=u)
+            u *= c
+            y += u
+            np.multiply(g_, lr * (beta1 * (1 - c) - 1), out=u)
+            y += u
+            g_ *= lr
+            z -= g_
+
+    def evaluation_point(self, params: Flat, out: Array) -> Array:
+        """x = (y − (1−β₁)z) / β₁, written to out."""
+        if self.n_updates == 0:
+            return params.buffer
+        beta1 = self.config.beta1
+        np.multiply(self.slots["z"], -(1 - beta1) / beta1, out=out)
+        for start in range(0, out.size, BLOCK):
+            rows = slice(start, start + BLOCK)
+            out[rows] += params.buffer[rows] * np.float32(1 / beta1)
+        return out
+
+    def scalars(self) -> dict[str, float]:
+        return {"n_updates": self.n_updates, "weight_sum": self.weight_sum}
+
+    def restore(self, scalars: dict[str, float]) -> None:
+        self.n_updates = int(scalars["n_updates"])
+        self.weight_sum = float(scalars["weight_sum"])
+
+
+def _blocks(params: Flat, decay: float) -> Iterator[tuple[slice, float]]:
+    """Cache-sized slices of the flat buffer with their weight decay: none for norm gains."""
+    for first, last, rate in ((0, params.n_decay, decay),
+                              (params.n_decay, params.buffer.size, 0.0)):
+        for start in range(first, last, BLOCK):
+            yield slice(start, min(start + BLOCK, last)), rate
+
+
+def _scratch(n: int) -> list[Array]:
+    return [np.empty(BLOCK, np.float32) for _ in range(n)]
+
+
+def _average(mean: Array, value: Array, beta: float, tmp: Array) -> None:
+    """mean ← β·mean + (1−β)·value, in place."""
+    np.multiply(value, 1 - beta, out=tmp)
+    mean *= beta
+    mean += tmp

@@ -1,0 +1,198 @@
+"""The training loop: a trainer that can stop anywhere, and the events it yields.
+
+It reads no clock and writes no file; who runs it decides when to save and what to show.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.config import Config
+from engine.data import Batches
+from engine.errors import CheckpointError, Diverged
+from engine.evaluate import Score, score_model
+from engine.model import GPT, Flat, init_params
+from engine.optim import gradient_norm, learning_rate, make_optimizer
+from engine.workspace import Array
+
+RECENT = 20  # training losses that are averaged for the log and for the divergence check
+DIVERGED_ABOVE = 1.02  # times the first loss: a mean of 20 batches strays under 1 % by chance
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One update has been made."""
+
+    step: int  # updates so far
+    tokens: int  # training tokens so far
+    loss: float  # nats a token, mean of the last RECENT batches
+    lr: float
+    grad_norm: float  # before clipping
+
+
+@dataclass(frozen=True, slots=True)
+class Eval:
+    """The validation slice has been scored at the optimizer's evaluation point."""
+
+    step: int
+    tokens: int
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """All steps are made; score is that of the last Eval."""
+
+    step: int
+    tokens: int
+    train_loss: float
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What a run reads: token ids (n,), and the bytes that valid[1:] spell."""
+
+    train: Array
+    valid: Array
+    n_valid_bytes: int
+
+
+class Trainer:
+    """Parameters, optimizer and position of one run; every step is a function of these alone."""
+
+    def __init__(self, config: Config, seed: int, n_steps: int, texts: Texts) -> None:
+        self.config, self.seed, self.n_steps, self.texts = config, seed, n_steps, texts
+        self.model = GPT(config)
+        self.params = init_params(config, seed)
+        self.grads = Flat.empty(config)
+        self.optimizer = make_optimizer(config)
+        self.batches = Batches(texts.train, config.seq_len, seed)
+        self.step = 0
+        self.first_loss = math.nan
+        self.recent: deque[float] = deque(maxlen=RECENT)
+
+    @property
+    def tokens(self) -> int:
+        return self.step * self.config.tokens_per_step
+
+    @property
+    def train_loss(self) -> float:
+        return sum(self.recent) / len(self.recent) if self.recent else math.nan
+
+    def advance(self) -> Step:
+        """Make one update. Raises Diverged, leaving the parameters as they were."""
+        loss = self._gradient()
+        norm = gradient_norm(self.grads)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise Diverged(f"loss {loss:g}, gradient norm {norm:g} at step {self.step + 1}")
+        self.recent.append(loss)
+        if self.step == 0:
+            self.first_loss = loss
+        self._check_divergence()
+        lr = learning_rate(self.config, self.step, self.n_steps)
+        scale = min(1.0, self.config.clip / norm) if norm > 0 else 1.0
+        self.optimizer.update(self.params, self.grads, lr, scale)
+        self.step += 1
+        return Step(self.step, self.tokens, self.train_loss, lr, norm)
+
+    def _gradient(self) -> float:
+        """Gradient of the mean loss over grad_accum passes; that loss in nats."""
+        n, total = self.config.grad_accum, 0.0
+        for i in range(n):
+            position = (self.step * n + i) * self.config.batch_size
+            ids, targets = self.batches.take(position, self.config.batch_size)
+            total += self.model.loss_and_gradient(
+                self.params, self.grads, ids, targets, share=1 / n, accumulate=i > 0)
+        return total / n
+
+    def _check_divergence(self) -> None:
+        warm = max(RECENT, round(self.config.warmup_frac * self.n_steps))
+        if self.step >= warm and self.train_loss > DIVERGED_ABOVE * self.first_loss:
+            raise Diverged(f"training loss {self.train_loss:.2f} at step {self.step + 1} is above "
+                           f"the {self.first_loss:.2f} it started from")
+
+    def evaluate(self) -> Score:
+        """Score of the validation slice at the optimizer's evaluation point."""
+        return score_model(self.model, self.evaluation_params(),
+                           self.texts.valid, self.texts.n_valid_bytes)
+
+    def evaluation_params(self) -> Flat:
+        """The parameters a user of this model should have."""
+        # The gradient is spent by the time anyone evaluates, so its buffer may hold the average.
+        point = self.optimizer.evaluation_point(self.params, out=self.grads.buffer)
+        return self.params if point is self.params.buffer else Flat.over(self.config, point)
+
+    # --- saving and resuming -----------------------------------------------------------------
+
+    def arrays(self) -> dict[str, Array]:
+        """Everything a checkpoint must hold, by name; restored in place."""
+        slots = {f"optimizer.{name}": slot for name, slot in self.optimizer.slots.items()}
+        return {"params": self.params.buffer, **slots}
+
+    def scalars(self) -> dict[str, Any]:
+        """The rest: plain values for the checkpoint's JSON part."""
+        return {"step": self.step, "n_steps": self.n_steps, "seed": self.seed,
+                "config": self.config.to_dict(), "first_loss": self.first_loss,
+                "recent": list(self.recent), "optimizer": self.optimizer.scalars(),
+                "data_position": self.step * self.config.grad_accum * self.config.batch_size}
+
+    def restore(self, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
+        """Continue from what arrays() and scalars() gave; CheckpointError for another run's."""
+        for name, own in (("config", self.config.to_dict()), ("seed", self.seed),
+                          ("n_steps", self.n_steps)):
+            if scalars.get(name) != own:
+                raise CheckpointError(f"the checkpoint's {name} is {scalars.get(name)}, this "
+                                      f"run's is {own}; it belongs to another run")
+        for name, own_array in self.arrays().items():
+            saved = arrays.get(name)
+            if saved is None or saved.shape != own_array.shape or saved.dtype != own_array.dtype:
+                raise CheckpointError(f"the checkpoint's array '{name}' is missing or of another "
+                                      "shape; delete the checkpoint to start the run again")
+            own_array[...] = saved
+        self.optimizer.restore(scalars["optimizer"])
+        self.step, self.first_loss = scalars["step"], scalars["first_loss"]
+        self.recent = deque(scalars["recent"], maxlen=RECENT)
+
+
+def train(trainer: Trainer, eval_every: int | None) -> Iterator[Step | Eval | Done]:
+    """Run to the last step: a Step each, an Eval every eval_every steps and at the end, Done.
+
+    A trainer restored at a step that was due for evaluation repeats that evaluation, since the
+    one that was under way may have been lost.
+    """
+    def is_due() -> bool:
+        at_end = trainer.step == trainer.n_steps
+        return at_end or bool(eval_every and trainer.step and trainer.step % eval_every == 0)
+
+    score: Score | None = None
+    if is_due():
+        score = trainer.evaluate()
+        yield Eval(trainer.step, trainer.tokens, score)
+    while trainer.step < trainer.n_steps:
+        yield trainer.advance()
+        if is_due():
+            score = trainer.evaluate()
+            yield Eval(trainer.step, trainer.tokens, score)
+    assert score is not None  # is_due holds at the last step
+    if not math.isfinite(score.nats):
+        raise Diverged(f"validation loss {score.nats:g} after the last step")
+    yield Done(trainer.step, trainer.tokens, trainer.train_loss, score)
+
+
+def default_eval_every(config: Config, n_steps: int, n_valid_tokens: int) -> int:
+    """Steps between evaluations such that they cost about a tenth of the training.
+
+    A forward pass is a third of a step's work. At most 20 evaluations, at least the last one.
+    """
+    affordable = 0.1 * 3 * n_steps * config.tokens_per_step / max(1, n_valid_tokens)
+    return math.ceil(n_steps / min(20, max(1, math.floor(affordable))))
+
+
+def seeded(seed: int, step: int) -> np.random.Generator:
+    """The generator for samples drawn at a step; independent of initialisation and data order."""
+    return np.random.default_rng([seed, 2, step])
