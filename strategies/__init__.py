@@ -1,0 +1,16 @@
+"""From history to the next experiment: six mutators, and the size × data grid beside them.
+
+Pure functions: history comes in as values, a Proposal or NoProposal goes out.
+"""
+
+from strategies import efficiency, learning_rate, random, scale_down, scale_up, sequence_length
+from strategies.base import Mutator
+
+STRATEGIES: dict[str, Mutator] = {
+    "random": random.propose,
+    "scale_up": scale_up.propose,
+    "scale_down": scale_down.propose,
+    "learning_rate": learning_rate.propose,
+    "sequence_length": sequence_length.propose,
+    "efficiency": efficiency.propose,
+}

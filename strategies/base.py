@@ -1,0 +1,286 @@
+"""What every strategy takes and gives, and the one door through which a proposal leaves.
+
+A mutator yields `Change`s, likeliest first; `fresh` makes the first one that fits a Proposal.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from numpy.random import Generator
+
+from engine.config import BOUNDS, OPTIMIZER_TITLES, Config
+from engine.errors import NoProposal
+
+MAX_CANDIDATES = 500  # where fresh gives up on a stream
+NEAR = 1.25  # fields within this factor of a diverged run count as the same recipe
+HEAD_SIZES = (16, 64)  # smaller heads see little, larger ones leave few of them
+
+TITLES = {
+    "n_embd": "width", "n_layer": "layers", "n_head": "heads", "n_hidden": "hidden width",
+    "vocab_size": "vocabulary", "seq_len": "window", "tied": "tied head",
+    "rope_base": "rope base", "batch_size": "batch", "grad_accum": "accumulated passes",
+    "optimizer": "optimizer", "lr": "learning rate", "schedule": "schedule",
+    "warmup_frac": "warm-up", "decay_frac": "decay part", "min_lr_frac": "final learning rate part",
+    "weight_decay": "weight decay", "beta1": "beta1", "beta2": "beta2", "clip": "clipping norm",
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the ledger knows of one trial; a failed one has no score."""
+
+    config: Config
+    seed: int
+    budget_tokens: int
+    state: str  # finished, diverged, killed, failed, lost
+    val_bpb: float | None = None
+    val_loss: float | None = None  # nats per token
+    verdict: str | None = None  # baseline, kept, discarded
+    strategy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The next configuration to try, and why in words."""
+
+    config: Config
+    reason: str
+    strategy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may cost; predicted time is checked when both max_s and flops_per_s are known."""
+
+    budget_tokens: int = 2_000_000
+    max_params: int = 10_000_000
+    max_mb: float = 3000.0
+    min_vocab: int = 257  # the vocabularies this corpus supports
+    max_vocab: int = 32768
+    max_seq_len: int = 2048
+    min_steps: int = 50  # optimizer steps a budget must leave
+    max_s: float | None = None
+    flops_per_s: float | None = None
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Change(NamedTuple):
+    """One idea: the fields it sets and the reason behind it."""
+
+    fields: dict[str, Any]
+    why: str
+
+
+class Mutator(Protocol):
+    """A pure function from history to the next proposal; raises NoProposal."""
+
+    def __call__(self, parent: Config, history: Sequence[Outcome], rng: Generator,
+                 limits: Limits = ...) -> Proposal: ...
+
+
+# --- what fits -------------------------------------------------------------------------------
+
+
+def why_not(config: Config, limits: Limits) -> str | None:
+    """What keeps a configuration from being run, in words with the numbers; None if it fits."""
+    found = _obstacle(config, limits)
+    return ", ".join(found) if found else None
+
+
+def _obstacle(config: Config, limits: Limits) -> tuple[str, str] | None:
+    """(what the configuration has, the barrier it meets); barriers are equal for equal limits."""
+    steps = config.steps_for(limits.budget_tokens)
+    if config.n_params > limits.max_params:
+        return (f"{config.n_params:,} parameters",
+                f"over the limit of {limits.max_params:,} parameters")
+    if config.peak_mb > limits.max_mb:
+        return f"{config.peak_mb:,.0f} MB predicted", f"over the limit of {limits.max_mb:,.0f} MB"
+    if steps < limits.min_steps:
+        return (f"{steps:,} steps", f"under the {limits.min_steps:,} steps that "
+                f"{limits.budget_tokens:,} tokens must leave")
+    if limits.max_s is not None and limits.flops_per_s is not None:
+        run_s = limits.budget_tokens * config.flops_per_token / limits.flops_per_s
+        if run_s > limits.max_s:
+            return f"{run_s:,.0f} s predicted", f"over the limit of {limits.max_s:,.0f} s"
+    if not limits.min_vocab <= config.vocab_size <= limits.max_vocab:
+        return (f"vocabulary {config.vocab_size:,}", f"outside the {limits.min_vocab:,} to "
+                f"{limits.max_vocab:,} this corpus supports")
+    if config.seq_len > limits.max_seq_len:
+        return (f"windows of {config.seq_len:,}",
+                f"over the limit of {limits.max_seq_len:,} tokens a window")
+    return None
+
+
+def fresh(candidates: Iterable[Change], parent: Config, history: Sequence[Outcome],
+          limits: Limits, strategy: str) -> Proposal:
+    """The first candidate that is new, within limits and not beside a diverged run.
+
+    New means that no trial of it, whatever became of it, is known at this budget. Raises
+    NoProposal with a count of what stood in the way when the stream ends first.
+    """
+    tried = {o.config.hash for o in history if o.budget_tokens == limits.budget_tokens}
+    diverged = [o.config.canonical() for o in history if o.state == "diverged"]
+    refused: Counter[str] = Counter()
+    for change in itertools.islice(candidates, MAX_CANDIDATES):
+        config = repaired(parent, change.fields)
+        barrier = _barrier(config, parent, tried, diverged, limits)
+        if barrier is None:
+            reason = f"{describe_changes(parent, config)}: {change.why}"
+            return Proposal(config, reason, strategy)
+        refused[barrier] += 1
+    counts = "; ".join(f"{n} {barrier}" for barrier, n in refused.most_common())
+    raise NoProposal(f"{strategy} has nothing to try from {parent.describe()}: "
+                     f"{counts or 'it has no step to take from there'}")
+
+
+def _barrier(config: Config, parent: Config, tried: Collection[str],
+             diverged: Sequence[dict[str, Any]], limits: Limits) -> str | None:
+    if config.hash == parent.hash:
+        return "the same as the parent"
+    if config.hash in tried:
+        return "already tried"
+    obstacle = _obstacle(config, limits)
+    if obstacle:
+        return obstacle[1]
+    if any(_is_near(config.canonical(), failed) for failed in diverged):
+        return "too near a run that diverged"
+    return None
+
+
+def _is_near(config: dict[str, Any], diverged: dict[str, Any]) -> bool:
+    """Whether the recipe is that of a diverged run at about its learning rate or above."""
+    return config["lr"] * NEAR >= diverged["lr"] and all(
+        _is_close(config[name], value) for name, value in diverged.items() if name != "lr")
+
+
+def _is_close(a: Any, b: Any) -> bool:
+    if a == b:
+        return True
+    numbers = isinstance(a, int | float) and isinstance(b, int | float)
+    return numbers and min(a, b) > 0 and max(a, b) <= NEAR * min(a, b)
+
+
+# --- keeping a change legal ------------------------------------------------------------------
+
+
+def repaired(parent: Config, fields: dict[str, Any]) -> Config:
+    """The parent with fields set, each inside BOUNDS, fractions at two significant digits."""
+    return dataclasses.replace(parent, **{k: _clamped(k, v) for k, v in fields.items()})
+
+
+def _clamped(name: str, value: Any) -> Any:
+    if name not in BOUNDS or value is None:
+        return value
+    low, high = BOUNDS[name]
+    if isinstance(value, int):
+        return min(max(value, int(low)), int(high))
+    return min(max(round_2(value), low), high)
+
+
+def round_2(value: float) -> float:
+    """Two significant digits, so that the table reads well."""
+    return float(f"{value:.1e}")
+
+
+def legal_width(n: float) -> int:
+    """The width nearest n that splits into even heads: multiples of 16, of 8 below 32."""
+    step = 8 if n < 32 else 16
+    low, high = BOUNDS["n_embd"]
+    return int(min(max(round(n / step) * step, low), high))
+
+
+def legal_heads(n_embd: int, preferred: float) -> int:
+    """The head count nearest to preferred; n_embd is even, and so is every head's size.
+
+    Heads of 16 to 64 features come first, whatever was preferred.
+    """
+    counts = range(1, min(n_embd // 2, int(BOUNDS["n_head"][1])) + 1)
+    legal = [n for n in counts if n_embd % (2 * n) == 0]
+
+    def distance(n: int) -> tuple[bool, float]:
+        is_odd_size = not HEAD_SIZES[0] <= n_embd // n <= HEAD_SIZES[1]
+        return is_odd_size, abs(math.log(n / max(preferred, 1)))
+
+    return min(legal, key=distance)
+
+
+def resized(parent: Config, n_embd: int, n_layer: int) -> dict[str, Any]:
+    """Fields that give the parent another size, its recipe transferred; only those that change.
+
+    Heads keep their size where that is legal, an explicit hidden width its ratio, and the
+    learning rate goes by 1/width, as matrices under Adam want it: Yang and Hu 2022,
+    arXiv:2203.03466. Embedding and gains would keep theirs; there is one rate, so this errs low
+    when widening.
+    """
+    fields: dict[str, Any] = {}
+    if n_layer != parent.n_layer:
+        fields["n_layer"] = n_layer
+    if n_embd != parent.n_embd:
+        ratio = n_embd / parent.n_embd
+        fields |= {"n_embd": n_embd, "n_head": legal_heads(n_embd, n_embd / parent.head_size),
+                   "lr": parent.lr / ratio}
+        if parent.n_hidden is not None:
+            fields["n_hidden"] = legal_hidden(parent.n_hidden * ratio)
+    return fields
+
+
+def legal_hidden(n: float) -> int:
+    """The nearest multiple of 8, which vector units like; below 8 the nearest whole number."""
+    return round(n / 8) * 8 if n >= 8 else max(1, round(n))
+
+
+def rebatched(parent: Config, factor: float) -> dict[str, Any]:
+    """Fields for a larger or smaller batch, the learning rate following its square root.
+
+    Source: Malladi et al. 2022, arXiv:2205.10287, for Adam and its kin.
+    """
+    batch_size: int = _clamped("batch_size", round(parent.batch_size * factor))
+    if batch_size == parent.batch_size:
+        return {}
+    return {"batch_size": batch_size,
+            "lr": parent.lr * math.sqrt(batch_size / parent.batch_size)}
+
+
+# --- order and words -------------------------------------------------------------------------
+
+
+def shuffled(items: Sequence[T], rng: Generator) -> list[T]:
+    """The items in an order drawn from rng; never turned into numpy values."""
+    return [items[int(i)] for i in rng.permutation(len(items))]
+
+
+def describe_changes(parent: Config, config: Config) -> str:
+    """'width 128 → 192, heads 4 → 6': every field that changes the training."""
+    old, new = parent.canonical(), config.canonical()
+    return ", ".join(
+        f"{TITLES[name]} {shown(old[name])} → {shown(new[name])}"
+        for name in parent.difference(config)
+        if old[name] != new[name] and new[name] is not None)
+
+
+def shown(value: Any) -> str:
+    """A field's value as a person writes it: 1,024, 3e-3, yes, AdamW."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and 0 < abs(value) < 0.01:
+        mantissa, _, exponent = f"{value:.3e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    if isinstance(value, int | float):
+        return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return OPTIMIZER_TITLES.get(value, str(value))
+
+
+def shown_size(n_params: int) -> str:
+    """1.31M, 262k."""
+    return f"{n_params / 1e6:.2f}M" if n_params >= 1e6 else f"{n_params / 1e3:.0f}k"

@@ -1,0 +1,173 @@
+"""The size × data grid: every size at every token count, cheapest first.
+
+    plan(["64d/2L", "1.3M"], ["100k", "2M"], base, limits) → Plan(cells, skipped)
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from engine.config import BOUNDS, Config
+from engine.errors import ConfigError
+from strategies.base import (
+    Limits,
+    describe_changes,
+    legal_width,
+    repaired,
+    resized,
+    shown_size,
+    why_not,
+)
+
+NEAR_SIZE = 0.15  # a size asked for by its parameters is met within this part
+ASPECT = 32  # width to layers of the default shape, 128d/4L
+MAX_LAYERS = 24
+UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run of the grid."""
+
+    config: Config
+    budget_tokens: int
+    reason: str
+    size: str  # as asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A cell of the grid that will not be run, and why."""
+
+    size: str
+    budget_tokens: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The cells to run, cheapest first, and those left out."""
+
+    cells: list[Cell]
+    skipped: list[Skipped]
+
+
+def parse_size(text: str, base: Config | None = None) -> tuple[int, int]:
+    """(width, layers) from "64d/2L", or from a parameter count such as "300k" or "1.3M".
+
+    A count is met within 15 % by the shape nearest to width = 32 · layers, with the vocabulary,
+    head and hidden ratio of base. Raises ConfigError.
+    """
+    base = base or Config()
+    shape = re.fullmatch(r"(\d+)d/(\d+)L", text.strip(), re.IGNORECASE)
+    if shape:
+        return _checked_shape(text, int(shape[1]), int(shape[2]))
+    target = _count(text)
+    if target is None:
+        raise ConfigError(f"size '{text}' is neither a shape nor a parameter count; "
+                          "use 64d/2L or 1.3M")
+    return _shape_near(text, target, base)
+
+
+def _checked_shape(text: str, width: int, layers: int) -> tuple[int, int]:
+    for name, value in (("n_embd", width), ("n_layer", layers)):
+        low, high = BOUNDS[name]
+        if not low <= value <= high:
+            raise ConfigError(f"size '{text}' has {name}={value}; use {low:g} to {high:g}, "
+                              "as in 64d/2L")
+    if width % 2:
+        raise ConfigError(f"size '{text}' has the odd width {width}, which no head can halve; "
+                          f"use {width + 1}d/{layers}L")
+    return width, layers
+
+
+def _shape_near(text: str, target: float, base: Config) -> tuple[int, int]:
+    """The best compromise between the count wanted and the proportions that train well."""
+    shapes = [(_width_for(target, layers, base), layers) for layers in range(1, MAX_LAYERS + 1)]
+    counts = {s: repaired(base, resized(base, *s)).n_params for s in shapes}
+
+    def off(shape: tuple[int, int]) -> float:
+        return abs(counts[shape] / target - 1)
+
+    def cost(shape: tuple[int, int]) -> float:
+        width, layers = shape
+        return abs(math.log(width / layers / ASPECT)) + 4 * off(shape)
+
+    near = [shape for shape in shapes if off(shape) <= NEAR_SIZE]
+    if not near:
+        width, layers = min(shapes, key=off)
+        raise ConfigError(
+            f"size '{text}' is not within {NEAR_SIZE:.0%} of any shape; the nearest is "
+            f"{width}d/{layers}L with {shown_size(counts[width, layers])} parameters")
+    return min(near, key=cost)
+
+
+def _width_for(target: float, layers: int, base: Config) -> int:
+    """The legal width whose parameter count at this depth comes nearest to target.
+
+    The count is a·C + b·C² in the width C: embeddings and gains, then the matrices.
+    """
+    matrices = 4 + 3 * base.hidden / base.n_embd
+    linear = base.vocab_size * (1 if base.tied else 2) + 2 * layers + 1
+    square = layers * matrices
+    exact = (math.sqrt(linear**2 + 4 * square * target) - linear) / (2 * square)
+    return legal_width(exact)
+
+
+def parse_tokens(text: str | int) -> int:
+    """A token count from "100k", "1.5M", "200000" or a whole number. Raises ConfigError."""
+    n = _count(str(text))
+    if n is None or n < 1 or n != int(n):
+        raise ConfigError(f"token count '{text}' is not a whole number above zero; use 200k or 2M")
+    return int(n)
+
+
+def _count(text: str) -> float | None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", text.strip())
+    if match is None or float(match[1]) == 0:
+        return None
+    return round(float(match[1]) * UNITS[match[2].lower()], 6)
+
+
+def plan(sizes: Sequence[str], tokens: Sequence[str | int], base: Config, limits: Limits,
+         done: Collection[tuple[str, int]] = ()) -> Plan:
+    """Every size at every token count that fits and is not done, cheapest first.
+
+    done holds (config hash, budget). Cheapest first, so that an interrupted night leaves a
+    complete small corner. Raises ConfigError on a size or count it cannot read.
+    """
+    cells: list[Cell] = []
+    skipped: list[Skipped] = []
+    seen: set[tuple[str, int]] = set()
+    shapes = [(size, *parse_size(size, base)) for size in sizes]
+    budgets = [parse_tokens(text) for text in tokens]
+    for size, width, layers in shapes:
+        config = repaired(base, resized(base, width, layers))
+        for budget in budgets:
+            key = (config.hash, budget)
+            obstacle = _left_out(config, budget, limits, key in done, key in seen)
+            seen.add(key)
+            if obstacle:
+                skipped.append(Skipped(size, budget, obstacle))
+            else:
+                cells.append(Cell(config, budget, _reason(base, config, size, budget), size))
+    cells.sort(key=lambda cell: cell.config.flops_per_token * cell.budget_tokens)
+    return Plan(cells, skipped)
+
+
+def _left_out(config: Config, budget: int, limits: Limits, is_done: bool,
+              is_repeated: bool) -> str | None:
+    if is_done:
+        return "already done with this configuration and budget"
+    if is_repeated:
+        return "the same cell as an earlier one of this grid"
+    return why_not(config, dataclasses.replace(limits, budget_tokens=budget))
+
+
+def _reason(base: Config, config: Config, size: str, budget: int) -> str:
+    changes = describe_changes(base, config)
+    detail = f"; {changes}" if changes else "; the base configuration"
+    rule = ", the rate by 1/width" if config.lr != base.lr else ""
+    return f"size × data grid: {size} on {budget:,} tokens{detail}{rule}"

@@ -1,0 +1,138 @@
+"""learning_rate: close in on the best rate for this recipe, then on its schedule."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from numpy.random import Generator
+
+from engine.config import Config
+from strategies.base import (
+    DEFAULT_LIMITS,
+    NEAR,
+    Change,
+    Limits,
+    Outcome,
+    Proposal,
+    fresh,
+    round_2,
+    shown,
+    shuffled,
+)
+
+STEPS = (1.5, 2.0, 3.0)
+FINE_STEPS = (1.2, 1.1)
+N_FIT = 5  # rates nearest the best: the curve is a parabola only near its bottom
+FIT_REACH = 2.0  # how far past the tried rates a fitted minimum is believed
+SAME = 1.1  # rates closer than this are not worth another run
+
+
+def propose(parent: Config, history: Sequence[Outcome], rng: Generator,
+            limits: Limits = DEFAULT_LIMITS) -> Proposal:
+    return fresh(_candidates(parent, history, rng, limits), parent, history, limits,
+                 "learning_rate")
+
+
+def _candidates(parent: Config, history: Sequence[Outcome], rng: Generator,
+                limits: Limits) -> Iterator[Change]:
+    """The fitted minimum, then the schedule once the rate is bracketed, then steps."""
+    kin = [o for o in history
+           if dataclasses.replace(o.config, lr=parent.lr).hash == parent.hash]
+    scores = _scores(kin, limits.budget_tokens)
+    ceiling = min((o.config.lr for o in kin if o.state == "diverged"), default=math.inf)
+    best = min(scores, key=lambda lr: scores[lr], default=parent.lr)
+    below = max((lr for lr in scores if lr < best), default=0.0)
+    above = min([lr for lr in scores if lr > best] + [ceiling])
+    yield from _fitted(scores, best, ceiling)
+    if below * 2 >= best and above <= best * 2:
+        yield from _schedules(parent, best, rng)
+    yield from _steps(scores, best, _direction(below, above, rng), rng)
+
+
+def _scores(kin: Sequence[Outcome], budget_tokens: int) -> dict[float, float]:
+    """Mean bits per byte over seeds of every rate finished at this budget."""
+    found: dict[float, list[float]] = {}
+    for outcome in kin:
+        if outcome.val_bpb is not None and outcome.budget_tokens == budget_tokens:
+            found.setdefault(outcome.config.lr, []).append(outcome.val_bpb)
+    return {lr: sum(values) / len(values) for lr, values in found.items()}
+
+
+def _fitted(scores: Mapping[float, float], best: float, ceiling: float) -> Iterator[Change]:
+    if len(scores) < 3:
+        return
+    rates = sorted(sorted(scores, key=lambda lr: abs(math.log(lr / best)))[:N_FIT])
+    minimum = parabola_minimum([math.log(lr) for lr in rates], [scores[lr] for lr in rates])
+    if minimum is None:
+        return
+    low = math.log(rates[0] / FIT_REACH)
+    high = math.log(min(rates[-1] * FIT_REACH, ceiling / (NEAR * 1.05)))
+    lr = round_2(math.exp(min(max(minimum, low), high)))
+    if all(abs(math.log(lr / tried)) >= math.log(SAME) for tried in scores):
+        yield Change({"lr": lr}, f"minimum of a parabola through {len(rates)} rates from "
+                     f"{_point(scores, rates[0])} to {_point(scores, rates[-1])}")
+
+
+def parabola_minimum(xs: Sequence[float], ys: Sequence[float]) -> float | None:
+    """Where the least-squares parabola through three or more points is lowest.
+
+    None when it opens downwards. With u = x − mean(x), the polynomials 1, u and
+    q = u² − u·Σu³/Σu² − Σu²/n are orthogonal on the points, so y ≈ ȳ + b·u + c·q
+    has b = Σyu/Σu², c = Σyq/Σq² and its lowest point at u = Σu³/Σu²/2 − b/(2c).
+    """
+    centre = sum(xs) / len(xs)
+    u = [x - centre for x in xs]
+    s2 = sum(v**2 for v in u)
+    skew = sum(v**3 for v in u) / s2
+    q = [v * v - skew * v - s2 / len(u) for v in u]
+    c = sum(y * w for y, w in zip(ys, q, strict=True)) / sum(w * w for w in q)
+    b = sum(y * v for y, v in zip(ys, u, strict=True)) / s2
+    return centre + skew / 2 - b / (2 * c) if c > 0 else None
+
+
+def _direction(below: float, above: float, rng: Generator) -> int:
+    """Up if only worse rates below are known, down if only above (divergence is above)."""
+    coin = 1 if rng.integers(2) else -1
+    if below > 0 and above == math.inf:
+        return 1
+    if below == 0 and above < math.inf:
+        return -1
+    return coin
+
+
+def _steps(scores: Mapping[float, float], best: float, direction: int,
+           rng: Generator) -> Iterator[Change]:
+    """Steps from the best rate in the given direction, then the other; small ones last."""
+    coarse = shuffled(STEPS, rng)
+    for sign, factors in ((direction, coarse), (-direction, coarse),
+                          (direction, FINE_STEPS), (-direction, FINE_STEPS)):
+        for factor in factors:
+            word = "×" if sign > 0 else "÷"
+            yield Change({"lr": best * factor**sign},
+                         f"a step {word} {factor:g} from {_point(scores, best)}")
+
+
+def _schedules(parent: Config, best: float, rng: Generator) -> Iterator[Change]:
+    why = f"the learning rate is bracketed around {shown(best)}"
+    changes = [Change({"lr": best, "warmup_frac": value}, f"{why}; now its warm-up")
+               for value in _halved_doubled(parent, "warmup_frac", 0.3)]
+    if parent.effective_schedule != "constant":
+        changes += [Change({"lr": best, "min_lr_frac": value}, f"{why}; now where it ends")
+                    for value in _halved_doubled(parent, "min_lr_frac", 0.5)]
+    if parent.optimizer != "schedule_free":
+        changes += [Change({"lr": best, "schedule": name}, f"{why}; now its schedule")
+                    for name in ("cosine", "wsd") if name != parent.schedule]
+    yield from shuffled(changes, rng)
+
+
+def _halved_doubled(parent: Config, name: str, largest: float) -> list[float]:
+    """Half and double the field, up to largest; a field at zero goes to its default."""
+    value = getattr(parent, name)
+    if value == 0:
+        return [getattr(Config(), name)]
+    return [v for v in (value / 2, value * 2) if v <= max(largest, value)]
+
+
+def _point(scores: Mapping[float, float], lr: float) -> str:
+    score = f" ({scores[lr]:.3f} bits/byte)" if lr in scores else ""
+    return f"{shown(lr)}{score}"

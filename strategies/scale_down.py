@@ -1,0 +1,43 @@
+"""scale_down: narrower or shallower by a step, the recipe carried along."""
+
+from collections.abc import Iterator, Sequence
+
+from numpy.random import Generator
+
+from engine.config import Config
+from strategies.base import (
+    DEFAULT_LIMITS,
+    Change,
+    Limits,
+    Outcome,
+    Proposal,
+    fresh,
+    legal_width,
+    repaired,
+    resized,
+    shown_size,
+    shuffled,
+)
+
+
+def propose(parent: Config, history: Sequence[Outcome], rng: Generator,
+            limits: Limits = DEFAULT_LIMITS) -> Proposal:
+    return fresh(_candidates(parent, rng), parent, history, limits, "scale_down")
+
+
+def _candidates(parent: Config, rng: Generator) -> Iterator[Change]:
+    """One step narrower or shallower first; the large steps bring back a parent over a limit."""
+    width, layers = parent.n_embd, parent.n_layer
+    half = max(1, layers // 2)
+    small = [(legal_width(width - 16), layers), (legal_width(width * 0.8), layers),
+             (legal_width(width * 0.67), layers), (width, max(1, layers - 1)),
+             (width, max(1, layers - 2))]
+    large = [(legal_width(width * 0.8), max(1, layers - 1)), (legal_width(width * 0.5), layers),
+             (width, half), (legal_width(width * 0.5), half), (legal_width(width * 0.25), layers),
+             (legal_width(width * 0.25), half)]
+    for n_embd, n_layer in shuffled(small, rng) + shuffled(large, rng):
+        fields = resized(parent, n_embd, n_layer)
+        n_params = repaired(parent, fields).n_params
+        why = (f"more tokens for each parameter, {shown_size(parent.n_params)} → "
+               f"{shown_size(n_params)} parameters")
+        yield Change(fields, why + ("; learning rate by 1/width" if "lr" in fields else ""))

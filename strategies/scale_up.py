@@ -1,0 +1,40 @@
+"""scale_up: wider or deeper by a step, the recipe carried along."""
+
+from collections.abc import Iterator, Sequence
+
+from numpy.random import Generator
+
+from engine.config import Config
+from strategies.base import (
+    DEFAULT_LIMITS,
+    Change,
+    Limits,
+    Outcome,
+    Proposal,
+    fresh,
+    legal_width,
+    repaired,
+    resized,
+    shown_size,
+    shuffled,
+)
+
+
+def propose(parent: Config, history: Sequence[Outcome], rng: Generator,
+            limits: Limits = DEFAULT_LIMITS) -> Proposal:
+    return fresh(_candidates(parent, rng), parent, history, limits, "scale_up")
+
+
+def _candidates(parent: Config, rng: Generator) -> Iterator[Change]:
+    """One step wider or deeper before both at once, and either before a doubling."""
+    width, layers = parent.n_embd, parent.n_layer
+    small = [(legal_width(width + 16), layers), (legal_width(width * 1.25), layers),
+             (legal_width(width * 1.5), layers), (width, layers + 1), (width, layers + 2)]
+    large = [(legal_width(width * 1.25), layers + 1), (legal_width(width * 1.5), layers + 1),
+             (legal_width(width * 2), layers), (width, layers * 2),
+             (legal_width(width * 2), layers * 2)]
+    for n_embd, n_layer in shuffled(small, rng) + shuffled(large, rng):
+        fields = resized(parent, n_embd, n_layer)
+        n_params = repaired(parent, fields).n_params
+        why = f"more capacity, {shown_size(parent.n_params)} → {shown_size(n_params)} parameters"
+        yield Change(fields, why + ("; learning rate by 1/width" if "lr" in fields else ""))

@@ -1,0 +1,319 @@
+"""The contract every strategy keeps, what they share, and a golden file of their proposals.
+
+    python -m tests.test_strategies --write     rewrites tests/golden/strategies.json
+"""
+
+import dataclasses
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.config import BOUNDS, OPTIMIZERS, SCHEDULES, Config
+from engine.errors import NoProposal
+from strategies import STRATEGIES
+from strategies.base import (
+    MAX_CANDIDATES,
+    Change,
+    Limits,
+    Outcome,
+    Proposal,
+    fresh,
+    legal_heads,
+    legal_width,
+    shown,
+    why_not,
+)
+
+GOLDEN = Path(__file__).parent / "golden" / "strategies.json"
+BUDGET = 2_000_000
+PARENT = Config()
+SMALLEST = Config(
+    n_embd=8, n_layer=1, n_head=1, n_hidden=1, vocab_size=257, seq_len=4, batch_size=1, lr=1e-8,
+    rope_base=10.0, warmup_frac=0.0, decay_frac=0.0, min_lr_frac=0.0, weight_decay=0.0, beta1=0.0,
+    beta2=0.0, clip=1e-3)
+LARGEST = Config(
+    n_embd=4096, n_layer=64, n_head=64, n_hidden=16384, vocab_size=32768, seq_len=2048,
+    batch_size=1024, grad_accum=256, lr=1.0, rope_base=1e7, warmup_frac=0.9, decay_frac=1.0,
+    min_lr_frac=1.0, weight_decay=10.0, beta1=0.9999, beta2=0.99999, clip=1e3, tied=True)
+NO_LIMITS = Limits(budget_tokens=10**12, max_params=10**12, max_mb=1e9)
+every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+
+
+def seeded(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def propose(name: str, parent: Config = PARENT, history: Sequence[Outcome] = (), seed: int = 0,
+            limits: Limits = Limits()) -> Proposal:  # noqa: B008 (frozen)
+    return STRATEGIES[name](parent, history, seeded(seed), limits)
+
+
+def outcome(parent: Config = PARENT, bpb: float | None = 1.2, state: str = "finished",
+            budget_tokens: int = BUDGET, verdict: str | None = None, strategy: str | None = None,
+            **fields: Any) -> Outcome:
+    config = dataclasses.replace(parent, **fields)
+    return Outcome(config, 1, budget_tokens, state, bpb, None, verdict, strategy)
+
+
+FAILURES = [outcome(bpb=None, state=state, lr=lr, n_layer=layers)
+            for state, lr, layers in [("diverged", 9e-3, 4), ("killed", 3e-3, 6),
+                                      ("failed", 2e-3, 4), ("lost", 3e-3, 3)]]
+
+
+def proposals(name: str, n_seeds: int, **options: Any) -> list[Proposal]:
+    return [propose(name, seed=seed, **options) for seed in range(n_seeds)]
+
+
+def answer(name: str, **options: Any) -> Proposal | str:
+    """The proposal, or the words of the refusal."""
+    try:
+        return propose(name, **options)
+    except NoProposal as refusal:
+        return str(refusal)
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    width = draw(st.integers(4, 400)) * 2
+    heads = draw(st.sampled_from([h for h in range(1, 65) if width % (2 * h) == 0]))
+    return Config(
+        n_embd=width, n_head=heads, n_layer=draw(st.integers(1, 64)),
+        n_hidden=draw(st.none() | st.integers(1, 16384)), tied=draw(st.booleans()),
+        vocab_size=draw(st.integers(257, 32768)), seq_len=draw(st.integers(4, 2048)),
+        batch_size=draw(st.integers(1, 1024)), grad_accum=draw(st.integers(1, 256)),
+        optimizer=draw(st.sampled_from(OPTIMIZERS)), schedule=draw(st.sampled_from(SCHEDULES)),
+        **{field: draw(st.floats(*BOUNDS[field])) for field in (
+            "lr", "rope_base", "warmup_frac", "decay_frac", "min_lr_frac", "weight_decay",
+            "beta1", "beta2", "clip")})
+
+
+# --- the contract ----------------------------------------------------------------------------
+
+
+@every_strategy
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(parent=configs(), seed=st.integers(0, 999))
+def test_any_legal_parent_gets_a_legal_proposal_or_words(
+        name: str, parent: Config, seed: int) -> None:
+    before = parent.to_dict()
+    found = answer(name, parent=parent, seed=seed, limits=NO_LIMITS, history=FAILURES)
+    if isinstance(found, Proposal):
+        assert Config.from_dict(found.config.to_dict()) == found.config
+        assert found.config.hash != parent.hash
+    else:
+        assert found.startswith(f"{name} has nothing to try from ")
+    assert parent.to_dict() == before
+
+
+@every_strategy
+def test_proposal_differs_from_its_parent_and_says_from_what_to_what(name: str) -> None:
+    for proposal in proposals(name, 20):
+        assert proposal.config.hash != PARENT.hash
+        assert proposal.strategy == name
+        for field, (old, new) in PARENT.difference(proposal.config).items():
+            old = PARENT.hidden if field == "n_hidden" else old
+            assert f"{shown(old)} → {shown(new)}" in proposal.reason
+
+
+@every_strategy
+def test_same_seed_gives_the_same_proposal(name: str) -> None:
+    history = [outcome(lr=2e-3, bpb=1.3), *FAILURES]
+    assert proposals(name, 10, history=history) == proposals(name, 10, history=history)
+
+
+@every_strategy
+def test_seeds_lead_to_different_proposals(name: str) -> None:
+    assert len({proposal.config.hash for proposal in proposals(name, 30)}) >= 2
+
+
+@every_strategy
+@pytest.mark.parametrize("parent", [PARENT, Config(optimizer="lion", n_hidden=200)])
+def test_values_are_plain_python(name: str, parent: Config) -> None:
+    for proposal in proposals(name, 20, parent=parent, limits=NO_LIMITS):
+        types = {type(value) for value in proposal.config.to_dict().values()}
+        assert types <= {int, float, bool, str, type(None)}
+        assert type(proposal.reason) is str
+
+
+@every_strategy
+def test_history_of_failures_alone_is_no_obstacle(name: str) -> None:
+    failed = {o.config.hash for o in FAILURES}
+    for proposal in proposals(name, 20, history=FAILURES):
+        assert proposal.config.hash not in failed
+
+
+@every_strategy
+@pytest.mark.parametrize("parent", [SMALLEST, LARGEST])
+@pytest.mark.parametrize("limits", [Limits(), NO_LIMITS])
+def test_corners_of_the_bounds_give_what_fits_or_words(
+        name: str, parent: Config, limits: Limits) -> None:
+    for seed in range(5):
+        found = answer(name, parent=parent, limits=limits, seed=seed)
+        if isinstance(found, Proposal):
+            assert why_not(found.config, limits) is None
+        else:
+            assert found.startswith(f"{name} has nothing to try from {parent.describe()}: ")
+
+
+@every_strategy
+@pytest.mark.parametrize(("limits", "words"), [
+    (Limits(max_params=1000), "over the limit of 1,000 parameters"),
+    (Limits(max_mb=1.0), "over the limit of 1 MB"),
+    (Limits(budget_tokens=100), "under the 50 steps that 100 tokens must leave"),
+    (Limits(min_vocab=2000, max_vocab=2100), "outside the 2,000 to 2,100 this corpus supports"),
+    (Limits(max_seq_len=4), "over the limit of 4 tokens a window"),
+    (Limits(max_s=1.0, flops_per_s=1e6), "over the limit of 1 s"),
+])
+def test_limits_that_nothing_meets_are_named(name: str, limits: Limits, words: str) -> None:
+    with pytest.raises(NoProposal, match=words):
+        propose(name, limits=limits)
+
+
+@every_strategy
+def test_every_proposal_keeps_the_limits(name: str) -> None:
+    limits = Limits(max_params=1_600_000, max_mb=PARENT.peak_mb * 1.2, min_steps=1500,
+                    max_seq_len=192, min_vocab=700, max_vocab=1024)
+    for proposal in proposals(name, 20, limits=limits):
+        assert why_not(proposal.config, limits) is None
+
+
+@every_strategy
+def test_two_hundred_proposals_hold_no_duplicate(name: str) -> None:
+    history = [outcome(verdict="baseline")]
+    for seed in range(200):
+        found = answer(name, history=history, seed=seed)
+        if isinstance(found, str):
+            assert "already tried" in found
+            break
+        assert found.config.hash not in {o.config.hash for o in history}
+        history.append(outcome(found.config, bpb=1.2 + seed % 7 / 100, strategy=name))
+    assert len(history) > (200 if name == "random" else 8)
+
+
+@every_strategy
+def test_tried_at_another_budget_may_be_tried_again(name: str) -> None:
+    first = propose(name)
+    elsewhere = outcome(first.config, budget_tokens=BUDGET // 2)
+    assert propose(name, history=[elsewhere]) == first
+    assert propose(name, history=[outcome(first.config)]) != first
+
+
+# --- what they share -------------------------------------------------------------------------
+
+
+def test_endless_stream_is_cut_and_its_refusals_counted() -> None:
+    endless = itertools.repeat(Change({}, "no change"))
+    with pytest.raises(NoProposal) as refusal:
+        fresh(endless, PARENT, [], Limits(), "stuck")
+    assert str(refusal.value) == ("stuck has nothing to try from 128d/4L AdamW lr=3e-3: "
+                                  f"{MAX_CANDIDATES} the same as the parent")
+
+
+def test_empty_stream_says_there_is_no_step() -> None:
+    with pytest.raises(NoProposal, match="lr=3e-3: it has no step to take from there"):
+        fresh([], PARENT, [], Limits(), "stuck")
+
+
+def test_first_candidate_that_fits_is_taken() -> None:
+    stream = [Change({}, "a"), Change({"n_layer": 5}, "b"), Change({"n_layer": 64}, "c"),
+              Change({"lr": 0.00234567}, "d"), Change({"clip": 2.0}, "e")]
+    found = fresh(stream, PARENT, [outcome(n_layer=5)], Limits(), "any")
+    assert found == Proposal(Config(lr=2.3e-3), "learning rate 3e-3 → 2.3e-3: d", "any")
+
+
+def test_values_past_the_bounds_are_brought_inside() -> None:
+    stream = [Change({"lr": 7.0, "batch_size": 5000, "min_lr_frac": -1.0}, "far")]
+    config = fresh(stream, PARENT, [], NO_LIMITS, "any").config
+    assert (config.lr, config.batch_size, config.min_lr_frac) == (1.0, 1024, 0.0)
+
+
+def test_neighbourhood_of_a_diverged_run_is_refused() -> None:
+    diverged = [outcome(bpb=None, state="diverged", lr=6e-3)]
+    stream = [Change({"lr": 5e-3}, "beside"), Change({"lr": 2e-2}, "beyond")]
+    with pytest.raises(NoProposal, match="2 too near a run that diverged"):
+        fresh(stream, PARENT, diverged, Limits(), "any")
+    assert fresh([Change({"lr": 4e-3}, "below")], PARENT, diverged, Limits(), "any")
+    assert fresh([Change({"lr": 6e-3, "clip": 0.5}, "other")], PARENT, diverged, Limits(), "any")
+
+
+@pytest.mark.parametrize(("limits", "words"), [
+    (Limits(), None),
+    (Limits(max_params=1_311_872), None),
+    (Limits(max_params=1_311_871),
+     "1,311,872 parameters, over the limit of 1,311,871 parameters"),
+    (Limits(max_mb=10.0), f"{PARENT.peak_mb:.0f} MB predicted, over the limit of 10 MB"),
+    (Limits(budget_tokens=50 * 1024), None),
+    (Limits(budget_tokens=49 * 1024),
+     "49 steps, under the 50 steps that 50,176 tokens must leave"),
+    (Limits(min_vocab=1025), "vocabulary 1,024, outside the 1,025 to 32,768 this corpus supports"),
+    (Limits(max_vocab=1000), "vocabulary 1,024, outside the 257 to 1,000 this corpus supports"),
+    (Limits(max_seq_len=127), "windows of 128, over the limit of 127 tokens a window"),
+    # 7,471,104 operations a token, from 6 · (1,311,872 − 1,152 − 131,072) + 6 · 4 · 128 · 128
+    (Limits(max_s=1494.0, flops_per_s=1e10), "1,494 s predicted, over the limit of 1,494 s"),
+    (Limits(max_s=1495.0, flops_per_s=1e10), None),
+    (Limits(max_s=0.001), None),
+])
+def test_why_not_says_what_stands_in_the_way(limits: Limits, words: str | None) -> None:
+    assert why_not(PARENT, limits) == words
+
+
+def test_heads_of_any_even_width_are_even() -> None:
+    assert all(width % (2 * legal_heads(width, width / 32)) == 0 for width in range(8, 4097, 2))
+
+
+def test_heads_of_a_legal_width_have_16_to_64_features() -> None:
+    sizes = [width // legal_heads(width, width / 32) for width in range(16, 1025, 16)]
+    assert 16 <= min(sizes) <= max(sizes) <= 64
+
+
+@pytest.mark.parametrize(("n_embd", "preferred", "heads"), [
+    (128, 4, 4), (128, 1, 2), (128, 64, 8), (192, 6, 6), (192, 7, 8), (8, 4, 4), (8, 1, 1)])
+def test_heads_come_nearest_to_the_preferred_count(
+        n_embd: int, preferred: int, heads: int) -> None:
+    assert legal_heads(n_embd, preferred) == heads
+
+
+@pytest.mark.parametrize(("wanted", "width"), [
+    (-5, 8), (8, 8), (11, 8), (13, 16), (30, 32), (150, 144), (153, 160), (99999, 4096)])
+def test_width_is_the_nearest_that_splits(wanted: float, width: int) -> None:
+    assert legal_width(wanted) == width
+
+
+# --- golden ----------------------------------------------------------------------------------
+
+
+PARENTS = {"default": PARENT,
+           "lion": Config(n_embd=192, n_head=6, n_layer=3, optimizer="lion", lr=3e-4, tied=True),
+           "smallest": SMALLEST}
+HISTORIES = {"empty": [], "mixed": [outcome(verdict="baseline", bpb=1.2), *FAILURES,
+                                    outcome(lr=2e-3, bpb=1.25, verdict="discarded")]}
+
+
+def golden() -> list[dict[str, Any]]:
+    rows = []
+    for name, parent, past, seed in itertools.product(STRATEGIES, PARENTS, HISTORIES, range(3)):
+        found = answer(name, parent=PARENTS[parent], history=HISTORIES[past], seed=seed)
+        row: dict[str, Any] = {"strategy": name, "parent": parent, "history": past, "seed": seed}
+        if isinstance(found, Proposal):
+            changes = PARENTS[parent].difference(found.config)
+            row |= {"to": {field: new for field, (_, new) in changes.items()},
+                    "reason": found.reason}
+        rows.append(row if isinstance(found, Proposal) else row | {"refused": found})
+    return rows
+
+
+def test_proposals_are_those_of_the_golden_file() -> None:
+    assert golden() == json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in golden())
+    GOLDEN.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
