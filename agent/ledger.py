@@ -1,0 +1,346 @@
+"""The ledger, opened and written: SQLite through sqlite-utils, rows as dataclasses.
+
+One process writes; any number of readers look on, while it writes and after it died. Each state
+change is one committed transaction, so a kill at any instant loses at most the one under way.
+
+    queued ──claim──► running ──finish──► finished, diverged, killed, failed
+       ▲                 │  └──mark_lost──► lost
+       └─────requeue─────┘
+"""
+
+import datetime as dt
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, Unpack, cast
+
+from sqlite_utils import Database
+
+from agent import published, queries
+from agent.migrations import known_steps, migrations, taken_steps
+from agent.queries import Queries, in_words
+from agent.records import (
+    ENDED,
+    LABEL_LETTERS,
+    Ending,
+    Measured,
+    Metric,
+    NewCalibration,
+    NewCorpus,
+    NewRun,
+    Outcome,
+    Run,
+    State,
+    Verdict,
+    to_columns,
+)
+from engine.errors import LedgerError
+
+_UPSERT_METRIC = """
+INSERT INTO metrics
+    (run_id, step, tokens, train_loss, val_loss, val_bpb, lr, grad_norm, tok_per_s)
+VALUES
+    (:run_id, :step, :tokens, :train_loss, :val_loss, :val_bpb, :lr, :grad_norm, :tok_per_s)
+ON CONFLICT (run_id, step) DO UPDATE SET
+    tokens = excluded.tokens,
+    train_loss = COALESCE(excluded.train_loss, train_loss),
+    val_loss = COALESCE(excluded.val_loss, val_loss),
+    val_bpb = COALESCE(excluded.val_bpb, val_bpb),
+    lr = COALESCE(excluded.lr, lr),
+    grad_norm = COALESCE(excluded.grad_norm, grad_norm),
+    tok_per_s = COALESCE(excluded.tok_per_s, tok_per_s)"""
+
+
+class Ledger(Queries):
+    """An open ledger; a context manager that closes it. Threads may share it."""
+
+    def __init__(self, path: Path, db: Database) -> None:
+        super().__init__(path, db.conn)
+        self._db = db
+
+    @classmethod
+    def open(cls, path: str | Path, *, read_only: bool = False) -> Self:
+        """The ledger at path, brought to the newest schema; read_only leaves it as it is.
+
+        LedgerError if it is missing (read_only), locked, damaged, of a newer program, not a
+        ledger, or may not be opened.
+        """
+        path = Path(path)
+        if read_only and not os.path.exists(path):
+            raise LedgerError(f"there is no ledger at {path}; `agent run` starts one")
+        with in_words(path):
+            db = _connect_reader(path) if read_only else _connect(path, "mode=rwc")
+            try:
+                _check_schema(path, db, read_only)
+                ledger = cls(path, db)
+                if not read_only:
+                    ledger._prepare_writing()
+                return ledger
+            except BaseException:
+                db.close()
+                raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def schema_version(self) -> int:
+        return len(taken_steps(self._db))
+
+    # --- writing: corpora, studies, grids, events --------------------------------------------
+
+    def add_corpus(self, corpus: NewCorpus) -> int:
+        """Its id, new or known; LedgerError if the known one has another validation slice."""
+        with self._writing():
+            known = self._rows(
+                "SELECT id, search_sha256 FROM corpora "
+                "WHERE text_sha256 = ? AND vocab_size = ? AND tokenizer_sha256 = ?",
+                corpus.text_sha256, corpus.vocab_size, corpus.tokenizer_sha256)
+            if not known:
+                return self._insert("corpora", asdict(corpus))
+            if known[0]["search_sha256"] != corpus.search_sha256:
+                raise LedgerError(
+                    f"{self.path} knows the text of {corpus.name} with another validation slice, "
+                    "and losses on two slices do not compare; use another --home")
+            return int(known[0]["id"])
+
+    def add_calibration(self, calibration: NewCalibration) -> int:
+        with self._writing():
+            return self._insert("calibrations", asdict(calibration))
+
+    def update_calibration(self, calibration_id: int, **fields: Unpack[Measured]) -> None:
+        with self._writing():
+            self.calibration(calibration_id)
+            self._update("calibrations", calibration_id, fields)
+
+    def add_grid(self, sizes: Sequence[Any], tokens: Sequence[int], seed: int,
+                 note: str | None, now: str) -> int:
+        with self._writing():
+            return self._insert("grids", {"created_at": now, "sizes": list(sizes),
+                                          "tokens": list(tokens), "seed": seed, "note": note})
+
+    def event(self, kind: str, message: str, now: str, run_id: int | None = None,
+              data: Mapping[str, Any] | None = None) -> None:
+        """Note what the daemon or the guard did and why."""
+        with self._writing():
+            self._insert("events", {"at": now, "kind": kind, "run_id": run_id,
+                                    "message": message, "data": data})
+
+    def import_published(self, csv_text: str, now: str) -> int:
+        """Add the published rows that are not there yet; returns how many were added.
+
+        Their dates have no year in the source: `created_at` assumes published.ASSUMED_YEAR.
+        """
+        rows = published.parse(csv_text)
+        with self._writing():
+            known = {row["label"]: row["source"]
+                     for row in self._rows("SELECT label, source FROM runs")}
+            new = [row for row in rows if known.get(row["label"]) != "published"]
+            for row in new:
+                if row["label"] in known:
+                    raise LedgerError(
+                        f"{self.path} already has a run of its own called {row['label']}; "
+                        "import the published table before the first run")
+                self._insert("runs", row)
+            if new:
+                self.event("import", f"imported {len(new)} published rows", now)
+        return len(new)
+
+    # --- writing: the life of a run ----------------------------------------------------------
+
+    def queue(self, new: NewRun) -> Run:
+        """The run, labelled and waiting; LedgerError if the same one is or was under way."""
+        columns = new.columns()
+        with self._writing():
+            same = self._rows(
+                "SELECT label, state FROM runs WHERE source = 'measured' "
+                "AND state NOT IN ('killed', 'failed', 'lost') AND config_hash = ? "
+                "AND seed = ? AND budget_tokens = ? AND corpus_id = ?",
+                columns["config_hash"], new.seed, new.budget_tokens, new.corpus_id)
+            if same:
+                raise LedgerError(
+                    f"{same[0]['label']} ({same[0]['state']}) has this configuration, seed "
+                    f"{new.seed} and budget of {new.budget_tokens} tokens; change one of them")
+            letter = LABEL_LETTERS.get(new.strategy, "E")
+            last = self._rows("SELECT max(CAST(substr(label, 2) AS INTEGER)) AS number "
+                              "FROM runs WHERE label GLOB ?", f"{letter}[0-9]*")[0]["number"]
+            label = f"{letter}{(last or 0) + 1}"
+            run_id = self._insert("runs", columns | {"label": label, "state": "queued"})
+            return self._one(Run, "runs", run_id)
+
+    def claim(self, now: str, pid: int | None = None, *, run_id: int | None = None) -> Run | None:
+        """The oldest queued run, or the one named, now running; None if it does not wait.
+
+        Two never get the same.
+        """
+        with self._writing():
+            waiting = self._rows(
+                "SELECT id FROM runs WHERE state = 'queued' AND id = COALESCE(?, id) "
+                "ORDER BY id LIMIT 1", run_id)
+            if not waiting:
+                return None
+            run_id = waiting[0]["id"]
+            self._db.execute(  # queued → running
+                "UPDATE runs SET state = 'running', started_at = COALESCE(started_at, ?), "
+                "heartbeat_at = ?, pid = ?, attempts = attempts + 1 WHERE id = ?",
+                [now, now, pid, run_id])
+            return self._one(Run, "runs", run_id)
+
+    def start(self, run_id: int, now: str, pid: int) -> None:
+        """Note the worker that computes a claimed run."""
+        with self._writing():
+            self._expect(run_id, "given a worker", "running")
+            self._update("runs", run_id, {"pid": pid, "heartbeat_at": now})
+
+    def heartbeat(self, run_id: int, now: str) -> bool:
+        """Note that a run is alive; returns whether it is still running."""
+        with self._writing():
+            beaten = self._db.execute(
+                "UPDATE runs SET heartbeat_at = ? WHERE id = ? AND state = 'running'",
+                [now, run_id])
+            return beaten.rowcount == 1
+
+    def ingest(self, run_id: int, metrics: Sequence[Metric], offset: int, now: str) -> None:
+        """Take in logged steps and how far events.jsonl is read, together or not at all.
+
+        A resumed worker logs the same steps again: a value it lacks does not erase a known one.
+        """
+        rows = [to_columns({"run_id": run_id} | asdict(metric)) for metric in metrics]
+        with self._writing():
+            self._expect(run_id, "given metrics", "running")
+            self._db.conn.executemany(_UPSERT_METRIC, rows)
+            progress: dict[str, Any] = {"events_offset": offset, "heartbeat_at": now}
+            if metrics:
+                progress |= {"steps": metrics[-1].step, "tokens": metrics[-1].tokens}
+            self._update("runs", run_id, progress)
+
+    def finish(self, run_id: int, state: Ending, now: str, **fields: Unpack[Outcome]) -> Run:
+        """The run in its final state; LedgerError if it has ended before."""
+        with self._writing():
+            self._expect(run_id, "ended", "queued", "running")
+            self._update("runs", run_id, dict(fields) | {"state": state, "ended_at": now})
+            return self._one(Run, "runs", run_id)
+
+    def requeue(self, run_id: int, now: str, reason: str) -> Run:
+        """The run waiting again, to go on from its last checkpoint."""
+        with self._writing():
+            self._expect(run_id, "queued again", "running")
+            self._update("runs", run_id, {"state": "queued", "pid": None})  # running → queued
+            self.event("requeue", reason, now, run_id)
+            return self._one(Run, "runs", run_id)
+
+    def stale(self, now: str, older_than_s: float) -> list[Run]:
+        """Running runs without a sign of life for longer than that, oldest first."""
+        cutoff = dt.datetime.fromisoformat(now) - dt.timedelta(seconds=older_than_s)
+        return self._runs("WHERE state = 'running' AND heartbeat_at < ? ORDER BY id",
+                          cutoff.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    def mark_lost(self, run_id: int, now: str) -> Run:
+        with self._writing():
+            run = self._expect(run_id, "marked lost", "running")
+            error = f"no sign of life since {run.heartbeat_at}"
+            self._update("runs", run_id, {  # running → lost
+                "state": "lost", "ended_at": now, "error": error})
+            self.event("lost", error, now, run_id)
+            return self._one(Run, "runs", run_id)
+
+    def decide(self, run_id: int, against_id: int | None, verdict: Verdict, rule: str,
+               evidence: Mapping[str, Any], reason: str, now: str) -> None:
+        """Append a verdict on a run that has ended; it is on the disk when this returns."""
+        with self._writing(synchronous="FULL"):
+            self._expect(run_id, "decided", *ENDED)
+            self._insert("decisions", {
+                "decided_at": now, "run_id": run_id, "against_id": against_id,
+                "verdict": verdict, "rule": rule, "evidence": evidence, "reason": reason})
+
+    # --- underneath --------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self, synchronous: str = "NORMAL") -> Iterator[None]:
+        """One transaction: all of the block is committed, or nothing of it."""
+        with self._lock, in_words(self.path):
+            if self._connection.in_transaction:  # part of a larger one
+                yield
+                return
+            self._db.execute(f"PRAGMA synchronous = {synchronous}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.commit()
+            except BaseException:
+                self._db.rollback()
+                raise
+
+    def _insert(self, table: str, values: Mapping[str, Any]) -> int:
+        return cast(int, self._db.table(table).insert(to_columns(values)).last_pk)
+
+    def _update(self, table: str, row_id: int, values: Mapping[str, Any]) -> None:
+        self._db.table(table).update(row_id, to_columns(values))
+
+    def _expect(self, run_id: int, done: str, *states: State) -> Run:
+        """The run, if it is in one of these states; LedgerError otherwise."""
+        run = self._one(Run, "runs", run_id)
+        if run.state not in states:
+            raise LedgerError(f"{run.label} is {run.state}, so it cannot be {done}; "
+                              f"only a run that is {' or '.join(states)} can")
+        return run
+
+    def _prepare_writing(self) -> None:
+        # Write-ahead log: readers never wait for the writer, nor the writer for them.
+        self._db.execute("PRAGMA journal_mode = WAL").fetchone()
+        self._db.execute("PRAGMA foreign_keys = ON")
+        if migrations.pending(self._db):
+            with self._writing():  # two programs starting at once take the steps only once
+                migrations.apply(self._db)
+
+
+def _connect(path: Path, mode: str) -> Database:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=queries.BUSY_S,
+        isolation_level=None, check_same_thread=False)  # transactions are begun by hand
+    return Database(connection, execute_plugins=False)
+
+
+def _connect_reader(path: Path) -> Database:
+    """A connection that cannot write; it sees each commit of a writer at once.
+
+    A write-ahead ledger needs its -wal and -shm files. Where they are absent and a write-protected
+    folder keeps SQLite from making them, no writer is at work and the file is read as it stands.
+    """
+    db = _connect(path, "mode=ro")
+    try:
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        db.close()
+        wants_to_write = error.sqlite_errorcode & 0xFF in (
+            sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+        if not wants_to_write or os.path.exists(f"{path}-wal"):
+            raise
+        return _connect(path, "mode=ro&immutable=1")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check_schema(path: Path, db: Database, read_only: bool) -> None:
+    taken, known = taken_steps(db), known_steps()
+    if not taken and db.table_names():
+        raise LedgerError(f"{path} is a database of something else; use another --home")
+    if set(taken) - set(known):
+        raise LedgerError(f"{path} was written by a newer version of this program "
+                          f"(schema {len(taken)}, known here {len(known)}); update the program")
+    if read_only and len(taken) < len(known):
+        raise LedgerError(f"{path} has schema {len(taken)} of {len(known)}; "
+                          "`agent run` brings it up to date")

@@ -1,0 +1,224 @@
+"""The ledger's schema as numbered steps: append new ones, never edit a released one.
+
+The tables are written as SQL text because SQLite keeps the comments: `.schema runs` in the
+`sqlite3` shell explains every column. Times are UTC, "2026-03-24T10:11:12Z"; NULL means unknown.
+"""
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("ledger")
+
+CORPORA = """
+CREATE TABLE corpora (              -- one text cut by one tokenizer
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,             -- what a person calls it
+    source TEXT NOT NULL CHECK (source IN ('builtin', 'tinystories', 'file')),
+    text_sha256 TEXT NOT NULL,      -- of the whole text, before it is cut
+    vocab_size INTEGER NOT NULL,
+    tokenizer_sha256 TEXT NOT NULL,
+    n_stories_train INTEGER,        -- stories of the training split
+    n_tokens_train INTEGER,
+    n_tokens_search INTEGER,        -- shard that keeps or discards
+    n_tokens_confirm INTEGER,       -- shard that confirms what was kept
+    n_tokens_test INTEGER,          -- shard that decides nothing
+    n_bytes_search INTEGER,         -- bytes of the predicted tokens of the search shard
+    search_sha256 TEXT NOT NULL,    -- of the shards' tokens
+    confirm_sha256 TEXT,
+    test_sha256 TEXT,
+    uniform_nats REAL,              -- yardsticks on the search shard: nats per token ...
+    unigram_nats REAL,
+    bigram_nats REAL,
+    trigram_nats REAL,
+    unigram_bpb REAL,               -- ... and bits per byte
+    bigram_bpb REAL,
+    trigram_bpb REAL,
+    created_at TEXT NOT NULL,
+    UNIQUE (text_sha256, vocab_size, tokenizer_sha256)
+) STRICT"""
+
+GRIDS = """
+CREATE TABLE grids (                -- a plan of sizes times amounts of data
+    id INTEGER PRIMARY KEY,
+    created_at TEXT NOT NULL,
+    sizes TEXT NOT NULL,            -- JSON list, as asked for
+    tokens TEXT NOT NULL,           -- JSON list, training tokens of each column
+    seed INTEGER NOT NULL,
+    note TEXT
+) STRICT"""
+
+CALIBRATIONS = """
+CREATE TABLE calibrations (         -- a study: runs that may be compared with each other
+    id INTEGER PRIMARY KEY,
+    created_at TEXT NOT NULL,
+    corpus_id INTEGER NOT NULL REFERENCES corpora (id),
+    text_sha256 TEXT NOT NULL,      -- of the corpus, the same for every vocabulary
+    budget_tokens INTEGER NOT NULL, -- training tokens of every run of the study
+    config TEXT NOT NULL,           -- JSON of the baseline
+    seeds TEXT,                     -- JSON list of the baseline's seeds
+    n INTEGER,                      -- how many of them have finished
+    sigma_nats REAL,                -- standard deviation over seeds; NULL until they are in
+    sigma_bpb REAL,
+    mean_bpb REAL,
+    run_s REAL,                     -- seconds of one run, measured
+    tok_per_s REAL,
+    flops_per_s REAL,
+    device TEXT
+) STRICT"""
+
+RUNS = """
+CREATE TABLE runs (                 -- one attempt at one configuration with one seed
+    id INTEGER PRIMARY KEY,         -- grows in the order of queuing
+    uid TEXT NOT NULL UNIQUE,       -- unique across devices
+    label TEXT NOT NULL UNIQUE,     -- B baseline, E experiment, G grid cell, T by hand
+    created_at TEXT NOT NULL,       -- published: the year is assumed
+    started_at TEXT,
+    ended_at TEXT,
+    heartbeat_at TEXT,              -- last sign of life
+    state TEXT NOT NULL CHECK (state IN
+        ('queued', 'running', 'finished', 'diverged', 'killed', 'failed', 'lost')),
+    strategy TEXT,                  -- who proposed it: baseline, grid, hand or a mutator
+    parent_id INTEGER REFERENCES runs (id),              -- the run it departs from
+    grid_id INTEGER REFERENCES grids (id),
+    calibration_id INTEGER REFERENCES calibrations (id), -- the study it belongs to
+    reason TEXT,                    -- why it was proposed, in words
+    config TEXT NOT NULL,           -- JSON, keys sorted; published: only what the source says
+    config_hash TEXT,               -- equal for configurations that train the same way
+    config_text TEXT NOT NULL,      -- the table's Config cell
+    seed INTEGER,                   -- of the initialisation and of the data order
+    n_params INTEGER,
+    n_params_embedding INTEGER,     -- of them in embedding and head
+    budget_tokens INTEGER,          -- training tokens it may spend
+    steps INTEGER,                  -- optimizer steps done
+    tokens INTEGER,                 -- training tokens seen
+    train_loss REAL,                -- nats per token
+    val_loss REAL,                  -- nats per token on the search shard
+    val_bpb REAL,                   -- bits per byte on the search shard
+    vs_unigram REAL,                -- relative: -0.013 is 1.3 % below the unigram
+    predicted_mb REAL,              -- memory foreseen before launch
+    peak_mb REAL,                   -- memory measured
+    tok_per_s REAL,
+    duration_s REAL,
+    device TEXT,
+    cores TEXT,                     -- affinity mask it ran under
+    code_version TEXT,
+    corpus_id INTEGER REFERENCES corpora (id),
+    source TEXT NOT NULL DEFAULT 'measured' CHECK (source IN ('measured', 'published')),
+    pid INTEGER,                    -- of its last worker
+    events_offset INTEGER NOT NULL DEFAULT 0,            -- bytes of events.jsonl already read
+    attempts INTEGER NOT NULL DEFAULT 0,                 -- how often it was started
+    error TEXT,                     -- one line: why it failed, was killed or lost
+    cells TEXT,                     -- JSON: the literal cells of a published row
+    notes TEXT,
+    CHECK (source = 'published' OR (cells IS NULL AND strategy IS NOT NULL AND seed IS NOT NULL
+        AND config_hash IS NOT NULL AND budget_tokens IS NOT NULL AND corpus_id IS NOT NULL)),
+    CHECK (source = 'measured' OR cells IS NOT NULL)
+) STRICT"""
+
+METRICS = """
+CREATE TABLE metrics (              -- one row a logged step
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    step INTEGER NOT NULL,          -- optimizer steps done
+    tokens INTEGER NOT NULL,        -- training tokens seen
+    train_loss REAL,                -- nats per token; NULL if it was not finite
+    val_loss REAL,                  -- nats per token; NULL where nothing was evaluated
+    val_bpb REAL,
+    lr REAL,
+    grad_norm REAL,                 -- before clipping
+    tok_per_s REAL,
+    PRIMARY KEY (run_id, step)
+) STRICT, WITHOUT ROWID"""
+
+DECISIONS = """
+CREATE TABLE decisions (            -- append-only: a change of mind is a new row
+    id INTEGER PRIMARY KEY,
+    decided_at TEXT NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    against_id INTEGER REFERENCES runs (id),  -- the run it was compared with
+    verdict TEXT NOT NULL,          -- baseline, kept, discarded, diverged, killed, failed, lost;
+                                    -- recorded: measured by hand or for a grid, compared with none
+    rule TEXT NOT NULL,             -- name and version of the rule that decided
+    evidence TEXT NOT NULL,         -- JSON: the numbers it decided on
+    reason TEXT NOT NULL            -- the same in words
+) STRICT"""
+
+EVENTS = """
+CREATE TABLE events (               -- what the daemon and the guard did, and why
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    run_id INTEGER REFERENCES runs (id),
+    message TEXT NOT NULL,
+    data TEXT                       -- JSON
+) STRICT"""
+
+INDEXES_AND_TRIGGERS = (
+    "CREATE INDEX runs_by_state ON runs (state)",
+    "CREATE INDEX runs_by_calibration ON runs (calibration_id)",
+    "CREATE INDEX decisions_by_run ON decisions (run_id)",
+    "CREATE INDEX events_by_run ON events (run_id)",
+    # The same attempt is repeated only when the earlier one never came to a result.
+    """
+CREATE UNIQUE INDEX runs_once ON runs (config_hash, seed, budget_tokens, corpus_id)
+WHERE source = 'measured' AND state NOT IN ('killed', 'failed', 'lost')""",
+    """
+CREATE TRIGGER decisions_never_change BEFORE UPDATE ON decisions
+BEGIN SELECT RAISE(ABORT, 'decisions are append-only; add a new one'); END""",
+    """
+CREATE TRIGGER decisions_never_go BEFORE DELETE ON decisions
+BEGIN SELECT RAISE(ABORT, 'decisions are append-only; add a new one'); END""",
+)
+
+EXPERIMENTS = """
+CREATE VIEW experiments AS          -- the published table: its own rows first, cell by cell
+SELECT
+    COALESCE(json_extract(cells, '$.ID'), label) AS ID,
+    COALESCE(json_extract(cells, '$.Date'),
+        substr(COALESCE(started_at, created_at), 6, 5)) AS Date,
+    COALESCE(json_extract(cells, '$.Params'), CASE
+        WHEN n_params >= 999950 THEN printf('%.1fM', n_params / 1e6)
+        ELSE printf('%.1fk', n_params / 1e3) END) AS Params,
+    COALESCE(json_extract(cells, '$.Config'), config_text) AS Config,
+    COALESCE(json_extract(cells, '$.Steps'), CAST(steps AS TEXT), '-') AS Steps,
+    COALESCE(json_extract(cells, '$.val_loss'), CASE
+        WHEN state = 'diverged' THEN 'div'
+        WHEN val_loss IS NULL THEN '-'
+        ELSE printf('%.2f', val_loss) END) AS val_loss,
+    COALESCE(json_extract(cells, '$."vs Unigram"'), CASE
+        WHEN state = 'diverged' OR vs_unigram IS NULL THEN '-'
+        -- adding zero makes a rounded -0.0 print as +0.0
+        ELSE printf('%+.1f%%', round(100 * vs_unigram, 1) + 0.0) END) AS "vs Unigram",
+    COALESCE(json_extract(cells, '$.Status'),
+        (SELECT upper(substr(verdict, 1, 1)) || substr(verdict, 2)
+         FROM decisions WHERE run_id = runs.id ORDER BY decisions.id DESC LIMIT 1),
+        upper(substr(state, 1, 1)) || substr(state, 2)) AS Status,
+    COALESCE(json_extract(cells, '$.Notes'), notes, reason, '') AS Notes
+FROM runs
+ORDER BY source = 'measured', runs.id"""
+
+
+@migrations()
+def m001_tables(db: Database) -> None:
+    for table in (CORPORA, GRIDS, CALIBRATIONS, RUNS, METRICS, DECISIONS, EVENTS):
+        db.execute(table.strip())
+
+
+@migrations()
+def m002_indexes_and_triggers(db: Database) -> None:
+    for statement in INDEXES_AND_TRIGGERS:
+        db.execute(statement.strip())
+
+
+@migrations()
+def m003_experiments_view(db: Database) -> None:
+    db.execute(EXPERIMENTS.strip())
+
+
+def known_steps() -> list[str]:
+    """Names of all steps this program can take, in order."""
+    with Database(memory=True, execute_plugins=False) as empty:
+        return [step.name for step in migrations.pending(empty)]
+
+
+def taken_steps(db: Database) -> list[str]:
+    """Names of the steps the file has taken, in order; it changes nothing."""
+    return [step.name for step in migrations.applied(db)]

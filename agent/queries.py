@@ -1,0 +1,208 @@
+"""What the ledger can be asked; `Ledger` inherits it and adds opening and writing."""
+
+import difflib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+from agent.records import (
+    Calibration,
+    Corpus,
+    Decision,
+    Event,
+    Grid,
+    Metric,
+    Row,
+    Run,
+    State,
+    from_columns,
+)
+from engine.config import Config
+from engine.errors import LedgerError, StorageError, UserError
+
+BUSY_S = 10.0  # how long a statement waits for another program's lock
+
+
+class Queries:
+    """Questions to one connection, which threads may share."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.RLock()  # one connection has one transaction at a time
+
+    def run(self, key: str | int) -> Run:
+        """The run with this id, label (B2, b2) or beginning of a uid (4 characters or more)."""
+        text = str(key)
+        found = [] if isinstance(key, int) else self._runs(
+            "WHERE label = ? COLLATE NOCASE", text)
+        if not found and text.isdecimal():
+            found = self._runs("WHERE id = ?", int(text))
+        if not found and len(text) >= 4:
+            found = self._runs("WHERE substr(uid, 1, ?) = ?", len(text), text.lower())
+        if len(found) > 1:
+            raise LedgerError(f"'{text}' begins the uid of {' and '.join(r.label for r in found)}"
+                              "; give more of it, or a label")
+        if not found:
+            labels = [row["label"] for row in self._rows("SELECT label FROM runs ORDER BY id")]
+            near = difflib.get_close_matches(text.upper(), labels, cutoff=0.5)
+            hint = f"near it: {', '.join(near)}" if near else "`agent runs` lists them"
+            raise LedgerError(f"there is no run '{text}'; {hint}")
+        return found[0]
+
+    def runs(self, state: State | None = None, limit: int | None = None, *,
+             newest_first: bool = False) -> list[Run]:
+        """All runs, or those in one state, in the order of queuing or from the newest."""
+        where = "" if state is None else "WHERE state = ?"
+        order = "DESC" if newest_first else "ASC"
+        return self._runs(f"{where} ORDER BY id {order} LIMIT ?",
+                          *([] if state is None else [state]), _limit(limit))
+
+    def waiting_twin(self, config: Config, seed: int, budget_tokens: int,
+                     corpus_id: int) -> Run | None:
+        """The queued run that would compute exactly this, if there is one."""
+        found = self._runs(
+            "WHERE state = 'queued' AND config_hash = ? AND seed = ? AND budget_tokens = ? "
+            "AND corpus_id = ?", config.hash, seed, budget_tokens, corpus_id)
+        return found[0] if found else None
+
+    def study_runs(self, calibration_id: int) -> list[Run]:
+        return self._runs("WHERE calibration_id = ? ORDER BY id", calibration_id)
+
+    def undecided(self) -> list[Run]:
+        """Measured runs that have ended and have no verdict yet."""
+        return self._runs(
+            "WHERE source = 'measured' AND state NOT IN ('queued', 'running') AND NOT EXISTS "
+            "(SELECT 1 FROM decisions WHERE run_id = runs.id) ORDER BY id")
+
+    def incumbent(self, calibration_id: int) -> Run | None:
+        """The run to beat in a study: the last one kept, else its first finished baseline."""
+        found = self._runs(
+            "JOIN decisions d ON d.run_id = runs.id WHERE calibration_id = ? "
+            "AND state = 'finished' AND d.verdict = 'kept' AND NOT EXISTS "
+            "(SELECT 1 FROM decisions later WHERE later.run_id = runs.id AND later.id > d.id) "
+            "ORDER BY d.id DESC LIMIT 1", calibration_id)
+        found = found or self._runs(
+            "WHERE calibration_id = ? AND state = 'finished' AND strategy = 'baseline' "
+            "ORDER BY id LIMIT 1", calibration_id)
+        return found[0] if found else None
+
+    def best(self, calibration_id: int) -> Run | None:
+        """The finished run of a study with the fewest bits per byte; failures have no score."""
+        found = self._runs(
+            "WHERE calibration_id = ? AND state = 'finished' AND val_bpb IS NOT NULL "
+            "ORDER BY val_bpb, id LIMIT 1", calibration_id)
+        return found[0] if found else None
+
+    def counts(self) -> dict[State, int]:
+        """How many measured runs are in each state."""
+        found = self._rows("SELECT state, count(*) AS n FROM runs "
+                           "WHERE source = 'measured' GROUP BY state")
+        counts: dict[State, int] = dict.fromkeys(get_args(State), 0)
+        return counts | {row["state"]: row["n"] for row in found}
+
+    def metrics(self, run_id: int) -> list[Metric]:
+        """The logged steps of a run, in order."""
+        rows = self._rows(
+            "SELECT step, tokens, train_loss, val_loss, val_bpb, lr, grad_norm, tok_per_s "
+            "FROM metrics WHERE run_id = ? ORDER BY step", run_id)
+        return [Metric(**row) for row in rows]
+
+    def decisions(self, run_id: int | None = None, limit: int | None = None) -> list[Decision]:
+        """Verdicts, newest first."""
+        where = "" if run_id is None else "WHERE d.run_id = ?"
+        rows = self._rows(
+            "SELECT d.*, r.label, a.label AS against FROM decisions d "
+            "JOIN runs r ON r.id = d.run_id LEFT JOIN runs a ON a.id = d.against_id "
+            f"{where} ORDER BY d.id DESC LIMIT ?",
+            *([] if run_id is None else [run_id]), _limit(limit))
+        return [from_columns(Decision, row) for row in rows]
+
+    def events(self, limit: int | None = None, run_id: int | None = None) -> list[Event]:
+        """What happened, newest first."""
+        where = "" if run_id is None else "WHERE e.run_id = ?"
+        rows = self._rows(
+            "SELECT e.*, r.label FROM events e LEFT JOIN runs r ON r.id = e.run_id "
+            f"{where} ORDER BY e.id DESC LIMIT ?",
+            *([] if run_id is None else [run_id]), _limit(limit))
+        return [from_columns(Event, row) for row in rows]
+
+    def corpus(self, corpus_id: int) -> Corpus:
+        return self._one(Corpus, "corpora", corpus_id)
+
+    def calibration(self, calibration_id: int) -> Calibration:
+        return self._one(Calibration, "calibrations", calibration_id)
+
+    def latest_calibration(self, text_sha256: str) -> Calibration | None:
+        rows = self._rows("SELECT * FROM calibrations WHERE text_sha256 = ? "
+                          "ORDER BY id DESC LIMIT 1", text_sha256)
+        return from_columns(Calibration, rows[0]) if rows else None
+
+    def grid(self, grid_id: int) -> Grid:
+        return self._one(Grid, "grids", grid_id)
+
+    def experiments(self) -> list[dict[str, str]]:
+        """The experiment table: published rows first, each row a dictionary of its cells."""
+        return self._rows("SELECT * FROM experiments")
+
+    # --- underneath --------------------------------------------------------------------------
+
+    def _rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        with self._lock, in_words(self.path):
+            cursor = self._connection.execute(sql, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def _runs(self, clauses: str, *values: Any) -> list[Run]:
+        rows = self._rows(f"SELECT runs.* FROM runs {clauses}", *values)
+        return [from_columns(Run, row) for row in rows]
+
+    def _one(self, kind: type[Row], table: str, row_id: int) -> Row:
+        rows = self._rows(f"SELECT * FROM {table} WHERE id = ?", row_id)
+        if not rows:
+            raise LedgerError(f"{self.path} has no row {row_id} in its table {table}")
+        return from_columns(kind, rows[0])
+
+
+def _limit(limit: int | None) -> int:
+    return -1 if limit is None else limit  # SQLite reads -1 as no limit
+
+
+@contextmanager
+def in_words(path: Path) -> Iterator[None]:
+    """Turn what a person can mend about the file into one sentence; leave bugs as they are."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        sentence = None if code is None else _SENTENCES.get(code & 0xFF)  # the primary code
+        if sentence is None:
+            raise
+        kind, text = sentence
+        raise kind(text.format(path=path, error=error, wait=BUSY_S)) from error
+
+
+_LOCKED = (LedgerError, "another program has kept {path} locked for {wait:g} s; end it or wait")
+_CLOSED = (LedgerError, "{path} cannot be opened; it must be a file in a folder, and both must "
+                        "be yours to read and write")
+_FIXED = (LedgerError, "{path} cannot be written ({error}); it was opened for reading, or the "
+                       "file or its folder is write-protected")
+_DISK = (StorageError, "the disk under {path} is full or failing ({error}); nothing committed "
+                       "is lost: free some space and start again")
+_SENTENCES: dict[int, tuple[type[UserError], str]] = {
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_CANTOPEN: _CLOSED,
+    sqlite3.SQLITE_PERM: _CLOSED,
+    sqlite3.SQLITE_READONLY: _FIXED,
+    sqlite3.SQLITE_FULL: _DISK,
+    sqlite3.SQLITE_IOERR: _DISK,
+    sqlite3.SQLITE_NOTADB: (
+        LedgerError, "{path} is not a SQLite database; move it away or use another --home"),
+    sqlite3.SQLITE_CORRUPT: (
+        LedgerError, "{path} is damaged ({error}); `sqlite3 {path} .recover` prints what can "
+                     "still be read"),
+}

@@ -1,0 +1,293 @@
+"""Rows of the ledger as plain values; `agent/migrations.py` says what each column means.
+
+Field names equal column names. JSON columns arrive as lists and dictionaries; None is NULL.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, TypeVar
+
+from engine.config import Config
+
+State = Literal["queued", "running", "finished", "diverged", "killed", "failed", "lost"]
+Ending = Literal["finished", "diverged", "killed", "failed"]
+Verdict = Literal[
+    "baseline", "kept", "discarded", "recorded", "diverged", "killed", "failed", "lost"]
+
+ENDED: tuple[State, ...] = ("finished", "diverged", "killed", "failed", "lost")
+
+# The published table, and with it the view `experiments`, has exactly these columns.
+EXPERIMENT_COLUMNS = (
+    "ID", "Date", "Params", "Config", "Steps", "val_loss", "vs Unigram", "Status", "Notes")
+
+# A label is the letter of the run's strategy and the next number; every mutator makes an E.
+LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T"}
+
+_JSON_COLUMNS = {"config", "seeds", "evidence", "data", "sizes", "tokens", "cells"}
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCorpus:
+    """One text cut by one tokenizer, with its yardsticks on the search shard."""
+
+    name: str
+    source: str
+    text_sha256: str
+    vocab_size: int
+    tokenizer_sha256: str
+    search_sha256: str
+    created_at: str
+    n_stories_train: int | None = None
+    n_tokens_train: int | None = None
+    n_tokens_search: int | None = None
+    n_tokens_confirm: int | None = None
+    n_tokens_test: int | None = None
+    n_bytes_search: int | None = None
+    confirm_sha256: str | None = None
+    test_sha256: str | None = None
+    uniform_nats: float | None = None
+    unigram_nats: float | None = None
+    bigram_nats: float | None = None
+    trigram_nats: float | None = None
+    unigram_bpb: float | None = None
+    bigram_bpb: float | None = None
+    trigram_bpb: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus(NewCorpus):
+    """A corpus the ledger holds."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCalibration:
+    """A study: a corpus, a token budget and a baseline, so that its runs can be compared."""
+
+    created_at: str
+    corpus_id: int
+    text_sha256: str
+    budget_tokens: int
+    config: Mapping[str, Any]
+    seeds: list[int] | None = None
+    n: int | None = None
+    sigma_nats: float | None = None
+    sigma_bpb: float | None = None
+    mean_bpb: float | None = None
+    run_s: float | None = None
+    tok_per_s: float | None = None
+    flops_per_s: float | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration(NewCalibration):
+    """A study the ledger holds; the sigmas are None until the baseline's seeds have finished."""
+
+    id: int
+
+
+class Measured(TypedDict, total=False):
+    """What `Ledger.update_calibration` can fill in later."""
+
+    seeds: list[int]
+    n: int
+    sigma_nats: float
+    sigma_bpb: float
+    mean_bpb: float
+    run_s: float
+    tok_per_s: float
+    flops_per_s: float
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """What must be known to queue a run; the ledger gives it an id and a label."""
+
+    uid: str
+    created_at: str
+    strategy: str
+    config: Config
+    seed: int
+    budget_tokens: int
+    corpus_id: int
+    calibration_id: int | None = None
+    parent_id: int | None = None
+    grid_id: int | None = None
+    reason: str | None = None
+    predicted_mb: float | None = None
+    device: str | None = None
+    cores: str | None = None
+    code_version: str | None = None
+    notes: str | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """The row to insert: the fields, and what follows from the configuration."""
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return given | {
+            "config": self.config.to_dict(),
+            "config_hash": self.config.hash,
+            "config_text": self.config.describe(),
+            "n_params": self.config.n_params,
+            "n_params_embedding": self.config.n_params_embedding,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One attempt at one configuration with one seed; a published row knows only its cells."""
+
+    id: int
+    uid: str
+    label: str
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    heartbeat_at: str | None
+    state: State
+    strategy: str | None
+    parent_id: int | None
+    grid_id: int | None
+    calibration_id: int | None
+    reason: str | None
+    config: dict[str, Any]
+    config_hash: str | None
+    config_text: str
+    seed: int | None
+    n_params: int | None
+    n_params_embedding: int | None
+    budget_tokens: int | None
+    steps: int | None
+    tokens: int | None
+    train_loss: float | None
+    val_loss: float | None
+    val_bpb: float | None
+    vs_unigram: float | None
+    predicted_mb: float | None
+    peak_mb: float | None
+    tok_per_s: float | None
+    duration_s: float | None
+    device: str | None
+    cores: str | None
+    code_version: str | None
+    corpus_id: int | None
+    source: Literal["measured", "published"]
+    pid: int | None
+    events_offset: int
+    attempts: int
+    error: str | None
+    cells: dict[str, str] | None
+    notes: str | None
+
+
+class Outcome(TypedDict, total=False):
+    """What `Ledger.finish` can record about a run that ended."""
+
+    steps: int | None
+    tokens: int | None
+    train_loss: float | None
+    val_loss: float | None
+    val_bpb: float | None
+    vs_unigram: float | None
+    peak_mb: float | None
+    tok_per_s: float | None
+    duration_s: float | None
+    device: str | None
+    cores: str | None
+    code_version: str | None
+    error: str | None
+    notes: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One logged step of a run; losses in nats per token."""
+
+    step: int
+    tokens: int
+    train_loss: float | None = None
+    val_loss: float | None = None
+    val_bpb: float | None = None
+    lr: float | None = None
+    grad_norm: float | None = None
+    tok_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A verdict on a run and what it rests on; `label` and `against` name the two runs."""
+
+    id: int
+    decided_at: str
+    run_id: int
+    label: str
+    against_id: int | None
+    against: str | None
+    verdict: Verdict
+    rule: str
+    evidence: dict[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What the daemon or the guard did; `label` names the run it concerned, if any."""
+
+    id: int
+    at: str
+    kind: str
+    run_id: int | None
+    label: str | None
+    message: str
+    data: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A plan of sizes times amounts of data."""
+
+    id: int
+    created_at: str
+    sizes: list[Any]
+    tokens: list[int]
+    seed: int
+    note: str | None
+
+
+def to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as SQLite keeps them: lists and dictionaries as JSON with sorted keys.
+
+    A number that is not finite becomes NULL: it is no measurement, and no JSON either.
+    """
+    columns = {}
+    for name, value in values.items():
+        value = _finite(value)
+        if isinstance(value, dict | list):
+            value = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        columns[name] = value
+    return columns
+
+
+def from_columns(kind: type[Row], columns: Mapping[str, Any]) -> Row:
+    """A row as its dataclass; the columns must be exactly its fields."""
+    return kind(**{
+        name: json.loads(value) if name in _JSON_COLUMNS and isinstance(value, str) else value
+        for name, value in columns.items()
+    })
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
