@@ -3,7 +3,6 @@
 Nothing is ever unpickled. The file before the last is kept, so a torn one costs a minute.
 """
 
-import errno
 import json
 import os
 import zipfile
@@ -14,7 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from engine.errors import CheckpointError, StorageError
+from engine.errors import CheckpointError
+from engine.files import storage_error, sync_folder
 from engine.workspace import Array
 
 VERSION = 1
@@ -40,30 +40,16 @@ def save(path: Path, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
         if path.exists():
             os.replace(path, previous(path))
         os.replace(part, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         part.unlink(missing_ok=True)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise
-        size_mb = sum(array.nbytes for array in arrays.values()) / 1e6
-        raise StorageError(f"cannot write the {size_mb:.0f} MB checkpoint {path}: "
-                           f"{error.strerror}; the last one is kept, free some space and start "
-                           "again") from error
+        raise storage_error(error, path, sum(a.nbytes for a in arrays.values())) from error
 
 
 def _write(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
     np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub reads ** as allow_pickle
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renames in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:

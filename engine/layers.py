@@ -151,8 +151,9 @@ def attention(qkv: Array, n_head: int, n_batch: int, tables: tuple[Array, Array]
     q, k, v = (_heads(x, n_batch, n_head) for x in (turned[:c], turned[c:], qkv[2 * c :]))
     if past:
         k, v = _append(past[0], k, before), _append(past[1], v, before)
-    n_keys = before + t
-    e = np.matmul(q.swapaxes(2, 3), k, out=buf("e", n_batch, n_head, t, n_keys))
+    n_keys, room = before + t, past[0].shape[3] if past else t
+    e = buf("e", n_batch, n_head, t, room)[..., :n_keys]
+    np.matmul(q.swapaxes(2, 3), k, out=e)
     if t > 1:
         e += _causal_mask(t, n_keys, e.dtype)
     e -= np.max(e, axis=3, keepdims=True, out=tmp("peak", n_batch, n_head, t, 1))

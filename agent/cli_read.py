@@ -1,0 +1,270 @@
+"""Commands that only look: status, table, runs, show, log, sample, baselines.
+
+The ledger is opened read-only, and nothing is written but by `agent table --write`.
+"""
+
+import dataclasses
+import json
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from rich.console import Console
+
+from agent import dashboard, guard, report, run_log, sampler
+from agent.cli import main
+from agent.clock import utc_stamp
+from agent.daemon import holder
+from agent.ledger import Ledger
+from agent.paths import Home
+from agent.records import ENDED, Run, State
+from agent.status import Status, corpora, detail, find_run, gather, uniform_bpb
+from agent.table import markdown, write_table
+from agent.words import printable
+from engine.errors import UserError
+from engine.sample import Sampling
+
+PAGE_WIDTH = 100  # longer lines of prose are hard to read
+
+_HOW = Sampling()  # the defaults of `agent sample`
+
+as_json_option = click.option("--json", "as_json", is_flag=True,
+                              help="Print one JSON value and nothing else.")
+
+
+def _labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Labels that begin so, for the shell's completion, which has no place for errors."""
+    home = Home(Path(ctx.find_root().params.get("home") or "."))
+    try:
+        with Ledger.open(home.ledger, read_only=True) as ledger:
+            labels = [run.label for run in ledger.runs()]
+    except (UserError, OSError, sqlite3.Error):
+        return []
+    return [label for label in [*labels, "best"] if label.lower().startswith(incomplete.lower())]
+
+
+run_argument = click.argument("key", metavar="RUN", shell_complete=_labels)
+
+
+def _open(home: Home) -> Ledger:
+    return Ledger.open(home.ledger, read_only=True)
+
+
+def _show_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1, allow_nan=False))
+
+
+def _page_width() -> int:
+    return min(PAGE_WIDTH, Console().width)
+
+
+def _list_width() -> int | None:
+    """Columns of the terminal; None, no limit, through a pipe."""
+    return Console().width if sys.stdout.isatty() or "COLUMNS" in os.environ else None
+
+
+def _status(home: Home) -> Status:
+    with _open(home) as ledger:
+        return gather(ledger, utc_stamp(), is_daemon_alive=holder(home.lock) is not None,
+                      read_mb=guard.group_mb)
+
+
+@main.command()
+@click.option("--watch", is_flag=True, help="Refresh every 2 seconds until Ctrl-C.")
+@as_json_option
+@click.pass_obj
+def status(home: Home, watch: bool, as_json: bool) -> None:
+    """Show what runs now, the best so far and the last decisions.
+
+    Example:  agent status --watch
+    """
+    console = Console()
+    if watch and (as_json or not console.is_terminal):
+        raise click.UsageError("--watch draws on a terminal; leave it out for --json or a pipe")
+    if watch:
+        dashboard.watch(lambda: _status(home), console)
+    elif as_json:
+        _show_json(dataclasses.asdict(_status(home)))
+    else:
+        console.print(dashboard.render(_status(home), console.width))
+
+
+@main.command()
+@click.option("--write", "path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Replace the table between the markers of a Markdown file.")
+@as_json_option
+@click.pass_obj
+def table(home: Home, path: Path | None, as_json: bool) -> None:
+    """Print the experiment table in Markdown.
+
+    Example:  agent table --write DEVLOG.md
+    """
+    if path and as_json:
+        raise click.UsageError("--write writes Markdown; leave out --json")
+    with _open(home) as ledger:
+        rows = ledger.experiments()
+    if path:
+        is_new = write_table(path, rows)
+        click.echo(f"{path}: {len(rows)} rows, {'updated' if is_new else 'as before'}", err=True)
+    elif as_json:
+        _show_json(rows)
+    else:
+        click.echo(markdown(rows))
+
+
+@main.command()
+@click.option("--state", type=click.Choice(get_args(State)), help="Only runs in this state.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@as_json_option
+@click.pass_obj
+def runs(home: Home, state: State | None, limit: int | None, as_json: bool) -> None:
+    """List the runs, the newest last.
+
+    Example:  agent runs --state finished --limit 10
+    """
+    with _open(home) as ledger:
+        found = ledger.runs(state, limit, newest_first=True)[::-1]
+        # Oldest first, so that the newest verdict on a run is the one that stays.
+        verdicts = {one.run_id: one.verdict for one in reversed(ledger.decisions())}
+    if as_json:
+        _show_json([dataclasses.asdict(run) for run in found])
+    else:
+        click.echo(report.run_list(found, verdicts, _list_width()))
+
+
+@main.command()
+@run_argument
+@as_json_option
+@click.pass_obj
+def show(home: Home, key: str, as_json: bool) -> None:
+    """Show one run whole, with its decision and why.
+
+    Example:  agent show best
+    """
+    with _open(home) as ledger:
+        found = detail(ledger, find_run(ledger, key))
+    if as_json:
+        _show_json(found.as_dict())
+        return
+    sample_text = run_log.last_sample(home.run(found.run.uid))
+    click.echo(report.run_page(found, sample_text, _page_width()))
+
+
+@main.command()
+@run_argument
+@click.option("-f", "--follow", "follows", is_flag=True, help="Go on until the run ends.")
+@as_json_option
+@click.pass_obj
+def log(home: Home, key: str, follows: bool, as_json: bool) -> None:
+    """Print what a run logged, or follow it.
+
+    Example:  agent log E12 -f
+    """
+    if follows and as_json:
+        raise click.UsageError("-f prints lines as they come; leave out --json")
+    with _open(home) as ledger:
+        run = find_run(ledger, key)
+    if follows and run.state not in ENDED:
+        follow_log(home, run, click.echo)
+        return
+    events, printed = _log_of(home, run)
+    if as_json:
+        _show_json(events)
+        return
+    for text in _lines(events, printed):
+        click.echo(text)
+
+
+def _log_of(home: Home, run: Run) -> tuple[list[run_log.LogEvent], str]:
+    """Events and printed output of a run; UserError where it left neither."""
+    folder = home.run(run.uid)
+    events, printed = run_log.read(folder)[0], run_log.output(folder)
+    if not events and not printed:
+        raise UserError(f"{run.label} ({run.state}) has no log at {folder.events}; a run has one "
+                        "once it was started, on the device that ran it")
+    return events, printed
+
+
+def _lines(events: Iterable[run_log.LogEvent], printed: str) -> Iterator[str]:
+    width = _page_width()
+    for event in events:
+        yield run_log.line(event, width)
+    if printed:
+        yield f"output\n{printable(printed)}"
+
+
+def follow_log(home: Home, run: Run, say: Callable[[str], Any],
+               sleep: Callable[[float], None] = time.sleep) -> None:
+    """Say each line as it comes, until the run ends or Ctrl-C."""
+    folder = home.run(run.uid)
+
+    def has_ended() -> bool:
+        with _open(home) as ledger:
+            return ledger.run(run.id).state in ENDED
+
+    if run.state == "queued":
+        click.echo(f"{run.label} is queued; waiting until it starts, Ctrl-C ends this", err=True)
+    try:
+        for text in _lines(run_log.follow(folder, has_ended, sleep), ""):
+            say(text)
+        for text in _lines([], run_log.output(folder)):
+            say(text)
+    except KeyboardInterrupt:
+        return
+
+
+@main.command()
+@run_argument
+@click.argument("prompt", required=False)
+@click.option("--tokens", type=click.IntRange(min=1), default=120, show_default=True,
+              help="Most tokens of a text.")
+@click.option("--n", "n_texts", type=click.IntRange(min=1), default=1, show_default=True,
+              help="How many texts.")
+@click.option("--temperature", type=float, default=_HOW.temperature, show_default=True,
+              help="Below 1 is safer, above 1 wilder, 0 always the likeliest.")
+@click.option("--top-k", type=int, default=_HOW.top_k, show_default=True,
+              help="Choose among so many likeliest tokens.")
+@click.option("--top-p", type=float, help="Choose among the likeliest that make up this share.")
+@click.option("--repetition-penalty", type=float, default=_HOW.repetition_penalty,
+              show_default=True, help="Above 1 makes tokens that were used less likely.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+              help="The same seed writes the same text.")
+@as_json_option
+@click.pass_obj
+def sample(home: Home, /, key: str, prompt: str | None, tokens: int, n_texts: int, seed: int,
+           as_json: bool, **how: Any) -> None:
+    """Write text with the model of a run.
+
+    Example:  agent sample best "The dog" --n 3
+    """
+    with _open(home) as ledger:
+        run = find_run(ledger, key)
+    speaker = sampler.load(run, home.run(run.uid))
+    found = sampler.speak(speaker, prompt, tokens, n_texts, seed, Sampling(**how))
+    if as_json:
+        _show_json(dataclasses.asdict(found))
+        return
+    click.echo(f"{found.label} at step {found.step:,}, seed {seed}", err=True)
+    click.echo("\n\n".join(map(printable, found.texts)))
+
+
+@main.command()
+@as_json_option
+@click.pass_obj
+def baselines(home: Home, as_json: bool) -> None:
+    """Print the n-gram yardsticks of each corpus.
+
+    Example:  agent baselines
+    """
+    with _open(home) as ledger:
+        found = corpora(ledger)
+    if as_json:
+        _show_json([dataclasses.asdict(corpus) | {"uniform_bpb": uniform_bpb(corpus)}
+                    for corpus in found])
+    else:
+        click.echo(report.baselines(found))

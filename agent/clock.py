@@ -1,0 +1,19 @@
+"""The two clocks, as an argument: stamps for people, seconds for durations."""
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def utc_stamp() -> str:
+    """Now as the ledger writes it: "2026-03-24T10:11:12Z"."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What time it is; tests hand in their own."""
+
+    stamp: Callable[[], str] = utc_stamp
+    seconds: Callable[[], float] = time.monotonic

@@ -1,0 +1,81 @@
+"""A loss curve as a few lines of text, with the yardsticks it has to pass."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from agent.records import Metric
+
+TRAIN, VALID, MARK = "·", "o", "╌"
+LEGEND = f"{TRAIN} training  {VALID} validation  nats/token"
+GUTTER = 6  # "12.34 " before the axis
+
+Point = tuple[int, float]
+
+
+def chart(curve: Sequence[Metric], marks: Mapping[str, float | None], width: int,
+          height: int = 9) -> list[str]:
+    """Lines no longer than width; none where no loss is known.
+
+    The steps run from 0 to the last one logged. A mark outside the losses seen is left out.
+    """
+    train = _points((m.step, m.train_loss) for m in curve)
+    valid = _points((m.step, m.val_loss) for m in curve)
+    losses = [loss for _, loss in train + valid]
+    if not losses:
+        return []
+    low, high = _range(min(losses), max(losses))
+    names: defaultdict[int, list[str]] = defaultdict(list)  # row → yardsticks on it
+    values = {0: high, height - 1: low}
+    for name, mark in marks.items():
+        if mark is not None and low <= mark <= high:
+            row = _row(mark, low, high, height)
+            names[row].append(name)
+            values[row] = mark
+    texts = {row: " " + "/".join(found) for row, found in names.items()}
+    n_columns = max(8, width - GUTTER - 1 - max(map(len, texts.values()), default=0))
+    last_step = max(step for step, _ in train + valid)
+    grid = [[MARK if row in names else " "] * n_columns for row in range(height)]
+    for points, glyph in ((_means(train, last_step, n_columns), TRAIN),
+                          (_means(valid, last_step, n_columns), VALID)):
+        for column, loss in points.items():
+            grid[_row(loss, low, high, height)][column] = glyph
+    lines = [_gutter(values.get(row)) + "".join(cells) + texts.get(row, "")
+             for row, cells in enumerate(grid)]
+    return [line.rstrip() for line in lines] + _axis(last_step, n_columns)
+
+
+def _points(pairs: Iterable[tuple[int, float | None]]) -> list[Point]:
+    return [(step, loss) for step, loss in pairs if loss is not None and math.isfinite(loss)]
+
+
+def _range(low: float, high: float) -> tuple[float, float]:
+    """The losses seen, widened where they hardly differ, so that a flat curve stays flat."""
+    if high - low >= 0.02:
+        return low, high
+    return low - 0.01, high + 0.01
+
+
+def _row(loss: float, low: float, high: float, height: int) -> int:
+    return round((high - loss) / (high - low) * (height - 1))
+
+
+def _means(points: Sequence[Point], last_step: int, n_columns: int) -> dict[int, float]:
+    """Mean loss of the points that fall on each column."""
+    columns: defaultdict[int, list[float]] = defaultdict(list)
+    for step, loss in points:
+        columns[round(step / max(1, last_step) * (n_columns - 1))].append(loss)
+    return {column: sum(found) / len(found) for column, found in columns.items()}
+
+
+def _gutter(value: float | None) -> str:
+    label = "" if value is None else f"{value:.2f}"
+    return f"{label:>{GUTTER - 1}} " + ("│" if value is None else "┤")
+
+
+def _axis(last_step: int, n_columns: int) -> list[str]:
+    end = f"{last_step:,}"
+    indent = " " * GUTTER
+    return [indent + "└" + "─" * n_columns,
+            indent + " 0" + end.rjust(n_columns - 1),
+            "  " + LEGEND]

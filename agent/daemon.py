@@ -1,0 +1,104 @@
+"""The alarm clock around a night: scheduler, signals and the one-daemon lock."""
+
+import fcntl
+import json
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from apscheduler.executors.debug import DebugExecutor
+from apscheduler.schedulers.blocking import BlockingScheduler
+
+from agent.night import Night
+from engine.errors import UserError
+from engine.files import write_atomically
+
+TICK_S = 0.5
+MAX_FAULTS = 5  # ticks in a row that may fail before the daemon gives up
+KILLED = 128  # exit status of a process ended by signal N is 128 + N
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """Hold the home's lock; UserError, naming who holds it, where another daemon does."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise UserError(f"another agent (pid {file.read().strip()}) works in {lock.parent}; "
+                            "`agent stop` ends it, or use another --home") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def holder(lock: Path) -> int | None:
+    """Pid of the daemon that holds the lock; None where nobody does."""
+    try:
+        with open(lock, encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read() or 0)
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def send_command(control: Path, command: str) -> None:
+    """Leave pause, resume or stop for the daemon's next tick."""
+    control.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(control, json.dumps({"command": command}).encode())
+
+
+class Daemon:
+    """Ticks a night until it is over."""
+
+    def __init__(self, night: Night) -> None:
+        self.night = night
+        self.asked = threading.Event()
+        self.n_faults = 0
+        # Jobs run in the scheduler's own thread: one thread forks, writes and judges.
+        self.scheduler = BlockingScheduler(
+            timezone="UTC", executors={"default": DebugExecutor()},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
+
+    def run(self) -> None:
+        """Block until the night is over."""
+        self.scheduler.add_job(self._tick, "interval", seconds=TICK_S, timezone="UTC")
+        before = {number: signal.signal(number, self._on_signal)
+                  for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            self.scheduler.start()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.asked.is_set():  # asked twice: at once; the worker saves by itself
+            os._exit(KILLED + number)
+        self.asked.set()
+
+    def _tick(self) -> None:
+        if self.asked.is_set():
+            self.night.stop("asked to by a signal")
+        try:
+            self.night.tick()
+            self.n_faults = 0
+        except Exception:  # noqa: BLE001 the edge of a tick: record, carry on, give up in the end
+            self.n_faults += 1
+            self.night.observer.say(traceback.format_exc())
+            if self.n_faults >= MAX_FAULTS:
+                self.night.observer.say(f"giving up after {MAX_FAULTS} faults in a row")
+                self.night.is_over = True
+        if self.night.is_over:
+            # From a thread of its own: shutdown waits for the lock that this job runs under.
+            threading.Thread(target=self.scheduler.shutdown, kwargs={"wait": False}).start()

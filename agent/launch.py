@@ -1,0 +1,203 @@
+"""From what a person asked for to a night that ticks: text, speed, budget, study.
+
+`run_night` is `agent run`; `train_once` is `agent train`; `queue_grid` is `agent grid`. All three
+hold the home's lock while they write its ledger.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.corpus import TokenSet
+
+from agent import guard, study
+from agent.clock import Clock
+from agent.daemon import Daemon, only_one
+from agent.ledger import Ledger
+from agent.night import MAX_PARAMS, Night, Observer, Plan
+from agent.paths import Home
+from agent.prepare import Progress, Source, prepare
+from agent.records import Calibration, Run
+from agent.runner import Runner, spawn_worker
+from engine.config import Config
+from engine.errors import UserError
+from strategies import grid
+from strategies.base import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a night or a run was asked to be; None where nothing was said."""
+
+    source: Source
+    max_ram_mb: float
+    settings: Sequence[str] = ()  # key=value
+    seed: int = 0
+    night_s: float | None = None
+    max_runs: int | None = None
+    run_s: float | None = None
+    run_tokens: int | None = None
+    steps: int | None = None
+    eval_every: int | None = None
+
+
+@dataclass(slots=True)
+class Desk:
+    """What every command that writes needs: ledger, home, clock and who to tell."""
+
+    home: Home
+    ledger: Ledger
+    observer: Observer
+    progress: Progress
+    clock: Clock = field(default_factory=Clock)
+
+    def tokens(self, source: Source) -> Callable[[int], TokenSet]:
+        """Token files by vocabulary size, each made or checked once."""
+        known: dict[int, TokenSet] = {}
+
+        def get(vocab_size: int) -> TokenSet:
+            if vocab_size not in known:
+                known[vocab_size] = prepare(source, vocab_size, self.progress)
+            return known[vocab_size]
+
+        return get
+
+    def night(self, plan: Plan, source: Source, eval_every: int | None = None) -> Night:
+        """A night on this desk, with what a dead one left behind taken up."""
+        runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb)
+        night = Night(self.ledger, self.home, self.clock, runner, plan,
+                      prepare=self.tokens(source), observer=self.observer, eval_every=eval_every)
+        night.recover(end_orphan)
+        return night
+
+
+@contextmanager
+def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
+    """The home's lock and its ledger, open for writing."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    with only_one(home.lock), Ledger.open(home.ledger) as ledger:
+        yield Desk(home, ledger, observer, progress)
+
+
+def run_night(at: Desk, wish: Wish) -> Night:
+    """Prepare, calibrate, and run experiments until the budget ends or someone says stop."""
+    started_s = at.clock.seconds()
+    deadline_s = None if wish.night_s is None else started_s + wish.night_s
+    night = at.night(Plan(wish.max_ram_mb, wish.seed, deadline_s, wish.max_runs), wish.source)
+    night.study = _study(at, wish, night, deadline_s)
+    night.note("night", _announce(night.study, wish), {
+        "started_at": at.clock.stamp(), "for_s": wish.night_s, "max_runs": wish.max_runs,
+        "max_ram_mb": wish.max_ram_mb, "budget_tokens": night.study.budget_tokens,
+        "run_s": night.study.run_s, "pid": os.getpid()})
+    Daemon(night).run()
+    return night
+
+
+def _announce(found: Calibration, wish: Wish) -> str:
+    speed = "" if found.tok_per_s is None else f" at {found.tok_per_s:,.0f} tokens/s"
+    how_long = "" if found.run_s is None else f", about {found.run_s:.0f} s a run"
+    until = "until told to stop" if wish.night_s is None else f"for {wish.night_s:.0f} s"
+    return f"{found.budget_tokens:,} tokens a run{speed}{how_long}; {until}"
+
+
+def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Calibration:
+    """The study to go on with, or a new one whose budget fits the night."""
+    base = Config().assign(wish.settings)
+    tokens = night.prepare(base.vocab_size)
+    known = at.ledger.latest_calibration(tokens.corpus.sha256)
+    if known and _goes_on(known, wish, base, deadline_s, at.clock):
+        at.observer.say(f"going on with study {known.id}: {known.budget_tokens:,} tokens a run")
+        return known
+    _require(guard.may_launch(base.peak_mb, wish.max_ram_mb, guard.free_mb()))
+    at.observer.say(f"measuring this device with {base.describe()}")
+    speed = study.measure(at.home, tokens, base, spawn_worker)
+    left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.seconds())
+    run_s = wish.run_s or study.planned_run_s(left_s)
+    budget = wish.run_tokens or study.plan_budget(speed, base, tokens.n_tokens["search"], run_s)
+    return study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, budget)
+
+
+def _goes_on(known: Calibration, wish: Wish, base: Config, deadline_s: float | None,
+             clock: Clock) -> bool:
+    """Whether an earlier study is what was asked for, and fits the night."""
+    if wish.settings and known.config != base.to_dict():
+        return False
+    if wish.run_tokens is not None:
+        return known.budget_tokens == wish.run_tokens
+    if wish.run_s is not None or known.run_s is None:
+        return False
+    return deadline_s is None or study.MIN_RUNS * known.run_s <= deadline_s - clock.seconds()
+
+
+def train_once(at: Desk, wish: Wish) -> Run:
+    """One run by hand, through the path every run takes; a run stopped before goes on."""
+    config = Config().assign(wish.settings)
+    _require(guard.may_launch(config.peak_mb, wish.max_ram_mb, guard.free_mb()))
+    night = at.night(Plan(wish.max_ram_mb, wish.seed, max_runs=1), wish.source, wish.eval_every)
+    tokens = night.prepare(config.vocab_size)
+    budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
+    if not budget:
+        speed = study.measure(at.home, tokens, config, spawn_worker)
+        budget = study.plan_budget(speed, config, tokens.n_tokens["search"],
+                                   wish.run_s or study.RUN_S)
+    now = at.clock.stamp()
+    corpus_id = study.register_corpus(at.ledger, tokens, now)
+    run = at.ledger.waiting_twin(config, wish.seed, budget, corpus_id) or at.ledger.queue(
+        study.new_run(config, wish.seed, budget, corpus_id, now,
+                      study.Origin("hand", "asked for with agent train")))
+    night.only = run.id
+    Daemon(night).run()
+    return at.ledger.run(run.id)
+
+
+def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str], *,
+               is_dry: bool) -> grid.Plan:
+    """Plan a size × data grid and, unless dry, queue its cells; `agent run` executes them."""
+    base = Config().assign(wish.settings)
+    found = at.tokens(wish.source)(base.vocab_size)
+    now = at.clock.stamp()
+    corpus_id = study.register_corpus(at.ledger, found, now)
+    done = {(run.config_hash or "", run.budget_tokens or 0) for run in at.ledger.runs()
+            if run.corpus_id == corpus_id and run.seed == wish.seed
+            and run.state in ("queued", "running", "finished", "diverged")}
+    limits = Limits(max_params=MAX_PARAMS, max_mb=wish.max_ram_mb, max_vocab=base.vocab_size,
+                    min_steps=study.MIN_STEPS)
+    plan = grid.plan(sizes, tokens, base, limits, done)
+    if plan.cells and not is_dry:
+        grid_id = at.ledger.add_grid(list(sizes), sorted({c.budget_tokens for c in plan.cells}),
+                                     wish.seed, None, now)
+        for cell in plan.cells:
+            at.ledger.queue(study.new_run(cell.config, wish.seed, cell.budget_tokens, corpus_id,
+                                          now, study.Origin("grid", cell.reason,
+                                                            grid_id=grid_id)))
+    return plan
+
+
+def _require(word: guard.Word) -> None:
+    if not word.is_go:
+        raise UserError(word.reason)
+
+
+def end_orphan(pid: int, folder: Path) -> None:
+    """End a worker whose daemon died, if pid still is that worker; it saves first.
+
+    A worker notices by itself within a step; this only waits for it, and presses after a while.
+    """
+    if not _is_worker(pid, folder):
+        return
+    ending = guard.Ending(pid, time.monotonic())
+    while _is_worker(pid, folder):
+        ending.press(time.monotonic())
+        time.sleep(0.05)
+
+
+def _is_worker(pid: int, folder: Path) -> bool:
+    """Whether pid is the worker of this folder: its command line names it, a reused pid's not."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return os.fsencode(folder) in words

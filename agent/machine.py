@@ -1,0 +1,50 @@
+"""What this machine and this checkout are, for the ledger; and the environment of a worker."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+
+def device() -> str:
+    """One line: processor, cores this process may use, system."""
+    return f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {platform.system()}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() in ("model name", "Hardware") and value.strip():
+            return value.strip()
+    return platform.machine()
+
+
+def cores() -> str:
+    """The affinity mask as text, such as "0,1,4": Android shrinks it in the background."""
+    return ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
+
+
+def code_version() -> str:
+    """Version of the package, and the commit where it runs from a checkout."""
+    version = metadata.version("phi-auto")
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return version
+    try:
+        answer = subprocess.run(["git", "-C", str(root), "describe", "--always", "--dirty"],
+                                capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return version
+    return f"{version}+{answer.stdout.strip()}"
+
+
+def worker_environment() -> dict[str, str]:
+    """The environment of a child: one BLAS thread, so that its sums are always the same bits."""
+    one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+                         "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+    return {**os.environ, **one}

@@ -1,0 +1,282 @@
+"""What a night does at each tick: news of the running trial, its verdict, the next one.
+
+Everything is in the ledger before the next thing begins, so a night that dies at any tick is
+taken up by the next one where it stood.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.corpus import TokenSet
+
+from agent import guard, proposer, study, verdict
+from agent.clock import Clock
+from agent.ledger import Ledger
+from agent.paths import Home
+from agent.records import Calibration, Run
+from agent.runner import MAX_ATTEMPTS, Runner
+from engine.config import Config
+from engine.errors import LedgerError, NoProposal, UserError
+from strategies.base import Limits
+
+OVERRUN_S = 15.0  # past its deadline a night lets a run go on so long, then saves and queues it
+MAX_PARAMS = 10_000_000
+SLOWEST = 2.0  # a proposal may take so many times as long as the baseline
+SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
+SAFETY = 0.8  # of the time left may be planned: predictions by operation count err on small models
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a night was asked for; None is without limit."""
+
+    max_ram_mb: float
+    seed: int = 0
+    deadline_s: float | None = None  # on the monotonic clock
+    max_runs: int | None = None
+
+
+class Observer(Protocol):
+    """Where a night tells a person what happens."""
+
+    def say(self, message: str) -> None: ...
+
+    def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None: ...
+
+
+Prepare = Callable[[int], TokenSet]  # token files for a vocabulary size
+
+
+class Night:
+    """The loop's state: at most one trial, and whether to go on."""
+
+    def __init__(self, ledger: Ledger, home: Home, clock: Clock, runner: Runner, plan: Plan, *,
+                 prepare: Prepare, observer: Observer, eval_every: int | None = None) -> None:
+        self.ledger, self.home, self.clock, self.runner, self.plan = (
+            ledger, home, clock, runner, plan)
+        self.prepare, self.observer, self.eval_every = prepare, observer, eval_every
+        self.study: Calibration | None = None  # None: nothing is proposed
+        self.only: int | None = None  # the one run to execute, by id
+        self.n_ended = 0
+        self.is_stopping: str | None = None  # the reason
+        self.is_paused = False
+        self.is_over = False
+
+    # --- one tick ----------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Do what is due; short, unless a new vocabulary has to be prepared."""
+        self._obey()
+        if self.runner.trial:
+            self._follow()
+            return
+        reason = self.is_stopping or self._why_over()
+        if reason:
+            self._end(reason)
+        elif not self.is_paused:
+            self._next()
+
+    def stop(self, reason: str) -> None:
+        """Save what runs, then end the night."""
+        if not self.is_stopping:
+            self.is_stopping = reason
+            self.observer.say(f"stopping: {reason}; the running experiment is saved first")
+
+    def _follow(self) -> None:
+        trial = self.runner.trial
+        assert trial is not None
+        if self.is_stopping or self.is_paused or self._is_overrun():
+            self.runner.ask_to_stop()
+        run = self.runner.poll()
+        self.observer.progress(trial.run, trial.last)
+        if run is None:
+            return
+        if run.state == "queued":
+            self.observer.say(f"{run.label} is queued again: "
+                              f"{self.ledger.events(limit=1, run_id=run.id)[0].message}")
+            if self._is_overrun():
+                self.stop("the night's time is over")
+            return
+        self.n_ended += 1
+        self.judge(run)
+
+    def _is_overrun(self) -> bool:
+        deadline = self.plan.deadline_s
+        return deadline is not None and self.clock.seconds() > deadline + OVERRUN_S
+
+    def _why_over(self) -> str | None:
+        if self.plan.max_runs is not None and self.n_ended >= self.plan.max_runs:
+            return f"{_count(self.n_ended)} done, as asked"
+        if self.plan.deadline_s is None:
+            return None
+        left_s = self.plan.deadline_s - self.clock.seconds()
+        least_s = SHORTEST * (self.study.run_s or 0.0) if self.study else 0.0
+        return "the night's time is over" if left_s <= least_s else None
+
+    def _end(self, reason: str) -> None:
+        self.is_over = True
+        self.note("night_over", f"over: {reason}; {_count(self.n_ended)} ended")
+
+    # --- verdicts ----------------------------------------------------------------------------
+
+    def judge(self, run: Run) -> None:
+        """Append the decision on a run that has ended."""
+        found, against = self._verdict(run)
+        self.ledger.decide(run.id, against.id if against else None, found.verdict,
+                           verdict.RULE, found.evidence, found.reason, self.clock.stamp())
+        score = "" if run.val_loss is None else (
+            f" {run.val_loss:.3f} nats/token, {run.val_bpb:.3f} bits/byte")
+        self.observer.say(f"{run.label} {run.config_text}:{score} → {found.verdict}: "
+                          f"{found.reason}")
+        if self.study and run.strategy == "baseline" and run.calibration_id == self.study.id:
+            self.study = study.note_noise(self.ledger, self.study)
+
+    def _verdict(self, run: Run) -> tuple[verdict.Decision, Run | None]:
+        if run.state in ("diverged", "killed", "failed", "lost"):
+            return verdict.Decision(run.state, {"error": run.error},
+                                    run.error or f"the run is {run.state}"), None
+        assert run.val_bpb is not None  # a finished run has a score
+        if run.strategy == "baseline":
+            return verdict.Decision("baseline", {"bpb": run.val_bpb, "seed": run.seed},
+                                    "the study's starting point; its spread over seeds is the "
+                                    "noise"), None
+        if run.calibration_id is None:
+            return verdict.Decision("recorded", {"bpb": run.val_bpb},
+                                    "a measurement of its own; compared with nothing"), None
+        calibration = self.ledger.calibration(run.calibration_id)
+        incumbent = self.ledger.incumbent(run.calibration_id)
+        found = verdict.judge(run.val_bpb, incumbent.val_bpb if incumbent else None,
+                              calibration.sigma_bpb, calibration.n or 0)
+        return found, incumbent
+
+    # --- the next run ------------------------------------------------------------------------
+
+    def _next(self) -> None:
+        """Claim what is queued, or queue a proposal for the next tick."""
+        waiting = self.ledger.runs("queued", limit=1)
+        if self.only is not None:
+            self._launch(self.ledger.run(self.only))
+            return
+        if waiting:
+            self._launch(waiting[0])
+            return
+        if self.study is None:
+            self.stop("nothing is queued")
+            return
+        try:
+            idea = proposer.propose(self.ledger, self.study, self._limits(), self.plan.seed)
+            tokens = self.prepare(idea.proposal.config.vocab_size)
+            now = self.clock.stamp()
+            self.ledger.queue(study.new_run(
+                idea.proposal.config, (self.study.seeds or [self.plan.seed])[0],
+                self.study.budget_tokens, study.register_corpus(self.ledger, tokens, now), now,
+                study.Origin(idea.proposal.strategy, idea.proposal.reason,
+                             calibration_id=self.study.id, parent_id=idea.parent.id)))
+        except (NoProposal, LedgerError) as refusal:
+            self.stop(str(refusal))
+
+    def _limits(self) -> Limits:
+        """What a proposal may cost in what is left of the night."""
+        assert self.study is not None
+        max_s = self.study.run_s and SLOWEST * self.study.run_s
+        if self.plan.deadline_s is not None and max_s is not None:
+            left_s = self.plan.deadline_s - self.clock.seconds()
+            max_s = min(max_s, SAFETY * left_s)
+        base = Config.from_dict(self.study.config)
+        return Limits(
+            budget_tokens=self.study.budget_tokens, max_params=MAX_PARAMS,
+            max_mb=self.plan.max_ram_mb, max_vocab=base.vocab_size, min_steps=study.MIN_STEPS,
+            max_s=max_s, flops_per_s=self.study.flops_per_s)
+
+    def _launch(self, waiting: Run) -> None:
+        config = Config.from_dict(waiting.config)
+        word = guard.may_launch(config.peak_mb, self.plan.max_ram_mb, guard.free_mb())
+        if not word.is_go:
+            self.judge(self.ledger.finish(waiting.id, "failed", self.clock.stamp(),
+                                          error=word.reason))
+            self.n_ended += 1
+            return
+        try:
+            tokens = self._tokens_of(waiting, config)
+        except UserError as error:
+            self.judge(self.ledger.finish(waiting.id, "failed", self.clock.stamp(),
+                                          error=str(error)))
+            self.n_ended += 1
+            return
+        run = self.ledger.claim(self.clock.stamp(), run_id=waiting.id)
+        if run is None:
+            return  # it is no longer queued
+        self.observer.say(f"{run.label} {run.config_text}, seed {run.seed}: {run.reason}")
+        self.runner.start(run, tokens, self.eval_every)
+
+    def _tokens_of(self, run: Run, config: Config) -> TokenSet:
+        """Token files of a run; its text must be the one this night works on."""
+        tokens = self.prepare(config.vocab_size)
+        wanted = self.ledger.corpus(run.corpus_id or 0)
+        if tokens.corpus.sha256 != wanted.text_sha256:
+            raise UserError(f"{run.label} was queued for the corpus {wanted.name}, this night has "
+                            f"{tokens.corpus.name}; start it with that --corpus")
+        return tokens
+
+    # --- what is asked from outside ----------------------------------------------------------
+
+    def _obey(self) -> None:
+        """Take up pause, resume and stop from the control file."""
+        command = take_command(self.home.control)
+        if command == "stop":
+            self.stop("asked to by `agent stop`")
+        elif command == "pause" and not self.is_paused:
+            self.is_paused = True
+            self.note("pause", "paused by `agent pause`; `agent resume` goes on")
+        elif command == "resume" and self.is_paused:
+            self.is_paused = False
+            self.note("resume", "going on, as asked by `agent resume`")
+
+    def note(self, kind: str, message: str, data: dict[str, Any] | None = None,
+             run_id: int | None = None) -> None:
+        """Tell the ledger and the person."""
+        self.ledger.event(kind, message, self.clock.stamp(), run_id, data)
+        self.observer.say(message)
+
+    # --- what a dead daemon left -------------------------------------------------------------
+
+    def recover(self, end_orphan: Callable[[int, Path], None]) -> None:
+        """Queue again or end whatever a night before this one left running; judge what it did not.
+
+        Only one daemon works on a home, so a running row now has no owner.
+        """
+        for run in self.ledger.runs("running"):
+            folder = self.home.run(run.uid)
+            if run.pid is not None:
+                end_orphan(run.pid, folder.root)
+            if not folder.job.exists():
+                self.ledger.mark_lost(run.id, self.clock.stamp())  # running → lost
+            elif run.attempts >= MAX_ATTEMPTS:
+                self.ledger.finish(run.id, "failed", self.clock.stamp(),
+                                   error=f"given up after {run.attempts} starts")
+            else:
+                self.ledger.requeue(run.id, self.clock.stamp(),
+                                    "its daemon died; goes on from its checkpoint")
+                self.observer.say(f"{run.label} was left running; it goes on from its checkpoint")
+        for run in self.ledger.undecided():
+            self.judge(run)
+
+
+def _count(n: int) -> str:
+    return f"{n} run" if n == 1 else f"{n} runs"
+
+
+def take_command(path: Path) -> str | None:
+    """What the control file asks for, removed as it is read; None where it asks nothing."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        os.unlink(path)
+        return str(json.loads(text)["command"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return None  # not written by this program; it is gone now

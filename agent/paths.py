@@ -1,0 +1,55 @@
+"""Where things live below a home folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A folder with one ledger, its runs and its texts."""
+
+    root: Path
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.db"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "agent.lock"
+
+    @property
+    def control(self) -> Path:
+        """What `pause`, `resume` and `stop` ask of the running daemon."""
+        return self.root / "runs" / "control.json"
+
+    def run(self, uid: str) -> "RunFolder":
+        return RunFolder(self.root / "runs" / uid)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files through which daemon and worker speak."""
+
+    root: Path
+
+    @property
+    def job(self) -> Path:
+        return self.root / "job.json"
+
+    @property
+    def events(self) -> Path:
+        return self.root / "events.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoint.npz"
+
+    @property
+    def output(self) -> Path:
+        """What the worker printed: empty unless something broke."""
+        return self.root / "output.log"

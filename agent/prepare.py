@@ -1,0 +1,84 @@
+"""Texts and token files, made in a child process so that the daemon stays small.
+
+    python -m agent.prepare '{"root": …, "what": "builtin", "vocab_size": 1024}'
+
+The child prints JSON lines: progress, then an error or the end. All it makes is cached on disk by
+content; the parent then opens the cache.
+"""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.corpus import TokenSet
+
+from agent import machine
+from engine import corpus
+from engine.errors import CorpusError, UserError
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which text a night works on."""
+
+    root: str  # folder of prepared texts
+    what: str = "builtin"  # builtin, tinystories or a file
+    valid: str | None = None  # a file of its own for validation
+    n_stories: int | None = None
+    seed: int = 0
+
+    def open(self, vocab_size: int, progress: Progress | None) -> TokenSet:
+        """Token files of this text, made here where they are not cached."""
+        found = corpus.resolve(Path(self.root), self.what, n_stories=self.n_stories,
+                               seed=self.seed, valid=Path(self.valid) if self.valid else None,
+                               progress=progress)
+        return corpus.prepare_tokens(found, vocab_size, progress=progress)
+
+
+def prepare(source: Source, vocab_size: int, progress: Progress) -> TokenSet:
+    """Make the token files in a child, telling its progress; raises what it met, in its words."""
+    request = json.dumps({**dataclasses.asdict(source), "vocab_size": vocab_size})
+    with subprocess.Popen([sys.executable, "-m", "agent.prepare", request],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          env=machine.worker_environment()) as child:
+        assert child.stdout is not None  # asked for just above
+        for line in child.stdout:
+            message = json.loads(line)
+            if "error" in message:
+                raise CorpusError(message["error"])
+            progress(message["stage"], message["done"], message["total"])
+    if child.returncode != 0:
+        raise CorpusError(f"preparing {source.what} ended with status {child.returncode}; "
+                          "was memory short? Start again, what was finished is kept")
+    return source.open(vocab_size, None)
+
+
+def main(arguments: list[str]) -> int:
+    """The child: make everything, print progress."""
+    request = json.loads(arguments[0])
+    vocab_size = request.pop("vocab_size")
+    try:
+        Source(**request).open(vocab_size, _print)
+    except UserError as error:
+        _write({"error": str(error)})
+        return 1
+    return 0
+
+
+def _print(stage: str, done: int, total: int) -> None:
+    _write({"stage": stage, "done": done, "total": total})
+
+
+def _write(message: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,120 @@
+"""A run's own log, events.jsonl, as values and as lines for people."""
+
+import math
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from agent import words
+from agent.paths import RunFolder
+from agent.runner import read_events
+from engine.errors import UserError
+
+POLL_S = 0.5
+
+LogEvent = dict[str, Any]
+
+
+def read(folder: RunFolder, offset: int = 0) -> tuple[list[LogEvent], int]:
+    """The whole lines behind offset, and the offset behind them; none where there is no log.
+
+    A number that is not finite is None, as in the ledger.
+    """
+    try:
+        events, offset = read_events(folder, offset)
+    except ValueError as error:
+        raise UserError(f"{folder.events} is damaged ({error}); `agent show` has what the ledger "
+                        "took in before") from error
+    except OSError as error:
+        raise UserError(f"{folder.events} cannot be read: {error.strerror}") from error
+    return [{name: _finite(value) for name, value in event.items()} for event in events], offset
+
+
+def follow(folder: RunFolder, has_ended: Callable[[], bool],
+           sleep: Callable[[float], None]) -> Iterator[LogEvent]:
+    """Every event, as it comes, until the run has ended."""
+    offset = 0
+    while True:
+        is_last = has_ended()  # before reading, so that nothing written before the end is missed
+        events, offset = read(folder, offset)
+        yield from events
+        if is_last:
+            return
+        sleep(POLL_S)
+
+
+def last_sample(folder: RunFolder) -> str | None:
+    """The newest text the run wrote; None where it wrote none."""
+    samples = [event for event in read(folder)[0] if event.get("kind") == "sample"]
+    return str(samples[-1].get("text", "")) if samples else None
+
+
+def output(folder: RunFolder) -> str:
+    """What the worker printed; nothing, unless something broke."""
+    try:
+        return folder.output.read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise UserError(f"{folder.output} cannot be read: {error.strerror}") from error
+
+
+def line(event: LogEvent, width: int) -> str:
+    """An event in words; a sample takes as many lines as its text needs."""
+    kind = str(event.get("kind", "?"))
+    say = _SENTENCES.get(kind, _anything)
+    text = words.printable(say(event))
+    if kind == "sample":
+        text += "\n" + indented(words.printable(str(event.get("text", ""))), width)
+    return f"{kind:<10} {text}".rstrip()
+
+
+def indented(text: str, width: int) -> str:
+    """Foreign text wrapped at width, set off by two columns; its own lines stay lines."""
+    return "\n".join(textwrap.fill(one, width, initial_indent="  ", subsequent_indent="  ")
+                     for one in text.splitlines())
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _start(event: LogEvent) -> str:
+    return (f"worker {event.get('pid')} at step {words.count(event.get('step'))} "
+            f"of {words.count(event.get('n_steps'))}")
+
+
+def _step(event: LogEvent) -> str:
+    lr = event.get("lr")
+    return (f"{words.count(event.get('step')):>7}  loss {words.decimal(event.get('loss'), 4)}"
+            f"  lr {words.UNKNOWN if lr is None else f'{lr:.2g}'}"
+            f"  norm {words.decimal(event.get('grad_norm'), 2)}"
+            f"  {words.count(event.get('tok_per_s'))} tok/s")
+
+
+def _eval(event: LogEvent) -> str:
+    return (f"{words.count(event.get('step')):>7}  {words.decimal(event.get('nats'), 4)} nats/token"
+            f"  {words.decimal(event.get('bpb'), 4)} bits/byte")
+
+
+def _at_step(event: LogEvent) -> str:
+    return f"{words.count(event.get('step')):>7}"
+
+
+def _done(event: LogEvent) -> str:
+    return (f"{_eval(event)}  {words.duration(event.get('elapsed_s'))}"
+            f"  {words.megabytes(event.get('peak_mb'))}")
+
+
+def _diverged(event: LogEvent) -> str:
+    return f"{_at_step(event)}  {event.get('message')}"
+
+
+def _anything(event: LogEvent) -> str:
+    return "  ".join(f"{name} {value}" for name, value in event.items() if name != "kind")
+
+
+_SENTENCES: dict[str, Callable[[LogEvent], str]] = {
+    "start": _start, "step": _step, "eval": _eval, "sample": _at_step, "checkpoint": _at_step,
+    "done": _done, "diverged": _diverged,
+}

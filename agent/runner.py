@@ -1,0 +1,242 @@
+"""One trial from claim to its final state: folder, child process, events, guard.
+
+The runner never waits: `poll` is called again and again and does what is due. The worker's files
+are the only thing it believes, so it does not matter which of the two dies first.
+
+    claimed ──start──► worker runs ──poll──► done, diverged      → finished, diverged
+                          │                  over its memory     → killed
+                          │                  exit 75 (asked)     → queued again
+                          │                  SIGKILL, not ours   → queued again, up to 3 times
+                          └──────────────────any other exit      → failed
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.corpus import TokenSet
+
+from agent import guard, machine
+from agent.clock import Clock
+from agent.job import STOPPED, Job
+from agent.ledger import Ledger
+from agent.paths import Home, RunFolder
+from agent.records import Ending, Metric, Outcome, Run
+from engine.config import Config
+
+MAX_ATTEMPTS = 4  # a run the system killed is started again three times
+ASK_GRACE_S = 10.0  # a worker asked to stop saves first; a step may take a while on a phone
+HEARTBEAT_S = 10.0
+
+
+class Process(Protocol):
+    """What the runner needs of subprocess.Popen."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+
+Spawn = Callable[[RunFolder], Process]
+
+
+def spawn_worker(folder: RunFolder) -> Process:
+    """Start the worker of a run in its own session, its output in a file."""
+    with open(folder.output, "ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "agent.worker", str(folder.root)],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True, env=machine.worker_environment())
+
+
+@dataclass(slots=True)
+class Trial:
+    """A run under way."""
+
+    run: Run
+    folder: RunFolder
+    process: Process
+    offset: int  # bytes of events.jsonl taken in
+    last: dict[str, dict[str, Any]] = field(default_factory=dict)  # newest event of each kind
+    peak_mb: float | None = None
+    ending: guard.Ending | None = None
+    killed_why: str | None = None  # the guard's reason, when it was the guard
+    asked_at_s: float | None = None
+    beat_at_s: float = 0.0
+
+
+class Runner:
+    """Starts one trial at a time and brings it to its final state in the ledger."""
+
+    def __init__(self, ledger: Ledger, home: Home, clock: Clock, max_ram_mb: float, *,
+                 spawn: Spawn = spawn_worker,
+                 read: Callable[[int], guard.Reading] = guard.read) -> None:
+        self.ledger, self.home, self.clock = ledger, home, clock
+        self.max_ram_mb, self._spawn, self._read = max_ram_mb, spawn, read
+        self.trial: Trial | None = None
+
+    def start(self, run: Run, tokens: TokenSet, eval_every: int | None = None) -> Trial:
+        """Launch the worker of a claimed run, from its checkpoint if it has one."""
+        folder = self.home.run(run.uid)
+        if not folder.job.exists():
+            folder.root.mkdir(parents=True, exist_ok=True)
+            job_of(run, tokens, eval_every).write(folder.job)
+        process = self._spawn(folder)
+        self.ledger.start(run.id, self.clock.stamp(), process.pid)
+        self.trial = Trial(run, folder, process, run.events_offset,
+                           beat_at_s=self.clock.seconds())
+        return self.trial
+
+    def ask_to_stop(self) -> None:
+        """Ask the worker to save and leave; it is killed if it does not within ASK_GRACE_S."""
+        trial = self.trial
+        if trial and trial.asked_at_s is None and trial.ending is None:
+            trial.asked_at_s = self.clock.seconds()
+            try:
+                os.killpg(trial.process.pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass  # it has just ended by itself
+
+    def poll(self) -> Run | None:
+        """Take in news, watch memory; the run as it ended or was queued again, None while it runs.
+        """
+        trial = self.trial
+        if trial is None:
+            return None
+        status = trial.process.poll()  # before reading, so that nothing is written after
+        self._ingest(trial)
+        if status is None:
+            self._watch(trial)
+            return None
+        self._ingest(trial)
+        self.trial = None
+        return self._conclude(trial, status)
+
+    # --- while it runs -----------------------------------------------------------------------
+
+    def _ingest(self, trial: Trial) -> None:
+        """Move whole lines of events.jsonl into the ledger, with the offset, in one commit."""
+        lines, offset = read_events(trial.folder, trial.offset)
+        now_s = self.clock.seconds()
+        if not lines:
+            if now_s - trial.beat_at_s >= HEARTBEAT_S:
+                self.ledger.heartbeat(trial.run.id, self.clock.stamp())
+                trial.beat_at_s = now_s
+            return
+        metrics = [metric for metric in map(_metric, lines) if metric]
+        self.ledger.ingest(trial.run.id, metrics, offset, self.clock.stamp())
+        trial.offset, trial.beat_at_s = offset, now_s
+        trial.last |= {line["kind"]: line for line in lines}
+
+    def _watch(self, trial: Trial) -> None:
+        now_s = self.clock.seconds()
+        reading = self._read(trial.process.pid)
+        if reading.group_mb is not None:
+            trial.peak_mb = max(trial.peak_mb or 0.0, reading.group_mb)
+        if trial.ending:
+            trial.ending.press(now_s)
+            return
+        if trial.asked_at_s is not None and now_s - trial.asked_at_s > ASK_GRACE_S:
+            trial.ending = guard.Ending(trial.process.pid, now_s)
+            return
+        word = guard.may_go_on(reading, self.max_ram_mb)
+        if not word.is_go:
+            trial.killed_why = word.reason
+            self.ledger.event("guard", word.reason, self.clock.stamp(), trial.run.id,
+                              {"group_mb": reading.group_mb, "free_mb": reading.free_mb})
+            trial.ending = guard.Ending(trial.process.pid, now_s)
+
+    # --- when it has ended -------------------------------------------------------------------
+
+    def _conclude(self, trial: Trial, status: int) -> Run:
+        if "done" in trial.last:
+            return self._finish(trial, "finished", trial.last["done"])
+        if "diverged" in trial.last:
+            event = trial.last["diverged"]
+            return self._finish(trial, "diverged", event, error=event["message"])
+        if trial.killed_why:
+            return self._finish(trial, "killed", {}, error=trial.killed_why)
+        asked = trial.asked_at_s is not None
+        if status == STOPPED or asked:
+            return self._requeue(trial, "stopped at a checkpoint" if status == STOPPED
+                                 else "did not save in time; goes on from an earlier checkpoint")
+        if status == -signal.SIGKILL:
+            if trial.run.attempts < MAX_ATTEMPTS:
+                return self._requeue(trial, "killed by the system; goes on from its checkpoint")
+            return self._finish(trial, "killed", {},
+                                error=f"killed by the system {trial.run.attempts} times")
+        return self._finish(trial, "failed", {}, error=last_words(trial.folder, status))
+
+    def _requeue(self, trial: Trial, reason: str) -> Run:
+        return self.ledger.requeue(trial.run.id, self.clock.stamp(), reason)
+
+    def _finish(self, trial: Trial, state: Ending, event: dict[str, Any],
+                error: str | None = None) -> Run:
+        peaks = [mb for mb in (event.get("peak_mb"), trial.peak_mb) if mb is not None]
+        fields: Outcome = {
+            "peak_mb": max(peaks, default=None), "error": error,
+            "device": machine.device(), "cores": machine.cores(),
+            "code_version": machine.code_version(), "duration_s": event.get("elapsed_s"),
+        }
+        if "step" in event:
+            fields |= {"steps": event["step"], "tokens": event["tokens"]}
+        if state == "finished":
+            fields |= {"train_loss": event["train_loss"], "val_loss": event["nats"],
+                       "val_bpb": event["bpb"], "tok_per_s": event["tok_per_s"],
+                       "vs_unigram": self._vs_unigram(trial.run, event["nats"])}
+        return self.ledger.finish(trial.run.id, state, self.clock.stamp(), **fields)
+
+    def _vs_unigram(self, run: Run, nats: float) -> float | None:
+        """Loss relative to the unigram of the same text and vocabulary: −0.013 is 1.3 % below."""
+        assert run.corpus_id is not None  # every measured run has one
+        unigram = self.ledger.corpus(run.corpus_id).unigram_nats
+        return None if unigram is None else nats / unigram - 1
+
+
+def job_of(run: Run, tokens: TokenSet, eval_every: int | None) -> Job:
+    """The job a worker is given for a run."""
+    assert run.seed is not None  # every measured run has both
+    assert run.budget_tokens is not None
+    return Job(config=Config.from_dict(run.config), seed=run.seed, budget_tokens=run.budget_tokens,
+               train_tokens=str(tokens.paths["train"]), valid_tokens=str(tokens.paths["search"]),
+               n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
+               eval_every=eval_every)
+
+
+def read_events(folder: RunFolder, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """Whole lines behind offset, and the offset behind them; a line being written waits."""
+    try:
+        with open(folder.events, "rb") as file:
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return [], offset
+    whole = data[: data.rfind(b"\n") + 1]
+    return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+
+
+def _metric(event: dict[str, Any]) -> Metric | None:
+    """The ledger's row of an event that has a step's numbers."""
+    if event["kind"] == "step":
+        return Metric(event["step"], event["tokens"], train_loss=event["loss"], lr=event["lr"],
+                      grad_norm=event["grad_norm"], tok_per_s=event["tok_per_s"])
+    if event["kind"] == "eval":
+        return Metric(event["step"], event["tokens"], val_loss=event["nats"],
+                      val_bpb=event["bpb"])
+    return None
+
+
+def last_words(folder: RunFolder, status: int) -> str:
+    """The last line a worker printed, with how it ended."""
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    try:
+        lines = folder.output.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        lines = []
+    printed = [line.strip() for line in lines if line.strip()]
+    return f"{printed[-1]} ({how})" if printed else f"the worker ended with {how} and no word"

@@ -1,0 +1,241 @@
+"""What the reading commands show, gathered from the ledger as plain values.
+
+Nothing here prints or writes; every value becomes JSON by dataclasses.asdict.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent.ledger import Ledger
+from agent.records import ENDED, Corpus, Decision, Event, Metric, Run, State
+from agent.words import seconds_between
+from engine.config import Config
+from engine.errors import LedgerError
+
+SILENT_AFTER_S = 60.0  # a living run leaves a heartbeat every 10 s
+N_DECISIONS = 5
+
+# The newest event of one of these kinds tells what the daemon was last up to.
+STATES = {"night": "on", "resume": "on", "pause": "paused", "stop": "stopping",
+          "night_over": "over"}
+
+ReadMb = Callable[[int], float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """A yardstick, or a run among them."""
+
+    name: str
+    nats: float | None  # a token
+    bpb: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """The newest night and what is left of it; it may be over."""
+
+    state: str  # on, paused, stopping or over; off where its daemon died
+    message: str  # the event that says so
+    started_at: str | None
+    deadline_at: str | None
+    left_s: float | None
+    max_runs: int | None
+    max_ram_mb: float | None
+    budget_tokens: int | None
+    n_ended: int  # runs that ended since it started
+    n_queued: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the running run is."""
+
+    step: int
+    n_steps: int
+    share: float
+    tok_per_s: float | None
+    left_s: float | None
+    ram_mb: float | None  # now
+    silent_s: float | None  # since the last sign of life, once that is too long ago
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """All that `agent status` shows."""
+
+    at: str
+    is_daemon_alive: bool
+    night: Night | None
+    run: Run | None  # the one that runs, else the last one that ended
+    progress: Progress | None  # None where nothing runs
+    curve: list[Metric]
+    yardsticks: list[Rung]  # of that run's corpus
+    best: Run | None
+    best_corpus: Corpus | None
+    best_yardsticks: list[Rung]  # of that corpus, hardest last
+    decisions: list[Decision]  # newest first
+    guard: Event | None  # its last word
+    counts: dict[State, int]  # measured runs in each state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """All that `agent show` shows of one run."""
+
+    run: Run
+    parent: Run | None
+    decisions: list[Decision]  # newest first
+    metrics: list[Metric]
+    corpus: Corpus | None
+    diff: dict[str, dict[str, Any]]  # field → its old value, the parent's, and the new one
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run's row with the rest beside its columns."""
+        values = asdict(self)
+        row: dict[str, Any] = values.pop("run")
+        return row | values
+
+
+def gather(ledger: Ledger, now: str, *, is_daemon_alive: bool, read_mb: ReadMb) -> Status:
+    """The state of things at `now`; read_mb tells the resident MB of a process and its children."""
+    runs = [run for run in ledger.runs(newest_first=True) if run.source == "measured"]
+    running = max((run for run in runs if run.state == "running"),
+                  key=lambda run: run.heartbeat_at or "", default=None)
+    shown = running or max((run for run in runs if run.state in ENDED),
+                           key=lambda run: run.ended_at or "", default=None)
+    best = best_of(runs)
+    corpus = corpus_of(ledger, shown)
+    best_corpus = corpus_of(ledger, best)
+    curve = ledger.metrics(shown.id) if shown else []
+    events = _events_of_night(ledger)
+    return Status(
+        at=now, is_daemon_alive=is_daemon_alive,
+        night=_night(events, runs, now, is_daemon_alive), run=shown,
+        progress=_progress(running, curve, now, read_mb) if running else None,
+        curve=curve, yardsticks=ladder(corpus), best=best, best_corpus=best_corpus,
+        best_yardsticks=ladder(best_corpus), decisions=ledger.decisions(limit=N_DECISIONS),
+        guard=next((event for event in events if event.kind == "guard"), None),
+        counts=ledger.counts())
+
+
+def find_run(ledger: Ledger, key: str) -> Run:
+    """The run that a person means: a label, an id, the beginning of a uid, or `best`."""
+    if key.lower() != "best":
+        return ledger.run(key)
+    found = best_of(ledger.runs(newest_first=True))
+    if found is None:
+        raise LedgerError("no run has finished yet, so none is best; `agent runs` lists what "
+                          "there is")
+    return found
+
+
+def best_of(runs: Sequence[Run]) -> Run | None:
+    """The fewest bits per byte in the newest study that has a finished run; runs newest first.
+
+    Only where no study has one do runs by hand count, those on the newest one's corpus.
+    """
+    finished = [run for run in runs if run.source == "measured" and run.state == "finished"
+                and run.val_bpb is not None]
+    studied = [run for run in finished if run.calibration_id is not None]
+    if studied:
+        peers = [run for run in studied if run.calibration_id == studied[0].calibration_id]
+    else:
+        peers = [run for run in finished if run.corpus_id == finished[0].corpus_id]
+    return min(peers, key=lambda run: (run.val_bpb, run.id), default=None)
+
+
+def detail(ledger: Ledger, run: Run) -> Detail:
+    """One run with everything the ledger knows about it."""
+    parent = None if run.parent_id is None else ledger.run(run.parent_id)
+    return Detail(run=run, parent=parent, decisions=ledger.decisions(run.id),
+                  metrics=ledger.metrics(run.id), corpus=corpus_of(ledger, run),
+                  diff={} if parent is None else _difference(parent.config, run.config))
+
+
+def ladder(corpus: Corpus | None) -> list[Rung]:
+    """The yardsticks of a corpus from the easiest to the hardest."""
+    if corpus is None:
+        return []
+    return [Rung(name="uniform", nats=corpus.uniform_nats, bpb=uniform_bpb(corpus)),
+            Rung(name="unigram", nats=corpus.unigram_nats, bpb=corpus.unigram_bpb),
+            Rung(name="bigram", nats=corpus.bigram_nats, bpb=corpus.bigram_bpb),
+            Rung(name="trigram", nats=corpus.trigram_nats, bpb=corpus.trigram_bpb)]
+
+
+def uniform_bpb(corpus: Corpus) -> float | None:
+    """The ledger keeps it in nats alone; the unigram tells how many bits a byte a nat makes."""
+    if not (corpus.uniform_nats and corpus.unigram_nats and corpus.unigram_bpb):
+        return None
+    return corpus.uniform_nats * corpus.unigram_bpb / corpus.unigram_nats
+
+
+def corpora(ledger: Ledger) -> list[Corpus]:
+    """Every corpus in the order it came. None is ever deleted, so their ids have no gap."""
+    found: list[Corpus] = []
+    try:
+        while True:
+            found.append(ledger.corpus(len(found) + 1))
+    except LedgerError:
+        return found
+
+
+def corpus_of(ledger: Ledger, run: Run | None) -> Corpus | None:
+    return None if run is None or run.corpus_id is None else ledger.corpus(run.corpus_id)
+
+
+def _events_of_night(ledger: Ledger) -> list[Event]:
+    """Events, newest first, as far back as the start of the newest night."""
+    limit = 100
+    while True:
+        events = ledger.events(limit)
+        if len(events) < limit or any(event.kind == "night" for event in events):
+            return events
+        limit *= 10
+
+
+def _night(events: Sequence[Event], runs: Sequence[Run], now: str,
+           is_daemon_alive: bool) -> Night | None:
+    last = next((event for event in events if event.kind in STATES), None)
+    if last is None:
+        return None
+    start = next((event for event in events if event.kind == "night"), None)
+    data = (start.data or {}) if start else {}
+    started_at = data.get("started_at") or (start.at if start else None)
+    deadline_at = data.get("deadline_at")
+    state = STATES[last.kind]
+    if state != "over" and not is_daemon_alive:
+        state = "off"
+    is_open = state not in ("over", "off")
+    return Night(
+        state=state, message=last.message, started_at=started_at, deadline_at=deadline_at,
+        left_s=max(0.0, seconds_between(now, deadline_at)) if deadline_at and is_open else None,
+        max_runs=data.get("max_runs"), max_ram_mb=data.get("max_ram_mb"),
+        budget_tokens=data.get("budget_tokens"),
+        n_ended=sum(run.ended_at is not None and run.ended_at >= (started_at or "")
+                    for run in runs),
+        n_queued=sum(run.state == "queued" for run in runs))
+
+
+def _progress(run: Run, curve: Sequence[Metric], now: str, read_mb: ReadMb) -> Progress:
+    config, budget_tokens = Config.from_dict(run.config), run.budget_tokens or 0
+    n_steps = config.steps_for(budget_tokens)
+    step = min(run.steps or 0, n_steps)
+    speeds = [metric.tok_per_s for metric in curve if metric.tok_per_s]
+    tok_per_s = speeds[-1] if speeds else None
+    silent_s = seconds_between(run.heartbeat_at, now) if run.heartbeat_at else None
+    is_silent = silent_s is not None and silent_s > SILENT_AFTER_S
+    left_tokens = (n_steps - step) * config.tokens_per_step
+    return Progress(
+        step=step, n_steps=n_steps, share=step / n_steps, tok_per_s=tok_per_s,
+        left_s=left_tokens / tok_per_s if tok_per_s and not is_silent else None,
+        # The pid of a run that is silent may by now be another program's.
+        ram_mb=read_mb(run.pid) if run.pid and not is_silent else None,
+        silent_s=silent_s if is_silent else None)
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    names = [*new, *(name for name in old if name not in new)]
+    return {name: {"old": old.get(name), "new": new.get(name)}
+            for name in names if old.get(name) != new.get(name)}

@@ -1,0 +1,184 @@
+"""A study: one text, one baseline, one token budget, so that its runs may be compared.
+
+The budget is fixed once, from the measured speed of the device, and kept: a phone that runs hot
+gives the same result later, not a worse one.
+"""
+
+import math
+import subprocess
+import uuid
+from dataclasses import dataclass
+
+from engine.corpus import TokenSet
+
+from agent import machine, verdict
+from agent.clock import Clock
+from agent.job import Job
+from agent.ledger import Ledger
+from agent.paths import Home, RunFolder
+from agent.records import Calibration, NewCalibration, NewCorpus, NewRun
+from agent.runner import Spawn, last_words, read_events
+from engine.config import Config
+from engine.errors import LedgerError, UserError
+from engine.train import default_eval_every
+
+MEASURE_S = 4.0  # of training steps; long enough for the clock speed to settle
+SPAWN_S = 1.5  # from the end of one run to the first step of the next, with the final save
+MIN_STEPS = 20  # fewer tell nothing of a configuration
+MIN_RUNS = 8  # in a night: three baselines and a few ideas
+RUN_S = 600.0  # a run where nothing is said of the night
+HEADROOM = 0.9  # of the night that is planned for runs
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What this device does with the baseline."""
+
+    step_s: float  # seconds of one optimizer step
+    eval_token_s: float  # seconds to score one token
+    tokens_per_step: int
+
+    @property
+    def tok_per_s(self) -> float:
+        return self.tokens_per_step / self.step_s
+
+    def run_s(self, config: Config, budget_tokens: int, n_valid: int) -> float:
+        """Seconds of one run of the measured configuration, with its evaluations."""
+        n_steps = config.steps_for(budget_tokens)
+        n_evals = math.ceil(n_steps / default_eval_every(config, n_steps, n_valid))
+        return SPAWN_S + n_steps * self.step_s + n_evals * n_valid * self.eval_token_s
+
+
+def measure(home: Home, tokens: TokenSet, config: Config, spawn: Spawn,
+            timeout_s: float = 300.0) -> Speed:
+    """Train for some seconds in a worker, as every run will, and report its speed."""
+    folder = home.run("measure")
+    folder.root.mkdir(parents=True, exist_ok=True)
+    for path in (folder.events, folder.output, folder.checkpoint):
+        path.unlink(missing_ok=True)
+    Job(config=config, seed=0, budget_tokens=10**9, train_tokens=str(tokens.paths["train"]),
+        valid_tokens=str(tokens.paths["search"]), n_valid_bytes=tokens.n_bytes["search"],
+        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S).write(folder.job)
+    process = spawn(folder)
+    assert isinstance(process, subprocess.Popen)  # only tests spawn anything else
+    try:
+        status = process.wait(timeout_s)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        raise UserError(f"three steps of {config.describe()} took over {timeout_s:.0f} s; this "
+                        "device needs a smaller model, such as --set n_embd=64") from error
+    return _speed(folder, status, config)
+
+
+def _speed(folder: RunFolder, status: int, config: Config) -> Speed:
+    lines, _ = read_events(folder, 0)
+    found = [line for line in lines if line["kind"] == "measured"]
+    if not found:
+        raise UserError(f"the speed of this device could not be measured: "
+                        f"{last_words(folder, status)}")
+    return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step)
+
+
+def plan_budget(speed: Speed, config: Config, n_valid: int, run_s: float) -> int:
+    """The largest token budget, of two significant digits, whose run takes run_s seconds.
+
+    Never under MIN_STEPS steps, however short the time.
+    """
+    low, high = MIN_STEPS, max(MIN_STEPS, math.ceil(run_s / speed.step_s))
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = speed.run_s(config, middle * config.tokens_per_step, n_valid) <= run_s
+        low, high = (middle, high) if fits else (low, middle - 1)
+    tokens = low * config.tokens_per_step
+    unit: int = 10 ** (len(str(tokens)) - 2)
+    return tokens // unit * unit
+
+
+def planned_run_s(night_s: float | None) -> float:
+    """How long a run of a night may take: an eighth of it, ten minutes at most."""
+    return RUN_S if night_s is None else min(RUN_S, HEADROOM * night_s / MIN_RUNS)
+
+
+def register_corpus(ledger: Ledger, tokens: TokenSet, now: str) -> int:
+    """The ledger's id of a text cut by a tokenizer, with its yardsticks."""
+    corpus, yards = tokens.corpus, tokens.yardsticks
+    # Nats a token to bits a byte: the same bytes, spelt by so many tokens.
+    factor = (tokens.n_tokens["search"] - 1) / math.log(2) / tokens.n_bytes["search"]
+    return ledger.add_corpus(NewCorpus(
+        name=corpus.name, source=corpus.source, text_sha256=corpus.sha256,
+        vocab_size=tokens.vocab_size, tokenizer_sha256=tokens.tokenizer_sha256,
+        search_sha256=corpus.splits["search"].sha256,
+        confirm_sha256=corpus.splits["confirm"].sha256,
+        test_sha256=corpus.splits["test"].sha256, created_at=now,
+        n_stories_train=corpus.splits["train"].n_stories,
+        n_tokens_train=tokens.n_tokens["train"], n_tokens_search=tokens.n_tokens["search"],
+        n_tokens_confirm=tokens.n_tokens["confirm"], n_tokens_test=tokens.n_tokens["test"],
+        n_bytes_search=tokens.n_bytes["search"], uniform_nats=yards.uniform,
+        unigram_nats=yards.unigram, bigram_nats=yards.bigram, trigram_nats=yards.trigram,
+        unigram_bpb=yards.unigram * factor, bigram_bpb=yards.bigram * factor,
+        trigram_bpb=yards.trigram * factor))
+
+
+def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, seed: int,
+               speed: Speed, budget_tokens: int) -> Calibration:
+    """The study of this text, baseline and budget: the one the ledger has, or a new one.
+
+    A new study queues its baseline on N_BASELINE_SEEDS seeds; they measure the noise.
+    """
+    now = clock.stamp()
+    corpus_id = register_corpus(ledger, tokens, now)
+    known = ledger.latest_calibration(tokens.corpus.sha256)
+    if known and known.budget_tokens == budget_tokens and known.config == config.to_dict():
+        return known
+    seeds = [seed + i for i in range(verdict.N_BASELINE_SEEDS)]
+    study_id = ledger.add_calibration(NewCalibration(
+        created_at=now, corpus_id=corpus_id, text_sha256=tokens.corpus.sha256,
+        budget_tokens=budget_tokens, config=config.to_dict(), seeds=seeds, n=0,
+        run_s=speed.run_s(config, budget_tokens, tokens.n_tokens["search"]),
+        tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
+        device=machine.device()))
+    for number, one in enumerate(seeds, 1):
+        try:
+            ledger.queue(new_run(config, one, budget_tokens, corpus_id, now, Origin(
+                "baseline", f"seed {number} of {len(seeds)}: their spread is the noise",
+                calibration_id=study_id)))
+        except LedgerError:
+            continue  # run in an earlier study with the same budget; nothing runs twice
+    return ledger.calibration(study_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who proposed a run and why, and what it belongs to."""
+
+    strategy: str  # baseline, hand, grid or a mutator
+    reason: str
+    calibration_id: int | None = None
+    parent_id: int | None = None
+    grid_id: int | None = None
+
+
+def new_run(config: Config, seed: int, budget_tokens: int, corpus_id: int, now: str,
+            origin: Origin) -> NewRun:
+    """A run to queue, with what is known of it and of this machine."""
+    return NewRun(
+        uid=uuid.uuid4().hex, created_at=now, config=config, seed=seed,
+        budget_tokens=budget_tokens, corpus_id=corpus_id, predicted_mb=config.peak_mb,
+        device=machine.device(), cores=machine.cores(), code_version=machine.code_version(),
+        strategy=origin.strategy, reason=origin.reason, calibration_id=origin.calibration_id,
+        parent_id=origin.parent_id, grid_id=origin.grid_id)
+
+
+def note_noise(ledger: Ledger, study: Calibration) -> Calibration:
+    """The study with the noise of all its finished baselines taken in."""
+    done = [run for run in ledger.study_runs(study.id)
+            if run.strategy == "baseline" and run.state == "finished"]
+    bpb = [run.val_bpb for run in done if run.val_bpb is not None]
+    nats = [run.val_loss for run in done if run.val_loss is not None]
+    sigma_bpb, sigma_nats = verdict.seed_noise(bpb), verdict.seed_noise(nats)
+    if bpb:
+        ledger.update_calibration(study.id, n=len(bpb), mean_bpb=sum(bpb) / len(bpb))
+    if sigma_bpb is not None and sigma_nats is not None:
+        ledger.update_calibration(study.id, sigma_bpb=sigma_bpb, sigma_nats=sigma_nats)
+    return ledger.calibration(study.id)
+

@@ -1,0 +1,67 @@
+"""Quantities and foreign text in the words that people read; a dash stands for what is unknown."""
+
+import datetime as dt
+
+UNKNOWN = "-"
+
+
+def duration(seconds: float | None) -> str:
+    """42 s, 7 min, 2 h 13 min or 3 d 4 h; below zero, as between two clocks, is 0 s."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 59.5:
+        return f"{max(0, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    """Seconds from one stamp of the ledger to another."""
+    return (dt.datetime.fromisoformat(later) - dt.datetime.fromisoformat(earlier)).total_seconds()
+
+
+def clock(stamp: str | None) -> str:
+    """A stamp of the ledger as 2026-03-24 10:11 UTC."""
+    return UNKNOWN if stamp is None else f"{stamp[:10]} {stamp[11:16]} UTC"
+
+
+def count(number: float | None) -> str:
+    """1,024."""
+    return UNKNOWN if number is None else f"{number:,.0f}"
+
+
+def decimal(number: float | None, digits: int) -> str:
+    return UNKNOWN if number is None else f"{number:.{digits}f}"
+
+
+def megabytes(number: float | None) -> str:
+    return UNKNOWN if number is None else f"{number:,.0f} MB"
+
+
+def size(n: int | None) -> str:
+    """1.3M or 45.2k, as the experiment table writes parameters."""
+    if n is None:
+        return UNKNOWN
+    return f"{n / 1e6:.1f}M" if n >= 999_950 else f"{n / 1e3:.1f}k"
+
+
+def percent(share: float | None) -> str:
+    """-1.3% for -0.013."""
+    return UNKNOWN if share is None else f"{100 * share:+.1f}%"
+
+
+def printable(text: str) -> str:
+    """Text without what would steer the terminal: a byte-level model can write any byte."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+                   for c in text)
+
+
+def cut(text: str, width: int) -> str:
+    """Text in at most so many characters, its end marked where some are missing."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"

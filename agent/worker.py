@@ -1,0 +1,206 @@
+"""The child process of one run: `python -m agent.worker RUN_DIR`.
+
+Reads job.json, appends JSON lines to events.jsonl, saves checkpoint.npz. It never waits for the
+daemon; when the daemon is gone or asks it to stop, it saves and leaves with exit status STOPPED.
+"""
+
+import json
+import os
+import signal
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from agent.job import STOPPED, Job
+from agent.paths import RunFolder
+from engine import checkpoint
+from engine.data import open_tokens
+from engine.errors import Diverged, UserError
+from engine.sample import generate
+from engine.tokenizer import Tokenizer
+from engine.train import Done, Eval, Step, Texts, Trainer, default_eval_every, seeded, train
+
+LOG_POINTS = 100  # training rows a run leaves in the ledger
+SAMPLE_TOKENS = 60
+
+
+class Events:
+    """Append-only JSON lines; a torn last line of a killed worker is cut off first."""
+
+    def __init__(self, path: Path) -> None:
+        if path.exists():
+            whole = path.read_bytes().rpartition(b"\n")
+            if whole[2]:
+                os.truncate(path, len(whole[0]) + len(whole[1]))
+        self._file = open(path, "ab")  # closed with the process
+
+    def write(self, kind: str, **values: Any) -> None:
+        self._file.write(json.dumps({"kind": kind, **values}).encode() + b"\n")
+        self._file.flush()
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+
+class Worker:
+    """One run from its job, or from its last checkpoint, to its end."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder, self.job = folder, Job.read(folder.job)
+        self.parent, self.is_asked_to_stop = os.getppid(), False
+        self.events = Events(folder.events)
+        self.n_steps = self.job.config.steps_for(self.job.budget_tokens)
+        texts = Texts(open_tokens(Path(self.job.train_tokens), self.job.config.vocab_size),
+                      open_tokens(Path(self.job.valid_tokens), self.job.config.vocab_size),
+                      self.job.n_valid_bytes)
+        self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, texts)
+        saved = checkpoint.load_newest(folder.checkpoint)
+        if saved:
+            self.trainer.restore(*saved)
+        self.tokenizer = Tokenizer.load(Path(self.job.tokenizer))
+        earlier = saved[1]["timing"] if saved else {"elapsed_s": 0.0, "train_s": 0.0, "n": 0}
+        self.train_s, self.n_timed = earlier["train_s"], earlier["n"]
+        self.saved_at = time.monotonic()
+        self.started_at = self.saved_at - earlier["elapsed_s"]
+
+    def run(self) -> int:
+        """Exit status; everything else is in the events."""
+        self.events.write("start", pid=os.getpid(), step=self.trainer.step, n_steps=self.n_steps)
+        if self.job.measure_s is not None:
+            return self._measure(self.job.measure_s)
+        every = self.job.eval_every or default_eval_every(
+            self.job.config, self.n_steps, self.trainer.texts.valid.size)
+        try:
+            for event, seconds in _timed(train(self.trainer, every)):
+                if isinstance(event, Step):
+                    self.train_s, self.n_timed = self.train_s + seconds, self.n_timed + 1
+                    self._after_step(event)
+                    if self._should_stop() and event.step < self.n_steps:
+                        self._save()
+                        return STOPPED
+                elif isinstance(event, Eval):
+                    self.events.write("eval", step=event.step, tokens=event.tokens,
+                                      nats=event.score.nats, bpb=event.score.bpb, eval_s=seconds)
+                else:
+                    self._finish(event)
+        except Diverged as error:
+            self.events.write("diverged", step=self.trainer.step, tokens=self.trainer.tokens,
+                              message=str(error), peak_mb=peak_mb(),
+                              elapsed_s=self._elapsed_s())
+        self.events.sync()
+        return 0
+
+    def _after_step(self, event: Step) -> None:
+        every = max(1, self.n_steps // LOG_POINTS)
+        if event.step % every == 0 or event.step in (1, self.n_steps):
+            self.events.write("step", step=event.step, tokens=event.tokens, loss=event.loss,
+                              lr=event.lr, grad_norm=event.grad_norm, tok_per_s=self._speed())
+        is_due = (event.step % self.job.checkpoint_every_steps == 0
+                  or time.monotonic() - self.saved_at >= self.job.checkpoint_every_s)
+        if is_due and event.step < self.n_steps:
+            self._save()
+            self._sample()
+
+    def _finish(self, done: Done) -> None:
+        self._save()  # the finished model, to sample from
+        self._sample()
+        self.events.write("done", step=done.step, tokens=done.tokens, train_loss=done.train_loss,
+                          nats=done.score.nats, bpb=done.score.bpb, tok_per_s=self._speed(),
+                          peak_mb=peak_mb(), elapsed_s=self._elapsed_s())
+
+    def _speed(self) -> float | None:
+        """Tokens a second of training alone, over all processes of this run."""
+        done = self.n_timed * self.job.config.tokens_per_step
+        return done / self.train_s if self.train_s > 0 else None
+
+    def _elapsed_s(self) -> float:
+        """Seconds this run has been computed, over all its processes."""
+        return time.monotonic() - self.started_at
+
+    def _save(self) -> None:
+        self.events.sync()  # what the checkpoint is past must not be lost after it
+        timing = {"elapsed_s": self._elapsed_s(), "train_s": self.train_s, "n": self.n_timed}
+        scalars = self.trainer.scalars() | {"timing": timing}
+        checkpoint.save(self.folder.checkpoint, self.trainer.arrays(), scalars)
+        self.saved_at = time.monotonic()
+        self.events.write("checkpoint", step=self.trainer.step)
+
+    def _sample(self) -> None:
+        prompt = [self.tokenizer.eot_id, *self.tokenizer.encode(self.job.sample_prompt)]
+        ids = generate(self.trainer.model, self.trainer.evaluation_params(), [prompt],
+                       SAMPLE_TOKENS, seeded(self.job.seed, self.trainer.step),
+                       eot_id=self.tokenizer.eot_id)
+        self.events.write("sample", step=self.trainer.step,
+                          text=self.job.sample_prompt + self.tokenizer.decode(ids[0]))
+
+    def _should_stop(self) -> bool:
+        # The parent changes when the daemon dies; the next daemon starts the run again.
+        return self.is_asked_to_stop or os.getppid() != self.parent
+
+    def _measure(self, budget_s: float) -> int:
+        """Median seconds of a step and of scoring one token, without spending a whole run."""
+        start = time.monotonic()
+        step_s: list[float] = []
+        while len(step_s) < 3 or time.monotonic() - start < budget_s:
+            before = time.monotonic()
+            self.trainer.advance()
+            step_s.append(time.monotonic() - before)
+            if self._should_stop():
+                return STOPPED
+        valid = self.trainer.texts.valid
+        n_scored = min(valid.size, 8 * self.job.config.tokens_per_step)
+        self.trainer.texts = Texts(self.trainer.texts.train, valid[:n_scored], 1)
+        before = time.monotonic()
+        self.trainer.evaluate()
+        self.events.write("measured", step_s=statistics.median(step_s), n_steps=len(step_s),
+                          eval_token_s=(time.monotonic() - before) / n_scored, peak_mb=peak_mb())
+        self.events.sync()
+        return 0
+
+
+def _timed(events: Any) -> Any:
+    """(event, seconds it took) of an iterator."""
+    before = time.monotonic()
+    for event in events:
+        yield event, time.monotonic() - before
+        before = time.monotonic()
+
+
+def peak_mb() -> float | None:
+    """Highest resident memory of this process so far, in MB; None where it cannot be read.
+
+    VmHWM, not getrusage: ru_maxrss is inherited from the daemon across fork and exec.
+    """
+    try:
+        text = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job in the folder named by the one argument."""
+    worker: Worker | None = None
+
+    def stop(_number: int, _frame: object) -> None:
+        if worker is None:
+            sys.exit(STOPPED)
+        worker.is_asked_to_stop = True
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    try:
+        worker = Worker(RunFolder(Path(arguments[0])))
+        return worker.run()
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,327 @@
+"""A text on disk: four splits of stories, and token files for any vocabulary.
+
+A corpus is a folder, <name>-<hash>, that is made once: the splits as text, manifest.json written
+last, then for each vocabulary a tokenizer, a token file for each split and tokens-<vocabulary>.json
+written last. What is not vouched for by such a last file, hash by hash, is made again.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.config import Config
+from engine.download import TINYSTORIES_URL, Fetch, fetch_range, first_stories
+from engine.errors import CorpusError, TokenizerError
+from engine.files import storage_error, write_atomically
+from engine.ngram import Yardsticks, yardsticks
+from engine.splits import (
+    SPLITS,
+    Stories,
+    require_stories,
+    require_validation,
+    split_stories,
+    train_tokenizer,
+)
+from engine.stories import STORIES_VERSION, write_stories
+from engine.textfile import parse, read_bytes, separate
+from engine.tokenizer import EOT, Progress, Tokenizer
+
+FORMAT = 1  # of the folder: raise it when the splits or the yardsticks of a text change
+N_STORIES = 20_000  # of builtin and tinystories
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    n_stories: int
+    n_bytes: int  # of the stories as UTF-8, without what parts them
+    sha256: str  # of the file
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A text on disk, split; `sha256` is of all stories of all splits."""
+
+    name: str
+    source: str  # builtin, tinystories or file
+    folder: Path
+    sha256: str
+    splits: dict[str, Split]
+
+    def stories(self, split: str) -> list[str]:
+        return separate(_text_path(self.folder, split).read_bytes().decode())
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """A corpus in the tokens of one vocabulary: EOT story EOT story … EOT in each file."""
+
+    corpus: Corpus
+    vocab_size: int
+    tokenizer_path: Path
+    tokenizer_sha256: str
+    paths: dict[str, Path]
+    n_tokens: dict[str, int]  # in the file, the first EOT included
+    n_bytes: dict[str, int]  # of the text behind all tokens but the first; EOT has no bytes
+    yardsticks: Yardsticks  # fitted on train, scored on search
+
+
+# --- where texts come from -------------------------------------------------------------------
+
+
+def resolve(root: Path, what: str, *, n_stories: int | None = None, seed: int = 0,
+            valid: Path | None = None, progress: Progress | None = None) -> Corpus:
+    """The corpus that `what` names: builtin, tinystories or the path of a file."""
+    generated = what in ("builtin", "tinystories")
+    if generated and valid is not None:
+        raise CorpusError(f"{what} holds out its own validation stories; leave out {valid}, or "
+                          "give the path of a training file with it")
+    if not generated and n_stories is not None:
+        raise CorpusError(f"n_stories={n_stories} goes with builtin and tinystories; {what} is "
+                          "taken whole")
+    if what == "builtin":
+        return builtin(root, N_STORIES if n_stories is None else n_stories, seed, progress)
+    if what == "tinystories":
+        return tinystories(root, N_STORIES if n_stories is None else n_stories, progress=progress)
+    return from_file(root, Path(what), valid, progress)
+
+
+def builtin(root: Path, n_stories: int = N_STORIES, seed: int = 0,
+            progress: Progress | None = None) -> Corpus:
+    """Stories written here, the same for a seed on every machine."""
+
+    def read(folder: Path) -> tuple[Stories, None]:
+        require_stories(n_stories, "builtin")
+        stories = []
+        for story in write_stories(n_stories, seed):
+            stories.append(story)
+            if progress and (len(stories) % 500 == 0 or len(stories) == n_stories):
+                progress("writing stories", len(stories), n_stories)
+        return stories, None
+
+    key = {"version": STORIES_VERSION, "n_stories": n_stories, "seed": seed}
+    return _open(root, "builtin", "builtin", key, read, progress)
+
+
+def tinystories(root: Path, n_stories: int = N_STORIES, fetch: Fetch = fetch_range,
+                progress: Progress | None = None) -> Corpus:
+    """The first stories of TinyStoriesV2 (Eldan and Li 2023, arXiv:2305.07759), downloaded."""
+
+    def read(folder: Path) -> tuple[Stories, None]:
+        require_stories(n_stories, "tinystories")  # before anything is downloaded
+        part = _download_path(folder)
+        return first_stories(TINYSTORIES_URL, part, n_stories, fetch, progress), None
+
+    key = {"url": TINYSTORIES_URL, "n_stories": n_stories}
+    return _open(root, "tinystories", "tinystories", key, read, progress)
+
+
+def from_file(root: Path, path: Path, valid: Path | None = None,
+              progress: Progress | None = None) -> Corpus:
+    """A person's own text, .txt or .jsonl, with a file of its own for validation or without."""
+    data = read_bytes(path)
+    valid_data = None if valid is None else read_bytes(valid)
+
+    def read(folder: Path) -> tuple[Stories, Stories | None]:
+        stories = parse(data, path)
+        if valid is None or valid_data is None:
+            require_stories(len(stories), str(path))
+            return stories, None
+        valid_stories = parse(valid_data, valid)
+        require_validation(len(valid_stories), str(valid))
+        return stories, valid_stories
+
+    key = {"suffix": path.suffix, "sha256": hashlib.sha256(data).hexdigest()}
+    if valid is not None and valid_data is not None:
+        key |= {"valid_suffix": valid.suffix,
+                "valid_sha256": hashlib.sha256(valid_data).hexdigest()}
+    name = re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")[:40] or "file"
+    return _open(root, name, "file", key, read, progress)
+
+
+# --- the folder ------------------------------------------------------------------------------
+
+
+def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
+          read: Callable[[Path], tuple[Stories, Stories | None]],
+          progress: Progress | None) -> Corpus:
+    """The corpus of this key: found whole, or read, split and written."""
+    text = json.dumps({"format": FORMAT, "source": source, "vocab": Config().vocab_size, **key},
+                      sort_keys=True)  # the vocabulary of the reference tokenizer
+    folder = root / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    if (found := _load(folder)) is not None:
+        return found
+    with _only_one(folder):
+        if (found := _load(folder)) is not None:  # another process was first
+            return found
+        splits, tokenizer = split_stories(*read(folder), progress)
+        return _write(folder, name, source, splits, tokenizer)
+
+
+def _write(folder: Path, name: str, source: str, stories: Mapping[str, Stories],
+           tokenizer: Tokenizer) -> Corpus:
+    splits = {}
+    for split in SPLITS:
+        data = "".join(f"{story}\n{EOT}\n" for story in stories[split]).encode()
+        write_atomically(_text_path(folder, split), data)
+        splits[split] = Split(len(stories[split]), sum(len(s.encode()) for s in stories[split]),
+                              hashlib.sha256(data).hexdigest())
+    tokenizer.save(_tokenizer_path(folder, tokenizer.vocab_size))
+    corpus = Corpus(name, source, folder, _hash_splits(splits), splits)
+    manifest = {"format": FORMAT, "name": name, "source": source, "sha256": corpus.sha256,
+                "splits": {split: asdict(splits[split]) for split in SPLITS}}
+    write_atomically(folder / MANIFEST, _json(manifest))
+    _download_path(folder).unlink(missing_ok=True)
+    return corpus
+
+
+def _load(folder: Path) -> Corpus | None:
+    """The corpus in a folder, or None where it is not there, not whole or not as it was."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        splits = {split: Split(**manifest["splits"][split]) for split in SPLITS}
+        whole = (manifest["format"] == FORMAT and manifest["sha256"] == _hash_splits(splits)
+                 and all(_hash_file(_text_path(folder, split)) == splits[split].sha256
+                         for split in SPLITS))
+        return Corpus(manifest["name"], manifest["source"], folder, manifest["sha256"],
+                      splits) if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _hash_splits(splits: Mapping[str, Split]) -> str:
+    text = "".join(f"{name} {splits[name].sha256}\n" for name in SPLITS)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Makes the folder, and other processes that would write into it wait."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "wb")
+    except OSError as error:
+        raise storage_error(error, folder, 0) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _text_path(folder: Path, split: str) -> Path:
+    return folder / f"{split}.txt"
+
+
+def _download_path(folder: Path) -> Path:
+    return folder / "download.part"
+
+
+def _tokenizer_path(folder: Path, vocab_size: int) -> Path:
+    return folder / f"tokenizer-{vocab_size}.json"
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=1).encode() + b"\n"
+
+
+# --- tokens ----------------------------------------------------------------------------------
+
+
+def prepare_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None = None) -> TokenSet:
+    """The corpus in the tokens of a vocabulary trained on it, with its yardsticks.
+
+    Raises TokenizerError where the text does not support the vocabulary, StorageError where the
+    disk is full.
+    """
+    if (found := _load_tokens(corpus, vocab_size)) is not None:
+        return found
+    with _only_one(corpus.folder):
+        if (found := _load_tokens(corpus, vocab_size)) is not None:
+            return found
+        return _write_tokens(corpus, vocab_size, progress)
+
+
+def _write_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None) -> TokenSet:
+    path = _tokenizer_path(corpus.folder, vocab_size)
+    try:
+        tokenizer = Tokenizer.load(path)
+    except TokenizerError:
+        tokenizer = train_tokenizer(corpus.stories("train"), vocab_size, progress)
+        tokenizer.save(path)
+    ids = {split: _encode(corpus, split, tokenizer, progress) for split in SPLITS}
+    hashes = {}
+    for split in SPLITS:
+        file = io.BytesIO()
+        np.save(file, ids[split], allow_pickle=False)
+        write_atomically(_tokens_path(corpus, vocab_size, split), file.getvalue())
+        hashes[split] = hashlib.sha256(file.getvalue()).hexdigest()
+    if progress:
+        progress("yardsticks", 0, 1)
+    yards = yardsticks(ids["train"], ids["search"], vocab_size)
+    if progress:
+        progress("yardsticks", 1, 1)
+    record = {"format": FORMAT, "corpus_sha256": corpus.sha256, "vocab_size": vocab_size,
+              "tokenizer_sha256": tokenizer.sha256,
+              "n_tokens": {split: ids[split].size for split in SPLITS},
+              "n_bytes": {split: corpus.splits[split].n_bytes for split in SPLITS},
+              "sha256": hashes, "yardsticks": yards.to_dict()}
+    write_atomically(_record_path(corpus, vocab_size), _json(record))
+    return _token_set(corpus, record)
+
+
+def _encode(corpus: Corpus, split: str, tokenizer: Tokenizer,
+            progress: Progress | None) -> NDArray[np.uint16]:
+    total = sum(part.n_stories for part in corpus.splits.values())
+    before = sum(corpus.splits[name].n_stories for name in SPLITS[:SPLITS.index(split)])
+
+    def report(stage: str, done: int, of_split: int) -> None:
+        if progress:
+            progress("encoding", before + done, total)
+
+    return tokenizer.encode_stories(corpus.stories(split), report)
+
+
+def _load_tokens(corpus: Corpus, vocab_size: int) -> TokenSet | None:
+    """The tokens in the folder, or None where they are not there, not whole or not as they were."""
+    try:
+        record = json.loads(_record_path(corpus, vocab_size).read_bytes())
+        tokenizer = Tokenizer.load(_tokenizer_path(corpus.folder, vocab_size))
+        whole = (record["format"] == FORMAT and record["corpus_sha256"] == corpus.sha256
+                 and record["vocab_size"] == vocab_size
+                 and record["tokenizer_sha256"] == tokenizer.sha256
+                 and all(_hash_file(_tokens_path(corpus, vocab_size, split))
+                         == record["sha256"][split] for split in SPLITS))
+        return _token_set(corpus, record) if whole else None
+    except (OSError, TokenizerError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _token_set(corpus: Corpus, record: Mapping[str, Any]) -> TokenSet:
+    vocab_size = record["vocab_size"]
+    return TokenSet(
+        corpus, vocab_size, _tokenizer_path(corpus.folder, vocab_size),
+        record["tokenizer_sha256"],
+        {split: _tokens_path(corpus, vocab_size, split) for split in SPLITS},
+        record["n_tokens"], record["n_bytes"], Yardsticks.from_dict(record["yardsticks"]))
+
+
+def _tokens_path(corpus: Corpus, vocab_size: int, split: str) -> Path:
+    return corpus.folder / f"tokens-{vocab_size}-{split}.npy"
+
+
+def _record_path(corpus: Corpus, vocab_size: int) -> Path:
+    return corpus.folder / f"tokens-{vocab_size}.json"

@@ -1,0 +1,26 @@
+"""What several test modules share. The BLAS settings must be made before numpy is imported."""
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import pytest
+
+
+@pytest.fixture
+def central_differences():
+    """A function: (f, x, h) → gradient of the number f() by x, whose entries it moves by ±h."""
+
+    def differences(f, x, h):
+        gradient = x.copy()
+        for i in range(x.size):
+            here = x.flat[i]
+            x.flat[i] = here + h
+            above = f()
+            x.flat[i] = here - h
+            gradient.flat[i] = (above - f()) / (2 * h)
+            x.flat[i] = here
+        return gradient
+
+    return differences

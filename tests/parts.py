@@ -1,0 +1,108 @@
+"""Stand-ins for what the agent is handed: a clock, a worker process, a ledger with a study."""
+
+import json
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.clock import Clock
+from agent.ledger import Ledger
+from agent.paths import Home, RunFolder
+from agent.records import NewCalibration, NewCorpus, Run
+from agent.study import Origin, new_run
+from engine.config import Config
+
+TINY = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=2)
+NOW = "2026-11-20T10:00:00Z"
+
+
+@dataclass
+class FakeTime:
+    """A clock that moves when a test says so."""
+
+    now_s: float = 1000.0
+
+    def clock(self) -> Clock:
+        return Clock(stamp=lambda: NOW, seconds=lambda: self.now_s)
+
+
+@dataclass
+class FakeProcess:
+    """A worker that ends when a test says so."""
+
+    pid: int = 2**22 + 1  # above Linux's largest pid: no signal reaches anyone
+    status: int | None = None
+
+    def poll(self) -> int | None:
+        return self.status
+
+
+@dataclass
+class FakeSpawn:
+    """Starts fake workers and remembers them."""
+
+    processes: list[FakeProcess] = field(default_factory=list)
+
+    def __call__(self, folder: RunFolder) -> FakeProcess:
+        self.processes.append(FakeProcess())
+        return self.processes[-1]
+
+
+def new_corpus(**changes: Any) -> NewCorpus:
+    """A corpus whose unigram scores 5 nats."""
+    values: dict[str, Any] = {
+        "name": "tiny", "source": "file", "text_sha256": "t" * 64, "vocab_size": 300,
+        "tokenizer_sha256": "k" * 64, "search_sha256": "s" * 64, "created_at": NOW,
+        "uniform_nats": 5.7, "unigram_nats": 5.0, "bigram_nats": 4.0, "trigram_nats": 3.5}
+    return NewCorpus(**values | changes)
+
+
+def a_study(ledger: Ledger, **changes: Any) -> int:
+    """The id of a study of that corpus with a budget of 3,200 tokens."""
+    corpus_id = ledger.add_corpus(new_corpus())
+    values: dict[str, Any] = {
+        "created_at": NOW, "corpus_id": corpus_id, "text_sha256": "t" * 64,
+        "budget_tokens": 3200, "config": TINY.to_dict(), "seeds": [0, 1, 2], "n": 0,
+        "run_s": 10.0, "flops_per_s": 1e9}
+    return ledger.add_calibration(NewCalibration(**values | changes))
+
+
+def a_run(ledger: Ledger, config: Config = TINY, seed: int = 0, strategy: str = "hand",
+          study: int | None = None) -> Run:
+    """A queued run of the corpus of a_study."""
+    corpus_id = ledger.add_corpus(new_corpus())
+    return ledger.queue(new_run(config, seed, 3200, corpus_id, NOW,
+                                Origin(strategy, "a test asked", calibration_id=study)))
+
+
+def a_folder(home: Home, run: Run) -> RunFolder:
+    """The run's folder with a job already in it, so that nothing has to be prepared."""
+    folder = home.run(run.uid)
+    folder.root.mkdir(parents=True)
+    folder.job.write_text("{}")
+    return folder
+
+
+def write_events(folder: RunFolder, *events: dict[str, Any]) -> None:
+    """Append whole lines, as a worker does."""
+    with open(folder.events, "ab") as file:
+        for event in events:
+            file.write(json.dumps(event).encode() + b"\n")
+
+
+def step(number: int, loss: float = 4.0) -> dict[str, Any]:
+    return {"kind": "step", "step": number, "tokens": 32 * number, "loss": loss, "lr": 1e-3,
+            "grad_norm": 1.0, "tok_per_s": 1000.0}
+
+
+def done(nats: float = 4.5, bpb: float = 2.0) -> dict[str, Any]:
+    return {"kind": "done", "step": 100, "tokens": 3200, "train_loss": 4.4, "nats": nats,
+            "bpb": bpb, "tok_per_s": 1000.0, "peak_mb": 50.0, "elapsed_s": 3.0}
+
+
+def home_at(path: Path) -> Home:
+    return Home(path)
+
+
+KILLED = -signal.SIGKILL

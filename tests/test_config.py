@@ -1,0 +1,270 @@
+"""Config refuses what cannot be trained, in one sentence, and knows what the rest costs."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from engine.config import BOUNDS, OPTIMIZERS, SCHEDULES, Config
+from engine.errors import ConfigError
+
+# --- what is refused -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("values", "sentence"), [
+    ({"n_head": 6}, "n_head=6 does not divide n_embd=128; use "),
+    ({"n_embd": 129}, "n_head=4 does not divide n_embd=129; use another n_embd"),
+    ({"n_embd": 12}, "n_embd=12 over n_head=4 gives heads of 3, and RoPE needs an even size; "
+                     "use fewer heads"),
+    ({"n_embd": 4}, "n_embd=4 is out of range; use 8 to 4096"),
+    ({"lr": 0}, "lr=0 is out of range; use 1e-08 to 1"),
+    ({"lr": -1e-3}, "lr=-0.001 is out of range; use 1e-08 to 1"),
+    ({"n_hidden": 0}, "n_hidden=0 is out of range; use 1 to 16384"),
+    ({"vocab_size": 256}, "vocab_size=256 is out of range; use 257 to 32768"),
+    ({"n_layer": 2.0}, "n_layer=2.0 is not a whole number"),
+    ({"n_layer": True}, "n_layer=True is not a whole number"),
+    ({"n_layer": "4"}, "n_layer='4' is not a whole number"),
+    ({"n_layer": None}, "n_layer=None is not a whole number"),
+    ({"n_hidden": 3.5}, "n_hidden=3.5 is not a whole number"),
+    ({"lr": "3e-3"}, "lr='3e-3' is not a finite number"),
+    ({"lr": True}, "lr=True is not a finite number"),
+    ({"lr": math.nan}, "lr=nan is not a finite number"),
+    ({"clip": math.inf}, "clip=inf is not a finite number"),
+    ({"tied": 1}, "tied=1 is not a truth value; use true or false"),
+    ({"optimizer": "sgd"}, "optimizer=sgd is not known; use adamw, lion, schedule_free"),
+    ({"schedule": "linear"}, "schedule=linear is not known; use cosine, wsd, constant"),
+])
+def test_a_value_that_is_not_allowed_is_refused_in_words(values, sentence):
+    with pytest.raises(ConfigError) as caught:
+        Config(**values)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_number_too_large_for_arithmetic_is_refused_too():
+    with pytest.raises(ConfigError, match="n_embd=1000+ is out of range; use 8 to 4096"):
+        Config(n_embd=10**400)
+
+
+def test_schedule_free_without_momentum_is_refused_for_it_could_not_find_its_average():
+    with pytest.raises(ConfigError, match=r"beta1=0\.0"):
+        Config(optimizer="schedule_free", beta1=0.0)
+
+
+@pytest.mark.parametrize("n_embd", [8, 10, 64, 96, 120, 4096])
+def test_the_heads_that_are_suggested_are_allowed(n_embd):
+    with pytest.raises(ConfigError) as caught:
+        Config(n_embd=n_embd, n_head=7)
+    suggested = str(caught.value).partition("use ")[2].split(" or ")
+    assert [Config(n_embd=n_embd, n_head=int(n)).n_head for n in suggested]
+
+
+@pytest.mark.parametrize("name", sorted(BOUNDS.keys() - {"n_embd", "n_head"}))
+def test_the_bounds_themselves_are_allowed_and_nothing_beyond(name):
+    low, high = BOUNDS[name]
+    assert getattr(Config(**{name: low}), name) == low
+    assert getattr(Config(**{name: high}), name) == high
+    with pytest.raises(ConfigError, match=f"^{name}=.* is out of range; use {low:g} to "):
+        Config(**{name: low - 1})
+    with pytest.raises(ConfigError, match=f"^{name}=.* is out of range; use {low:g} to "):
+        Config(**{name: high + 1})
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().lr = 1.0
+
+
+# --- text forms ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "name", "value"), [
+    ("lr=3e-4", "lr", 3e-4), ("lr=1", "lr", 1.0), (" lr = 0.5 ", "lr", 0.5),
+    ("n_layer=6", "n_layer", 6), ("n_layer=6.0", "n_layer", 6),
+    ("vocab_size=1e3", "vocab_size", 1000), ("n_hidden=300", "n_hidden", 300),
+    ("n_hidden=3e2", "n_hidden", 300),
+    ("n_hidden=none", "n_hidden", None), ("n_hidden=null", "n_hidden", None),
+    ("n_hidden=", "n_hidden", None), ("rope_base=500", "rope_base", 500.0),
+    ("tied=true", "tied", True), ("tied=YES", "tied", True), ("tied=1", "tied", True),
+    ("tied=False", "tied", False), ("tied=no", "tied", False), ("tied=0", "tied", False),
+    ("optimizer=AdamW", "optimizer", "adamw"), ("optimizer=LION", "optimizer", "lion"),
+    ("optimizer=Schedule-Free", "optimizer", "schedule_free"),
+    ("optimizer=schedule_free", "optimizer", "schedule_free"),
+    ("schedule=WSD", "schedule", "wsd"), ("schedule=Cosine", "schedule", "cosine"),
+])
+def test_an_assignment_is_read(text, name, value):
+    config = Config(n_hidden=77).assign([text])
+    assert getattr(config, name) == value
+    assert type(getattr(config, name)) is type(value)
+
+
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("lr", "'lr' is not of the form key=value, such as lr=3e-3"),
+    ("", "'' is not of the form key=value, such as lr=3e-3"),
+    ("n_embed=64", "unknown field 'n_embed'; did you mean n_embd?"),
+    ("=64", "unknown field ''; known: n_embd, n_layer, "),
+    ("zzzz=64", "unknown field 'zzzz'; known: n_embd, n_layer, "),
+    ("lr=fast", "lr=fast is not a number"),
+    ("lr=", "lr= is not a number"),
+    ("n_layer=four", "n_layer=four is not a number"),
+    ("n_layer=2.5", "n_layer=2.5 is not a whole number"),
+    ("n_layer=none", "n_layer=none is not a number"),
+    ("n_hidden=inf", "n_hidden=inf is not a whole number"),
+    ("lr=nan", "lr=nan is not a finite number"),
+    ("tied=maybe", "tied='maybe' is not a truth value; use true or false"),
+    ("optimizer=sgd", "optimizer=sgd is not known; use adamw, lion, schedule_free"),
+    ("n_head=6", "n_head=6 does not divide n_embd=128; use "),
+])
+def test_an_assignment_that_cannot_be_read_is_refused_in_words(text, sentence):
+    with pytest.raises(ConfigError) as caught:
+        Config().assign([text])
+    assert str(caught.value).startswith(sentence)
+
+
+def test_assignments_are_checked_together_and_the_last_wins():
+    config = Config().assign(["n_head=3", "n_embd=64", "n_embd=96", "lr=0.01"])
+    assert (config.n_head, config.n_embd, config.lr) == (3, 96, 0.01)
+
+
+def test_an_assignment_leaves_the_original_alone():
+    config = Config()
+    config.assign(["n_layer=6"])
+    assert config == Config()
+
+
+def test_a_config_survives_json():
+    config = Config(n_embd=96, n_head=3, n_hidden=77, tied=True, lr=0.1 + 0.2, optimizer="lion")
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_absent_fields_take_the_default_and_unknown_ones_are_refused():
+    assert Config.from_dict({"lr": 0.01}) == Config(lr=0.01)
+    with pytest.raises(ConfigError) as caught:
+        Config.from_dict({"learning_rat": 0.01, "seqlen": 3})
+    assert str(caught.value).startswith("unknown field 'learning_rat'; ")
+
+
+@pytest.mark.parametrize(("changes", "text"), [
+    ({}, "128d/4L AdamW lr=3e-3"),
+    ({"optimizer": "schedule_free", "lr": 1e-3}, "128d/4L SF-AdamW lr=1e-3"),
+    ({"n_embd": 96, "n_head": 3, "n_layer": 6}, "96d/6L AdamW lr=3e-3 n_head=3"),
+    ({"optimizer": "lion", "lr": 0.00025}, "128d/4L Lion lr=2.5e-4"),
+    ({"tied": True, "n_hidden": 300, "lr": 0.01}, "128d/4L AdamW lr=0.01 n_hidden=300 tied=true"),
+    ({"rope_base": 500000, "weight_decay": 0, "schedule": "wsd"},
+     "128d/4L AdamW lr=3e-3 rope_base=500000 schedule=wsd weight_decay=0"),
+])
+def test_a_description_names_what_is_not_default(changes, text):
+    assert Config(**changes).describe() == text
+
+
+@pytest.mark.parametrize("number", [1e-8, 2.5e-5, 3.14159e-3, 0.0123456, 0.1, 1 / 3, 0.7, 1.0])
+def test_described_numbers_read_back_to_six_digits(number):
+    words = Config(lr=number, weight_decay=number).describe().split()
+    got = Config().assign(words[2:])
+    assert (got.lr, got.weight_decay) == pytest.approx((number, number), rel=5e-6)
+
+
+def test_a_difference_names_both_values():
+    assert Config(lr=0.01, n_layer=6).difference(Config(n_layer=2)) == {
+        "lr": (0.01, 3e-3), "n_layer": (6, 2)}
+    assert Config().difference(Config()) == {}
+
+
+# --- which configurations are the same -------------------------------------------------------
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ({}, {"n_hidden": 512}),
+    ({"n_embd": 64, "n_hidden": None}, {"n_embd": 64, "n_hidden": 256}),
+    ({"lr": 1}, {"lr": 1.0}),
+    ({"weight_decay": 0, "rope_base": 100}, {"weight_decay": 0.0, "rope_base": 100.0}),
+    ({"decay_frac": 0.5}, {"decay_frac": 0.1}),
+    ({"schedule": "constant", "min_lr_frac": 0.5}, {"schedule": "constant", "decay_frac": 0.3}),
+    ({"optimizer": "schedule_free", "schedule": "wsd", "decay_frac": 0.5},
+     {"optimizer": "schedule_free", "schedule": "cosine", "min_lr_frac": 0.0}),
+])
+def test_configs_that_train_alike_share_a_hash(one, other):
+    assert Config(**one).hash == Config(**other).hash
+    assert Config(**one).canonical() == Config(**other).canonical()
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ({}, {"lr": 3.0000001e-3}),
+    ({"n_hidden": None, "n_embd": 64}, {"n_hidden": 512, "n_embd": 64}),
+    ({}, {"schedule": "wsd"}),
+    ({"schedule": "wsd", "decay_frac": 0.5}, {"schedule": "wsd", "decay_frac": 0.1}),
+    ({"min_lr_frac": 0.5}, {"min_lr_frac": 0.1}),
+    ({"batch_size": 4, "grad_accum": 2}, {"batch_size": 8, "grad_accum": 1}),
+    ({"tied": True}, {"tied": False}),
+])
+def test_configs_that_train_differently_do_not(one, other):
+    assert Config(**one).hash != Config(**other).hash
+
+
+OTHER_VALUES = {
+    "n_embd": 64, "n_layer": 5, "n_head": 8, "n_hidden": 300, "vocab_size": 512, "seq_len": 64,
+    "tied": True, "rope_base": 500.0, "batch_size": 4, "grad_accum": 2, "optimizer": "lion",
+    "lr": 1e-3, "schedule": "wsd", "warmup_frac": 0.1, "min_lr_frac": 0.0, "weight_decay": 0.0,
+    "beta1": 0.8, "beta2": 0.99, "clip": 0.5,
+}
+
+
+def test_every_field_with_an_effect_reaches_the_hash():
+    names = {field.name for field in dataclasses.fields(Config)}
+    assert names - OTHER_VALUES.keys() == {"decay_frac"}  # without effect unless wsd
+    hashes = {Config(**{name: value}).hash for name, value in OTHER_VALUES.items()}
+    assert len(hashes - {Config().hash}) == len(OTHER_VALUES)
+
+
+def test_a_hash_is_sixteen_hex_digits():
+    assert len(Config().hash) == 16
+    assert int(Config().hash, 16) >= 0
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_only_schedule_free_ignores_its_schedule(optimizer, schedule):
+    config = Config(optimizer=optimizer, schedule=schedule)
+    assert config.effective_schedule == ("constant" if optimizer == "schedule_free" else schedule)
+
+
+# --- what it costs ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("changes", "n_params", "n_embedding"), [
+    ({}, 1_311_872, 262_144),
+    ({"tied": True}, 1_180_800, 131_072),
+    ({"n_embd": 8, "n_layer": 1, "n_head": 1, "n_hidden": 3, "vocab_size": 300},
+     2 * 300 * 8 + (8 * 24 + 8 * 8 + 8 * 6 + 3 * 8) + 3 * 8, 4800),
+])
+def test_parameters_are_counted(changes, n_params, n_embedding):
+    assert Config(**changes).n_params == n_params
+    assert Config(**changes).n_params_embedding == n_embedding
+
+
+@pytest.mark.parametrize(("budget", "n_steps"), [
+    (0, 1), (1, 1), (1024, 1), (1025, 2), (2048, 2), (10_000_000, 9766)])
+def test_steps_spend_the_budget_and_never_a_part_of_a_step(budget, n_steps):
+    assert Config(batch_size=8, seq_len=128).steps_for(budget) == n_steps
+    assert Config(batch_size=2, seq_len=64, grad_accum=8).steps_for(budget) == n_steps
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_flops_are_six_a_multiplying_weight_and_causal_attention(tied):
+    block = 128 * 384 + 128 * 128 + 128 * 1024 + 512 * 128
+    by_hand = 6 * (4 * block + 1024 * 128) + 6 * 4 * 128 * 128
+    assert Config(tied=tied).flops_per_token == by_hand == 7_471_104
+
+
+@pytest.mark.parametrize("changes", [
+    {"n_embd": 136}, {"n_layer": 5}, {"n_hidden": 513}, {"vocab_size": 1025}, {"seq_len": 160},
+    {"batch_size": 9}, {"grad_accum": 2},
+], ids=str)
+def test_more_of_anything_takes_more_memory(changes):
+    assert Config(**changes).peak_mb > Config().peak_mb
+
+
+@pytest.mark.parametrize("changes", [{"tied": True}, {"optimizer": "lion"}, {"batch_size": 7},
+                                     {"n_hidden": 256}], ids=str)
+def test_less_takes_less(changes):
+    assert Config(**changes).peak_mb < Config().peak_mb

@@ -1,0 +1,409 @@
+"""A corpus is made once, is what its files say, and nothing half-written passes for it."""
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+
+from engine import corpus as module
+from engine.corpus import builtin, from_file, prepare_tokens, resolve, tinystories
+from engine.errors import CorpusError, StorageError, TokenizerError
+from engine.ngram import yardsticks
+from engine.splits import SPLITS
+from engine.stories import write_stories
+from engine.tokenizer import EOT, Tokenizer
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+FULL = Path("/dev/full")  # every write to it finds no space
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="this machine has no /dev/full")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A small corpus and its tokens, not to be changed."""
+    corpus = builtin(tmp_path_factory.mktemp("made"), n_stories=120, seed=3)
+    return prepare_tokens(corpus, 400)
+
+
+@pytest.fixture
+def forbidden(monkeypatch):
+    """A function: from here on, neither writing stories nor training a tokenizer may happen."""
+
+    def forbid():
+        def never(*arguments):
+            raise AssertionError("made again")
+
+        monkeypatch.setattr(module, "write_stories", never)
+        monkeypatch.setattr(module, "parse", never)
+        monkeypatch.setattr(Tokenizer, "train", never)
+
+    return forbid
+
+
+def text_file(path, n, seed=0):
+    path.write_text(f"\n{EOT}\n".join(write_stories(n, seed)), encoding="utf-8")
+    return path
+
+
+# --- what a corpus holds ---------------------------------------------------------------------
+
+
+def test_every_story_of_the_text_is_in_one_split(made):
+    stories = [story for split in SPLITS for story in made.corpus.stories(split)]
+
+    assert sorted(stories) == sorted(write_stories(120, seed=3))
+
+
+def test_the_splits_are_described_as_they_are(made):
+    for split in SPLITS:
+        stories, described = made.corpus.stories(split), made.corpus.splits[split]
+        data = (made.corpus.folder / f"{split}.txt").read_bytes()
+        assert described.n_stories == len(stories)
+        assert described.n_bytes == sum(len(story.encode()) for story in stories)
+        assert described.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_the_hash_of_a_corpus_changes_with_any_split(tmp_path):
+    train = text_file(tmp_path / "a.txt", 20)
+    valid = text_file(tmp_path / "b.txt", 9, seed=1)
+    longer = text_file(tmp_path / "c.txt", 10, seed=1)
+    corpora = [from_file(tmp_path, train, valid), from_file(tmp_path, train, longer)]
+
+    assert corpora[0].splits["train"] == corpora[1].splits["train"]
+    assert corpora[0].sha256 != corpora[1].sha256
+
+
+def test_equal_text_has_an_equal_hash_wherever_it_comes_from(tmp_path, made):
+    path = tmp_path / "stories.jsonl"
+    path.write_text("\n".join(json.dumps({"text": story}) for story in write_stories(120, seed=3)))
+
+    assert from_file(tmp_path, path).sha256 == made.corpus.sha256
+
+
+def test_text_survives_its_files_byte_for_byte(tmp_path):
+    stories = ["one\r\ntwo\n\n\nthree", "tab\tand\x00zero", "Ünïcödé 🐢", "line\u2028end", "last"]
+    path = tmp_path / "odd.txt"
+    path.write_bytes(EOT.join(stories).encode())
+    corpus = from_file(tmp_path, path)
+
+    assert sorted(s for split in SPLITS for s in corpus.stories(split)) == sorted(stories)
+
+
+# --- where texts come from -------------------------------------------------------------------
+
+
+def test_names_lead_to_their_texts(tmp_path):
+    path = text_file(tmp_path / "My tales, new.txt", 20)
+    by_name = resolve(tmp_path, "builtin", n_stories=30, seed=5)
+    by_path = resolve(tmp_path, str(path))
+
+    assert by_name == builtin(tmp_path, 30, 5)
+    assert (by_name.name, by_name.source) == ("builtin", "builtin")
+    assert by_path == from_file(tmp_path, path)
+    assert (by_path.name, by_path.source) == ("My-tales-new", "file")
+    assert by_path.folder.parent == tmp_path
+    assert by_path.folder.name.startswith("My-tales-new-")
+
+
+def test_tinystories_are_downloaded_once_and_the_raw_text_is_dropped(tmp_path, monkeypatch):
+    text = f"\n{EOT}\n".join(write_stories(50, seed=0)).encode()
+    asked = []
+
+    def fetch(url, start, end):
+        asked.append((url, start))
+        return text[start:end]
+
+    first = tinystories(tmp_path, 40, fetch)
+    again = tinystories(tmp_path, 40, fetch)
+
+    assert first == again
+    assert first.source == "tinystories"
+    assert sorted(s for split in SPLITS for s in first.stories(split)) == sorted(
+        write_stories(40, seed=0))
+    assert asked == [("https://huggingface.co/datasets/roneneldan/TinyStories/resolve/main/"
+                      "TinyStoriesV2-GPT4-train.txt", 0)]
+    assert not list(first.folder.glob("*.part"))
+
+
+def test_tinystories_go_on_after_a_cut(tmp_path, monkeypatch):
+    text = f"\n{EOT}\n".join(write_stories(50, seed=0)).encode()
+    monkeypatch.setattr("engine.download.RANGE_BYTES", 10_000)
+
+    def cut(url, start, end):
+        if start >= 20_000:
+            raise OSError("Network is unreachable")
+        return text[start:end]
+
+    with pytest.raises(CorpusError, match="cannot reach huggingface.co: Network is unreachable"):
+        tinystories(tmp_path / "cut", 40, cut)
+    asked = []
+    resumed = tinystories(tmp_path / "cut", 40,
+                          lambda url, start, end: asked.append(start) or text[start:end])
+
+    assert asked[0] == 20_000
+    assert resumed.sha256 == tinystories(tmp_path / "whole", 40,
+                                         lambda url, start, end: text[start:end]).sha256
+
+
+def test_a_validation_file_leaves_all_of_the_other_to_training(tmp_path):
+    train = text_file(tmp_path / "train.txt", 25)
+    valid = text_file(tmp_path / "valid.txt", 8, seed=1)
+    corpus = resolve(tmp_path, str(train), valid=valid)
+
+    assert corpus.stories("train") == list(write_stories(25, seed=0))
+    assert [corpus.splits[split].n_stories for split in SPLITS] == [25, 6, 1, 1]
+
+
+@pytest.mark.parametrize("what", ["builtin", "tinystories"])
+def test_a_validation_file_goes_only_with_a_file(tmp_path, what):
+    with pytest.raises(CorpusError, match=rf"{what} holds out its own validation stories; leave "
+                                          r"out valid\.txt, or give the path of a training file"):
+        resolve(tmp_path, what, valid=Path("valid.txt"))
+
+
+def test_a_number_of_stories_does_not_go_with_a_file(tmp_path):
+    with pytest.raises(CorpusError, match=r"n_stories=9 goes with builtin and tinystories; a\.txt "
+                                          "is taken whole"):
+        resolve(tmp_path, "a.txt", n_stories=9)
+
+
+@pytest.mark.parametrize("what", ["builtin", "tinystories"])
+def test_too_few_stories_are_refused_before_any_work(tmp_path, what):
+    with pytest.raises(CorpusError, match=f"{what} has 3 stories, and at least 4 are needed"):
+        resolve(tmp_path, what, n_stories=3)
+
+
+def test_a_file_of_one_story_is_refused(tmp_path):
+    path = tmp_path / "one.txt"
+    path.write_text("Once upon a time.\n\nThe end.\n")
+
+    with pytest.raises(CorpusError, match=r"one\.txt is one story, .* put <\|endoftext\|> between"):
+        resolve(tmp_path, str(path))
+
+
+def test_a_validation_file_of_two_stories_is_refused(tmp_path):
+    train = text_file(tmp_path / "train.txt", 25)
+    valid = text_file(tmp_path / "valid.txt", 2)
+
+    with pytest.raises(CorpusError, match=r"valid\.txt has 2 stories, and validation needs at lea"):
+        resolve(tmp_path, str(train), valid=valid)
+
+
+# --- made once -------------------------------------------------------------------------------
+
+
+def test_a_corpus_that_is_there_is_not_made_again(tmp_path, forbidden):
+    path = text_file(tmp_path / "a.txt", 20)
+    corpora = builtin(tmp_path, 30), from_file(tmp_path, path)
+    forbidden()
+
+    assert (builtin(tmp_path, 30), from_file(tmp_path, path)) == corpora
+
+
+def test_other_parameters_are_another_corpus(tmp_path):
+    path, other = text_file(tmp_path / "a.txt", 20), text_file(tmp_path / "b.txt", 20, seed=1)
+    folders = {builtin(tmp_path, 30).folder, builtin(tmp_path, 31).folder,
+               builtin(tmp_path, 30, seed=1).folder, from_file(tmp_path, path).folder,
+               from_file(tmp_path, path, other).folder}
+
+    assert len(folders) == 5
+
+
+def test_a_file_that_changed_is_another_corpus(tmp_path):
+    path = text_file(tmp_path / "a.txt", 20)
+    before = from_file(tmp_path, path)
+    text_file(path, 21)
+
+    assert from_file(tmp_path, path).splits["train"].n_stories == 18
+    assert before.stories("train") != from_file(tmp_path, path).stories("train")
+
+
+@pytest.mark.parametrize("damage", [
+    lambda folder: (folder / "manifest.json").unlink(),
+    lambda folder: (folder / "manifest.json").write_text("{"),
+    lambda folder: (folder / "manifest.json").write_text("[]"),
+    lambda folder: (folder / "search.txt").unlink(),
+    lambda folder: os.truncate(folder / "train.txt", 100),
+    lambda folder: (folder / "test.txt").write_bytes(bytes((folder / "test.txt").stat().st_size)),
+])
+def test_a_damaged_corpus_is_made_again(tmp_path, damage):
+    corpus = builtin(tmp_path, 30)
+    text = {path.name: path.read_bytes() for path in corpus.folder.iterdir()}
+    damage(corpus.folder)
+
+    assert builtin(tmp_path, 30) == corpus
+    assert {path.name: path.read_bytes() for path in corpus.folder.iterdir()} == text
+
+
+def test_of_two_that_start_together_one_makes_the_corpus(tmp_path, monkeypatch):
+    calls, corpora = [], []
+
+    def counted(n, seed):
+        calls.append(n)
+        return write_stories(n, seed)
+
+    monkeypatch.setattr(module, "write_stories", counted)
+    threads = [Thread(target=lambda: corpora.append(builtin(tmp_path, 60))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert calls == [60]
+    assert len(corpora) == 4
+    assert corpora.count(corpora[0]) == 4
+
+
+@needs_full
+@pytest.mark.parametrize("name", ["train.txt", "test.txt", "tokenizer-1024.json", "manifest.json"])
+def test_a_disk_that_fills_up_leaves_nothing_that_passes_for_a_corpus(tmp_path, name):
+    whole = builtin(tmp_path / "whole", 60)
+    folder = tmp_path / "full" / whole.folder.name
+    folder.mkdir(parents=True)
+    (folder / f"{name}.part").symlink_to(FULL)
+
+    with pytest.raises(StorageError, match=rf"cannot write .*{name}.*No space left on device"):
+        builtin(tmp_path / "full", 60)
+    assert not (folder / "manifest.json").exists()
+    assert builtin(tmp_path / "full", 60).sha256 == whole.sha256
+
+
+def test_a_folder_that_may_not_be_made_is_said(tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+
+    with pytest.raises(StorageError, match=r"cannot write .*builtin-.*: Permission denied"):
+        builtin(tmp_path, 30)
+
+
+# --- tokens ----------------------------------------------------------------------------------
+
+
+def test_token_files_are_the_stories_between_ends_of_text(made):
+    tokenizer = Tokenizer.load(made.tokenizer_path)
+    for split in SPLITS:
+        ids = np.load(made.paths[split], mmap_mode="r", allow_pickle=False)
+        text = EOT.join(["", *made.corpus.stories(split), ""])
+        assert ids.dtype == np.uint16
+        assert tokenizer.decode(ids) == text
+
+
+def test_tokens_and_their_bytes_are_counted(made):
+    tokenizer = Tokenizer.load(made.tokenizer_path)
+    for split in SPLITS:
+        predicted = np.load(made.paths[split], allow_pickle=False)[1:]
+        text = b"".join(tokenizer.token_bytes[i] for i in predicted if i != tokenizer.eot_id)
+        assert made.n_tokens[split] == predicted.size + 1
+        assert made.n_bytes[split] == len(text) == made.corpus.splits[split].n_bytes
+
+
+def test_the_tokenizer_is_trained_on_the_training_stories_alone(made):
+    expected = Tokenizer.train(made.corpus.stories("train"), 400)
+
+    assert made.tokenizer_sha256 == expected.sha256
+    assert Tokenizer.load(made.tokenizer_path).merges == expected.merges
+    assert made.vocab_size == 400
+
+
+def test_yardsticks_are_fitted_on_train_and_scored_on_search(made):
+    train, search = (np.load(made.paths[split], allow_pickle=False) for split in SPLITS[:2])
+
+    assert made.yardsticks == yardsticks(train, search, 400)
+    assert made.yardsticks.uniform == pytest.approx(np.log(400))
+
+
+def test_tokens_that_are_there_are_not_made_again(tmp_path, forbidden):
+    corpus = builtin(tmp_path, 60)
+    made = prepare_tokens(corpus, 300)
+    forbidden()
+
+    assert prepare_tokens(builtin(tmp_path, 60), 300) == made
+
+
+def test_the_reference_tokenizer_is_used_again(tmp_path, forbidden):
+    corpus = builtin(tmp_path, 60)
+    forbidden()
+
+    assert prepare_tokens(corpus, 1024).vocab_size == 1024
+
+
+def test_vocabularies_stand_side_by_side_over_the_same_shards(tmp_path):
+    corpus = builtin(tmp_path, 60)
+    small, large = prepare_tokens(corpus, 257), prepare_tokens(corpus, 600)
+
+    assert small.n_bytes == large.n_bytes
+    assert small.n_tokens["train"] > large.n_tokens["train"]
+    assert prepare_tokens(corpus, 257) == small
+
+
+@pytest.mark.parametrize("damage", [
+    lambda folder: (folder / "tokens-300.json").unlink(),
+    lambda folder: (folder / "tokens-300.json").write_text('{"format": 1}'),
+    lambda folder: (folder / "tokens-300-train.npy").unlink(),
+    lambda folder: os.truncate(folder / "tokens-300-search.npy", 200),
+    lambda folder: (folder / "tokens-300-test.npy").write_bytes(b"\0" * 4000),
+    lambda folder: (folder / "tokenizer-300.json").write_text("{}"),
+    lambda folder: (folder / "tokenizer-300.json").unlink(),
+])
+def test_damaged_tokens_are_made_again(tmp_path, damage):
+    corpus = builtin(tmp_path, 60)
+    made = prepare_tokens(corpus, 300)
+    files = {path.name: path.read_bytes() for path in corpus.folder.iterdir()}
+    damage(corpus.folder)
+
+    assert prepare_tokens(corpus, 300) == made
+    assert {path.name: path.read_bytes() for path in corpus.folder.iterdir()} == files
+
+
+@needs_full
+@pytest.mark.parametrize("name", ["tokenizer-300.json", "tokens-300-train.npy",
+                                  "tokens-300-test.npy", "tokens-300.json"])
+def test_a_disk_that_fills_up_leaves_nothing_that_passes_for_tokens(tmp_path, name):
+    corpus = builtin(tmp_path, 60)
+    (corpus.folder / f"{name}.part").symlink_to(FULL)
+
+    with pytest.raises(StorageError, match=rf"cannot write .*{name}.*No space left on device"):
+        prepare_tokens(corpus, 300)
+    assert not (corpus.folder / "tokens-300.json").exists()
+    assert prepare_tokens(corpus, 300).vocab_size == 300
+
+
+def test_a_vocabulary_too_large_for_the_text_is_refused(tmp_path):
+    corpus = builtin(tmp_path, 20)
+
+    with pytest.raises(TokenizerError, match="vocab_size=9000 is too large for this text"):
+        prepare_tokens(corpus, 9_000)
+    assert not list(corpus.folder.glob("*9000*"))
+
+
+def test_progress_names_its_stages_and_reaches_their_ends(tmp_path):
+    told = []
+    corpus = builtin(tmp_path, 1_200, progress=lambda *step: told.append(step))
+    prepare_tokens(corpus, 300, progress=lambda *step: told.append(step))
+    last = {stage: (done, total) for stage, done, total in told}
+
+    assert list(last) == ["writing stories", "training tokenizer", "encoding", "yardsticks"]
+    assert last == {"writing stories": (1_200, 1_200), "training tokenizer": (100, 100),
+                    "encoding": (1_200, 1_200), "yardsticks": (1, 1)}
+    encoded = [done for stage, done, _ in told if stage == "encoding"]
+    assert encoded == sorted(encoded)
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the shared data is not beside the checkout")
+def test_the_shared_text_has_the_yardsticks_of_the_design(tmp_path):
+    corpus = resolve(tmp_path, str(DATA / "tinystories-train.txt"),
+                     valid=DATA / "tinystories-valid.txt")
+    made = prepare_tokens(corpus, 1024)
+
+    assert made.n_tokens["search"] > 100_000
+    # DESIGN.md's figures, rounded as it rounds them, on all of the validation text.
+    assert made.yardsticks.unigram == pytest.approx(5.78, abs=0.02)
+    assert made.yardsticks.bigram == pytest.approx(3.44, abs=0.02)
+    assert made.yardsticks.trigram == pytest.approx(2.86, abs=0.06)

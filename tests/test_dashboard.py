@@ -1,0 +1,212 @@
+"""The dashboard: fits a phone, says the same without colour, and what it says is true."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agent import dashboard
+from agent.ledger import Ledger
+from agent.status import Status, gather
+from tests import example_ledger as example
+from tests.example_ledger import NOW, START
+
+SILENT = "2026-03-24T22:45:20Z"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def night(ledger: Ledger) -> Ledger:
+    example.fill(ledger)
+    return ledger
+
+
+def look(ledger: Ledger, now: str = NOW, alive: bool = True) -> Status:
+    return gather(ledger, now, is_daemon_alive=alive, read_mb=lambda pid: 101.5)
+
+
+def text_of(status: Status, width: int = 60, **options: object) -> str:
+    console = Console(file=io.StringIO(), width=width, **options)  # type: ignore[arg-type]
+    console.print(dashboard.render(status, width))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def words_of(status: Status, **options: object) -> str:
+    """The text with its line breaks undone."""
+    return " ".join(text_of(status, **options).split())
+
+
+@pytest.mark.parametrize("width", [40, 60, 61, 80, 200])
+@pytest.mark.parametrize("now", [NOW, SILENT])
+def test_no_line_is_longer_than_the_terminal(night: Ledger, width: int, now: str) -> None:
+    night.event("guard", "the machine has 190 MB free, " * 5, now)
+    assert max(map(len, text_of(look(night, now), width).splitlines())) <= width
+
+
+def test_no_line_is_longer_than_sixty_without_runs(ledger: Ledger) -> None:
+    assert max(map(len, text_of(look(ledger)).splitlines())) <= 60
+
+
+def test_without_colour_it_says_the_same(night: Ledger) -> None:
+    coloured = text_of(look(night), force_terminal=True, color_system="truecolor")
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == text_of(look(night))
+
+
+def test_it_tells_what_runs_now(night: Ledger) -> None:
+    text = words_of(look(night))
+    assert "E3 running, scale_up 160d/4L AdamW lr=3e-3" in text
+    assert "50% step 1,000 of 2,000 20,000 tok/s, 51 s left" in text
+    assert "RAM 102 MB, predicted 173 MB, limit 3,000 MB" in text
+
+
+def test_it_tells_the_nights_budget(night: Ledger) -> None:
+    text = words_of(look(night))
+    assert "night on, started 30 min ago, 7 h 30 min left" in text
+    assert "3 of 20 runs done, 1 queued, 2,048,000 tokens a run" in text
+
+
+def test_a_night_without_deadline_goes_on_until_stopped(night: Ledger) -> None:
+    night.event("night", "another", NOW, data={"started_at": START})
+    assert "on, started 30 min ago, until stopped 3 runs done, 1 queued" in words_of(look(night))
+
+
+def test_it_draws_the_curve_with_the_yardsticks_in_range(night: Ledger) -> None:
+    lines = text_of(look(night)).splitlines()
+    assert any(line.startswith(" 3.44 ┤") and line.endswith("bigram") for line in lines)
+    assert any(line.startswith(" 2.86 ┤") and line.endswith("trigram") for line in lines)
+    assert not any("╌ unigram" in line for line in lines)  # 5.78 is above the first loss
+
+
+def test_the_best_stands_below_the_yardsticks_it_has_passed(night: Ledger) -> None:
+    lines = [line.split() for line in text_of(look(night)).splitlines()]
+    start = lines.index(["best", "nats/token", "bits/byte"])
+    rows = [line[:-1] for line in lines[start + 1 : start + 6]]
+    assert rows == [["uniform", "6.931", "3.213"], ["unigram", "5.780", "2.680"],
+                    ["bigram", "3.440", "1.595"], ["trigram", "2.860", "1.326"],
+                    ["→", "E1", "2.500", "1.159"]]
+    assert "E1: 128d/4L AdamW lr=2e-3; on stories, vocabulary 1,024" in words_of(look(night))
+
+
+def test_a_weak_best_stands_above_what_it_has_not_passed(ledger: Ledger) -> None:
+    example.add_corpus(ledger)
+    example.add_study(ledger)
+    example.queue(ledger)
+    example.finish(ledger, example.claim(ledger, START), 4.0, START)
+    lines = [line.split()[0] for line in text_of(look(ledger)).splitlines() if line.strip()]
+    assert lines.index("unigram") < lines.index("→") < lines.index("bigram")
+
+
+def test_bars_are_as_long_as_the_losses(night: Ledger) -> None:
+    lines = {line.split()[0]: line.count(dashboard.BAR)
+             for line in text_of(look(night)).splitlines() if "." in line}
+    assert lines["bigram"] / lines["uniform"] == pytest.approx(3.44 / 6.931, abs=0.03)
+
+
+def test_it_gives_the_reason_of_each_decision(night: Ledger) -> None:
+    text = words_of(look(night))
+    assert "E2 discarded 0.0510 bits/byte worse, against a noise of 0.0028" in text
+    assert "E1 kept 0.0232 bits/byte better" in text
+    assert text.index("E2 discarded") < text.index("E1 kept") < text.index("B2 baseline")
+
+
+def test_it_gives_the_guards_last_word_and_its_age(night: Ledger) -> None:
+    assert ("guard E2, 5 min ago: the machine has 190 MB free, under the reserve of 200 MB"
+            in words_of(look(night)))
+
+
+def test_a_run_without_a_sign_of_life_is_named(night: Ledger) -> None:
+    text = words_of(look(night, SILENT))
+    assert ("no sign of life since 2026-03-24 22:30 UTC (15 min); `agent run` goes on from its "
+            "checkpoint") in text
+    assert "tok/s" not in text
+
+
+@pytest.mark.parametrize(("kind", "alive", "sentence"), [
+    ("pause", True, "night paused, started 30 min ago, 7 h 30 min left"),
+    ("stop", True, "night stopping, started 30 min ago"),
+    ("night_over", False, "night over: because"),
+    ("night_over", True, "night none; an agent is preparing one, or trains by hand"),
+    ("pause", False, "night off: no agent is running; `agent run` goes on"),
+])
+def test_it_tells_the_state_of_the_night(
+        night: Ledger, kind: str, alive: bool, sentence: str) -> None:
+    night.event(kind, "because", NOW)
+    assert sentence in words_of(look(night, alive=alive))
+
+
+def test_between_runs_it_shows_the_last(night: Ledger) -> None:
+    example.finish(night, night.run("E3"), 2.6, NOW)
+    text = words_of(look(night))
+    assert ("nothing runs; the last was E3, finished 160d/4L AdamW lr=3e-3 "
+            "2.600 nats/token, 1.205 bits/byte") in text
+
+
+def test_an_empty_ledger_says_how_to_begin(ledger: Ledger) -> None:
+    text = words_of(look(ledger, alive=False))
+    assert "none yet; `agent run --for 8h` starts one" in text
+    assert "nothing has run yet; `agent run --for 4m` makes a first night" in text
+    assert "guard nothing to object" in text
+
+
+def test_a_queued_first_run_is_told(ledger: Ledger) -> None:
+    example.add_corpus(ledger)
+    example.add_study(ledger)
+    example.queue(ledger)
+    assert "nothing has run yet; 1 queued; `agent run` starts them" in words_of(look(ledger))
+
+
+def test_brackets_and_controls_in_foreign_text_are_shown_as_they_are(night: Ledger) -> None:
+    night.event("guard", "[red]not markup[/red] \x1b[2J", NOW)
+    assert "[red]not markup[/red] \ufffd[2J" in words_of(look(night))
+
+
+def test_a_corpus_without_yardsticks_leaves_dashes(ledger: Ledger) -> None:
+    example.add_corpus(ledger, uniform_nats=None, unigram_nats=None, unigram_bpb=None)
+    example.add_study(ledger)
+    example.queue(ledger)
+    example.finish(ledger, example.claim(ledger, START), 4.0, START)
+    lines = [line.split() for line in text_of(look(ledger)).splitlines()]
+    assert ["unigram", "-", "-"] in lines
+
+
+def test_watching_looks_again_until_ctrl_c(night: Ledger) -> None:
+    console = Console(file=io.StringIO(), width=60, height=60, force_terminal=True)
+    looks: list[str] = []
+
+    def read() -> Status:
+        looks.append("look")
+        return look(night)
+
+    def sleep(seconds: float) -> None:
+        looks.append(f"sleep {seconds:g}")
+        if len(looks) == 6:
+            raise KeyboardInterrupt
+
+    dashboard.watch(read, console, sleep)
+    assert looks == ["look", "sleep 2"] * 3
+    assert isinstance(console.file, io.StringIO)
+    assert "E3 running" in console.file.getvalue()
+
+
+def test_a_small_terminal_gets_a_small_chart(night: Ledger) -> None:
+    def rows_of_chart(height: int) -> int:
+        console = Console(file=io.StringIO(), width=60, height=height, force_terminal=True)
+
+        def sleep(_seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        dashboard.watch(lambda: look(night), console, sleep)
+        assert isinstance(console.file, io.StringIO)
+        return sum("┤" in line or "│" in line for line in console.file.getvalue().splitlines())
+
+    assert rows_of_chart(30) < rows_of_chart(60) == dashboard.CHART_ROWS

@@ -1,0 +1,183 @@
+"""Imports point one way and every third-party package has one home: STYLE, section 1."""
+
+import ast
+import functools
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("engine", "strategies", "agent")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+# Third-party package → the modules of agent/ that may import it; a star stands for what follows.
+HOMES = {
+    "click": ("cli*",),
+    "sqlite_utils": ("ledger", "migrations"),
+    "rich": ("dashboard", "cli*"),
+    "psutil": ("guard",),
+    "apscheduler": ("daemon",),
+}
+NETWORK = {"urllib", "http", "socket", "ssl", "ftplib"}
+CLOCKS = {"time", "datetime", "calendar", "zoneinfo", "sched"}
+PICKLES = {"pickle", "cPickle", "shelve", "marshal", "dill"}
+# strategies/ are pure: history comes in as values, randomness as a Generator.
+IMPURE = CLOCKS | NETWORK | PICKLES | {"os", "pathlib", "random", "secrets", "io", "sqlite3",
+                                       "subprocess", "shutil", "tempfile"}
+ENVIRONMENT = {"environ", "environb", "getenv", "putenv", "unsetenv"}
+
+every_module = pytest.mark.parametrize(
+    "path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+def modules_of(*packages):
+    paths = [path for path in MODULES if path.relative_to(ROOT).parts[0] in packages]
+    return pytest.mark.parametrize(
+        "path", paths, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+@functools.cache
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(path):
+    """Dotted names of all modules that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: relative import; write it out"
+            names.add(node.module)
+            if node.module in PACKAGES:  # from engine import layers: a module, not a name
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
+                names -= {node.module}
+    return names
+
+
+def tops(path):
+    """Packages that a file imports: the part before the first dot."""
+    return {name.partition(".")[0] for name in imports(path)}
+
+
+def third_party(path):
+    return tops(path) - set(sys.stdlib_module_names) - set(PACKAGES)
+
+
+def called(path):
+    """Names of functions that a file calls without a dot."""
+    return {node.func.id for node in ast.walk(tree(path))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+
+
+def attributes(path):
+    """`os.environ` and the like: what a file takes from modules by name."""
+    return {f"{node.value.id}.{node.attr}" for node in ast.walk(tree(path))
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
+
+
+def is_home(path, homes):
+    return path.parent.name == "agent" and any(
+        path.stem.startswith(home[:-1]) if home.endswith("*") else path.stem == home
+        for home in homes)
+
+
+def test_there_are_modules_to_look_at():
+    assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(PACKAGES)
+
+
+# --- who may import whom ---------------------------------------------------------------------
+
+
+@modules_of("engine")
+def test_the_engine_imports_the_standard_library_numpy_and_itself(path):
+    assert third_party(path) <= {"numpy"}
+    assert not tops(path) & {"agent", "strategies"}
+
+
+@modules_of("strategies")
+def test_strategies_see_config_errors_and_each_other(path):
+    own = {name for name in imports(path) if name.partition(".")[0] in PACKAGES}
+    assert {name for name in own if not name.startswith("strategies.")} <= {
+        "engine.config", "engine.errors"}
+    assert third_party(path) <= {"numpy"}
+
+
+@modules_of("engine", "strategies")
+def test_nothing_below_imports_the_agent(path):
+    assert "agent" not in tops(path)
+
+
+@modules_of("agent")
+def test_every_third_party_package_has_one_home(path):
+    strays = third_party(path) - {"numpy"}
+    assert strays <= HOMES.keys()
+    assert [name for name in sorted(strays) if not is_home(path, HOMES[name])] == []
+
+
+# --- what the lower layers leave alone -------------------------------------------------------
+
+
+@modules_of("engine", "strategies")
+def test_the_lower_layers_never_print_or_ask(path):
+    assert not called(path) & {"print", "input", "breakpoint"}
+    assert not attributes(path) & {"sys.stdout", "sys.stderr", "sys.argv", "sys.stdin"}
+
+
+@modules_of("engine", "strategies")
+def test_the_lower_layers_read_no_clock_and_no_environment(path):
+    assert not tops(path) & CLOCKS
+    assert not attributes(path) & {f"os.{name}" for name in ENVIRONMENT}
+    assert not {alias.name for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom)
+                and node.module == "os" for alias in node.names} & ENVIRONMENT
+
+
+@modules_of("engine")
+def test_only_the_corpus_goes_to_the_network(path):
+    assert not tops(path) & NETWORK or path.stem in ("corpus", "download")
+
+
+@modules_of("engine")
+def test_the_engine_knows_no_database_and_no_global_randomness(path):
+    assert not tops(path) & {"sqlite3", "dbm", "random", "secrets"}
+    assert not {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)
+                and ast.unparse(node.value) == "np.random"} - {"default_rng", "Generator"}
+
+
+@modules_of("strategies")
+def test_strategies_are_pure(path):
+    assert not tops(path) & IMPURE
+    assert not called(path) & {"open"}
+    assert not {name for name in attributes(path) if name.startswith("np.")} - {
+        "np.random", "np.ndarray"}
+
+
+@every_module
+def test_nothing_is_pickled(path):
+    assert not tops(path) & PICKLES
+    assert "allow_pickle=True" not in path.read_text(encoding="utf-8")
+
+
+# --- state and size --------------------------------------------------------------------------
+
+
+@every_module
+def test_modules_keep_no_state_besides_constants(path):
+    """A module-level name that starts empty is there to be filled."""
+    empty = {"None", "[]", "{}", "set()", "list()", "dict()", "deque()"}
+    values = [node.value for node in tree(path).body
+              if isinstance(node, ast.Assign | ast.AnnAssign)]
+    assert not {ast.unparse(value) for value in values if value} & empty
+    assert not [node for node in ast.walk(tree(path)) if isinstance(node, ast.Global)]
+
+
+@every_module
+def test_files_and_functions_stay_short_enough_to_read(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    long = [f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+            for node in ast.walk(tree(path))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.end_lineno - node.lineno + 1 > 60]
+    assert long == []

@@ -1,0 +1,284 @@
+"""Optimizers follow their papers, written out here in float64; schedules begin and end right.
+
+AdamW is also held against PyTorch's own, in test_model.py.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from engine.config import OPTIMIZERS, SCHEDULES, Config
+from engine.model import Flat
+from engine.optim import (
+    BLOCK,
+    EPS,
+    AdamW,
+    Lion,
+    ScheduleFree,
+    gradient_norm,
+    learning_rate,
+    make_optimizer,
+)
+
+SHAPE = {"n_embd": 40, "n_layer": 1, "n_head": 2, "vocab_size": 1000}
+OPTIMIZER = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+# (learning rate, factor that clipping puts on the gradient) of six updates
+UPDATES = [(1e-3, 1.0), (2e-3, 0.5), (3e-3, 1.0), (3e-3, 0.1), (3e-3, 1.0), (1e-3, 0.7)]
+
+
+def start(config):
+    rng = np.random.default_rng(1)
+    return Flat.over(config, rng.standard_normal(config.n_params).astype(np.float32))
+
+
+def slope(point, i):
+    """Gradient of a bowl with a different middle at every update, so that it depends on both."""
+    middle = np.random.default_rng([2, i]).standard_normal(point.size)
+    return 0.3 * (point - middle)
+
+
+def run(optimizer, config):
+    """The engine's parameters after every update."""
+    params, grads = start(config), Flat.empty(config)
+    points = []
+    for i, (lr, scale) in enumerate(UPDATES):
+        grads.buffer[...] = slope(params.buffer.astype(np.float64), i)
+        optimizer.update(params, grads, lr, scale)
+        points.append(params.buffer.copy())
+    return params, points
+
+
+def decay_of(config):
+    """Weight decay of every entry: matrices only."""
+    return np.concatenate([np.full(math.prod(shape), config.weight_decay * (len(shape) == 2))
+                           for shape in config.shapes().values()])
+
+
+def adamw(p, config):
+    beta1, beta2, decay = config.beta1, config.beta2, decay_of(config)
+    m, v = np.zeros_like(p), np.zeros_like(p)
+    for i, (lr, scale) in enumerate(UPDATES):
+        g = scale * slope(p, i)
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        m_hat, v_hat = m / (1 - beta1 ** (i + 1)), v / (1 - beta2 ** (i + 1))
+        p = p - lr * (m_hat / (np.sqrt(v_hat) + EPS) + decay * p)
+        yield p
+
+
+def lion(p, config):
+    beta1, beta2, decay = config.beta1, config.beta2, decay_of(config)
+    m = np.zeros_like(p)
+    for i, (lr, scale) in enumerate(UPDATES):
+        g = scale * slope(p, i)
+        p = p - lr * (np.sign(beta1 * m + (1 - beta1) * g) + decay * p)
+        m = beta2 * m + (1 - beta2) * g
+        yield p
+
+
+def schedule_free(x, config):
+    """Keeps x, y and z; yields y, where the next gradient is taken, and the average x."""
+    beta1, beta2, decay = config.beta1, config.beta2, decay_of(config)
+    z, v, weights = x, np.zeros_like(x), 0.0
+    for i, (lr, scale) in enumerate(UPDATES):
+        y = (1 - beta1) * z + beta1 * x
+        g = scale * slope(y, i)
+        v = beta2 * v + (1 - beta2) * g**2
+        z = z - lr * (g / (np.sqrt(v / (1 - beta2 ** (i + 1))) + EPS) + decay * y)
+        weights += lr**2
+        c = lr**2 / weights
+        x = (1 - c) * x + c * z
+        yield (1 - beta1) * z + beta1 * x, x
+
+
+def distance(points, wanted):
+    """Largest difference of any entry at any update; an update moves entries by about lr."""
+    return np.max(np.abs(np.array(points, np.float64) - np.array(wanted)))
+
+
+@pytest.mark.parametrize(("kind", "reference"), [(AdamW, adamw), (Lion, lion)])
+def test_every_update_is_that_of_the_paper(kind, reference):
+    config = Config(**SHAPE, weight_decay=0.5, beta1=0.8)
+    _, points = run(kind(config), config)
+    wanted = list(reference(start(config).buffer.astype(np.float64), config))
+    assert distance(points, wanted) < 2e-6
+
+
+def test_schedule_free_trains_at_y_and_evaluates_at_x():
+    config = Config(**SHAPE, optimizer="schedule_free", weight_decay=0.5, beta1=0.8)
+    optimizer = ScheduleFree(config)
+    params, points = run(optimizer, config)
+    wanted = list(schedule_free(start(config).buffer.astype(np.float64), config))
+    assert distance(points, [y for y, _ in wanted]) < 2e-6
+    out = np.empty_like(params.buffer)
+    assert optimizer.evaluation_point(params, out) is out
+    assert distance(out, wanted[-1][1]) < 2e-6
+    assert distance(out, params.buffer) > 1e-3  # x and y are different points
+
+
+def test_schedule_free_starts_its_average_where_training_starts():
+    config = Config(**SHAPE, optimizer="schedule_free")
+    params = start(config)
+    point = ScheduleFree(config).evaluation_point(params, np.empty_like(params.buffer))
+    assert np.array_equal(point, params.buffer)
+
+
+def test_schedule_free_evaluation_moves_nothing():
+    config = Config(**SHAPE, optimizer="schedule_free")
+    optimizer = ScheduleFree(config)
+    params, points = run(optimizer, config)
+    z = optimizer.slots["z"].copy()
+    optimizer.evaluation_point(params, np.empty_like(params.buffer))
+    assert np.array_equal(params.buffer, points[-1])
+    assert np.array_equal(optimizer.slots["z"], z)
+
+
+@pytest.mark.parametrize("kind", [AdamW, Lion])
+def test_other_optimizers_are_evaluated_where_they_train(kind):
+    config = Config(**SHAPE)
+    params = start(config)
+    point = kind(config).evaluation_point(params, np.empty_like(params.buffer))
+    assert point is params.buffer
+
+
+def test_these_tests_cross_the_borders_of_blocks():
+    config = Config(**SHAPE)
+    assert config.n_params > 2 * BLOCK
+    assert config.n_params % BLOCK
+    assert start(config).n_decay % BLOCK
+
+
+@OPTIMIZER
+def test_weight_decay_shrinks_matrices_and_spares_gains(optimizer):
+    config = Config(**SHAPE, optimizer=optimizer, weight_decay=0.5)
+    params, before = start(config), start(config)
+    make_optimizer(config).update(params, Flat.empty(config), 1e-2, 1.0)
+    n = params.n_decay
+    assert distance(params.buffer[:n], before.buffer[:n] * (1 - 1e-2 * 0.5)) < 1e-6
+    assert np.array_equal(params.buffer[n:], before.buffer[n:])
+
+
+@OPTIMIZER
+def test_a_clipping_factor_is_a_smaller_gradient(optimizer):
+    config = Config(**SHAPE, optimizer=optimizer)
+    grads, halved = Flat.empty(config), Flat.empty(config)
+    grads.buffer[...] = slope(np.zeros(config.n_params), 0)
+    halved.buffer[...] = grads.buffer * np.float32(0.25)
+    one, other = start(config), start(config)
+    first, second = make_optimizer(config), make_optimizer(config)
+    first.update(one, grads, 1e-2, 0.25)
+    second.update(other, halved, 1e-2, 1.0)
+    assert np.array_equal(one.buffer, other.buffer)
+    assert all(np.array_equal(first.slots[name], second.slots[name]) for name in first.slots)
+
+
+@OPTIMIZER
+def test_a_restored_optimizer_goes_on_as_the_first(optimizer):
+    config = Config(**SHAPE, optimizer=optimizer)
+    first, second = make_optimizer(config), make_optimizer(config)
+    one, _ = run(first, config)
+    other = Flat.over(config, one.buffer.copy())
+    for name, slot in second.slots.items():
+        slot[...] = first.slots[name]
+    second.restore(first.scalars())
+    grads = Flat.over(config, slope(one.buffer, 9).astype(np.float32))
+    first.update(one, grads, 1e-3, 1.0)
+    second.update(other, grads, 1e-3, 1.0)
+    assert np.array_equal(one.buffer, other.buffer)
+
+
+@pytest.mark.parametrize("kind", [AdamW, Lion])
+def test_without_momentum_the_first_update_is_the_sign_of_the_gradient(kind):
+    config = Config(**SHAPE, beta1=0.0, weight_decay=0.0)
+    params, grads = start(config), Flat.empty(config)
+    grads.buffer[...] = slope(params.buffer, 0)
+    wanted = params.buffer - 1e-2 * np.sign(grads.buffer)
+    kind(config).update(params, grads, 1e-2, 1.0)
+    assert distance(params.buffer, wanted) < 1e-4  # ε bends AdamW's smallest entries
+
+
+@OPTIMIZER
+@pytest.mark.parametrize(("beta1", "beta2"), [(0.5, 0.0), (0.9999, 0.99999)])
+def test_extreme_betas_stay_finite(optimizer, beta1, beta2):
+    config = Config(**SHAPE, optimizer=optimizer, beta1=beta1, beta2=beta2)
+    made = make_optimizer(config)
+    params, points = run(made, config)
+    assert np.all(np.isfinite(points))
+    assert np.all(np.isfinite(made.evaluation_point(params, np.empty_like(params.buffer))))
+
+
+# --- gradient norm ---------------------------------------------------------------------------
+
+
+def test_the_gradient_norm_is_that_of_all_gradients_together():
+    config = Config(**SHAPE)
+    grads = Flat.over(config, slope(np.zeros(config.n_params), 0).astype(np.float32))
+    assert gradient_norm(grads) == pytest.approx(
+        np.linalg.norm(grads.buffer.astype(np.float64)), rel=1e-6)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e30])
+def test_the_norm_of_a_gradient_that_left_the_finite_numbers_is_infinite(bad):
+    grads = Flat.empty(Config(**SHAPE))
+    grads.buffer[-1] = bad
+    assert gradient_norm(grads) == math.inf
+
+
+# --- schedules -------------------------------------------------------------------------------
+
+
+def rates(n_steps, **changes):
+    config = Config(lr=0.01, **changes)
+    return [learning_rate(config, step, n_steps) for step in range(n_steps)]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_warm_up_rises_in_equal_steps_to_the_full_rate(schedule):
+    first = rates(200, schedule=schedule, warmup_frac=0.05)[:11]
+    assert first[:10] == pytest.approx([0.001 * (i + 1) for i in range(10)], rel=1e-12)
+    assert first[9] == first[10] == 0.01
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_without_warm_up_the_first_rate_is_the_full_one(schedule):
+    assert rates(50, schedule=schedule, warmup_frac=0.0)[0] == 0.01
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "wsd"])
+@pytest.mark.parametrize("n_steps", [7, 100, 1999])
+@pytest.mark.parametrize("low", [0.0, 0.1, 1.0])
+def test_the_last_rate_is_exactly_the_lowest(schedule, n_steps, low):
+    got = rates(n_steps, schedule=schedule, min_lr_frac=low)
+    assert got[-1] == 0.01 * low
+    assert max(got) == 0.01
+    assert min(got[n_steps // 2 :]) == got[-1]
+
+
+def test_cosine_is_half_a_wave_between_full_and_lowest():
+    got = rates(101, schedule="cosine", warmup_frac=0.0, min_lr_frac=0.2)
+    wanted = [0.002 + 0.008 * math.cos(math.pi * i / 200) ** 2 for i in range(101)]
+    assert got == pytest.approx(wanted, rel=1e-12)
+
+
+def test_wsd_is_flat_and_then_a_straight_line_down():
+    got = rates(101, schedule="wsd", warmup_frac=0.0, decay_frac=0.2, min_lr_frac=0.0)
+    assert got[:81] == [0.01] * 81
+    assert got[81:] == pytest.approx([0.01 * (19 - i) / 20 for i in range(20)], abs=1e-15)
+
+
+def test_constant_is_constant():
+    assert rates(50, schedule="constant", warmup_frac=0.0) == [0.01] * 50
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedule_free_warms_up_and_then_never_decays(schedule):
+    got = rates(100, schedule=schedule, optimizer="schedule_free", warmup_frac=0.1)
+    assert got[:10] == pytest.approx([0.001 * (i + 1) for i in range(10)], rel=1e-12)
+    assert got[10:] == [0.01] * 90
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("n_steps", [1, 2, 3])
+def test_the_shortest_runs_have_a_usable_rate(schedule, n_steps):
+    assert all(0 < rate <= 0.01 for rate in rates(n_steps, schedule=schedule, warmup_frac=0.9))

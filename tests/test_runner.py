@@ -1,0 +1,159 @@
+"""One trial, from claim to its final state, with a worker that does what the test says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.guard import Reading
+from agent.job import STOPPED
+from agent.ledger import Ledger
+from agent.paths import Home, RunFolder
+from agent.records import Run
+from agent.runner import ASK_GRACE_S, MAX_ATTEMPTS, Runner, read_events
+from tests.parts import KILLED, FakeProcess, FakeSpawn, FakeTime, a_folder, a_run, done, step
+from tests.parts import write_events as write
+
+
+class Stage:
+    """A runner with one started trial."""
+
+    def __init__(self, root: Path, ledger: Ledger) -> None:
+        self.ledger, self.home, self.time = ledger, Home(root), FakeTime()
+        self.reading = Reading(50.0, 8000.0)
+        self.spawn = FakeSpawn()
+        self.runner = Runner(ledger, self.home, self.time.clock(), 100.0, spawn=self.spawn,
+                             read=lambda pid: self.reading)
+        self.run = a_run(ledger)
+        self.folder: RunFolder = a_folder(self.home, self.run)
+
+    def start(self) -> FakeProcess:
+        claimed = self.ledger.claim("2026-11-20T10:00:00Z")
+        assert claimed is not None
+        self.runner.start(claimed, None)  # type: ignore[arg-type]  # the job is already there
+        return self.spawn.processes[-1]
+
+    def end(self, status: int) -> Run:
+        self.spawn.processes[-1].status = status
+        ended = self.runner.poll()
+        assert ended is not None
+        return ended
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        yield Stage(tmp_path, ledger)
+
+
+def test_news_reach_the_ledger_while_the_worker_runs(stage: Stage) -> None:
+    stage.start()
+    write(stage.folder, {"kind": "start", "pid": 1, "step": 0, "n_steps": 100}, step(1), step(2))
+    assert stage.runner.poll() is None
+    assert [m.step for m in stage.ledger.metrics(stage.run.id)] == [1, 2]
+
+
+def test_a_line_being_written_waits_for_its_end(stage: Stage) -> None:
+    stage.start()
+    write(stage.folder, step(1))
+    with open(stage.folder.events, "ab") as file:
+        file.write(b'{"kind": "st')
+    stage.runner.poll()
+    with open(stage.folder.events, "ab") as file:
+        file.write(b'art", "pid": 1, "step": 0, "n_steps": 5}\n')
+    stage.runner.poll()
+    assert stage.runner.trial is not None
+    assert stage.runner.trial.last["start"]["n_steps"] == 5
+
+
+def test_a_finished_run_has_its_score_against_the_unigram(stage: Stage) -> None:
+    stage.start()
+    write(stage.folder, step(100), done(nats=4.5))
+    run = stage.end(0)
+    assert (run.state, run.val_loss, run.val_bpb, run.steps, run.tokens, run.duration_s) == (
+        "finished", 4.5, 2.0, 100, 3200, 3.0)
+    assert run.vs_unigram == pytest.approx(-0.1)  # the unigram of the corpus scores 5 nats
+
+
+def test_a_diverged_run_has_no_score_and_says_why(stage: Stage) -> None:
+    stage.start()
+    write(stage.folder, {"kind": "diverged", "step": 7, "tokens": 224, "message": "loss nan",
+                         "peak_mb": 1.0, "elapsed_s": 1.0})
+    run = stage.end(0)
+    assert (run.state, run.error, run.val_loss, run.steps) == ("diverged", "loss nan", None, 7)
+
+
+def test_a_worker_over_its_memory_is_ended_and_the_ledger_says_why(stage: Stage) -> None:
+    stage.start()
+    stage.reading = Reading(140.0, 8000.0)
+    stage.runner.poll()
+    run = stage.end(KILLED)
+    assert (run.state, run.peak_mb) == ("killed", 140.0)
+    assert run.error == "the run took 140 MB, over --max-ram 100 MB"
+    guards = [e for e in stage.ledger.events(run_id=run.id) if e.kind == "guard"]
+    assert [e.data for e in guards] == [{"group_mb": 140.0, "free_mb": 8000.0}]
+
+
+def test_a_stopped_worker_is_queued_again(stage: Stage) -> None:
+    stage.start()
+    stage.runner.ask_to_stop()
+    assert stage.end(STOPPED).state == "queued"
+
+
+def test_a_worker_that_finishes_although_asked_to_stop_is_finished(stage: Stage) -> None:
+    stage.start()
+    stage.runner.ask_to_stop()
+    write(stage.folder, done())
+    assert stage.end(0).state == "finished"
+
+
+def test_a_worker_that_does_not_save_in_time_is_pressed_and_queued_again(stage: Stage) -> None:
+    stage.start()
+    stage.runner.ask_to_stop()
+    stage.time.now_s += ASK_GRACE_S + 1
+    stage.runner.poll()
+    assert stage.runner.trial is not None
+    assert stage.runner.trial.ending is not None
+    assert stage.end(KILLED).state == "queued"
+
+
+def test_a_run_killed_by_the_system_starts_again_three_times_at_most(stage: Stage) -> None:
+    states = []
+    for _ in range(MAX_ATTEMPTS):
+        stage.start()
+        states.append(stage.end(KILLED).state)
+    assert states == ["queued", "queued", "queued", "killed"]
+    assert stage.ledger.run(stage.run.id).error == "killed by the system 4 times"
+
+
+def test_a_crashed_worker_is_failed_with_its_last_words(stage: Stage) -> None:
+    stage.start()
+    stage.folder.output.write_text("Traceback\n  somewhere\nValueError: 3 is not 4\n\n")
+    run = stage.end(1)
+    assert (run.state, run.error) == ("failed", "ValueError: 3 is not 4 (exit status 1)")
+
+
+def test_a_worker_without_a_word_is_failed_with_its_signal(stage: Stage) -> None:
+    stage.start()
+    assert stage.end(-11).error == "the worker ended with signal 11 and no word"
+
+
+def test_a_silent_worker_still_gives_signs_of_life(stage: Stage) -> None:
+    stage.start()
+    beats: list[int] = []
+    stage.ledger.heartbeat = lambda run_id, now: bool(beats.append(run_id) or True)  # type: ignore[method-assign]
+    stage.time.now_s += 5
+    stage.runner.poll()
+    stage.time.now_s += 6
+    stage.runner.poll()
+    assert beats == [stage.run.id]
+
+
+def test_events_are_read_on_from_an_offset(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert read_events(folder, 0) == ([], 0)
+    write(folder, step(1))
+    _, offset = read_events(folder, 0)
+    write(folder, step(2))
+    lines, end = read_events(folder, offset)
+    assert ([line["step"] for line in lines], end) == ([2], folder.events.stat().st_size)

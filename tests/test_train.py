@@ -1,0 +1,318 @@
+"""A run that is stopped and taken up again is the run that never stopped, bit for bit."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine import checkpoint
+from engine.config import OPTIMIZERS, Config
+from engine.errors import CheckpointError, Diverged
+from engine.evaluate import score_model
+from engine.model import GPT, Flat, init_params
+from engine.train import (
+    DIVERGED_ABOVE,
+    RECENT,
+    Done,
+    Eval,
+    Step,
+    Texts,
+    Trainer,
+    default_eval_every,
+    seeded,
+    train,
+)
+
+CONFIG = Config(n_embd=16, n_layer=2, n_head=2, n_hidden=20, vocab_size=257, seq_len=16,
+                batch_size=4, lr=0.01)
+N_STEPS = 9
+OPTIMIZER = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+
+
+def text(n, seed):
+    """Tokens that mostly step up by one, so that there is something to learn."""
+    rng = np.random.default_rng(seed)
+    return (np.cumsum(1 + (rng.random(n) < 0.1) * rng.integers(0, 50, n)) % 257).astype(np.uint16)
+
+
+# 300 tokens are 18 windows: with four or eight windows a step, a run of nine meets new epochs.
+TEXTS = Texts(text(300, 0), text(100, 1), n_valid_bytes=180)
+
+
+def trainer(n_steps=N_STEPS, texts=TEXTS, **changes):
+    return Trainer(replace(CONFIG, **changes), 3, n_steps, texts)
+
+
+def state(run):
+    """Everything that decides how a run goes on."""
+    arrays = {name: array.tobytes() for name, array in run.arrays().items()}
+    return arrays, run.scalars(), run.evaluate()
+
+
+# --- the loop --------------------------------------------------------------------------------
+
+
+def test_a_run_yields_every_step_evaluations_and_its_end():
+    events = list(train(trainer(), eval_every=4))
+    assert [type(event) for event in events] == [
+        *[Step] * 4, Eval, *[Step] * 4, Eval, Step, Eval, Done]
+    assert [event.step for event in events] == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 9, 9, 9]
+    assert all(event.tokens == event.step * 64 for event in events)
+
+
+def test_a_run_without_evaluations_still_ends_with_one():
+    events = list(train(trainer(), eval_every=None))
+    assert [type(event) for event in events] == [*[Step] * 9, Eval, Done]
+    assert events[-1].score == events[-2].score
+
+
+def test_an_evaluation_due_at_the_last_step_is_made_once():
+    events = list(train(trainer(n_steps=8), eval_every=4))
+    assert [event.step for event in events if isinstance(event, Eval)] == [4, 8]
+
+
+def test_the_done_event_has_the_score_of_the_parameters_it_leaves():
+    run = trainer()
+    *_, done = train(run, eval_every=None)
+    assert done.score == score_model(GPT(run.config), run.params, TEXTS.valid, 180)
+    assert done.score.n_tokens == 99
+    assert done.train_loss == run.train_loss
+
+
+@OPTIMIZER
+def test_training_learns(optimizer):
+    texts = Texts(text(5000, 0), text(500, 1), n_valid_bytes=500)
+    run = trainer(n_steps=120, texts=texts, optimizer=optimizer, lr=3e-3)
+    before = run.evaluate().nats
+    *_, done = train(run, eval_every=None)
+    assert before == pytest.approx(math.log(257), abs=0.1)
+    assert done.score.nats < before - 1
+
+
+def test_the_loss_reported_is_the_mean_of_the_recent_batches():
+    run = trainer(n_steps=RECENT + 5)
+    model, grads, losses = GPT(run.config), Flat.empty(run.config), []
+    for step in range(RECENT + 5):
+        batch = run.batches.take(step * 4, 4)
+        losses.append(model.loss_and_gradient(run.params, grads, *batch))
+        event = run.advance()
+        assert event.loss == pytest.approx(np.mean(losses[-RECENT:]), rel=1e-12)
+
+
+def test_the_gradient_is_clipped_at_its_norm_and_the_norm_before_is_reported():
+    loose, tight = trainer(clip=1e3, optimizer="lion"), trainer(clip=0.01, optimizer="lion")
+    assert loose.advance().grad_norm == tight.advance().grad_norm > 0.01
+    m_loose, m_tight = loose.optimizer.slots["m"], tight.optimizer.slots["m"]
+    assert np.linalg.norm(m_tight) == pytest.approx(0.01 * (1 - CONFIG.beta2), rel=1e-5)
+    assert m_tight / np.linalg.norm(m_tight) == pytest.approx(
+        m_loose / np.linalg.norm(m_loose), rel=1e-4, abs=1e-9)
+
+
+def test_accumulated_passes_make_the_step_of_one_large_batch():
+    whole, parts = trainer(batch_size=8), trainer(batch_size=2, grad_accum=4)
+    first, second = whole.advance(), parts.advance()
+    assert second.loss == pytest.approx(first.loss, rel=1e-6)
+    assert second.grad_norm == pytest.approx(first.grad_norm, rel=1e-5)
+    assert first.tokens == second.tokens == 128
+    for _ in range(4):
+        whole.advance()
+        parts.advance()
+    assert np.max(np.abs(parts.params.buffer - whole.params.buffer)) < 1e-3
+
+
+def test_seeds_decide_the_run():
+    runs = [Trainer(CONFIG, seed, N_STEPS, TEXTS) for seed in (3, 3, 4)]
+    losses = [[run.advance().loss for _ in range(5)] for run in runs]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+    assert seeded(3, 100).random() == seeded(3, 100).random()
+    assert len({seeded(3, 100).random(), seeded(3, 101).random(), seeded(4, 100).random()}) == 3
+
+
+# --- stopping and resuming -------------------------------------------------------------------
+
+
+def resumed(run, path):
+    """A new trainer that took up what the other wrote to a checkpoint."""
+    checkpoint.save(path, run.arrays(), run.scalars())
+    other = Trainer(run.config, run.seed, run.n_steps, run.texts)
+    other.restore(*checkpoint.load_newest(path))
+    return other
+
+
+@OPTIMIZER
+@pytest.mark.parametrize("stop", range(N_STEPS + 1))
+def test_stopping_at_any_step_changes_no_bit(optimizer, stop, tmp_path):
+    changes = {"optimizer": optimizer, "grad_accum": 2, "batch_size": 2, "warmup_frac": 0.3}
+    whole = trainer(**changes)
+    events = list(train(whole, eval_every=3))
+    run = trainer(**changes)
+    before = [run.advance() for _ in range(stop)]
+    run = resumed(run, tmp_path / "run.npz")
+    after = list(train(run, eval_every=3))
+    steps = [event for event in events if isinstance(event, Step)]
+    assert before + [event for event in after if isinstance(event, Step)] == steps
+    assert after == events[len(events) - len(after):]
+    assert state(run) == state(whole)
+
+
+@OPTIMIZER
+def test_stopping_after_every_step_changes_no_bit(optimizer, tmp_path):
+    whole, run = trainer(optimizer=optimizer), trainer(optimizer=optimizer)
+    for _ in range(N_STEPS):
+        assert run.advance() == whole.advance()
+        run = resumed(run, tmp_path / "run.npz")
+    assert state(run) == state(whole)
+
+
+@OPTIMIZER
+def test_evaluations_on_the_way_change_no_bit(optimizer):
+    plain, watched = trainer(optimizer=optimizer), trainer(optimizer=optimizer)
+    steps = [event for event in train(plain, eval_every=None) if isinstance(event, Step)]
+    watched_steps = [event for event in train(watched, eval_every=1) if isinstance(event, Step)]
+    assert watched_steps == steps
+    assert state(watched) == state(plain)
+
+
+def test_schedule_free_is_evaluated_at_its_average():
+    run = trainer(optimizer="schedule_free", warmup_frac=0.0)
+    z, x = [], init_params(run.config, 3).buffer.astype(np.float64)
+    for n in range(1, N_STEPS + 1):
+        run.advance()
+        z.append(run.optimizer.slots["z"].astype(np.float64))
+        x += (z[-1] - x) / n  # with one learning rate throughout, x is the plain mean of all z
+    average = run.evaluation_params()
+    assert average.views.keys() == run.params.views.keys()
+    assert np.max(np.abs(average.buffer - x)) < 1e-6
+    assert np.max(np.abs(average.buffer - run.params.buffer)) > 1e-3
+    at_average = Flat.over(run.config, x.astype(np.float32))
+    assert run.evaluate().nats == pytest.approx(
+        score_model(GPT(run.config), at_average, TEXTS.valid, 180).nats, rel=1e-5)
+
+
+def test_the_data_position_is_that_of_the_next_window():
+    run = trainer(grad_accum=2, batch_size=2)
+    run.advance()
+    assert run.scalars()["data_position"] == 4
+
+
+@pytest.mark.parametrize(("other", "words"), [
+    (Trainer(replace(CONFIG, lr=0.02), 3, N_STEPS, TEXTS), "the checkpoint's config is "),
+    (Trainer(CONFIG, 4, N_STEPS, TEXTS), "the checkpoint's seed is 4, this run's is 3; "),
+    (Trainer(CONFIG, 3, 10, TEXTS), "the checkpoint's n_steps is 10, this run's is 9; "),
+])
+def test_the_checkpoint_of_another_run_is_refused(other, words):
+    run = trainer()
+    before = state(run)
+    with pytest.raises(CheckpointError) as caught:
+        run.restore(other.arrays(), other.scalars())
+    assert str(caught.value).startswith(words)
+    assert str(caught.value).endswith("; it belongs to another run")
+    assert state(run) == before
+
+
+@pytest.mark.parametrize("spoilt", [
+    {}, {"optimizer.m": np.zeros(3, np.float32)},
+    {"optimizer.m": np.zeros(CONFIG.n_params, np.float64)},
+], ids=["missing", "short", "float64"])
+def test_a_checkpoint_with_the_wrong_arrays_is_refused(spoilt):
+    run = trainer()
+    before = state(run)
+    arrays = {name: array + 1 for name, array in run.arrays().items() if name != "optimizer.m"}
+    with pytest.raises(CheckpointError) as caught:
+        run.restore(arrays | spoilt, run.scalars())
+    assert str(caught.value) == ("the checkpoint's array 'optimizer.m' is missing or of another "
+                                 "shape; delete the checkpoint to start the run again")
+    assert state(run) == before
+
+
+# --- divergence ------------------------------------------------------------------------------
+
+
+@OPTIMIZER
+@pytest.mark.parametrize("changes", [{}, {"weight_decay": 10.0, "warmup_frac": 0.0, "clip": 1e3}],
+                         ids=["large", "absurd"])
+def test_a_learning_rate_that_is_far_too_large_ends_as_diverged(optimizer, changes):
+    run = trainer(n_steps=100, optimizer=optimizer, lr=1.0, **changes)
+    with pytest.raises(Diverged) as caught:
+        list(train(run, eval_every=10))
+    assert "loss" in str(caught.value)
+    assert f"at step {run.step + 1}" in str(caught.value)
+
+
+def test_a_loss_above_its_start_after_warm_up_is_named_with_both():
+    run = trainer(n_steps=100, lr=1e-8)
+    for _ in range(RECENT):
+        run.advance()
+    run.first_loss = run.train_loss / DIVERGED_ABOVE / 1.001
+    with pytest.raises(Diverged) as caught:
+        run.advance()
+    assert str(caught.value) == (f"training loss {run.train_loss:.2f} at step {RECENT + 1} is "
+                                 f"above the {run.first_loss:.2f} it started from")
+
+
+def test_a_loss_that_only_wavers_at_its_start_is_not_divergence():
+    run = trainer(n_steps=100, lr=1e-8)
+    for _ in range(60):
+        run.advance()
+    assert run.step == 60
+
+
+def test_warm_up_may_rise_above_the_start():
+    run = trainer(n_steps=100, lr=1e-8, warmup_frac=0.5)
+    run.advance()
+    run.first_loss = 0.1
+    for _ in range(49):
+        run.advance()
+    with pytest.raises(Diverged, match="at step 51 is above the 0.10 it started from"):
+        run.advance()
+
+
+@pytest.mark.parametrize(("name", "poison", "words"), [
+    ("block0.attn.proj", math.nan, r"^loss nan, gradient norm inf at step 2$"),
+    ("block0.attn.proj", math.inf, r"^loss nan, gradient norm inf at step 2$"),
+    ("head", 1e30, r"^loss \S*e\+\d\d, gradient norm inf at step 2$"),
+])
+def test_a_loss_or_gradient_that_is_not_finite_ends_as_diverged_and_moves_nothing(
+        name, poison, words):
+    run = trainer()
+    run.advance()
+    run.params.views[name][:3, :3] = poison
+    before = run.params.buffer.tobytes()
+    with pytest.raises(Diverged, match=words):
+        run.advance()
+    assert run.params.buffer.tobytes() == before
+    assert run.step == 1
+
+
+def test_a_last_score_that_is_not_finite_ends_as_diverged():
+    run = trainer()
+    events = train(run, eval_every=None)
+    steps = [next(events) for _ in range(N_STEPS)]
+    run.params.buffer[...] = math.nan
+    last = next(events)
+    assert (steps[-1].step, math.isnan(last.score.nats)) == (N_STEPS, True)
+    with pytest.raises(Diverged) as caught:
+        next(events)
+    assert str(caught.value) == "validation loss nan after the last step"
+
+
+# --- how often to evaluate -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_steps", [1, 7, 100, 2000, 12345])
+@pytest.mark.parametrize("n_valid", [1000, 100_000])
+@pytest.mark.parametrize("batch_size", [1, 8, 32])
+def test_evaluations_cost_about_a_tenth_at_most_20_and_at_least_one(n_steps, n_valid, batch_size):
+    config = replace(Config(), batch_size=batch_size)
+    every = default_eval_every(config, n_steps, n_valid)
+    n_evals = math.ceil(n_steps / every)
+    share = n_evals * n_valid / (3 * n_steps * config.tokens_per_step)
+    assert 1 <= every <= n_steps
+    assert 1 <= n_evals <= 20
+    assert share <= 0.1 or n_evals == 1
+
+
+def test_a_long_run_has_twenty_points_on_its_curve():
+    assert default_eval_every(Config(), 2000, 1000) == 100
