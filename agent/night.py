@@ -71,8 +71,7 @@ class Night:
     def tick(self) -> None:
         """Do what is due; short, unless a new vocabulary has to be prepared."""
         self._obey()
-        if self.runner.trial:
-            self._follow()
+        if self.runner.trial and self._follow():
             return
         reason = self.is_stopping or self._why_over()
         if reason:
@@ -86,7 +85,8 @@ class Night:
             self.is_stopping = reason
             self.observer.say(f"stopping: {reason}; the running experiment is saved first")
 
-    def _follow(self) -> None:
+    def _follow(self) -> bool:
+        """News of the running trial; whether it still runs."""
         trial = self.runner.trial
         assert trial is not None
         if self.is_stopping or self.is_paused or self._is_overrun():
@@ -94,15 +94,16 @@ class Night:
         run = self.runner.poll()
         self.observer.progress(trial.run, trial.last)
         if run is None:
-            return
+            return True
         if run.state == "queued":
             self.observer.say(f"{run.label} is queued again: "
                               f"{self.ledger.events(limit=1, run_id=run.id)[0].message}")
             if self._is_overrun():
                 self.stop("the night's time is over")
-            return
+            return False
         self.n_ended += 1
         self.judge(run)
+        return False
 
     def _is_overrun(self) -> bool:
         deadline = self.plan.deadline_s
@@ -156,28 +157,33 @@ class Night:
     # --- the next run ------------------------------------------------------------------------
 
     def _next(self) -> None:
-        """Claim what is queued, or queue a proposal for the next tick."""
-        waiting = self.ledger.runs("queued", limit=1)
+        """Launch what is queued, or else a proposal."""
         if self.only is not None:
             self._launch(self.ledger.run(self.only))
             return
-        if waiting:
-            self._launch(waiting[0])
-            return
-        if self.study is None:
+        waiting = self.ledger.runs("queued", limit=1)
+        if not waiting and self.study is None:
             self.stop("nothing is queued")
             return
         try:
-            idea = proposer.propose(self.ledger, self.study, self._limits(), self.plan.seed)
-            tokens = self.prepare(idea.proposal.config.vocab_size)
-            now = self.clock.stamp()
-            self.ledger.queue(study.new_run(
-                idea.proposal.config, (self.study.seeds or [self.plan.seed])[0],
-                self.study.budget_tokens, study.register_corpus(self.ledger, tokens, now), now,
-                study.Origin(idea.proposal.strategy, idea.proposal.reason,
-                             calibration_id=self.study.id, parent_id=idea.parent.id)))
+            self._launch(waiting[0] if waiting else self._propose())
         except (NoProposal, LedgerError) as refusal:
             self.stop(str(refusal))
+
+    def _propose(self) -> Run:
+        """Queue what a strategy proposes. Raises NoProposal where none has anything that fits."""
+        assert self.study is not None
+        idea = proposer.propose(self.ledger, self.study, self._limits(), self.plan.seed)
+        config, now = idea.proposal.config, self.clock.stamp()
+        try:
+            corpus_id = study.register_corpus(self.ledger, self.prepare(config.vocab_size), now)
+        except UserError:
+            corpus_id = self.study.corpus_id  # launching it will fail, and the ledger say why
+        seed = (self.study.seeds or [self.plan.seed])[0]  # challengers run on the incumbent's
+        return self.ledger.queue(study.new_run(
+            config, seed, self.study.budget_tokens, corpus_id, now,
+            study.Origin(idea.proposal.strategy, idea.proposal.reason,
+                         calibration_id=self.study.id, parent_id=idea.parent.id)))
 
     def _limits(self) -> Limits:
         """What a proposal may cost in what is left of the night."""

@@ -84,26 +84,24 @@ def _start(event: LogEvent) -> str:
             f"of {words.count(event.get('n_steps'))}")
 
 
+def _at_step(event: LogEvent) -> str:
+    return f"{words.count(event.get('step')):>6}"
+
+
 def _step(event: LogEvent) -> str:
-    lr = event.get("lr")
-    return (f"{words.count(event.get('step')):>7}  loss {words.decimal(event.get('loss'), 4)}"
-            f"  lr {words.UNKNOWN if lr is None else f'{lr:.2g}'}"
-            f"  norm {words.decimal(event.get('grad_norm'), 2)}"
-            f"  {words.count(event.get('tok_per_s'))} tok/s")
+    return (f"{_at_step(event)}  loss {words.decimal(event.get('loss'), 4)}, norm "
+            f"{words.decimal(event.get('grad_norm'), 2)}, {words.count(event.get('tok_per_s'))} "
+            "tok/s")
 
 
 def _eval(event: LogEvent) -> str:
-    return (f"{words.count(event.get('step')):>7}  {words.decimal(event.get('nats'), 4)} nats/token"
-            f"  {words.decimal(event.get('bpb'), 4)} bits/byte")
-
-
-def _at_step(event: LogEvent) -> str:
-    return f"{words.count(event.get('step')):>7}"
+    return (f"{_at_step(event)}  {words.decimal(event.get('nats'), 4)} nats/token, "
+            f"{words.decimal(event.get('bpb'), 4)} bits/byte")
 
 
 def _done(event: LogEvent) -> str:
-    return (f"{_eval(event)}  {words.duration(event.get('elapsed_s'))}"
-            f"  {words.megabytes(event.get('peak_mb'))}")
+    return (f"{_at_step(event)}  in {words.duration(event.get('elapsed_s'))}, "
+            f"{words.megabytes(event.get('peak_mb'))}")
 
 
 def _diverged(event: LogEvent) -> str:

@@ -3,7 +3,8 @@
 Nothing here prints or writes; every value becomes JSON by dataclasses.asdict.
 """
 
-from collections.abc import Callable, Sequence
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -203,7 +204,7 @@ def _night(events: Sequence[Event], runs: Sequence[Run], now: str,
     start = next((event for event in events if event.kind == "night"), None)
     data = (start.data or {}) if start else {}
     started_at = data.get("started_at") or (start.at if start else None)
-    deadline_at = data.get("deadline_at")
+    deadline_at = _deadline(data, started_at)
     state = STATES[last.kind]
     if state != "over" and not is_daemon_alive:
         state = "off"
@@ -216,6 +217,14 @@ def _night(events: Sequence[Event], runs: Sequence[Run], now: str,
         n_ended=sum(run.ended_at is not None and run.ended_at >= (started_at or "")
                     for run in runs),
         n_queued=sum(run.state == "queued" for run in runs))
+
+
+def _deadline(data: Mapping[str, Any], started_at: str | None) -> str | None:
+    """When the night is to end: as it says, or so long after its start; None: when it is told."""
+    if data.get("deadline_at") or not (data.get("for_s") and started_at):
+        return data.get("deadline_at")
+    end = dt.datetime.fromisoformat(started_at) + dt.timedelta(seconds=data["for_s"])
+    return end.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _progress(run: Run, curve: Sequence[Metric], now: str, read_mb: ReadMb) -> Progress:

@@ -120,7 +120,9 @@ def tinystories(root: Path, n_stories: int = N_STORIES, fetch: Fetch = fetch_ran
     def read(folder: Path) -> tuple[Stories, None]:
         require_stories(n_stories, "tinystories")  # before anything is downloaded
         part = _download_path(folder)
-        return first_stories(TINYSTORIES_URL, part, n_stories, fetch, progress), None
+        stories = first_stories(TINYSTORIES_URL, part, n_stories, fetch, progress)
+        require_stories(len(stories), TINYSTORIES_URL)
+        return stories, None
 
     key = {"url": TINYSTORIES_URL, "n_stories": n_stories}
     return _open(root, "tinystories", "tinystories", key, read, progress)
@@ -161,7 +163,7 @@ def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
     folder = root / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     if (found := _load(folder)) is not None:
         return found
-    with _only_one(folder):
+    with _only_one(root):
         if (found := _load(folder)) is not None:  # another process was first
             return found
         splits, tokenizer = split_stories(*read(folder), progress)
@@ -171,6 +173,7 @@ def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
 def _write(folder: Path, name: str, source: str, stories: Mapping[str, Stories],
            tokenizer: Tokenizer) -> Corpus:
     splits = {}
+    _make_folder(folder)
     for split in SPLITS:
         data = "".join(f"{story}\n{EOT}\n" for story in stories[split]).encode()
         write_atomically(_text_path(folder, split), data)
@@ -210,16 +213,23 @@ def _hash_file(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Makes the folder, and other processes that would write into it wait."""
+def _only_one(root: Path) -> Iterator[None]:
+    """Makes other processes that would write a corpus or its tokens wait."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "lock", "wb")
+        root.mkdir(parents=True, exist_ok=True)
+        lock = open(root / "lock", "wb")
     except OSError as error:
-        raise storage_error(error, folder, 0) from error
+        raise storage_error(error, root, 0) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, folder, 0) from error
 
 
 def _text_path(folder: Path, split: str) -> Path:
@@ -227,7 +237,7 @@ def _text_path(folder: Path, split: str) -> Path:
 
 
 def _download_path(folder: Path) -> Path:
-    return folder / "download.part"
+    return folder.with_name(folder.name + ".part")
 
 
 def _tokenizer_path(folder: Path, vocab_size: int) -> Path:
@@ -249,7 +259,7 @@ def prepare_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None = 
     """
     if (found := _load_tokens(corpus, vocab_size)) is not None:
         return found
-    with _only_one(corpus.folder):
+    with _only_one(corpus.folder.parent):
         if (found := _load_tokens(corpus, vocab_size)) is not None:
             return found
         return _write_tokens(corpus, vocab_size, progress)

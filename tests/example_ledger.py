@@ -1,7 +1,11 @@
 """A small night in a ledger, built through the Ledger's own methods, for tests of what reads it."""
 
 import dataclasses
+import functools
+import itertools
+import tempfile
 import uuid
+from pathlib import Path
 from typing import Any
 
 from agent.ledger import Ledger
@@ -57,7 +61,8 @@ def log_steps(ledger: Ledger, run: Run, losses: list[float], at: str,
     ledger.ingest(run.id, [
         Metric(step, step * 1024, train_loss=loss - 0.05, val_loss=loss,
                val_bpb=loss * BITS_PER_NAT, lr=3e-3, grad_norm=0.8, tok_per_s=20_000.0)
-        for step, loss in zip(range(steps_apart, 10**6, steps_apart), losses)], 0, at)
+        for step, loss in zip(itertools.count(steps_apart, steps_apart), losses,
+                              strict=False)], 0, at)
 
 
 def finish(ledger: Ledger, run: Run, nats: float, at: str) -> Run:
@@ -65,6 +70,16 @@ def finish(ledger: Ledger, run: Run, nats: float, at: str) -> Run:
                          val_bpb=nats * BITS_PER_NAT, vs_unigram=nats / 5.78 - 1,
                          train_loss=nats - 0.05, peak_mb=168.4, tok_per_s=20_000.0,
                          duration_s=104.0, device="test board, 2 cores", code_version="0.1.0")
+
+
+@functools.cache
+def filled() -> bytes:
+    """The file of a ledger that `fill` has filled; a copy is made faster than another night."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.db"
+        with Ledger.open(path) as ledger:
+            fill(ledger)
+        return path.read_bytes()
 
 
 def fill(ledger: Ledger) -> None:

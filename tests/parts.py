@@ -3,7 +3,6 @@
 import json
 import signal
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from agent.clock import Clock
@@ -15,6 +14,7 @@ from engine.config import Config
 
 TINY = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=2)
 NOW = "2026-11-20T10:00:00Z"
+TEXT = "t" * 64  # the hash of a text
 
 
 @dataclass
@@ -52,26 +52,26 @@ class FakeSpawn:
 def new_corpus(**changes: Any) -> NewCorpus:
     """A corpus whose unigram scores 5 nats."""
     values: dict[str, Any] = {
-        "name": "tiny", "source": "file", "text_sha256": "t" * 64, "vocab_size": 300,
+        "name": "tiny", "source": "file", "text_sha256": TEXT, "vocab_size": 300,
         "tokenizer_sha256": "k" * 64, "search_sha256": "s" * 64, "created_at": NOW,
         "uniform_nats": 5.7, "unigram_nats": 5.0, "bigram_nats": 4.0, "trigram_nats": 3.5}
     return NewCorpus(**values | changes)
 
 
-def a_study(ledger: Ledger, **changes: Any) -> int:
+def a_study(ledger: Ledger, text: str = TEXT, **changes: Any) -> int:
     """The id of a study of that corpus with a budget of 3,200 tokens."""
-    corpus_id = ledger.add_corpus(new_corpus())
+    corpus_id = ledger.add_corpus(new_corpus(text_sha256=text))
     values: dict[str, Any] = {
-        "created_at": NOW, "corpus_id": corpus_id, "text_sha256": "t" * 64,
+        "created_at": NOW, "corpus_id": corpus_id, "text_sha256": text,
         "budget_tokens": 3200, "config": TINY.to_dict(), "seeds": [0, 1, 2], "n": 0,
         "run_s": 10.0, "flops_per_s": 1e9}
     return ledger.add_calibration(NewCalibration(**values | changes))
 
 
 def a_run(ledger: Ledger, config: Config = TINY, seed: int = 0, strategy: str = "hand",
-          study: int | None = None) -> Run:
+          study: int | None = None, text: str = TEXT) -> Run:
     """A queued run of the corpus of a_study."""
-    corpus_id = ledger.add_corpus(new_corpus())
+    corpus_id = ledger.add_corpus(new_corpus(text_sha256=text))
     return ledger.queue(new_run(config, seed, 3200, corpus_id, NOW,
                                 Origin(strategy, "a test asked", calibration_id=study)))
 
@@ -99,10 +99,6 @@ def step(number: int, loss: float = 4.0) -> dict[str, Any]:
 def done(nats: float = 4.5, bpb: float = 2.0) -> dict[str, Any]:
     return {"kind": "done", "step": 100, "tokens": 3200, "train_loss": 4.4, "nats": nats,
             "bpb": bpb, "tok_per_s": 1000.0, "peak_mb": 50.0, "elapsed_s": 3.0}
-
-
-def home_at(path: Path) -> Home:
-    return Home(path)
 
 
 KILLED = -signal.SIGKILL

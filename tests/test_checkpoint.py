@@ -70,6 +70,16 @@ def test_killed_between_the_two_renames_the_previous_one_is_found(two):
     assert load_newest(two)[1] == {"step": 2}
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_takes_its_name(two, monkeypatch):
+    calls = []
+    fsync, rename = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: calls.append("fsync") or fsync(handle))
+    monkeypatch.setattr(os, "replace", lambda a, b: calls.append((a.name, b.name)) or rename(a, b))
+    save(two, OLD, {"step": 3})
+    assert calls == ["fsync", ("checkpoint.npz", "checkpoint.prev.npz"),
+                     ("checkpoint.part.npz", "checkpoint.npz"), "fsync"]
+
+
 # --- torn files ------------------------------------------------------------------------------
 
 

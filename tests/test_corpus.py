@@ -127,7 +127,7 @@ def test_tinystories_are_downloaded_once_and_the_raw_text_is_dropped(tmp_path, m
         write_stories(40, seed=0))
     assert asked == [("https://huggingface.co/datasets/roneneldan/TinyStories/resolve/main/"
                       "TinyStoriesV2-GPT4-train.txt", 0)]
-    assert not list(first.folder.glob("*.part"))
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_tinystories_go_on_after_a_cut(tmp_path, monkeypatch):
@@ -248,13 +248,13 @@ def test_of_two_that_start_together_one_makes_the_corpus(tmp_path, monkeypatch):
         return write_stories(n, seed)
 
     monkeypatch.setattr(module, "write_stories", counted)
-    threads = [Thread(target=lambda: corpora.append(builtin(tmp_path, 60))) for _ in range(4)]
+    threads = [Thread(target=lambda: corpora.append(builtin(tmp_path, 40))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert calls == [60]
+    assert calls == [40]
     assert len(corpora) == 4
     assert corpora.count(corpora[0]) == 4
 
@@ -262,25 +262,45 @@ def test_of_two_that_start_together_one_makes_the_corpus(tmp_path, monkeypatch):
 @needs_full
 @pytest.mark.parametrize("name", ["train.txt", "test.txt", "tokenizer-1024.json", "manifest.json"])
 def test_a_disk_that_fills_up_leaves_nothing_that_passes_for_a_corpus(tmp_path, name):
-    whole = builtin(tmp_path / "whole", 60)
+    whole = builtin(tmp_path / "whole", 40)
     folder = tmp_path / "full" / whole.folder.name
     folder.mkdir(parents=True)
     (folder / f"{name}.part").symlink_to(FULL)
 
     with pytest.raises(StorageError, match=rf"cannot write .*{name}.*No space left on device"):
-        builtin(tmp_path / "full", 60)
+        builtin(tmp_path / "full", 40)
     assert not (folder / "manifest.json").exists()
-    assert builtin(tmp_path / "full", 60).sha256 == whole.sha256
+    assert builtin(tmp_path / "full", 40).sha256 == whole.sha256
 
 
-def test_a_folder_that_may_not_be_made_is_said(tmp_path, monkeypatch):
-    def refuse(*arguments, **options):
-        raise PermissionError(errno.EACCES, "Permission denied")
+@pytest.mark.parametrize("name", ["data", "builtin-"])
+def test_a_folder_that_may_not_be_made_is_said(tmp_path, monkeypatch, name):
+    make = Path.mkdir
+
+    def refuse(path, **options):
+        if path.name.startswith(name):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        make(path, **options)
 
     monkeypatch.setattr(Path, "mkdir", refuse)
 
-    with pytest.raises(StorageError, match=r"cannot write .*builtin-.*: Permission denied"):
-        builtin(tmp_path, 30)
+    with pytest.raises(StorageError, match=rf"cannot write .*/{name}.*: Permission denied"):
+        builtin(tmp_path / "data", 30)
+
+
+def test_a_text_that_is_refused_leaves_no_folder(tmp_path):
+    path = text_file(tmp_path / "short.txt", 3)
+
+    with pytest.raises(CorpusError, match=r"short\.txt has 3 stories, and at least 4 are needed"):
+        from_file(tmp_path / "data", path)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["lock"]
+
+
+def test_a_web_text_of_too_few_stories_is_refused(tmp_path):
+    text = f"One.{EOT}Two.".encode()
+
+    with pytest.raises(CorpusError, match=r"https.*train\.txt has 2 stories, and at least 4 are"):
+        tinystories(tmp_path, 40, lambda url, start, end: text[start:end])
 
 
 # --- tokens ----------------------------------------------------------------------------------
@@ -320,22 +340,22 @@ def test_yardsticks_are_fitted_on_train_and_scored_on_search(made):
 
 
 def test_tokens_that_are_there_are_not_made_again(tmp_path, forbidden):
-    corpus = builtin(tmp_path, 60)
+    corpus = builtin(tmp_path, 40)
     made = prepare_tokens(corpus, 300)
     forbidden()
 
-    assert prepare_tokens(builtin(tmp_path, 60), 300) == made
+    assert prepare_tokens(builtin(tmp_path, 40), 300) == made
 
 
 def test_the_reference_tokenizer_is_used_again(tmp_path, forbidden):
-    corpus = builtin(tmp_path, 60)
+    corpus = builtin(tmp_path, 40)
     forbidden()
 
     assert prepare_tokens(corpus, 1024).vocab_size == 1024
 
 
 def test_vocabularies_stand_side_by_side_over_the_same_shards(tmp_path):
-    corpus = builtin(tmp_path, 60)
+    corpus = builtin(tmp_path, 40)
     small, large = prepare_tokens(corpus, 257), prepare_tokens(corpus, 600)
 
     assert small.n_bytes == large.n_bytes
@@ -353,7 +373,7 @@ def test_vocabularies_stand_side_by_side_over_the_same_shards(tmp_path):
     lambda folder: (folder / "tokenizer-300.json").unlink(),
 ])
 def test_damaged_tokens_are_made_again(tmp_path, damage):
-    corpus = builtin(tmp_path, 60)
+    corpus = builtin(tmp_path, 40)
     made = prepare_tokens(corpus, 300)
     files = {path.name: path.read_bytes() for path in corpus.folder.iterdir()}
     damage(corpus.folder)
@@ -366,7 +386,7 @@ def test_damaged_tokens_are_made_again(tmp_path, damage):
 @pytest.mark.parametrize("name", ["tokenizer-300.json", "tokens-300-train.npy",
                                   "tokens-300-test.npy", "tokens-300.json"])
 def test_a_disk_that_fills_up_leaves_nothing_that_passes_for_tokens(tmp_path, name):
-    corpus = builtin(tmp_path, 60)
+    corpus = builtin(tmp_path, 40)
     (corpus.folder / f"{name}.part").symlink_to(FULL)
 
     with pytest.raises(StorageError, match=rf"cannot write .*{name}.*No space left on device"):
@@ -385,13 +405,13 @@ def test_a_vocabulary_too_large_for_the_text_is_refused(tmp_path):
 
 def test_progress_names_its_stages_and_reaches_their_ends(tmp_path):
     told = []
-    corpus = builtin(tmp_path, 1_200, progress=lambda *step: told.append(step))
+    corpus = builtin(tmp_path, 600, progress=lambda *step: told.append(step))
     prepare_tokens(corpus, 300, progress=lambda *step: told.append(step))
     last = {stage: (done, total) for stage, done, total in told}
 
     assert list(last) == ["writing stories", "training tokenizer", "encoding", "yardsticks"]
-    assert last == {"writing stories": (1_200, 1_200), "training tokenizer": (100, 100),
-                    "encoding": (1_200, 1_200), "yardsticks": (1, 1)}
+    assert last == {"writing stories": (600, 600), "training tokenizer": (100, 100),
+                    "encoding": (600, 600), "yardsticks": (1, 1)}
     encoded = [done for stage, done, _ in told if stage == "encoding"]
     assert encoded == sorted(encoded)
 
@@ -403,7 +423,7 @@ def test_the_shared_text_has_the_yardsticks_of_the_design(tmp_path):
     made = prepare_tokens(corpus, 1024)
 
     assert made.n_tokens["search"] > 100_000
-    # DESIGN.md's figures, rounded as it rounds them, on all of the validation text.
-    assert made.yardsticks.unigram == pytest.approx(5.78, abs=0.02)
-    assert made.yardsticks.bigram == pytest.approx(3.44, abs=0.02)
-    assert made.yardsticks.trigram == pytest.approx(2.86, abs=0.06)
+    assert made.yardsticks.unigram == pytest.approx(5.78, abs=0.01)
+    assert made.yardsticks.bigram == pytest.approx(3.44, abs=0.01)
+    # DESIGN's 2.86 is of another smoothing; tests/test_ngram.py shows it.
+    assert made.yardsticks.trigram == pytest.approx(2.81, abs=0.01)

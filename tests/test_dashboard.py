@@ -24,9 +24,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def night(ledger: Ledger) -> Ledger:
-    example.fill(ledger)
-    return ledger
+def night(tmp_path: Path) -> Iterator[Ledger]:
+    path = tmp_path / "night.db"
+    path.write_bytes(example.filled())
+    with Ledger.open(path) as ledger:
+        yield ledger
 
 
 def look(ledger: Ledger, now: str = NOW, alive: bool = True) -> Status:

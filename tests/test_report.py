@@ -15,8 +15,9 @@ from tests.example_ledger import NOW
 
 @pytest.fixture
 def night(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(tmp_path / "ledger.db") as ledger:
-        example.fill(ledger)
+    path = tmp_path / "ledger.db"
+    path.write_bytes(example.filled())
+    with Ledger.open(path) as ledger:
         yield ledger
 
 

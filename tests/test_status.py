@@ -22,9 +22,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def night(ledger: Ledger) -> Ledger:
-    example.fill(ledger)
-    return ledger
+def night(tmp_path: Path) -> Iterator[Ledger]:
+    path = tmp_path / "night.db"
+    path.write_bytes(example.filled())
+    with Ledger.open(path) as ledger:
+        yield ledger
 
 
 def look(ledger: Ledger, now: str = NOW, alive: bool = True) -> Status:
@@ -151,6 +153,13 @@ def test_runs_of_earlier_nights_do_not_count(night: Ledger) -> None:
     assert found is not None
     assert found.n_ended == 2
     assert (found.deadline_at, found.left_s, found.max_runs) == (None, None, None)
+
+
+def test_night_that_tells_its_length_has_a_deadline(night: Ledger) -> None:
+    night.event("night", "another", START, data={"started_at": START, "for_s": 3600.0})
+    found = look(night).night
+    assert found is not None
+    assert (found.deadline_at, found.left_s) == ("2026-03-24T23:00:00Z", 29 * 60 + 40)
 
 
 def test_night_is_found_behind_many_events(night: Ledger) -> None:

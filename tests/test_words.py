@@ -6,8 +6,9 @@ from agent import words
 
 
 @pytest.mark.parametrize(("seconds", "text"), [
-    (None, "-"), (-5.0, "0 s"), (0.4, "0 s"), (42, "42 s"), (59.6, "1 min"), (90 * 60, "1 h 30 min"),
-    (3600, "1 h"), (3599, "1 h"), (26 * 3600, "1 d 2 h"), (48 * 3600, "2 d"),
+    (None, "-"), (-5.0, "0 s"), (0.4, "0 s"), (42, "42 s"), (59.6, "1 min"),
+    (90 * 60, "1 h 30 min"), (3600, "1 h"), (3599, "1 h"), (26 * 3600, "1 d 2 h"),
+    (48 * 3600, "2 d"),
 ])
 def test_durations_have_two_units_at_most(seconds: float | None, text: str) -> None:
     assert words.duration(seconds) == text

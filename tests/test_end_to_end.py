@@ -1,0 +1,165 @@
+"""The program as a person runs it: real processes, a tiny text, a tiny model."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.stories import write_stories
+
+MODEL = ["n_embd=16", "n_layer=1", "n_head=1", "vocab_size=300", "seq_len=16", "batch_size=4"]
+PATIENCE_S = 60.0  # a real process is waited for so long before a test fails
+
+
+def settings() -> list[str]:
+    return [word for assignment in MODEL for word in ("--set", assignment)]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "stories.txt"
+    path.write_text("\n<|endoftext|>\n".join(write_stories(120, 0)))
+    return path
+
+
+def start(home: Path, *words: str) -> subprocess.Popen[str]:
+    """The agent, its standard error in a pipe."""
+    return subprocess.Popen([sys.executable, "-m", "agent", "--home", str(home), *words],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def agent(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    with start(home, *words) as process:
+        out, err = process.communicate(timeout=PATIENCE_S)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def train(home: Path, text: Path, *words: str) -> dict[str, Any]:
+    done = agent(home, "train", "--corpus", str(text), "--json", *settings(), *words)
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def ask(home: Path, sql: str) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(home / "ledger.db", timeout=10) as db:
+        rows = db.execute(sql).fetchall()
+    db.close()
+    return rows
+
+
+def until(claim: Callable[[], bool]) -> None:
+    """Look again and again until the claim holds; the test fails when patience ends."""
+    end = time.monotonic() + PATIENCE_S
+    while not claim():
+        assert time.monotonic() < end, "the program did not get there"
+
+
+def events(home: Path) -> str:
+    return "".join(path.read_text() for path in home.glob("runs/*/events.jsonl"))
+
+
+def test_a_night_ends_by_itself_with_a_decision_for_every_run(tmp_path: Path, text: Path) -> None:
+    night = agent(tmp_path, "run", "--runs", "5", "--run-tokens", "3k", "--corpus", str(text),
+                  *settings())
+    assert night.returncode == 0, night.stderr
+    assert ask(tmp_path, "SELECT count(*) FROM runs WHERE state = 'finished'") == [(5,)]
+    assert ask(tmp_path, "SELECT verdict FROM decisions ORDER BY id LIMIT 3") == [
+        ("baseline",)] * 3
+    assert ask(tmp_path, "SELECT count(DISTINCT run_id), count(*) FROM decisions") == [(5, 5)]
+    assert ask(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+    assert ask(tmp_path, "PRAGMA foreign_key_check") == []
+    assert ask(tmp_path, "SELECT count(*) FROM runs WHERE abs(predicted_mb / peak_mb - 1) > 0.2"
+               ) == [(0,)]
+
+
+def test_training_by_hand_reports_the_run_its_yardsticks_and_its_curve(
+        tmp_path: Path, text: Path) -> None:
+    report = train(tmp_path, text, "--steps", "40", "--eval-every", "10")
+    assert [step for step, _ in report["curve"]] == [10, 20, 30, 40]
+    assert report["curve"][-1][1] == report["val_loss"]
+    assert report["vs_unigram"] == pytest.approx(
+        report["val_loss"] / report["yardsticks"]["unigram"] - 1)
+    assert (report["state"], report["steps"], report["label"]) == ("finished", 40, "T1")
+    sample = agent(tmp_path, "sample", "T1", "Once upon", "--tokens", "5")
+    assert sample.stdout.startswith("Once upon")
+
+
+def test_nothing_runs_twice(tmp_path: Path, text: Path) -> None:
+    train(tmp_path, text, "--steps", "5")
+    again = agent(tmp_path, "train", "--corpus", str(text), "--steps", "5", *settings())
+    assert again.returncode == 1
+    assert again.stderr.splitlines()[-1].startswith("agent: T1 (finished) has this configuration")
+
+
+@pytest.mark.parametrize("victim", ["daemon", "worker"])
+def test_sigkill_in_the_middle_of_a_run_changes_nothing_in_its_result(
+        tmp_path: Path, text: Path, victim: str) -> None:
+    undisturbed = train(tmp_path / "a", text, "--steps", "1200")
+    words = ["train", "--corpus", str(text), "--json", "--steps", "1200", *settings()]
+    home = tmp_path / "b"
+    with start(home, *words) as process:
+        until(lambda: '"kind": "checkpoint", "step": 500' in events(home))
+        if victim == "daemon":
+            process.kill()
+        else:
+            os.kill(int(json.loads(events(home).splitlines()[0])["pid"]), signal.SIGKILL)
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    resumed = json.loads(out) if victim == "worker" else train(home, text, "--steps", "1200")
+    assert (resumed["state"], resumed["attempts"]) == ("finished", 2)
+    for name in ("val_loss", "val_bpb", "train_loss", "steps", "tokens"):
+        assert resumed[name] == undisturbed[name]  # the same bits
+    assert ask(home, "SELECT count(*) FROM runs") == [(1,)]
+    assert ask(home, "SELECT count(*) FROM decisions") == [(1,)]
+
+
+def test_ctrl_c_saves_the_run_and_the_same_command_goes_on(tmp_path: Path, text: Path) -> None:
+    words = ["train", "--corpus", str(text), "--steps", "3000", *settings()]
+    with start(tmp_path, *words) as process:
+        until(lambda: '"kind": "step"' in events(tmp_path))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert err.splitlines()[-1] == (
+        "agent: T1 was stopped at a checkpoint; the same command goes on")
+    assert ask(tmp_path, "SELECT state FROM runs") == [("queued",)]
+    assert agent(tmp_path, *words).returncode == 0
+    assert ask(tmp_path, "SELECT state, attempts FROM runs") == [("finished", 2)]
+
+
+def test_a_second_agent_in_the_same_home_is_told_who_works_there(
+        tmp_path: Path, text: Path) -> None:
+    words = ["train", "--corpus", str(text), "--steps", "20000", *settings()]
+    with start(tmp_path, *words) as first:
+        until(lambda: '"kind": "step"' in events(tmp_path))
+        second = agent(tmp_path, *words)
+        assert second.returncode == 1
+        assert f"another agent (pid {first.pid}) works in" in second.stderr
+        assert agent(tmp_path, "stop").returncode == 0  # and stop reaches the first
+        first.communicate(timeout=PATIENCE_S)
+    assert ask(tmp_path, "SELECT state FROM runs") == [("queued",)]
+
+
+def test_a_grid_is_queued_once_and_executed_before_anything_is_proposed(
+        tmp_path: Path, text: Path) -> None:
+    words = ["grid", "--sizes", "16d/1L,32d/1L", "--tokens", "3k", "--corpus", str(text),
+             *settings()]
+    dry = agent(tmp_path, *words, "--dry-run")
+    assert (dry.returncode, ask(tmp_path, "SELECT count(*) FROM runs")) == (0, [(0,)])
+    assert agent(tmp_path, *words).returncode == 0
+    again = agent(tmp_path, *words, "--json")
+    assert json.loads(again.stdout)["cells"] == []
+    night = agent(tmp_path, "run", "--runs", "2", "--run-tokens", "3k", "--corpus", str(text),
+                  *settings())
+    assert night.returncode == 0, night.stderr
+    assert ask(tmp_path, "SELECT label, state FROM runs WHERE strategy = 'grid'") == [
+        ("G1", "finished"), ("G2", "finished")]

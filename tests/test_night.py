@@ -1,0 +1,277 @@
+"""What a night does at each tick, with workers that do what the test says."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.guard import Reading
+from agent.job import STOPPED
+from agent.ledger import Ledger
+from agent.night import OVERRUN_S, Night, Plan, take_command
+from agent.paths import Home
+from agent.records import Run
+from agent.runner import MAX_ATTEMPTS, Runner
+from engine import corpus
+from engine.config import Config
+from engine.corpus import TokenSet
+from engine.errors import TokenizerError
+from engine.stories import write_stories
+from tests.parts import NOW, TINY, FakeSpawn, FakeTime, a_run, a_study, done
+from tests.parts import write_events as write
+
+
+@dataclass
+class Listener:
+    """An observer that remembers."""
+
+    said: list[str] = field(default_factory=list)
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> TokenSet:
+    root = tmp_path_factory.mktemp("texts")
+    path = root / "stories.txt"
+    path.write_text("<|endoftext|>".join(write_stories(40, 0)))
+    return corpus.prepare_tokens(corpus.from_file(root, path), 300)
+
+
+class Stage:
+    """A night over a ledger with a study of the module's text."""
+
+    def __init__(self, root: Path, ledger: Ledger, tokens: TokenSet, **plan: Any) -> None:
+        self.ledger, self.home, self.time, self.spawn = ledger, Home(root), FakeTime(), FakeSpawn()
+        self.listener, self.text = Listener(), tokens
+        clock = self.time.clock()
+        runner = Runner(ledger, self.home, clock, 3000.0, spawn=self.spawn,
+                        read=lambda pid: Reading(50.0, 8000.0))
+        self.night = Night(ledger, self.home, clock, runner, Plan(3000.0, **plan),
+                           prepare=self.prepare, observer=self.listener)
+
+    def prepare(self, vocab_size: int) -> TokenSet:
+        if vocab_size != 300:
+            raise TokenizerError(f"vocabulary {vocab_size} is too large")
+        return self.text
+
+    def study(self) -> int:
+        """A study of the night's text."""
+        study = a_study(self.ledger, self.text.corpus.sha256)
+        self.night.study = self.ledger.calibration(study)
+        return study
+
+    def queue(self, **how: Any) -> Run:
+        return a_run(self.ledger, text=self.text.corpus.sha256, **how)
+
+    def finish(self, bpb: float = 2.0, status: int = 0, *events: dict[str, Any]) -> None:
+        """Let the running worker end, and the night see it."""
+        assert self.night.runner.trial is not None
+        write(self.night.runner.trial.folder, *(events or (done(bpb=bpb),)))
+        self.spawn.processes[-1].status = status
+        self.night.tick()
+
+    def states(self) -> list[str]:
+        return [run.state for run in self.ledger.runs()]
+
+    def verdicts(self) -> list[str]:
+        return [decision.verdict for decision in reversed(self.ledger.decisions())]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def stage(tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> Stage:
+    return Stage(tmp_path, ledger, tokens)
+
+
+def test_queued_runs_go_first_and_in_order(stage: Stage) -> None:
+    stage.study()
+    stage.queue(seed=1)
+    stage.queue(seed=2)
+    stage.night.tick()
+    assert stage.states() == ["running", "queued"]
+
+
+def test_baselines_measure_the_noise_and_later_runs_are_judged_by_it(stage: Stage) -> None:
+    study = stage.study()
+    for seed in range(3):
+        stage.queue(seed=seed, strategy="baseline", study=study)
+    for lr in (1e-3, 2e-3):
+        config = Config.from_dict(TINY.to_dict() | {"lr": lr})
+        stage.queue(config=config, strategy="learning_rate", study=study)
+    stage.night.tick()
+    for bpb in (2.00, 2.01, 1.99, 1.99, 1.98):  # √2 · 0.01 is the noise of a difference
+        stage.finish(bpb)
+    assert stage.ledger.calibration(study).sigma_bpb == pytest.approx(0.01)
+    assert stage.verdicts() == ["baseline", "baseline", "baseline", "discarded", "kept"]
+
+
+def test_with_nothing_queued_a_proposal_is_queued_and_run(stage: Stage) -> None:
+    study = stage.study()
+    stage.queue(strategy="baseline", study=study)
+    stage.night.tick()
+    stage.finish()  # and in the same tick the next one starts
+    newest = stage.ledger.runs()[-1]
+    assert (newest.state, newest.parent_id, newest.label) == ("running", 1, "E1")
+    assert newest.seed == 0  # challengers run on the incumbent's seed
+
+
+def test_when_no_strategy_has_anything_the_night_ends_with_the_reason(stage: Stage) -> None:
+    stage.study()
+    stage.night.tick()
+    stage.night.tick()
+    assert stage.night.is_over
+    assert "no baseline run has finished" in stage.listener.said[-1]
+
+
+def test_runs_by_hand_are_recorded_and_compared_with_nothing(stage: Stage) -> None:
+    stage.queue(strategy="hand")
+    stage.night.tick()
+    stage.finish()
+    assert stage.verdicts() == ["recorded"]
+
+
+def test_failures_get_a_verdict_and_the_loop_goes_on(stage: Stage) -> None:
+    stage.queue(seed=1)
+    stage.queue(seed=2)
+    stage.night.tick()
+    stage.finish(0.0, 1, {"kind": "start", "pid": 1, "step": 0, "n_steps": 9})
+    assert stage.verdicts() == ["failed"]
+    assert stage.states() == ["failed", "running"]
+
+
+def test_a_run_that_cannot_fit_in_memory_is_failed_before_it_starts(stage: Stage) -> None:
+    wide = Config(n_embd=4096, n_layer=8, n_head=32, vocab_size=300)
+    stage.queue(config=wide)
+    stage.night.tick()
+    assert stage.states() == ["failed"]
+    assert "is over --max-ram 3000 MB" in stage.ledger.decisions()[0].reason
+
+
+def test_a_run_for_another_text_is_failed_with_the_remedy(stage: Stage) -> None:
+    a_run(stage.ledger)
+    stage.night.tick()
+    assert "was queued for the corpus tiny" in stage.ledger.decisions()[0].reason
+
+
+def test_a_vocabulary_the_text_does_not_support_fails_the_run(stage: Stage) -> None:
+    stage.queue(config=Config.from_dict(TINY.to_dict() | {"vocab_size": 301}))
+    stage.night.tick()
+    assert stage.ledger.decisions()[0].reason == "vocabulary 301 is too large"
+
+
+def test_the_deadline_ends_the_night_and_a_late_run_is_saved_for_the_next(
+        tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> None:
+    stage = Stage(tmp_path, ledger, tokens, deadline_s=1100.0)
+    stage.queue()
+    stage.night.tick()
+    stage.time.now_s = 1100.0 + OVERRUN_S
+    stage.night.tick()
+    assert stage.night.runner.trial is not None
+    assert stage.night.runner.trial.asked_at_s is None  # a little late is let go on
+    stage.time.now_s += 1
+    stage.finish(0.0, STOPPED, {"kind": "start", "pid": 1, "step": 0, "n_steps": 9})
+    stage.night.tick()
+    assert (stage.states(), stage.night.is_over) == (["queued"], True)
+
+
+def test_runs_are_counted_against_the_limit(
+        tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> None:
+    stage = Stage(tmp_path, ledger, tokens, max_runs=1)
+    stage.queue(seed=1)
+    stage.queue(seed=2)
+    stage.night.tick()
+    stage.finish()
+    assert (stage.states(), stage.night.is_over) == (["finished", "queued"], True)
+
+
+def command(stage: Stage, word: str) -> None:
+    stage.home.control.parent.mkdir(exist_ok=True)
+    stage.home.control.write_text(json.dumps({"command": word}))
+
+
+def test_pause_saves_the_run_and_resume_goes_on_with_it(stage: Stage) -> None:
+    stage.queue()
+    stage.night.tick()
+    command(stage, "pause")
+    stage.night.tick()
+    stage.finish(0.0, STOPPED, {"kind": "checkpoint", "step": 3})
+    stage.night.tick()
+    assert stage.states() == ["queued"]
+    command(stage, "resume")
+    stage.night.tick()
+    assert stage.states() == ["running"]
+    assert [e.kind for e in stage.ledger.events()][:2] == ["resume", "requeue"]
+
+
+def test_stop_saves_the_run_and_ends_the_night(stage: Stage) -> None:
+    stage.queue()
+    stage.night.tick()
+    command(stage, "stop")
+    stage.night.tick()
+    stage.finish(0.0, STOPPED, {"kind": "checkpoint", "step": 3})
+    stage.night.tick()
+    assert (stage.states(), stage.night.is_over) == (["queued"], True)
+
+
+def test_a_control_file_of_something_else_asks_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "control.json"
+    path.write_text("rubbish")
+    assert (take_command(path), path.exists()) == (None, False)
+
+
+# --- what a dead daemon left -----------------------------------------------------------------
+
+
+def running(stage: Stage, seed: int = 0) -> Run:
+    stage.queue(seed=seed)
+    claimed = stage.ledger.claim(NOW, pid=77)
+    assert claimed is not None
+    return claimed
+
+
+def test_a_run_left_running_is_queued_again_after_its_orphan_is_gone(stage: Stage) -> None:
+    run = running(stage)
+    folder = stage.home.run(run.uid)
+    folder.root.mkdir(parents=True)
+    folder.job.write_text("{}")
+    ended: list[tuple[int, Path]] = []
+    stage.night.recover(lambda pid, where: ended.append((pid, where)))
+    assert (stage.states(), ended) == (["queued"], [(77, folder.root)])
+
+
+def test_trial_without_heartbeat_becomes_lost(stage: Stage) -> None:
+    running(stage)  # and no folder: nothing to go on from
+    stage.night.recover(lambda pid, where: None)
+    assert (stage.states(), stage.verdicts()) == (["lost"], ["lost"])
+
+
+def test_a_run_that_takes_its_daemon_down_again_and_again_is_given_up(stage: Stage) -> None:
+    run = running(stage)
+    for _ in range(MAX_ATTEMPTS - 1):
+        stage.ledger.requeue(run.id, NOW, "once more")
+        stage.ledger.claim(NOW)
+    folder = stage.home.run(run.uid)
+    folder.root.mkdir(parents=True)
+    folder.job.write_text("{}")
+    stage.night.recover(lambda pid, where: None)
+    assert stage.ledger.run(run.id).error == "given up after 4 starts"
+
+
+def test_a_run_that_ended_without_a_verdict_gets_it(stage: Stage) -> None:
+    run = running(stage)
+    stage.ledger.finish(run.id, "finished", NOW, val_bpb=2.0, val_loss=4.0)
+    stage.night.recover(lambda pid, where: None)
+    assert stage.verdicts() == ["recorded"]

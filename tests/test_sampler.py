@@ -1,0 +1,151 @@
+"""Text from a checkpoint is what the trainer itself would have written."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent import sampler
+from agent.job import Job
+from agent.paths import RunFolder
+from agent.records import Run
+from engine import checkpoint
+from engine.config import Config
+from engine.errors import CheckpointError, ConfigError, TokenizerError, UserError
+from engine.sample import Sampling, generate
+from engine.tokenizer import Tokenizer
+from engine.train import Texts, Trainer, seeded
+
+TINY = Config(n_embd=16, n_layer=1, n_head=2, vocab_size=257, seq_len=16, batch_size=2, lr=1e-2)
+
+
+def run(label: str = "E7", state: str = "finished") -> Run:
+    unknown = dict.fromkeys(field.name for field in dataclasses.fields(Run))
+    return Run(**unknown | {"label": label, "state": state})  # type: ignore[arg-type]
+
+
+def trained(config: Config = TINY, n_steps: int = 3) -> Trainer:
+    tokens = np.random.default_rng(0).integers(0, 257, 400).astype(np.uint16)
+    trainer = Trainer(config, 0, 10, Texts(tokens, tokens, 400))
+    for _ in range(n_steps):
+        trainer.advance()
+    return trainer
+
+
+def save(folder: RunFolder, trainer: Trainer, config: Config | None = None) -> None:
+    """A run's folder as its worker leaves it."""
+    folder.root.mkdir(parents=True, exist_ok=True)
+    tokenizer = folder.root / "tokenizer.json"
+    Tokenizer([]).save(tokenizer)
+    checkpoint.save(folder.checkpoint, trainer.arrays(), trainer.scalars())
+    Job(config=config or trainer.config, seed=0, budget_tokens=320, train_tokens="-",
+        valid_tokens="-", n_valid_bytes=400, tokenizer=str(tokenizer)).write(folder.job)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "run")
+
+
+def speak(speaker: sampler.Speaker, prompt: str | None = None, n_texts: int = 1, seed: int = 0,
+          sampling: Sampling | None = None) -> sampler.Sample:
+    return sampler.speak(speaker, prompt, 12, n_texts, seed, sampling or Sampling())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lion", "schedule_free"])
+def test_parameters_are_those_the_trainer_evaluates(folder: RunFolder, optimizer: str) -> None:
+    trainer = trained(dataclasses.replace(TINY, optimizer=optimizer))
+    save(folder, trainer)
+    params = sampler.load(run(), folder).params
+    np.testing.assert_array_equal(params.buffer, trainer.evaluation_params().buffer)
+    assert {name: view.shape for name, view in params.views.items()} == TINY.shapes()
+
+
+def test_schedule_free_does_not_speak_with_the_training_iterate(folder: RunFolder) -> None:
+    trainer = trained(dataclasses.replace(TINY, optimizer="schedule_free"))
+    save(folder, trainer)
+    params = sampler.load(run(), folder).params
+    assert not np.array_equal(params.buffer, trainer.params.buffer)
+
+
+def test_a_run_saved_before_its_first_step_can_speak(folder: RunFolder) -> None:
+    trainer = trained(dataclasses.replace(TINY, optimizer="schedule_free"), n_steps=0)
+    save(folder, trainer)
+    np.testing.assert_array_equal(sampler.load(run(), folder).params.buffer, trainer.params.buffer)
+
+
+def test_texts_are_those_the_model_generates(folder: RunFolder) -> None:
+    trainer = trained()
+    save(folder, trainer)
+    found = speak(sampler.load(run(), folder), "The dog", n_texts=2, seed=5)
+    tokenizer = Tokenizer([])
+    ids = generate(trainer.model, trainer.evaluation_params(),
+                   [[0, *tokenizer.encode("The dog")]] * 2, 12, seeded(5, 3), eot_id=0)
+    assert found.texts == ["The dog" + tokenizer.decode(one) for one in ids]
+    assert (found.label, found.step, found.seed, found.prompt) == ("E7", 3, 5, "The dog")
+
+
+def test_the_seed_decides_the_text(folder: RunFolder) -> None:
+    save(folder, trained())
+    speaker = sampler.load(run(), folder)
+    assert speak(speaker) == speak(speaker)
+    assert speak(speaker).texts != speak(speaker, seed=1).texts
+
+
+def test_without_a_prompt_it_begins_as_the_log_does(folder: RunFolder) -> None:
+    save(folder, trained())
+    speaker = sampler.load(run(), folder)
+    assert speak(speaker).texts[0].startswith("Once upon a time")
+    assert not speak(speaker, "").texts[0].startswith("Once")
+
+
+@pytest.mark.parametrize(("state", "remedy"), [
+    ("queued", "it has not begun; `agent run` starts it"),
+    ("running", "the first is written within a minute"),
+    ("finished", "text comes only from runs whose folder is on this device; `agent runs` lists "
+                 "the others"),
+])
+def test_a_run_without_checkpoint_names_the_remedy(
+        folder: RunFolder, state: str, remedy: str) -> None:
+    with pytest.raises(UserError) as caught:
+        sampler.load(run(state=state), folder)
+    assert str(caught.value) == f"E7 has no checkpoint at {folder.checkpoint}: {remedy}"
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(folder: RunFolder) -> None:
+    save(folder, trained(), config=dataclasses.replace(TINY, n_head=4))
+    with pytest.raises(CheckpointError, match=r"^the checkpoint is of another configuration than "
+                                              r"the run's job\.json; its folder was mixed up"):
+        sampler.load(run(), folder)
+
+
+@pytest.mark.parametrize("name", ["params", "optimizer.m"])
+def test_a_checkpoint_without_an_array_is_refused(name: str) -> None:
+    trainer = trained()
+    arrays = {key: value for key, value in trainer.arrays().items() if key != name}
+    with pytest.raises(CheckpointError, match=f"^the checkpoint's array '{name}' is missing or of "
+                                              "another shape; delete the checkpoint"):
+        sampler.evaluation_params(TINY, arrays, trainer.scalars())
+
+
+def test_another_runs_tokenizer_is_refused(folder: RunFolder) -> None:
+    save(folder, trained())
+    Tokenizer([(1, 2)]).save(folder.root / "tokenizer.json")
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json has 258 tokens and E7 257; it is "
+                                             r"not the tokenizer of that run$"):
+        sampler.load(run(), folder)
+
+
+def test_weights_that_are_not_numbers_have_nothing_to_say(folder: RunFolder) -> None:
+    trainer = trained()
+    trainer.params.buffer[...] = np.nan
+    save(folder, trainer)
+    with pytest.raises(UserError, match=r"^E7 has nothing to say: the logits hold NaN"):
+        speak(sampler.load(run(), folder))
+
+
+def test_settings_out_of_range_are_named(folder: RunFolder) -> None:
+    save(folder, trained())
+    with pytest.raises(ConfigError, match="top_k=0 leaves no token"):
+        speak(sampler.load(run(), folder), sampling=Sampling(top_k=0))

@@ -1,0 +1,72 @@
+"""Budgets from speed, and the study they are fixed in."""
+
+from pathlib import Path
+
+import pytest
+
+from agent import study
+from agent.ledger import Ledger
+from agent.study import Speed
+from engine import corpus
+from engine.config import Config
+from engine.stories import write_stories
+from tests.parts import NOW, TINY, FakeTime
+
+CONFIG = Config()
+SPEED = Speed(step_s=0.1, eval_token_s=2e-5, tokens_per_step=CONFIG.tokens_per_step)
+
+
+@pytest.mark.parametrize("run_s", [10.0, 27.0, 60.0, 600.0])
+def test_the_budget_fills_the_run_and_never_overfills_it(run_s: float) -> None:
+    budget = study.plan_budget(SPEED, CONFIG, 100_000, run_s)
+    assert SPEED.run_s(CONFIG, budget, 100_000) <= run_s
+    assert SPEED.run_s(CONFIG, int(budget * 1.25), 100_000) > run_s
+
+
+def test_the_budget_has_two_significant_digits() -> None:
+    assert str(study.plan_budget(SPEED, CONFIG, 100_000, 27.0)).rstrip("0").__len__() <= 2
+
+
+def test_however_short_the_time_a_run_has_a_few_steps() -> None:
+    budget = study.plan_budget(SPEED, CONFIG, 100_000, 0.1)
+    assert CONFIG.steps_for(budget) == study.MIN_STEPS
+
+
+def test_a_night_is_planned_for_at_least_eight_runs_of_ten_minutes_at_most() -> None:
+    assert study.planned_run_s(240.0) == pytest.approx(27.0)
+    assert study.planned_run_s(8 * 3600.0) == 600.0
+    assert study.planned_run_s(None) == 600.0
+
+
+def test_a_new_study_queues_its_baseline_on_three_seeds(tmp_path: Path) -> None:
+    path = tmp_path / "stories.txt"
+    path.write_text("<|endoftext|>".join(write_stories(40, 0)))
+    tokens = corpus.prepare_tokens(corpus.from_file(tmp_path, path), 300)
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        clock = FakeTime().clock()
+        first = study.open_study(ledger, clock, tokens, TINY, 5, SPEED, 3200)
+        again = study.open_study(ledger, clock, tokens, TINY, 5, SPEED, 3200)
+        assert first == again
+        assert [(run.label, run.seed, run.strategy) for run in ledger.runs()] == [
+            ("B1", 5, "baseline"), ("B2", 6, "baseline"), ("B3", 7, "baseline")]
+        found = ledger.corpus(first.corpus_id)
+        assert found.unigram_nats == tokens.yardsticks.unigram
+        # Bits a byte from nats a token: the same total, spread over the bytes instead.
+        assert found.unigram_bpb == pytest.approx(
+            tokens.yardsticks.unigram * (tokens.n_tokens["search"] - 1)
+            / 0.6931471805599453 / tokens.n_bytes["search"])
+
+
+def test_noise_is_taken_in_as_baselines_finish(tmp_path: Path) -> None:
+    path = tmp_path / "stories.txt"
+    path.write_text("<|endoftext|>".join(write_stories(40, 0)))
+    tokens = corpus.prepare_tokens(corpus.from_file(tmp_path, path), 300)
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        found = study.open_study(ledger, FakeTime().clock(), tokens, TINY, 0, SPEED, 3200)
+        sigmas = []
+        for bpb in (2.0, 2.2, 2.1):
+            run = ledger.claim(NOW)
+            assert run is not None
+            ledger.finish(run.id, "finished", NOW, val_bpb=bpb, val_loss=2 * bpb)
+            sigmas.append(study.note_noise(ledger, found).sigma_bpb)
+        assert sigmas == [None, pytest.approx(0.1414, abs=1e-4), pytest.approx(0.1)]
