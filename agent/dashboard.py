@@ -76,13 +76,13 @@ def _night(status: Status) -> Text:
     if night.state == "off":
         line = "off: no agent is running; `agent run` goes on"
     elif night.state == "over":
-        line = f"over: {words.printable(night.message)}"
+        line = words.printable(night.message)
     else:
-        ago = words.duration(words.seconds_between(night.started_at or status.at, status.at))
+        ago = words.duration(words.seconds_between(night.started_at, status.at))
         left = "until stopped" if night.left_s is None else f"{words.duration(night.left_s)} left"
         line = f"{night.state}, started {ago} ago, {left}"
     planned = "" if night.max_runs is None else f" of {night.max_runs}"
-    line += f"\n{night.n_ended}{planned} runs done, {night.n_queued} queued"
+    line += f"\nruns: {night.n_ended}{planned} done, {night.n_queued} queued"
     if night.budget_tokens is not None:
         line += f", {words.count(night.budget_tokens)} tokens a run"
     return Text(line)

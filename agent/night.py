@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.corpus import TokenSet
-
 from agent import guard, proposer, study, verdict
 from agent.clock import Clock
 from agent.ledger import Ledger
@@ -20,6 +18,7 @@ from agent.paths import Home
 from agent.records import Calibration, Run
 from agent.runner import MAX_ATTEMPTS, Runner
 from engine.config import Config
+from engine.corpus import TokenSet
 from engine.errors import LedgerError, NoProposal, UserError
 from strategies.base import Limits
 

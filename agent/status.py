@@ -39,7 +39,7 @@ class Night:
 
     state: str  # on, paused, stopping or over; off where its daemon died
     message: str  # the event that says so
-    started_at: str | None
+    started_at: str
     deadline_at: str | None
     left_s: float | None
     max_runs: int | None
@@ -199,11 +199,11 @@ def _events_of_night(ledger: Ledger) -> list[Event]:
 def _night(events: Sequence[Event], runs: Sequence[Run], now: str,
            is_daemon_alive: bool) -> Night | None:
     last = next((event for event in events if event.kind in STATES), None)
-    if last is None:
-        return None
     start = next((event for event in events if event.kind == "night"), None)
-    data = (start.data or {}) if start else {}
-    started_at = data.get("started_at") or (start.at if start else None)
+    if last is None or start is None:
+        return None
+    data = start.data or {}
+    started_at = data.get("started_at", start.at)
     deadline_at = _deadline(data, started_at)
     state = STATES[last.kind]
     if state != "over" and not is_daemon_alive:
@@ -214,14 +214,14 @@ def _night(events: Sequence[Event], runs: Sequence[Run], now: str,
         left_s=max(0.0, seconds_between(now, deadline_at)) if deadline_at and is_open else None,
         max_runs=data.get("max_runs"), max_ram_mb=data.get("max_ram_mb"),
         budget_tokens=data.get("budget_tokens"),
-        n_ended=sum(run.ended_at is not None and run.ended_at >= (started_at or "")
+        n_ended=sum(run.ended_at is not None and run.ended_at >= started_at
                     for run in runs),
         n_queued=sum(run.state == "queued" for run in runs))
 
 
-def _deadline(data: Mapping[str, Any], started_at: str | None) -> str | None:
+def _deadline(data: Mapping[str, Any], started_at: str) -> str | None:
     """When the night is to end: as it says, or so long after its start; None: when it is told."""
-    if data.get("deadline_at") or not (data.get("for_s") and started_at):
+    if data.get("deadline_at") or not data.get("for_s"):
         return data.get("deadline_at")
     end = dt.datetime.fromisoformat(started_at) + dt.timedelta(seconds=data["for_s"])
     return end.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -68,8 +68,9 @@ class Config:
             if isinstance(field.default, float):  # 1 and 1.0 are one configuration
                 object.__setattr__(self, field.name, float(value))
         if self.n_embd % self.n_head:
-            fits = [h for h in (1, 2, 4, 8, 16, 32) if self.n_embd % (2 * h) == 0]
-            allowed = " or ".join(str(h) for h in fits[-2:]) or "another n_embd"
+            fits = [h for h in range(1, 65) if self.n_embd % (2 * h) == 0]
+            near = sorted(sorted(fits, key=lambda h: abs(h - self.n_head))[:2])
+            allowed = " or ".join(map(str, near)) or "another n_embd"
             raise ConfigError(
                 f"n_head={self.n_head} does not divide n_embd={self.n_embd}; use {allowed}")
         if self.head_size % 2:

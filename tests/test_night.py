@@ -115,7 +115,7 @@ def test_baselines_measure_the_noise_and_later_runs_are_judged_by_it(stage: Stag
     for bpb in (2.00, 2.01, 1.99, 1.99, 1.98):  # √2 · 0.01 is the noise of a difference
         stage.finish(bpb)
     assert stage.ledger.calibration(study).sigma_bpb == pytest.approx(0.01)
-    assert stage.verdicts() == ["baseline", "baseline", "baseline", "discarded", "kept"]
+    assert stage.verdicts()[:5] == ["baseline"] * 3 + ["discarded", "kept"]
 
 
 def test_with_nothing_queued_a_proposal_is_queued_and_run(stage: Stage) -> None:

@@ -146,6 +146,11 @@ def test_night_that_is_over_stays_over_without_a_daemon(night: Ledger) -> None:
     assert (found.state, found.message) == ("over", "the night's time is over; 3 runs ended")
 
 
+def test_a_run_by_hand_is_no_night(ledger: Ledger) -> None:
+    ledger.event("night_over", "over: 1 run done, as asked", NOW)
+    assert look(ledger).night is None
+
+
 def test_runs_of_earlier_nights_do_not_count(night: Ledger) -> None:
     started_at = "2026-03-24T22:10:00Z"
     night.event("night", "another", started_at, data={"started_at": started_at})

@@ -1,0 +1,139 @@
+"""Bad input is met at the border: one sentence, exit 1, and nothing is lost."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from agent.cli import main
+from engine.stories import write_stories
+
+MODEL = ["n_embd=16", "n_layer=1", "n_head=1", "vocab_size=300", "seq_len=16", "batch_size=4"]
+SETTINGS = [word for assignment in MODEL for word in ("--set", assignment)]
+
+
+def agent(home: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["--home", str(home), *words])
+
+
+def sentence(result: Result) -> str:
+    """The one line on stderr that says what is wrong."""
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert isinstance(result.exception, SystemExit | None)  # no traceback
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("agent: ")
+    return last.removeprefix("agent: ")
+
+
+def a_text(folder: Path, n_stories: int = 120) -> Path:
+    path = folder / "stories.txt"
+    path.write_text("<|endoftext|>".join(write_stories(n_stories, 0)))
+    return path
+
+
+def test_an_unknown_field_is_named_with_the_nearest_known_one(tmp_path: Path) -> None:
+    result = agent(tmp_path, "train", "--steps", "1", "--set", "n_layers=2")
+    assert sentence(result) == "unknown field 'n_layers'; did you mean n_layer?"
+
+
+def test_heads_that_do_not_divide_are_named_with_ones_that_do(tmp_path: Path) -> None:
+    result = agent(tmp_path, "train", "--steps", "1", "--set", "n_head=6")
+    assert sentence(result) == "n_head=6 does not divide n_embd=128; use 4 or 8"
+
+
+def test_an_empty_corpus_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "empty.txt"
+    path.write_text("\n<|endoftext|>\n")
+    result = agent(tmp_path, "train", "--steps", "1", "--corpus", str(path))
+    assert str(path) in sentence(result)
+    assert "holds no stor" in sentence(result)
+
+
+def test_a_corpus_of_one_story_cannot_be_split(tmp_path: Path) -> None:
+    path = tmp_path / "one.txt"
+    path.write_text("Once upon a time there was one story only.")
+    result = agent(tmp_path, "train", "--steps", "1", "--corpus", str(path))
+    assert str(path) in sentence(result)
+    assert "<|endoftext|>" in sentence(result)
+
+
+def test_a_missing_corpus_is_named(tmp_path: Path) -> None:
+    result = agent(tmp_path, "train", "--steps", "1", "--corpus", str(tmp_path / "none.txt"))
+    assert "none.txt" in sentence(result)
+
+
+def test_a_vocabulary_too_large_for_the_corpus_names_the_largest_possible(tmp_path: Path) -> None:
+    result = agent(tmp_path, "train", "--steps", "1", "--corpus", str(a_text(tmp_path, 8)),
+                   "--set", "vocab_size=30000")
+    assert "30000" in sentence(result).replace(",", "")
+
+
+@pytest.mark.parametrize("content", [b"this is not a database at all, but it is long enough",
+                                     b"SQLite format 3\0" + bytes(200)])
+def test_an_unreadable_ledger_is_refused_and_left_as_it_is(
+        tmp_path: Path, content: bytes) -> None:
+    ledger = tmp_path / "ledger.db"
+    ledger.write_bytes(content)
+    for words in (["status"], ["train", "--steps", "1"], ["run", "--for", "1m"]):
+        assert str(ledger) in sentence(agent(tmp_path, *words))
+        assert ledger.read_bytes() == content
+
+
+def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        db.execute("CREATE TABLE recipes (name TEXT)")
+    db.close()
+    before = (tmp_path / "ledger.db").read_bytes()
+    assert "database of something else" in sentence(agent(tmp_path, "run", "--for", "1m"))
+    assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+def test_a_full_disk_fails_the_run_in_one_sentence_and_the_ledger_is_whole(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # In the worker, and there alone, forcing a checkpoint to disk fails as on a full one.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import errno, os, sys\n"
+        "if 'agent.worker' in sys.orig_argv:\n"
+        "    def full(handle):\n"
+        "        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
+        "    real, os.fsync = os.fsync, lambda handle: full(handle) if 'part.npz' in "
+        "os.readlink(f'/proc/self/fd/{handle}') else real(handle)\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path.cwd())]))
+    result = agent(tmp_path, "train", "--steps", "5", "--corpus", str(a_text(tmp_path)), *SETTINGS)
+    assert "No space left on device" in sentence(result)
+    assert "free some space" in sentence(result)
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        assert db.execute("SELECT state, error LIKE '%No space left%' FROM runs").fetchall() == [
+            ("failed", 1)]
+        assert db.execute("SELECT verdict FROM decisions").fetchall() == [("failed",)]
+    db.close()
+
+
+def test_a_run_that_cannot_fit_in_memory_is_refused_before_anything_starts(
+        tmp_path: Path) -> None:
+    result = agent(tmp_path, "train", "--steps", "1", "--max-ram", "50M")
+    assert "is over --max-ram 50 MB" in sentence(result)
+
+
+@pytest.mark.parametrize(("words", "part"), [
+    (["run", "--for", "soon"], "'soon' is not a duration"),
+    (["run", "--max-ram", "lots"], "'lots' is not an amount of memory"),
+    (["train", "--run-tokens", "many"], "many"),
+    (["pause"], "no agent runs in"),
+    (["resume"], "no agent runs in"),
+    (["stop"], "no agent runs in"),
+    (["status"], "there is no ledger at"),
+    (["show", "E1"], "there is no ledger at"),
+])
+def test_every_border_says_what_is_wrong(tmp_path: Path, words: list[str], part: str) -> None:
+    assert part in sentence(agent(tmp_path, *words))
+
+
+@pytest.mark.parametrize("words", [
+    ["fly"], ["run", "--quickly"], ["train", "--steps", "0"], ["grid"],
+    ["run", "--run-for", "1m", "--run-tokens", "1k"], ["train", "--steps", "1", "--run-for", "1m"]])
+def test_misuse_exits_2(tmp_path: Path, words: list[str]) -> None:
+    assert agent(tmp_path, *words).exit_code == 2
