@@ -1,13 +1,11 @@
 """The experiment table as Markdown, and its place between two markers in a file."""
 
-import os
-import stat
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent.records import EXPERIMENT_COLUMNS
-from engine.errors import StorageError, UserError
+from engine.errors import UserError
+from engine.files import write_atomically
 
 BEGIN = "<!-- experiments:begin -->"
 END = "<!-- experiments:end -->"
@@ -57,11 +55,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]]) -> bool:
     changed = replace_between_markers(text, markdown(rows))
     if changed == text:
         return False
-    try:
-        _replace(target, changed.encode())
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror}; it is as it was") from error
+    write_atomically(target, changed.encode())
     return True
 
 
@@ -69,16 +63,3 @@ def _cell(text: str) -> str:
     """One line, and no bar that would end the cell."""
     return " ".join(text.split()).replace("|", "\\|")
 
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from engine.errors import CheckpointError
-from engine.files import storage_error, sync_folder
+from engine.files import storage_in_words, sync_folder
 from engine.workspace import Array
 
 VERSION = 1
@@ -31,19 +31,16 @@ def save(path: Path, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
 
     Raises StorageError where the disk is full or may not be written; what was there stays.
     """
-    text = json.dumps({"version": VERSION, "scalars": scalars})
+    text = json.dumps({"version": VERSION, "names": list(arrays), "scalars": scalars})
     meta = np.frombuffer(text.encode(), np.uint8)
     part = path.with_suffix(".part.npz")
-    try:
+    with storage_in_words(path, part, sum(array.nbytes for array in arrays.values())):
         with open(part, "wb") as file:
             _write(file, {META: meta, **arrays})
         if path.exists():
             os.replace(path, previous(path))
         os.replace(part, path)
         sync_folder(path.parent)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise storage_error(error, path, sum(a.nbytes for a in arrays.values())) from error
 
 
 def _write(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
@@ -58,11 +55,14 @@ def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     Every member carries a CRC-32, which zipfile checks on reading.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because np.load leaves the file open where the archive is torn.
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(arrays.pop(META).tobytes())
         version, scalars = meta["version"], meta["scalars"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError,
+        if version == VERSION and meta["names"] != list(arrays):
+            raise ValueError("arrays are missing")  # the zip's directory has no checksum
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError,
             zipfile.BadZipFile, zlib.error) as error:
         raise CheckpointError(f"{path} is not a whole checkpoint ({error})") from error
     if version != VERSION:

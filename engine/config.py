@@ -67,6 +67,9 @@ class Config:
             _check_field(field.name, value, field.default)
             if isinstance(field.default, float):  # 1 and 1.0 are one configuration
                 object.__setattr__(self, field.name, float(value))
+        if self.optimizer == "schedule_free" and self.beta1 < 0.1:
+            raise ConfigError(f"beta1={self.beta1} is too small for schedule_free: the average "
+                              "it evaluates is lost in rounding; use 0.9")
         if self.n_embd % self.n_head:
             fits = [h for h in range(1, 65) if self.n_embd % (2 * h) == 0]
             near = sorted(sorted(fits, key=lambda h: abs(h - self.n_head))[:2])
@@ -263,7 +266,8 @@ def _check_field(name: str, value: Any, default: Any) -> None:
         return
     wants_int = name == "n_hidden" or isinstance(default, int)
     kinds = (int,) if wants_int else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not is_number or (isinstance(value, float) and not math.isfinite(value)):
         kind = "a whole number" if wants_int else "a finite number"
         raise ConfigError(f"{name}={value!r} is not {kind}")
     low, high = BOUNDS[name]
@@ -296,7 +300,7 @@ def _default(name: str) -> Any:
 
 
 def _short(value: Any) -> str:
-    """3e-5 for 0.00003, 0.1 for 0.1, true for True: the shortest text that reads back equal."""
+    """3e-5 for 0.00003, 0.1 for 0.1, true for True: six digits, for reading."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, float) and 0 < abs(value) < 0.01:

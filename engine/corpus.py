@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from engine.config import Config
 from engine.download import TINYSTORIES_URL, Fetch, fetch_range, first_stories
-from engine.errors import CorpusError, TokenizerError
-from engine.files import storage_error, write_atomically
+from engine.errors import CorpusError, StorageError, TokenizerError
+from engine.files import write_atomically
 from engine.ngram import Yardsticks, yardsticks
 from engine.splits import (
     SPLITS,
@@ -173,7 +173,8 @@ def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
 def _write(folder: Path, name: str, source: str, stories: Mapping[str, Stories],
            tokenizer: Tokenizer) -> Corpus:
     splits = {}
-    _make_folder(folder)
+    with _storage_in_words(folder):
+        folder.mkdir(exist_ok=True)
     for split in SPLITS:
         data = "".join(f"{story}\n{EOT}\n" for story in stories[split]).encode()
         write_atomically(_text_path(folder, split), data)
@@ -215,21 +216,21 @@ def _hash_file(path: Path) -> str:
 @contextlib.contextmanager
 def _only_one(root: Path) -> Iterator[None]:
     """Makes other processes that would write a corpus or its tokens wait."""
-    try:
+    with _storage_in_words(root):
         root.mkdir(parents=True, exist_ok=True)
         lock = open(root / "lock", "wb")
-    except OSError as error:
-        raise storage_error(error, root, 0) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _make_folder(folder: Path) -> None:
+@contextlib.contextmanager
+def _storage_in_words(folder: Path) -> Iterator[None]:
     try:
-        folder.mkdir(exist_ok=True)
+        yield
     except OSError as error:
-        raise storage_error(error, folder, 0) from error
+        raise StorageError(f"cannot make the folder {folder}: {error.strerror}; texts and tokens "
+                           "are kept there, so give it room or choose another --home") from error
 
 
 def _text_path(folder: Path, split: str) -> Path:
@@ -266,12 +267,10 @@ def prepare_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None = 
 
 
 def _write_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None) -> TokenSet:
-    path = _tokenizer_path(corpus.folder, vocab_size)
-    try:
-        tokenizer = Tokenizer.load(path)
-    except TokenizerError:
+    tokenizer = _load_tokenizer(corpus, vocab_size)
+    if tokenizer is None:
         tokenizer = train_tokenizer(corpus.stories("train"), vocab_size, progress)
-        tokenizer.save(path)
+        tokenizer.save(_tokenizer_path(corpus.folder, vocab_size))
     ids = {split: _encode(corpus, split, tokenizer, progress) for split in SPLITS}
     hashes = {}
     for split in SPLITS:
@@ -305,18 +304,26 @@ def _encode(corpus: Corpus, split: str, tokenizer: Tokenizer,
     return tokenizer.encode_stories(corpus.stories(split), report)
 
 
+def _load_tokenizer(corpus: Corpus, vocab_size: int) -> Tokenizer | None:
+    try:
+        found = Tokenizer.load(_tokenizer_path(corpus.folder, vocab_size))
+    except TokenizerError:
+        return None
+    return found if found.vocab_size == vocab_size else None
+
+
 def _load_tokens(corpus: Corpus, vocab_size: int) -> TokenSet | None:
     """The tokens in the folder, or None where they are not there, not whole or not as they were."""
     try:
         record = json.loads(_record_path(corpus, vocab_size).read_bytes())
-        tokenizer = Tokenizer.load(_tokenizer_path(corpus.folder, vocab_size))
+        tokenizer = _load_tokenizer(corpus, vocab_size)
         whole = (record["format"] == FORMAT and record["corpus_sha256"] == corpus.sha256
-                 and record["vocab_size"] == vocab_size
+                 and record["vocab_size"] == vocab_size and tokenizer is not None
                  and record["tokenizer_sha256"] == tokenizer.sha256
                  and all(_hash_file(_tokens_path(corpus, vocab_size, split))
                          == record["sha256"][split] for split in SPLITS))
         return _token_set(corpus, record) if whole else None
-    except (OSError, TokenizerError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -4,7 +4,7 @@ A batch is a pure function of (tokens, window, seed, position): nothing has to b
 resume, and a run that was killed sees exactly the text it would have seen.
 """
 
-import io
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,10 @@ from engine.workspace import Array
 def open_tokens(path: Path, vocab_size: int) -> Array:
     """Memory-mapped token ids, (n,) uint16; CorpusError where the file is not what it should be."""
     try:
-        tokens = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, io.UnsupportedOperation) as error:
+        # Not np.load, which would also open archives; the last three are what numpy's header
+        # parser raises on bytes that are no header.
+        tokens = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, TypeError, SyntaxError, tokenize.TokenError) as error:
         raise CorpusError(f"cannot read tokens from {path}: {error}; delete it and start again, "
                           "the agent makes it anew") from error
     if tokens.dtype != np.uint16 or tokens.ndim != 1:

@@ -8,8 +8,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from engine.errors import CorpusError
-from engine.files import storage_error
+from engine.errors import CorpusError, StorageError
 from engine.textfile import decode, separate
 from engine.tokenizer import EOT, Progress
 
@@ -111,4 +110,6 @@ def _append(part: Path, chunk: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise storage_error(error, part, len(chunk)) from error
+        raise StorageError(f"cannot write {part} ({len(chunk) / 1e6:.1f} MB more): "
+                           f"{error.strerror}; what came is kept, so free some space and start "
+                           "again") from error

@@ -65,9 +65,9 @@ def init_params(config: Config, seed: int, dtype: DTypeLike = np.float32) -> Fla
 class Past:
     """Keys and values of the tokens a batch of texts has so far, for sampling."""
 
-    def __init__(self, config: Config, n_batch: int) -> None:
+    def __init__(self, config: Config, n_batch: int, dtype: DTypeLike = np.float32) -> None:
         shape = (config.n_layer, n_batch, config.n_head, config.head_size, config.seq_len)
-        self.keys, self.values = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        self.keys, self.values = np.empty(shape, dtype), np.empty(shape, dtype)
         self.length = 0
 
 

@@ -44,7 +44,8 @@ def gradient_norm(grads: Flat) -> float:
     total = 0.0
     for start in range(0, grads.buffer.size, BLOCK):
         part = grads.buffer[start : start + BLOCK]
-        total += float(np.dot(part, part))  # summed in double across blocks
+        with np.errstate(over="ignore"):
+            total += float(np.dot(part, part))  # summed in double across blocks
     return math.sqrt(total) if math.isfinite(total) else math.inf
 
 

@@ -11,13 +11,11 @@ array of a word is its UTF-16 text: ids end below the surrogates.
 Source: Sennrich, Haddow and Birch 2016, arXiv:1508.07909.
 """
 
-import contextlib
 import functools
 import hashlib
 import heapq
 import itertools
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from operator import add
@@ -27,7 +25,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import StorageError, TokenizerError
+from engine.errors import TokenizerError
+from engine.files import write_atomically
 from engine.pretokenize import split_words
 
 Progress = Callable[[str, int, int], None]  # stage, done, total (0: not known beforehand)
@@ -151,19 +150,7 @@ class Tokenizer:
 
     def save(self, path: Path | str) -> None:
         """Write one JSON file, whole or not at all; StorageError where that fails."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        try:
-            with open(part, "wb") as file:
-                file.write(self._json)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise StorageError(f"cannot write the tokenizer {path}: {error.strerror}; "
-                               "free some space or choose another folder") from error
+        write_atomically(Path(path), self._json)
 
     @classmethod
     def load(cls, path: Path | str) -> Self:

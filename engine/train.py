@@ -86,7 +86,8 @@ class Trainer:
 
     def advance(self) -> Step:
         """Make one update. Raises Diverged, leaving the parameters as they were."""
-        loss = self._gradient()
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+            loss = self._gradient()
         norm = gradient_norm(self.grads)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise Diverged(f"loss {loss:g}, gradient norm {norm:g} at step {self.step + 1}")
@@ -118,8 +119,9 @@ class Trainer:
 
     def evaluate(self) -> Score:
         """Score of the validation slice at the optimizer's evaluation point."""
-        return score_model(self.model, self.evaluation_params(),
-                           self.texts.valid, self.texts.n_valid_bytes)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return score_model(self.model, self.evaluation_params(),
+                               self.texts.valid, self.texts.n_valid_bytes)
 
     def evaluation_params(self) -> Flat:
         """The parameters a user of this model should have."""
@@ -143,17 +145,19 @@ class Trainer:
 
     def restore(self, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
         """Continue from what arrays() and scalars() gave; CheckpointError for another run's."""
-        for name, own in (("config", self.config.to_dict()), ("seed", self.seed),
-                          ("n_steps", self.n_steps)):
-            if scalars.get(name) != own:
-                raise CheckpointError(f"the checkpoint's {name} is {scalars.get(name)}, this "
+        own_values = {**self.config.to_dict(), "seed": self.seed, "n_steps": self.n_steps}
+        saved_values = {**scalars, **scalars["config"]}
+        for name, own in own_values.items():
+            if saved_values.get(name) != own:
+                raise CheckpointError(f"the checkpoint's {name} is {saved_values.get(name)}, this "
                                       f"run's is {own}; it belongs to another run")
         for name, own_array in self.arrays().items():
             saved = arrays.get(name)
             if saved is None or saved.shape != own_array.shape or saved.dtype != own_array.dtype:
                 raise CheckpointError(f"the checkpoint's array '{name}' is missing or of another "
                                       "shape; delete the checkpoint to start the run again")
-            own_array[...] = saved
+        for name, own_array in self.arrays().items():
+            own_array[...] = arrays[name]
         self.optimizer.restore(scalars["optimizer"])
         self.step, self.first_loss = scalars["step"], scalars["first_loss"]
         self.recent = deque(scalars["recent"], maxlen=RECENT)

@@ -196,7 +196,7 @@ def test_a_full_disk_at_the_last_moment_loses_nothing(two, monkeypatch, code):
     sentence = refuse_storage(two)
     assert sentence.startswith("cannot write ")
     assert os.strerror(code) in sentence
-    assert sentence.endswith("free some space and start again")
+    assert sentence.endswith("free some space or choose another folder, and start again")
     assert str(two) in sentence
 
 

@@ -320,8 +320,8 @@ def test_a_full_disk_keeps_the_old_file(trained, tmp_path, monkeypatch):
     path = tmp_path / "t.json"
     path.write_text("old")
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match=r"cannot write the tokenizer .*t\.json: No space left "
-                                           r"on device; free some space or choose"):
+    with pytest.raises(StorageError, match=r"cannot write .*t\.json .*: No space left on device; "
+                                           "what was there is kept"):
         trained.save(path)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["t.json"]
@@ -329,7 +329,7 @@ def test_a_full_disk_keeps_the_old_file(trained, tmp_path, monkeypatch):
 
 def test_a_folder_that_is_a_file_is_reported(trained, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write the tokenizer .*: Not a directory; free"):
+    with pytest.raises(StorageError, match=r"cannot write .*: Not a directory; what was"):
         trained.save(tmp_path / "file" / "t.json")
 
 
