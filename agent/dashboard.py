@@ -92,9 +92,11 @@ def _run(status: Status) -> Text:
     run, progress = status.run, status.progress
     if run is None:
         n_queued = status.counts["queued"]
-        waiting = f"{n_queued} queued; `agent run` starts them" if n_queued else (
+        remedy = "`agent run` starts them" if n_queued else (
             "`agent run --for 4m` makes a first night")
-        return Text(f"nothing has run yet; {waiting}")
+        waiting = f", {n_queued} queued" if n_queued else ""
+        return Text(f"nothing has run yet{waiting}"
+                    + ("" if status.is_daemon_alive else f"; {remedy}"))
     if progress is None:
         text = Text(f"nothing runs; the last was {run.label}, {run.state}\n")
         text.append(run.config_text)

@@ -8,72 +8,28 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 from click.shell_completion import ShellComplete
-from click.testing import CliRunner, Result
 
-from agent import cli_read
 from agent.cli import main
 from agent.ledger import Ledger
 from agent.paths import Home
 from agent.records import EXPERIMENT_COLUMNS, Run
 from agent.table import BEGIN, END
 from tests import example_ledger as example
+from tests.example_home import a_home, agent, printed, value
 from tests.example_ledger import NOW
-from tests.test_sampler import save, trained
 
 COMMANDS = ("status", "table", "runs", "show", "log", "sample", "baselines")
-EVENTS = [
-    {"kind": "start", "pid": 77, "step": 0, "n_steps": 2000},
-    {"kind": "eval", "step": 500, "tokens": 512000, "nats": 2.7, "bpb": 1.25, "eval_s": 0.5},
-    {"kind": "sample", "step": 500, "text": "Once upon a time there was a fox."},
-    {"kind": "done", "step": 2000, "tokens": 2048000, "train_loss": 2.45, "nats": 2.5,
-     "bpb": float("nan"), "tok_per_s": 20000.0, "peak_mb": 91.4, "elapsed_s": 96.0},
-]
+ALL = [["status"], ["table"], ["runs"], ["show", "E1"], ["log", "E1"], ["sample", "E1"],
+       ["baselines"]]
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """A home with the example night; E1 left a log, a sample and a checkpoint."""
-    home = Home(tmp_path / "home")
-    home.root.mkdir()
-    home.ledger.write_bytes(example.filled())
-    folder = home.run(run_called(home, "E1").uid)
-    save(folder, trained())
-    folder.events.write_text("".join(json.dumps(event) + "\n" for event in EVENTS),
-                             encoding="utf-8")
-    return home
-
-
-def run_called(home: Home, label: str) -> Run:
-    with Ledger.open(home.ledger, read_only=True) as ledger:
-        return ledger.run(label)
-
-
-def agent(home: Home, *arguments: str, columns: int | None = None) -> Result:
-    environment = {"COLUMNS": str(columns) if columns else None}
-    return CliRunner().invoke(main, ["--home", str(home.root), *arguments], env=environment)
-
-
-def printed(home: Home, *arguments: str, columns: int | None = None) -> str:
-    result = agent(home, *arguments, columns=columns)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def value(home: Home, *arguments: str) -> Any:
-    """The one JSON value on stdout; NaN and Infinity are no JSON."""
-    def refuse(name: str) -> None:
-        raise AssertionError(f"{name} is no JSON")
-
-    return json.loads(printed(home, *arguments, "--json"), parse_constant=refuse)
-
-
-ALL = [["status"], ["table"], ["runs"], ["show", "E1"], ["log", "E1"], ["sample", "E1"],
-       ["baselines"]]
+    return a_home(tmp_path / "home")
 
 
 # --- all of them -----------------------------------------------------------------------------
@@ -311,117 +267,6 @@ def test_show_json_is_the_row_and_what_belongs_to_it(home: Home) -> None:
 def test_show_of_a_published_row_has_no_log(home: Home) -> None:
     assert "Plateau at unigram level" in printed(home, "show", "B1")
     assert value(home, "show", "B1")["parent"] is None
-
-
-# --- log -------------------------------------------------------------------------------------
-
-
-def test_log_prints_events_and_what_the_worker_printed(home: Home) -> None:
-    folder = home.run(run_called(home, "E1").uid)
-    folder.output.write_text("MemoryError: \x1b[31mno\n", encoding="utf-8")
-    assert printed(home, "log", "E1").splitlines() == [
-        "start      worker 77 at step 0 of 2,000",
-        "eval          500  2.7000 nats/token, 1.2500 bits/byte",
-        "sample        500",
-        "  Once upon a time there was a fox.",
-        "done        2,000  in 2 min, 91 MB",
-        "output",
-        "MemoryError: \ufffd[31mno",
-    ]
-
-
-def test_log_json_is_the_list_of_events(home: Home) -> None:
-    events = value(home, "log", "E1")
-    assert events[:3] == EVENTS[:3]
-    assert events[3] == EVENTS[3] | {"bpb": None}
-
-
-def test_log_of_an_ended_run_ends_even_when_followed(home: Home) -> None:
-    assert printed(home, "log", "E1", "-f") == printed(home, "log", "E1")
-
-
-@pytest.mark.parametrize("more", [[], ["--json"]], ids=["words", "json"])
-def test_a_run_without_log_is_one_sentence(home: Home, more: list[str]) -> None:
-    result = agent(home, "log", "E4", *more)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert re.fullmatch(r"agent: E4 \(queued\) has no log at .*events\.jsonl; a run has one once "
-                        r"it was started, on the device that ran it\n", result.stderr)
-
-
-def test_following_ends_when_the_ledger_says_so(home: Home) -> None:
-    run = run_called(home, "E3")
-    folder = home.run(run.uid)
-    folder.root.mkdir(parents=True)
-    folder.events.write_text(json.dumps(EVENTS[0]) + "\n", encoding="utf-8")
-    said: list[str] = []
-
-    def sleep(_seconds: float) -> None:
-        with open(folder.events, "a", encoding="utf-8") as file:
-            file.write(json.dumps(EVENTS[1]) + "\n")
-        folder.output.write_text("Killed\n", encoding="utf-8")
-        with Ledger.open(home.ledger) as ledger:
-            ledger.finish(run.id, "killed", NOW)
-
-    cli_read.follow_log(home, run, said.append, sleep)
-    assert said == ["start      worker 77 at step 0 of 2,000",
-                    "eval          500  2.7000 nats/token, 1.2500 bits/byte", "output\nKilled"]
-
-
-def test_following_a_queued_run_says_that_it_waits_and_ends_on_ctrl_c(
-        home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    said: list[str] = []
-
-    def sleep(_seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    cli_read.follow_log(home, run_called(home, "E4"), said.append, sleep)
-    assert said == []
-    assert capsys.readouterr().err == ("E4 is queued; waiting until it starts, Ctrl-C ends this\n")
-
-
-# --- sample ----------------------------------------------------------------------------------
-
-
-def test_sample_writes_from_the_checkpoint(home: Home) -> None:
-    result = agent(home, "sample", "best", "The dog", "--tokens", "20", "--seed", "3")
-    assert result.exit_code == 0
-    assert result.stdout.startswith("The dog")
-    assert result.stderr == "E1 at step 3, seed 3\n"
-
-
-def test_sample_json_holds_every_text(home: Home) -> None:
-    found = value(home, "sample", "E1", "The dog", "--n", "3", "--tokens", "5")
-    assert (found["label"], found["step"], found["seed"], found["prompt"]) == (
-        "E1", 3, 0, "The dog")
-    assert len(set(found["texts"])) == 3
-
-
-def test_sample_obeys_its_settings(home: Home) -> None:
-    likeliest = ["sample", "E1", "--tokens", "60", "--temperature", "0"]
-    assert value(home, *likeliest) | {"seed": 1} == value(home, *likeliest, "--seed", "1")
-    others = [["--top-k", "1"], ["--top-p", "1e-9"]]
-    assert [value(home, "sample", "E1", "--tokens", "60", *other)["texts"]
-            for other in others] == [value(home, *likeliest)["texts"]] * 2
-    assert value(home, *likeliest, "--repetition-penalty", "9")["texts"] != value(
-        home, *likeliest)["texts"]
-
-
-def test_sample_cannot_steer_the_terminal(home: Home) -> None:
-    text = printed(home, "sample", "E1", "a\x1b[2J", "--tokens", "99", "--temperature", "5")
-    assert all(c.isprintable() or c in "\n\t" for c in text)
-
-
-def test_sample_without_checkpoint_is_one_sentence(home: Home) -> None:
-    result = agent(home, "sample", "E4")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert re.fullmatch(r"agent: E4 has no checkpoint at .*checkpoint\.npz: it has not begun; "
-                        r"`agent run` starts it\n", result.stderr)
-
-
-def test_sample_settings_out_of_range_are_one_sentence(home: Home) -> None:
-    result = agent(home, "sample", "E1", "--temperature", "-1")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("agent: temperature=-1.0 is out of range")
 
 
 # --- baselines -------------------------------------------------------------------------------

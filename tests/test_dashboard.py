@@ -164,7 +164,9 @@ def test_a_queued_first_run_is_told(ledger: Ledger) -> None:
     example.add_corpus(ledger)
     example.add_study(ledger)
     example.queue(ledger)
-    assert "nothing has run yet; 1 queued; `agent run` starts them" in words_of(look(ledger))
+    assert "nothing has run yet, 1 queued; `agent run` starts them" in words_of(
+        look(ledger, alive=False))
+    assert "nothing has run yet, 1 queued guard" in words_of(look(ledger))
 
 
 def test_brackets_and_controls_in_foreign_text_are_shown_as_they_are(night: Ledger) -> None:

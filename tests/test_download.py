@@ -97,6 +97,13 @@ def test_ranges_may_end_anywhere_in_a_character_or_separator(server, tmp_path, m
     assert first_stories(server.url, tmp_path / "part", 12) == STORIES[:12]
 
 
+def test_half_a_character_behind_the_last_story_is_left_out(tmp_path):
+    data = "One.<|endoftext|>é".encode()[:-1]
+
+    assert first_stories("https://hub.example/x.txt", tmp_path / "part", 1,
+                         lambda url, start, end: data[start:end]) == ["One."]
+
+
 def test_a_download_that_was_stopped_goes_on_where_it_was(server, tmp_path):
     server.faults = [None, None, "error", "error", "error"]
     with pytest.raises(CorpusError, match=r"cannot reach 127\.0\.0\.1: HTTP Error 503.*; 43 of 100 "
@@ -187,7 +194,8 @@ def test_a_full_disk_is_said_and_what_came_before_is_kept(tmp_path, monkeypatch)
     part.write_bytes(TEXT[:1_000])
     monkeypatch.setattr(download.os, "fsync", full)
 
-    with pytest.raises(StorageError, match=r"cannot write .*/part .*: No space left on device"):
+    with pytest.raises(StorageError, match=r"cannot write .*/part .*: No space left on device; "
+                                           "what came is kept"):
         first_stories("https://hub.example/x.txt", part, 100,
                       lambda url, start, end: TEXT[start:end])
 

@@ -7,40 +7,18 @@ import numpy as np
 import pytest
 
 from agent import sampler
-from agent.job import Job
 from agent.paths import RunFolder
 from agent.records import Run
-from engine import checkpoint
-from engine.config import Config
 from engine.errors import CheckpointError, ConfigError, TokenizerError, UserError
 from engine.sample import Sampling, generate
 from engine.tokenizer import Tokenizer
-from engine.train import Texts, Trainer, seeded
-
-TINY = Config(n_embd=16, n_layer=1, n_head=2, vocab_size=257, seq_len=16, batch_size=2, lr=1e-2)
+from engine.train import seeded
+from tests.example_home import TINY, save, trained
 
 
 def run(label: str = "E7", state: str = "finished") -> Run:
     unknown = dict.fromkeys(field.name for field in dataclasses.fields(Run))
     return Run(**unknown | {"label": label, "state": state})  # type: ignore[arg-type]
-
-
-def trained(config: Config = TINY, n_steps: int = 3) -> Trainer:
-    tokens = np.random.default_rng(0).integers(0, 257, 400).astype(np.uint16)
-    trainer = Trainer(config, 0, 10, Texts(tokens, tokens, 400))
-    for _ in range(n_steps):
-        trainer.advance()
-    return trainer
-
-
-def save(folder: RunFolder, trainer: Trainer, config: Config | None = None) -> None:
-    """A run's folder as its worker leaves it."""
-    folder.root.mkdir(parents=True, exist_ok=True)
-    tokenizer = folder.root / "tokenizer.json"
-    Tokenizer([]).save(tokenizer)
-    checkpoint.save(folder.checkpoint, trainer.arrays(), trainer.scalars())
-    Job(config=config or trainer.config, seed=0, budget_tokens=320, train_tokens="-",
-        valid_tokens="-", n_valid_bytes=400, tokenizer=str(tokenizer)).write(folder.job)
 
 
 @pytest.fixture

@@ -61,6 +61,12 @@ def test_held_out_stories_come_from_all_of_the_text_at_even_distances():
     assert [int(story) for story in sorted(held)] == list(range(5, 1_000, 10))
 
 
+def test_stories_that_are_held_out_are_dealt_in_four_rounds():
+    _, held = hold_out(tales(80))
+
+    assert [int(story) for story in held] == [5, 45, 25, 65, 15, 55, 35, 75]
+
+
 def test_every_shard_of_a_short_text_comes_from_all_of_it():
     _, held = hold_out(tales(4_000))
     shards = shard(held, n_least=100, encode=lambda story: story)

@@ -181,6 +181,11 @@ def test_weather_of_the_day_is_weather_at_the_find(told):
                             "thick mittens": "with a little cap of snow on it"}[match[1]]
 
 
+def test_a_storm_comes_on_a_day_of_its_weather(told):
+    for match in told(r"\n\n([^\n]*)The (rain drummed|snow reached|wind howled)"):
+        assert match[2].split()[0] in match[1].lower()
+
+
 def test_the_friend_who_found_it_is_thanked_by_name(told):
     for match in told(rf'But ask {NAME}.*said {NAME}\..*[Tt]hank you(?: so much)?, {NAME}!'):
         assert match[1] == match[2] == match[3]
