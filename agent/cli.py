@@ -4,6 +4,7 @@ Commands live in cli_run (what acts) and cli_read (what only looks). Data goes t
 stderr. Exit status: 0 done, 1 failed with one sentence, 2 misused.
 """
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,9 @@ def main(ctx: click.Context, home: Path) -> None:
 
     Start with:  agent run --for 4m
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign gets "?"
+            stream.reconfigure(errors="replace")
     ctx.obj = Home(home.absolute())
 
 

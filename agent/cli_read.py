@@ -23,7 +23,7 @@ from agent.daemon import holder
 from agent.ledger import Ledger
 from agent.paths import Home
 from agent.records import ENDED, Run, State
-from agent.status import Status, corpora, detail, find_run, gather, uniform_bpb
+from agent.status import Status, detail, find_run, gather, uniform_bpb
 from agent.table import markdown, write_table
 from agent.words import printable
 from engine.errors import UserError
@@ -262,7 +262,7 @@ def baselines(home: Home, as_json: bool) -> None:
     Example:  agent baselines
     """
     with _open(home) as ledger:
-        found = corpora(ledger)
+        found = ledger.corpora()
     if as_json:
         _show_json([dataclasses.asdict(corpus) | {"uniform_bpb": uniform_bpb(corpus)}
                     for corpus in found])

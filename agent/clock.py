@@ -11,6 +11,12 @@ def utc_stamp() -> str:
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def later(stamp: str, seconds: float) -> str:
+    """The stamp so many seconds after another."""
+    moment = dt.datetime.fromisoformat(stamp) + dt.timedelta(seconds=seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """What time it is; tests hand in their own."""

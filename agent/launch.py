@@ -11,10 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.corpus import TokenSet
-
 from agent import guard, study
-from agent.clock import Clock
+from agent.clock import Clock, later
 from agent.daemon import Daemon, only_one
 from agent.ledger import Ledger
 from agent.night import MAX_PARAMS, Night, Observer, Plan
@@ -23,6 +21,7 @@ from agent.prepare import Progress, Source, prepare
 from agent.records import Calibration, Run
 from agent.runner import Runner, spawn_worker
 from engine.config import Config
+from engine.corpus import TokenSet
 from engine.errors import UserError
 from strategies import grid
 from strategies.base import Limits
@@ -84,14 +83,14 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
 
 def run_night(at: Desk, wish: Wish) -> Night:
     """Prepare, calibrate, and run experiments until the budget ends or someone says stop."""
-    started_s = at.clock.seconds()
+    started_s, started_at = at.clock.seconds(), at.clock.stamp()
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
     night = at.night(Plan(wish.max_ram_mb, wish.seed, deadline_s, wish.max_runs), wish.source)
     night.study = _study(at, wish, night, deadline_s)
     night.note("night", _announce(night.study, wish), {
-        "started_at": at.clock.stamp(), "for_s": wish.night_s, "max_runs": wish.max_runs,
-        "max_ram_mb": wish.max_ram_mb, "budget_tokens": night.study.budget_tokens,
-        "run_s": night.study.run_s, "pid": os.getpid()})
+        "started_at": started_at, "max_runs": wish.max_runs, "max_ram_mb": wish.max_ram_mb,
+        "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
+        "budget_tokens": night.study.budget_tokens, "run_s": night.study.run_s})
     Daemon(night).run()
     return night
 

@@ -82,7 +82,8 @@ class Night:
         """Save what runs, then end the night."""
         if not self.is_stopping:
             self.is_stopping = reason
-            self.observer.say(f"stopping: {reason}; the running experiment is saved first")
+            if self.runner.trial:
+                self.note("stop", f"stopping, {reason}: what runs is saved first")
 
     def _follow(self) -> bool:
         """News of the running trial; whether it still runs."""

@@ -130,6 +130,18 @@ class Queries:
             *([] if run_id is None else [run_id]), _limit(limit))
         return [from_columns(Event, row) for row in rows]
 
+    def events_of_night(self) -> list[Event]:
+        """What happened since the newest night began, newest first; all of it if none did."""
+        rows = self._rows(
+            "SELECT e.*, r.label FROM events e LEFT JOIN runs r ON r.id = e.run_id WHERE e.id >= "
+            "COALESCE((SELECT max(id) FROM events WHERE kind = 'night'), 0) ORDER BY e.id DESC")
+        return [from_columns(Event, row) for row in rows]
+
+    def corpora(self) -> list[Corpus]:
+        """Every corpus, in the order they came."""
+        return [from_columns(Corpus, row)
+                for row in self._rows("SELECT * FROM corpora ORDER BY id")]
+
     def corpus(self, corpus_id: int) -> Corpus:
         return self._one(Corpus, "corpora", corpus_id)
 

@@ -22,9 +22,6 @@ def read(folder: RunFolder, offset: int = 0) -> tuple[list[LogEvent], int]:
     """
     try:
         events, offset = read_events(folder, offset)
-    except ValueError as error:
-        raise UserError(f"{folder.events} is damaged ({error}); `agent show` has what the ledger "
-                        "took in before") from error
     except OSError as error:
         raise UserError(f"{folder.events} cannot be read: {error.strerror}") from error
     return [{name: _finite(value) for name, value in event.items()} for event in events], offset

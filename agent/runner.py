@@ -19,8 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from engine.corpus import TokenSet
-
 from agent import guard, machine
 from agent.clock import Clock
 from agent.job import STOPPED, Job
@@ -28,6 +26,7 @@ from agent.ledger import Ledger
 from agent.paths import Home, RunFolder
 from agent.records import Ending, Metric, Outcome, Run
 from engine.config import Config
+from engine.corpus import TokenSet
 
 MAX_ATTEMPTS = 4  # a run the system killed is started again three times
 ASK_GRACE_S = 10.0  # a worker asked to stop saves first; a step may take a while on a phone
@@ -209,7 +208,10 @@ def job_of(run: Run, tokens: TokenSet, eval_every: int | None) -> Job:
 
 
 def read_events(folder: RunFolder, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """Whole lines behind offset, and the offset behind them; a line being written waits."""
+    """Whole lines behind offset, and the offset behind them; a line being written waits.
+
+    A line that a power cut spoilt is passed over: the worker logs its steps again on resuming.
+    """
     try:
         with open(folder.events, "rb") as file:
             file.seek(offset)
@@ -217,7 +219,15 @@ def read_events(folder: RunFolder, offset: int) -> tuple[list[dict[str, Any]], i
     except FileNotFoundError:
         return [], offset
     whole = data[: data.rfind(b"\n") + 1]
-    return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+    return [event for event in map(_event, whole.split(b"\n")) if event], offset + len(whole)
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "kind" in event else None
 
 
 def _metric(event: dict[str, Any]) -> Metric | None:

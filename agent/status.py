@@ -3,8 +3,7 @@
 Nothing here prints or writes; every value becomes JSON by dataclasses.asdict.
 """
 
-import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -110,7 +109,7 @@ def gather(ledger: Ledger, now: str, *, is_daemon_alive: bool, read_mb: ReadMb) 
     corpus = corpus_of(ledger, shown)
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
-    events = _events_of_night(ledger)
+    events = ledger.events_of_night()
     return Status(
         at=now, is_daemon_alive=is_daemon_alive,
         night=_night(events, runs, now, is_daemon_alive), run=shown,
@@ -172,28 +171,8 @@ def uniform_bpb(corpus: Corpus) -> float | None:
     return corpus.uniform_nats * corpus.unigram_bpb / corpus.unigram_nats
 
 
-def corpora(ledger: Ledger) -> list[Corpus]:
-    """Every corpus in the order it came. None is ever deleted, so their ids have no gap."""
-    found: list[Corpus] = []
-    try:
-        while True:
-            found.append(ledger.corpus(len(found) + 1))
-    except LedgerError:
-        return found
-
-
 def corpus_of(ledger: Ledger, run: Run | None) -> Corpus | None:
     return None if run is None or run.corpus_id is None else ledger.corpus(run.corpus_id)
-
-
-def _events_of_night(ledger: Ledger) -> list[Event]:
-    """Events, newest first, as far back as the start of the newest night."""
-    limit = 100
-    while True:
-        events = ledger.events(limit)
-        if len(events) < limit or any(event.kind == "night" for event in events):
-            return events
-        limit *= 10
 
 
 def _night(events: Sequence[Event], runs: Sequence[Run], now: str,
@@ -204,7 +183,7 @@ def _night(events: Sequence[Event], runs: Sequence[Run], now: str,
         return None
     data = start.data or {}
     started_at = data.get("started_at", start.at)
-    deadline_at = _deadline(data, started_at)
+    deadline_at = data.get("deadline_at")
     state = STATES[last.kind]
     if state != "over" and not is_daemon_alive:
         state = "off"
@@ -217,14 +196,6 @@ def _night(events: Sequence[Event], runs: Sequence[Run], now: str,
         n_ended=sum(run.ended_at is not None and run.ended_at >= started_at
                     for run in runs),
         n_queued=sum(run.state == "queued" for run in runs))
-
-
-def _deadline(data: Mapping[str, Any], started_at: str) -> str | None:
-    """When the night is to end: as it says, or so long after its start; None: when it is told."""
-    if data.get("deadline_at") or not data.get("for_s"):
-        return data.get("deadline_at")
-    end = dt.datetime.fromisoformat(started_at) + dt.timedelta(seconds=data["for_s"])
-    return end.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _progress(run: Run, curve: Sequence[Metric], now: str, read_mb: ReadMb) -> Progress:

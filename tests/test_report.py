@@ -8,7 +8,7 @@ import pytest
 
 from agent import report
 from agent.ledger import Ledger
-from agent.status import corpora, detail
+from agent.status import detail
 from tests import example_ledger as example
 from tests.example_ledger import NOW
 
@@ -150,7 +150,7 @@ def test_a_published_row_shows_what_its_source_says(night: Ledger) -> None:
 def test_baselines_name_each_corpus_and_its_sizes(night: Ledger) -> None:
     example.add_corpus(night, vocab_size=512, name="short words", unigram_nats=None,
                        unigram_bpb=None, n_stories_train=None)
-    first, second = report.baselines(corpora(night)).split("\n\n")
+    first, second = report.baselines(night.corpora()).split("\n\n")
     assert first.splitlines()[:3] == ["stories (builtin), vocabulary 1,024",
                                       "  trained on 19,000 stories, 3,100,000 tokens",
                                       "  scored on 104,000 tokens, 311,000 bytes"]

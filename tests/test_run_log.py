@@ -41,11 +41,9 @@ def test_numbers_that_are_not_finite_are_unknown(folder: RunFolder) -> None:
     assert run_log.read(folder)[0] == [{"kind": "eval", "step": 3, "nats": None, "bpb": None}]
 
 
-def test_a_damaged_log_is_named(folder: RunFolder) -> None:
-    folder.events.write_bytes(b'{"kind": "start"}\n\0\0\0\n')
-    with pytest.raises(UserError, match=r"events\.jsonl is damaged \(.*\); `agent show` has what "
-                                        r"the ledger took in before$"):
-        run_log.read(folder)
+def test_a_spoilt_line_is_passed_over(folder: RunFolder) -> None:
+    folder.events.write_bytes(b'{"kind": "start"}\n\0\0\0\n{"kind": "sample"}\n')
+    assert [event["kind"] for event in run_log.read(folder)[0]] == ["start", "sample"]
 
 
 def test_a_log_that_cannot_be_read_is_named(folder: RunFolder) -> None:

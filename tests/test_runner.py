@@ -157,3 +157,14 @@ def test_events_are_read_on_from_an_offset(tmp_path: Path) -> None:
     write(folder, step(2))
     lines, end = read_events(folder, offset)
     assert ([line["step"] for line in lines], end) == ([2], folder.events.stat().st_size)
+
+
+def test_a_spoilt_line_is_passed_over(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write(folder, step(1))
+    with open(folder.events, "ab") as file:
+        file.write(b"\0\0\0\n[1]\n\n")
+    write(folder, step(2))
+    lines, offset = read_events(folder, 0)
+    assert [line["step"] for line in lines] == [1, 2]
+    assert offset == folder.events.stat().st_size

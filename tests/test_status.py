@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.ledger import Ledger
-from agent.status import Status, corpora, detail, find_run, gather, ladder, uniform_bpb
+from agent.status import Status, detail, find_run, gather, ladder, uniform_bpb
 from engine.config import Config
 from engine.errors import LedgerError
 from tests import example_ledger as example
@@ -160,13 +160,6 @@ def test_runs_of_earlier_nights_do_not_count(night: Ledger) -> None:
     assert (found.deadline_at, found.left_s, found.max_runs) == (None, None, None)
 
 
-def test_night_that_tells_its_length_has_a_deadline(night: Ledger) -> None:
-    night.event("night", "another", START, data={"started_at": START, "for_s": 3600.0})
-    found = look(night).night
-    assert found is not None
-    assert (found.deadline_at, found.left_s) == ("2026-03-24T23:00:00Z", 29 * 60 + 40)
-
-
 def test_night_is_found_behind_many_events(night: Ledger) -> None:
     for _ in range(250):
         night.event("requeue", "again", NOW)
@@ -251,10 +244,10 @@ def test_yardsticks_that_were_not_measured_are_unknown(ledger: Ledger) -> None:
 
 
 def test_every_corpus_is_found(ledger: Ledger) -> None:
-    assert corpora(ledger) == []
+    assert ledger.corpora() == []
     example.add_corpus(ledger)
     example.add_corpus(ledger, vocab_size=512, name="short words")
-    assert [corpus.name for corpus in corpora(ledger)] == ["stories", "short words"]
+    assert [corpus.name for corpus in ledger.corpora()] == ["stories", "short words"]
 
 
 # --- one run ---------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ BUDGET = 2_000_000
 PARENT = Config()
 SMALLEST = Config(
     n_embd=8, n_layer=1, n_head=1, n_hidden=1, vocab_size=257, seq_len=4, batch_size=1, lr=1e-8,
-    rope_base=10.0, warmup_frac=0.0, decay_frac=0.0, min_lr_frac=0.0, weight_decay=0.0, beta1=0.0,
+    rope_base=10.0, warmup_frac=0.0, decay_frac=0.0, min_lr_frac=0.0, weight_decay=0.0, beta1=0.1,
     beta2=0.0, clip=1e-3)
 LARGEST = Config(
     n_embd=4096, n_layer=64, n_head=64, n_hidden=16384, vocab_size=32768, seq_len=2048,

@@ -200,7 +200,8 @@ def test_the_data_position_is_that_of_the_next_window():
 
 
 @pytest.mark.parametrize(("other", "words"), [
-    (Trainer(replace(CONFIG, lr=0.02), 3, N_STEPS, TEXTS), "the checkpoint's lr is 0.02, this run's is 0.01"),
+    (Trainer(replace(CONFIG, lr=0.02), 3, N_STEPS, TEXTS),
+     "the checkpoint's lr is 0.02, this run's is 0.01; "),
     (Trainer(CONFIG, 4, N_STEPS, TEXTS), "the checkpoint's seed is 4, this run's is 3; "),
     (Trainer(CONFIG, 3, 10, TEXTS), "the checkpoint's n_steps is 10, this run's is 9; "),
 ])
