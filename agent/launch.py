@@ -145,7 +145,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
     now = at.clock.stamp()
     corpus_id = study.register_corpus(at.ledger, tokens, now)
     run = at.ledger.waiting_twin(config, wish.seed, budget, corpus_id) or at.ledger.queue(
-        study.new_run(config, wish.seed, budget, corpus_id, now,
+        study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
                       study.Origin("hand", "asked for with agent train")))
     night.only = run.id
     Daemon(night).run()
@@ -162,16 +162,17 @@ def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str]
     done = {(run.config_hash or "", run.budget_tokens or 0) for run in at.ledger.runs()
             if run.corpus_id == corpus_id and run.seed == wish.seed
             and run.state in ("queued", "running", "finished", "diverged")}
-    limits = Limits(max_params=MAX_PARAMS, max_mb=wish.max_ram_mb, max_vocab=base.vocab_size,
+    max_mb = wish.max_ram_mb - study.text_mb(at.ledger.corpus(corpus_id))
+    limits = Limits(max_params=MAX_PARAMS, max_mb=max_mb, max_vocab=base.vocab_size,
                     min_steps=study.MIN_STEPS)
     plan = grid.plan(sizes, tokens, base, limits, done)
     if plan.cells and not is_dry:
         grid_id = at.ledger.add_grid(list(sizes), sorted({c.budget_tokens for c in plan.cells}),
                                      wish.seed, None, now)
         for cell in plan.cells:
-            at.ledger.queue(study.new_run(cell.config, wish.seed, cell.budget_tokens, corpus_id,
-                                          now, study.Origin("grid", cell.reason,
-                                                            grid_id=grid_id)))
+            at.ledger.queue(study.new_run(
+                at.ledger, cell.config, wish.seed, cell.budget_tokens, corpus_id, now,
+                study.Origin("grid", cell.reason, grid_id=grid_id)))
     return plan
 
 

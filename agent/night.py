@@ -181,7 +181,7 @@ class Night:
             corpus_id = self.study.corpus_id  # launching it will fail, and the ledger say why
         seed = (self.study.seeds or [self.plan.seed])[0]  # challengers run on the incumbent's
         return self.ledger.queue(study.new_run(
-            config, seed, self.study.budget_tokens, corpus_id, now,
+            self.ledger, config, seed, self.study.budget_tokens, corpus_id, now,
             study.Origin(idea.proposal.strategy, idea.proposal.reason,
                          calibration_id=self.study.id, parent_id=idea.parent.id)))
 
@@ -193,25 +193,21 @@ class Night:
             left_s = self.plan.deadline_s - self.clock.seconds()
             max_s = min(max_s, SAFETY * left_s)
         base = Config.from_dict(self.study.config)
+        text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
         return Limits(
             budget_tokens=self.study.budget_tokens, max_params=MAX_PARAMS,
-            max_mb=self.plan.max_ram_mb, max_vocab=base.vocab_size, min_steps=study.MIN_STEPS,
-            max_s=max_s, flops_per_s=self.study.flops_per_s)
+            max_mb=self.plan.max_ram_mb - text_mb, max_vocab=base.vocab_size,
+            min_steps=study.MIN_STEPS, max_s=max_s, flops_per_s=self.study.flops_per_s)
 
     def _launch(self, waiting: Run) -> None:
-        config = Config.from_dict(waiting.config)
-        word = guard.may_launch(config.peak_mb, self.plan.max_ram_mb, guard.free_mb())
-        if not word.is_go:
-            self.judge(self.ledger.finish(waiting.id, "failed", self.clock.stamp(),
-                                          error=word.reason))
-            self.n_ended += 1
-            return
+        """Claim a queued run and start its worker, or fail it with what stands in the way."""
         try:
-            tokens = self._tokens_of(waiting, config)
+            self._require_memory(waiting)
+            tokens = self._tokens_of(waiting)
         except UserError as error:
+            self.n_ended += 1
             self.judge(self.ledger.finish(waiting.id, "failed", self.clock.stamp(),
                                           error=str(error)))
-            self.n_ended += 1
             return
         run = self.ledger.claim(self.clock.stamp(), run_id=waiting.id)
         if run is None:
@@ -219,9 +215,15 @@ class Night:
         self.observer.say(f"{run.label} {run.config_text}, seed {run.seed}: {run.reason}")
         self.runner.start(run, tokens, self.eval_every)
 
-    def _tokens_of(self, run: Run, config: Config) -> TokenSet:
+    def _require_memory(self, run: Run) -> None:
+        predicted_mb = run.predicted_mb or Config.from_dict(run.config).peak_mb
+        word = guard.may_launch(predicted_mb, self.plan.max_ram_mb, guard.free_mb())
+        if not word.is_go:
+            raise UserError(word.reason)
+
+    def _tokens_of(self, run: Run) -> TokenSet:
         """Token files of a run; its text must be the one this night works on."""
-        tokens = self.prepare(config.vocab_size)
+        tokens = self.prepare(Config.from_dict(run.config).vocab_size)
         wanted = self.ledger.corpus(run.corpus_id or 0)
         if tokens.corpus.sha256 != wanted.text_sha256:
             raise UserError(f"{run.label} was queued for the corpus {wanted.name}, this night has "

@@ -9,16 +9,15 @@ import subprocess
 import uuid
 from dataclasses import dataclass
 
-from engine.corpus import TokenSet
-
 from agent import machine, verdict
 from agent.clock import Clock
 from agent.job import Job
 from agent.ledger import Ledger
 from agent.paths import Home, RunFolder
-from agent.records import Calibration, NewCalibration, NewCorpus, NewRun
+from agent.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun
 from agent.runner import Spawn, last_words, read_events
 from engine.config import Config
+from engine.corpus import TokenSet
 from engine.errors import LedgerError, UserError
 from engine.train import default_eval_every
 
@@ -139,7 +138,7 @@ def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, s
         device=machine.device()))
     for number, one in enumerate(seeds, 1):
         try:
-            ledger.queue(new_run(config, one, budget_tokens, corpus_id, now, Origin(
+            ledger.queue(new_run(ledger, config, one, budget_tokens, corpus_id, now, Origin(
                 "baseline", f"seed {number} of {len(seeds)}: their spread is the noise",
                 calibration_id=study_id)))
         except LedgerError:
@@ -158,15 +157,21 @@ class Origin:
     grid_id: int | None = None
 
 
-def new_run(config: Config, seed: int, budget_tokens: int, corpus_id: int, now: str,
-            origin: Origin) -> NewRun:
+def new_run(ledger: Ledger, config: Config, seed: int, budget_tokens: int, corpus_id: int,
+            now: str, origin: Origin) -> NewRun:
     """A run to queue, with what is known of it and of this machine."""
     return NewRun(
         uid=uuid.uuid4().hex, created_at=now, config=config, seed=seed,
-        budget_tokens=budget_tokens, corpus_id=corpus_id, predicted_mb=config.peak_mb,
+        budget_tokens=budget_tokens, corpus_id=corpus_id,
+        predicted_mb=config.peak_mb + text_mb(ledger.corpus(corpus_id)),
         device=machine.device(), cores=machine.cores(), code_version=machine.code_version(),
         strategy=origin.strategy, reason=origin.reason, calibration_id=origin.calibration_id,
         parent_id=origin.parent_id, grid_id=origin.grid_id)
+
+
+def text_mb(corpus: Corpus) -> float:
+    """What the token files add to a worker's memory: their pages are resident once read."""
+    return 2e-6 * ((corpus.n_tokens_train or 0) + (corpus.n_tokens_search or 0))
 
 
 def note_noise(ledger: Ledger, study: Calibration) -> Calibration:

@@ -72,7 +72,7 @@ def a_run(ledger: Ledger, config: Config = TINY, seed: int = 0, strategy: str = 
           study: int | None = None, text: str = TEXT) -> Run:
     """A queued run of the corpus of a_study."""
     corpus_id = ledger.add_corpus(new_corpus(text_sha256=text))
-    return ledger.queue(new_run(config, seed, 3200, corpus_id, NOW,
+    return ledger.queue(new_run(ledger, config, seed, 3200, corpus_id, NOW,
                                 Origin(strategy, "a test asked", calibration_id=study)))
 
 

@@ -1,0 +1,61 @@
+"""A child that takes more memory than it may is ended for real, and the night goes on."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from agent.clock import Clock
+from agent.daemon import Daemon
+from agent.ledger import Ledger
+from agent.night import Night, Plan
+from agent.paths import Home, RunFolder
+from agent.runner import Process, Runner
+from tests.parts import a_folder, a_run
+from tests.test_night import Listener
+
+# It takes 20 MB more every tick, and is deaf to a polite request.
+HOG = """
+import signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+taken = []
+print("started", flush=True)
+while True:
+    taken.append(bytearray(20_000_000) if len(taken) < 40 else b"")
+"""
+QUICK = """
+import json, sys
+line = dict(kind="done", step=1, tokens=32, train_loss=1.0, nats=1.0, bpb=1.0, tok_per_s=1.0,
+            peak_mb=1.0, elapsed_s=1.0)
+open(sys.argv[1], "w").write(json.dumps(line) + "\\n")
+"""
+
+
+def test_a_child_past_max_ram_is_gone_within_7_s_and_the_loop_goes_on(tmp_path: Path) -> None:
+    children: list[tuple[subprocess.Popen[bytes], float]] = []
+
+    def spawn(folder: RunFolder) -> Process:
+        code = QUICK if children else HOG
+        child = subprocess.Popen([sys.executable, "-c", code, str(folder.events)],
+                                 stdout=subprocess.DEVNULL, start_new_session=True)
+        children.append((child, time.monotonic()))
+        return child
+
+    home = Home(tmp_path)
+    with Ledger.open(home.ledger) as ledger:
+        hog, next_one = a_run(ledger, seed=1), a_run(ledger, seed=2)
+        for run in (hog, next_one):
+            a_folder(home, run)
+        runner = Runner(ledger, home, Clock(), 300.0, spawn=spawn)
+        night = Night(ledger, home, Clock(), runner, Plan(300.0, max_runs=2),
+                      prepare=lambda vocab_size: None, observer=Listener())  # type: ignore[arg-type,return-value]
+        night._tokens_of = lambda run: None  # type: ignore[assignment,method-assign]
+        Daemon(night).run()
+        gone_s = children[1][1] - children[0][1]  # the next one starts when the hog is gone
+        killed, finished = ledger.runs()
+    assert gone_s < 7
+    assert (killed.state, finished.state) == ("killed", "finished")
+    assert killed.error is not None
+    assert killed.error.endswith("over --max-ram 300 MB")
+    assert killed.peak_mb is not None
+    assert killed.peak_mb > 300
