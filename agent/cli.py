@@ -24,6 +24,9 @@ class Group(click.Group):
         except UserError as error:
             click.echo(f"agent: {error}", err=True)
             ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("agent: stopped; the same command goes on", err=True)
+            ctx.exit(1)
         except BrokenPipeError:  # `agent runs | head`
             sys.stderr.close()
             ctx.exit(0)

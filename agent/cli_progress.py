@@ -47,7 +47,9 @@ class Screen:
             note = f"loss {step['loss']:.3f}"
             if "eval" in newest:
                 note += f", val {newest['eval']['nats']:.3f}"
-            self._show(run.label, step["step"], start["n_steps"], note)
+            is_last = step["step"] == start["n_steps"] and "done" not in newest
+            title = f"{run.label} validating" if is_last else run.label
+            self._show(title, step["step"], start["n_steps"] + is_last, note)
 
     def _show(self, title: str, done: int, total: int, note: str) -> None:
         if title != self._title:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from agent import units
+from agent import guard, units
 from agent.cli import main
 from agent.cli_progress import Screen
 from agent.daemon import holder, send_command
@@ -16,10 +16,17 @@ from agent.launch import Wish, desk, queue_grid, run_night, train_once
 from agent.ledger import Ledger
 from agent.paths import Home
 from agent.prepare import Source
+from engine.config import Config
 from engine.errors import UserError
 from strategies.grid import parse_tokens
 
 Command = Callable[..., Any]
+
+
+def _fields(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of fields that begin so, for the shell's completion."""
+    names = (field.name for field in dataclasses.fields(Config))
+    return [f"{name}=" for name in names if name.startswith(incomplete)]
 
 
 def _text_options(command: Command) -> Command:
@@ -32,11 +39,14 @@ def _text_options(command: Command) -> Command:
         click.option("--stories", type=click.IntRange(min=4),
                      help="How many stories to write or download."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+                     shell_complete=_fields,
                      help="Change a field of the configuration; may be repeated."),
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
                      help="Seed of initialisation, data order and proposals."),
-        click.option("--max-ram", default="3G", show_default=True, metavar="SIZE",
-                     help="End a run whose process takes more memory."),
+        click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),
+                     help="Processes that share a run's training.  [default: cores]"),
+        click.option("--max-ram", metavar="SIZE", help="End a run whose processes take more "
+                     "memory.  [default: 3G, or half of the machine]"),
     ]):
         command = option(command)
     return command
@@ -49,15 +59,16 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
         what = str(Path(what).absolute())
     valid = options["valid"] and str(options["valid"].absolute())
     source = Source(str(home.data), what, valid, options["stories"])
-    given = {name: options[name] for name in ("max_runs", "steps", "eval_every")
+    given = {name: options[name] for name in ("max_runs", "steps", "eval_every", "n_replicas")
              if options.get(name) is not None}
     for name in ("night_s", "run_s"):
         if options.get(name):
             given[name] = units.seconds(options[name])
     if options.get("run_tokens"):
         given["run_tokens"] = parse_tokens(options["run_tokens"])
-    return Wish(source, units.megabytes(options["max_ram"]), options["settings"],
-                options["seed"], **given)
+    max_ram = options["max_ram"]
+    max_ram_mb = units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()
+    return Wish(source, max_ram_mb, options["settings"], options["seed"], **given)
 
 
 @main.command()

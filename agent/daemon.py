@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from engine.errors import UserError
 from engine.files import write_atomically
 
 TICK_S = 0.5
+LOOKS, LOOK_S = 5, 0.1  # at a lock that is taken, before it counts as another daemon's
 MAX_FAULTS = 5  # ticks in a row that may fail before the daemon gives up
 KILLED = 128  # exit status of a process ended by signal N is 128 + N
 
@@ -28,12 +30,18 @@ def only_one(lock: Path) -> Iterator[None]:
     """Hold the home's lock; UserError, naming who holds it, where another daemon does."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise UserError(f"another agent (pid {file.read().strip()}) works in {lock.parent}; "
-                            "`agent stop` ends it, or use another --home") from error
+        for attempt in range(LOOKS):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if attempt < LOOKS - 1:  # a glance of `agent status` holds it for a moment
+                    time.sleep(LOOK_S)
+                    continue
+                file.seek(0)
+                raise UserError(f"another agent (pid {file.read().strip()}) works in "
+                                f"{lock.parent}; `agent stop` ends it, or use another --home"
+                                ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -66,13 +74,14 @@ class Daemon:
         self.night = night
         self.asked = threading.Event()
         self.n_faults = 0
+        self.failure: str | None = None
         # Jobs run in the scheduler's own thread: one thread forks, writes and judges.
         self.scheduler = BlockingScheduler(
             timezone="UTC", executors={"default": DebugExecutor()},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
 
     def run(self) -> None:
-        """Block until the night is over."""
+        """Block until the night is over; UserError where too many ticks in a row failed."""
         self.scheduler.add_job(self._tick, "interval", seconds=TICK_S, timezone="UTC")
         before = {number: signal.signal(number, self._on_signal)
                   for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -81,9 +90,12 @@ class Daemon:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+        if self.failure:
+            raise UserError(self.failure)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.asked.is_set():  # asked twice: at once; the worker saves by itself
+            os.write(2, b"\nleft at once; `agent run` goes on from the last checkpoint\n")
             os._exit(KILLED + number)
         self.asked.set()
 
@@ -93,11 +105,13 @@ class Daemon:
         try:
             self.night.tick()
             self.n_faults = 0
-        except Exception:  # noqa: BLE001 the edge of a tick: record, carry on, give up in the end
+        except Exception as error:  # noqa: BLE001 the edge of a tick: record, carry on, give up late
             self.n_faults += 1
-            self.night.observer.say(traceback.format_exc())
+            is_told = isinstance(error, UserError)
+            self.night.observer.say(str(error) if is_told else traceback.format_exc())
             if self.n_faults >= MAX_FAULTS:
-                self.night.observer.say(f"giving up after {MAX_FAULTS} faults in a row")
+                self.failure = f"gave up after {MAX_FAULTS} faults in a row; the last: {error}"
+                self.night.runner.ask_to_stop()
                 self.night.is_over = True
         if self.night.is_over:
             # From a thread of its own: shutdown waits for the lock that this job runs under.

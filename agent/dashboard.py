@@ -97,6 +97,10 @@ def _run(status: Status) -> Text:
         waiting = f", {n_queued} queued" if n_queued else ""
         return Text(f"nothing has run yet{waiting}"
                     + ("" if status.is_daemon_alive else f"; {remedy}"))
+    if run.state in ("queued", "running") and progress is None:
+        remedy = "" if status.is_daemon_alive else "; `agent run` goes on from its checkpoint"
+        text = Text(f"{run.label} was interrupted after step {words.count(run.steps)}{remedy}\n")
+        return text.append(run.config_text)
     if progress is None:
         text = Text(f"nothing runs; the last was {run.label}, {run.state}\n")
         text.append(run.config_text)

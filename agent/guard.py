@@ -1,6 +1,6 @@
 """The RAM guard: reads the machine, says go or stop, and ends a process group.
 
-Only virtual_memory and memory_info are used: both work where SELinux hides most of /proc.
+Where SELinux hides more of /proc, virtual_memory and the leader's memory_info still work.
 """
 
 import os
@@ -29,13 +29,11 @@ class Word:
 
     is_go: bool
     reason: str
+    may_pass: bool = False  # waiting may change it
 
 
 def group_mb(pid: int) -> float | None:
-    """Resident MB of a process and its children, pages they share counted once; None if gone.
-
-    A forked replica shares its parent's pages, so its own are what is not shared.
-    """
+    """Resident MB of a process and its children, pages they share counted once; None if gone."""
     try:
         leader = psutil.Process(pid)
         total = float(leader.memory_info().rss)
@@ -47,11 +45,19 @@ def group_mb(pid: int) -> float | None:
         children = []  # Android refuses children() of some processes; the leader still counts
     for child in children:
         try:
-            info = child.memory_info()
-            total += info.rss - getattr(info, "shared", 0)
+            total += _own_bytes(child)
         except psutil.Error:
             continue
     return total / MB
+
+
+def _own_bytes(process: psutil.Process) -> float:
+    """What a process holds alone; where that may not be told, all but its shared mappings."""
+    try:
+        return float(process.memory_full_info().uss)
+    except (psutil.AccessDenied, PermissionError, AttributeError):
+        info = process.memory_info()
+        return float(info.rss - getattr(info, "shared", 0))
 
 
 def free_mb() -> float | None:
@@ -62,6 +68,14 @@ def free_mb() -> float | None:
         return None
 
 
+def default_max_ram_mb() -> float:
+    """3 GB, or half of the machine where that is less: beyond it Android kills other apps."""
+    try:
+        return min(3000.0, psutil.virtual_memory().total / MB / 2)
+    except (psutil.Error, OSError):
+        return 3000.0
+
+
 def read(pid: int) -> Reading:
     """Sample the machine and the process group led by pid."""
     return Reading(group_mb(pid), free_mb())
@@ -70,13 +84,15 @@ def read(pid: int) -> Reading:
 def may_launch(predicted_mb: float, max_ram_mb: float, free: float | None) -> Word:
     """Whether a run of this predicted peak may start."""
     if predicted_mb > max_ram_mb:
-        return Word(False, f"predicted peak {predicted_mb:.0f} MB is over --max-ram "
-                           f"{max_ram_mb:.0f} MB")
+        return Word(False, f"predicted peak {predicted_mb:,.0f} MB is over --max-ram "
+                           f"{max_ram_mb:,.0f} MB")
     if free is None:
-        return Word(False, "free memory cannot be read on this machine, and unknown is not enough")
+        return Word(False, "free memory cannot be read on this machine, and unknown is not "
+                           "enough", may_pass=True)
     if predicted_mb + FREE_FLOOR_MB > free:
         return Word(False, f"predicted peak {predicted_mb:.0f} MB and a reserve of "
-                           f"{FREE_FLOOR_MB:.0f} MB do not fit in {free:.0f} MB free")
+                           f"{FREE_FLOOR_MB:.0f} MB do not fit in {free:.0f} MB free",
+                    may_pass=True)
     return Word(True, f"{predicted_mb:.0f} MB predicted, {free:.0f} MB free")
 
 
@@ -84,7 +100,7 @@ def may_go_on(reading: Reading, max_ram_mb: float) -> Word:
     """Whether the running worker may keep its memory."""
     if reading.group_mb is not None and reading.group_mb > max_ram_mb:
         return Word(False, f"the run took {reading.group_mb:.0f} MB, over --max-ram "
-                           f"{max_ram_mb:.0f} MB")
+                           f"{max_ram_mb:,.0f} MB")
     if reading.free_mb is not None and reading.free_mb < FREE_FLOOR_MB:
         return Word(False, f"the machine has {reading.free_mb:.0f} MB free, under the reserve of "
                            f"{FREE_FLOOR_MB:.0f} MB")

@@ -25,6 +25,7 @@ class Job:
     valid_tokens: str
     n_valid_bytes: int
     tokenizer: str
+    n_replicas: int = 1  # processes that share the training; the result depends on it by rounding
     eval_every: int | None = None  # None: as often as a tenth of the training pays for
     checkpoint_every_steps: int = 500
     checkpoint_every_s: float = 60.0

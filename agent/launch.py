@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent import guard, study
+from agent import guard, machine, study, verdict, words
 from agent.clock import Clock, later
 from agent.daemon import Daemon, only_one
 from agent.ledger import Ledger
@@ -25,6 +25,9 @@ from engine.corpus import TokenSet
 from engine.errors import UserError
 from strategies import grid
 from strategies.base import Limits
+
+# A study goes on where its runs take between these times as long as this night would plan.
+SHORTER, LONGER = 0.5, 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Wish:
     run_tokens: int | None = None
     steps: int | None = None
     eval_every: int | None = None
+    n_replicas: int = field(default_factory=machine.n_cores)
 
 
 @dataclass(slots=True)
@@ -67,8 +71,8 @@ class Desk:
     def night(self, plan: Plan, source: Source, eval_every: int | None = None) -> Night:
         """A night on this desk, with what a dead one left behind taken up."""
         runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb)
-        night = Night(self.ledger, self.home, self.clock, runner, plan,
-                      prepare=self.tokens(source), observer=self.observer, eval_every=eval_every)
+        night = Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
+                      eval_every=eval_every)
         night.recover(end_orphan)
         return night
 
@@ -76,8 +80,13 @@ class Desk:
 @contextmanager
 def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
     """The home's lock and its ledger, open for writing."""
-    home.root.mkdir(parents=True, exist_ok=True)
+    try:
+        home.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {home.root}: {error.strerror}; use another "
+                        "--home") from error
     with only_one(home.lock), Ledger.open(home.ledger) as ledger:
+        home.control.unlink(missing_ok=True)  # it was meant for a daemon that is gone
         yield Desk(home, ledger, observer, progress)
 
 
@@ -85,8 +94,10 @@ def run_night(at: Desk, wish: Wish) -> Night:
     """Prepare, calibrate, and run experiments until the budget ends or someone says stop."""
     started_s, started_at = at.clock.seconds(), at.clock.stamp()
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
-    night = at.night(Plan(wish.max_ram_mb, wish.seed, deadline_s, wish.max_runs), wish.source)
-    night.study = _study(at, wish, night, deadline_s)
+    night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs),
+                     wish.source)
+    night.study = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
+    study.queue_baselines(at.ledger, night.study, at.clock.stamp(), wish.n_replicas)
     night.note("night", _announce(night.study, wish), {
         "started_at": started_at, "max_runs": wish.max_runs, "max_ram_mb": wish.max_ram_mb,
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
@@ -97,8 +108,9 @@ def run_night(at: Desk, wish: Wish) -> Night:
 
 def _announce(found: Calibration, wish: Wish) -> str:
     speed = "" if found.tok_per_s is None else f" at {found.tok_per_s:,.0f} tokens/s"
-    how_long = "" if found.run_s is None else f", about {found.run_s:.0f} s a run"
-    until = "until told to stop" if wish.night_s is None else f"for {wish.night_s:.0f} s"
+    how_long = "" if found.run_s is None else f", about {words.duration(found.run_s)} a run"
+    until = "until told to stop" if wish.night_s is None else (
+        f"for {words.duration(wish.night_s)}")
     return f"{found.budget_tokens:,} tokens a run{speed}{how_long}; {until}"
 
 
@@ -106,47 +118,64 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
     """The study to go on with, or a new one whose budget fits the night."""
     base = Config().assign(wish.settings)
     tokens = night.prepare(base.vocab_size)
-    known = at.ledger.latest_calibration(tokens.corpus.sha256)
-    if known and _goes_on(known, wish, base, deadline_s, at.clock):
-        at.observer.say(f"going on with study {known.id}: {known.budget_tokens:,} tokens a run")
-        return known
-    _require(guard.may_launch(base.peak_mb, wish.max_ram_mb, guard.free_mb()))
-    at.observer.say(f"measuring this device with {base.describe()}")
-    speed = study.measure(at.home, tokens, base, spawn_worker)
     left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.seconds())
     run_s = wish.run_s or study.planned_run_s(left_s)
+    for known in at.ledger.calibrations(tokens.corpus.sha256):
+        if _goes_on(known, wish, base, run_s):
+            at.observer.say(f"going on with study {known.id}: {known.budget_tokens:,} tokens a run")
+            return known
+    _require_memory(base, wish)
+    at.observer.say(f"measuring this device with {base.describe()}, some seconds")
+    speed = study.measure(at.home, tokens, base, wish.n_replicas, spawn_worker)
     budget = wish.run_tokens or study.plan_budget(speed, base, tokens.n_tokens["search"], run_s)
+    _require_time(speed.run_s(base, budget, tokens.n_tokens["search"]), wish, left_s)
+    n_passes = budget / tokens.n_tokens["train"]
+    if n_passes > 2:
+        at.observer.say(f"note: {budget:,} tokens are {n_passes:.0f} passes over this text; more "
+                        "text, or a smaller --run-tokens, tells more")
     return study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, budget)
 
 
-def _goes_on(known: Calibration, wish: Wish, base: Config, deadline_s: float | None,
-             clock: Clock) -> bool:
-    """Whether an earlier study is what was asked for, and fits the night."""
-    if wish.settings and known.config != base.to_dict():
+def _goes_on(known: Calibration, wish: Wish, base: Config, run_s: float) -> bool:
+    """Whether an earlier study is what was asked for: its baseline, and runs of about that length.
+
+    Without --set any baseline will do: it is what the last night was started with.
+    """
+    if (wish.settings and known.config != base.to_dict()) or known.seeds is None:
+        return False
+    if known.seeds[0] != wish.seed:
         return False
     if wish.run_tokens is not None:
         return known.budget_tokens == wish.run_tokens
-    if wish.run_s is not None or known.run_s is None:
-        return False
-    return deadline_s is None or study.MIN_RUNS * known.run_s <= deadline_s - clock.seconds()
+    return known.run_s is not None and SHORTER <= known.run_s / run_s <= LONGER
+
+
+def _require_time(run_s: float, wish: Wish, left_s: float | None) -> None:
+    """A night has room for the baselines, or is not worth beginning."""
+    least_s = verdict.N_BASELINE_SEEDS * run_s
+    if left_s is not None and least_s > left_s and wish.max_runs is None:
+        raise UserError(f"{left_s:.0f} s are too short for a night here: three baseline runs take "
+                        f"about {words.duration(least_s)}; give it more time with --for, or a "
+                        "smaller model with --set n_embd=64")
 
 
 def train_once(at: Desk, wish: Wish) -> Run:
     """One run by hand, through the path every run takes; a run stopped before goes on."""
     config = Config().assign(wish.settings)
-    _require(guard.may_launch(config.peak_mb, wish.max_ram_mb, guard.free_mb()))
-    night = at.night(Plan(wish.max_ram_mb, wish.seed, max_runs=1), wish.source, wish.eval_every)
+    _require_memory(config, wish)
+    night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1), wish.source,
+                     wish.eval_every)
     tokens = night.prepare(config.vocab_size)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:
-        speed = study.measure(at.home, tokens, config, spawn_worker)
+        speed = study.measure(at.home, tokens, config, wish.n_replicas, spawn_worker)
         budget = study.plan_budget(speed, config, tokens.n_tokens["search"],
                                    wish.run_s or study.RUN_S)
     now = at.clock.stamp()
     corpus_id = study.register_corpus(at.ledger, tokens, now)
     run = at.ledger.waiting_twin(config, wish.seed, budget, corpus_id) or at.ledger.queue(
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
-                      study.Origin("hand", "asked for with agent train")))
+                      study.Origin("hand", "asked for with agent train"), wish.n_replicas))
     night.only = run.id
     Daemon(night).run()
     return at.ledger.run(run.id)
@@ -163,8 +192,8 @@ def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str]
             if run.corpus_id == corpus_id and run.seed == wish.seed
             and run.state in ("queued", "running", "finished", "diverged")}
     max_mb = wish.max_ram_mb - study.text_mb(at.ledger.corpus(corpus_id))
-    limits = Limits(max_params=MAX_PARAMS, max_mb=max_mb, max_vocab=base.vocab_size,
-                    min_steps=study.MIN_STEPS)
+    limits = Limits(n_replicas=wish.n_replicas, max_params=MAX_PARAMS, max_mb=max_mb,
+                    max_vocab=base.vocab_size, min_steps=study.MIN_STEPS)
     plan = grid.plan(sizes, tokens, base, limits, done)
     if plan.cells and not is_dry:
         grid_id = at.ledger.add_grid(list(sizes), sorted({c.budget_tokens for c in plan.cells}),
@@ -172,19 +201,19 @@ def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str]
         for cell in plan.cells:
             at.ledger.queue(study.new_run(
                 at.ledger, cell.config, wish.seed, cell.budget_tokens, corpus_id, now,
-                study.Origin("grid", cell.reason, grid_id=grid_id)))
+                study.Origin("grid", cell.reason, grid_id=grid_id), wish.n_replicas))
     return plan
 
 
-def _require(word: guard.Word) -> None:
+def _require_memory(config: Config, wish: Wish) -> None:
+    predicted_mb = config.predicted_mb(wish.n_replicas)
+    word = guard.may_launch(predicted_mb, wish.max_ram_mb, guard.free_mb())
     if not word.is_go:
         raise UserError(word.reason)
 
 
 def end_orphan(pid: int, folder: Path) -> None:
-    """End a worker whose daemon died, if pid still is that worker; it saves first.
-
-    A worker notices by itself within a step; this only waits for it, and presses after a while.
+    """Ask a worker whose daemon died to save and leave, if pid still is that worker; then press.
     """
     if not _is_worker(pid, folder):
         return

@@ -232,12 +232,12 @@ class Ledger(Queries):
             self._update("runs", run_id, dict(fields) | {"state": state, "ended_at": now})
             return self._one(Run, "runs", run_id)
 
-    def requeue(self, run_id: int, now: str, reason: str) -> Run:
-        """The run waiting again, to go on from its last checkpoint."""
+    def requeue(self, run_id: int, now: str, reason: str, kind: str = "requeue") -> Run:
+        """The run waiting again, to go on from its last checkpoint; the event is of that kind."""
         with self._writing():
             self._expect(run_id, "queued again", "running")
             self._update("runs", run_id, {"state": "queued", "pid": None})  # running → queued
-            self.event("requeue", reason, now, run_id)
+            self.event(kind, reason, now, run_id)
             return self._one(Run, "runs", run_id)
 
     def stale(self, now: str, older_than_s: float) -> list[Run]:

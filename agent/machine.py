@@ -1,5 +1,6 @@
 """What this machine and this checkout are, for the ledger; and the environment of a worker."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 def device() -> str:
     """One line: processor, cores this process may use, system."""
-    return f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {platform.system()}"
+    return f"{_processor()}, {n_cores()} cores, {platform.system()}"
 
 
 def _processor() -> str:
@@ -24,23 +25,36 @@ def _processor() -> str:
     return platform.machine()
 
 
+def n_cores() -> int:
+    """Cores this process may use now."""
+    return len(os.sched_getaffinity(0))
+
+
 def cores() -> str:
     """The affinity mask as text, such as "0,1,4": Android shrinks it in the background."""
     return ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
 
 
+@functools.cache
 def code_version() -> str:
-    """Version of the package, and the commit where it runs from a checkout."""
+    """Version of the package; in a checkout also the commit, and whether code was changed."""
     version = metadata.version("phi-auto")
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return version
+    commit = _git(root, "rev-parse", "--short", "HEAD")
+    # Of the tree only the code counts: the ledger in it changes with every run.
+    changed = _git(root, "status", "--porcelain", "--", "agent", "engine", "strategies")
+    return version if commit is None else f"{version}+{commit}{'.changed' if changed else ''}"
+
+
+def _git(root: Path, *words: str) -> str | None:
     try:
-        answer = subprocess.run(["git", "-C", str(root), "describe", "--always", "--dirty"],
-                                capture_output=True, text=True, timeout=5, check=True)
+        answer = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True,
+                                timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
-        return version
-    return f"{version}+{answer.stdout.strip()}"
+        return None
+    return answer.stdout.strip()
 
 
 def worker_environment() -> dict[str, str]:

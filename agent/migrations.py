@@ -213,6 +213,12 @@ def m003_experiments_view(db: Database) -> None:
     db.execute(EXPERIMENTS.strip())
 
 
+@migrations()
+def m004_replicas(db: Database) -> None:
+    db.execute("ALTER TABLE runs ADD COLUMN replicas INTEGER "
+               "-- processes that share the training; fixed, since the rounding depends on it\n")
+
+
 def known_steps() -> list[str]:
     """Names of all steps this program can take, in order."""
     with Database(memory=True, execute_plugins=False) as empty:

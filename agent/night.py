@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent import guard, proposer, study, verdict
-from agent.clock import Clock
-from agent.ledger import Ledger
-from agent.paths import Home
 from agent.records import Calibration, Run
-from agent.runner import MAX_ATTEMPTS, Runner
+from agent.runner import RETRY, Runner, last_pid
 from engine.config import Config
 from engine.corpus import TokenSet
-from engine.errors import LedgerError, NoProposal, UserError
+from engine.errors import NoProposal, UserError
 from strategies.base import Limits
 
 OVERRUN_S = 15.0  # past its deadline a night lets a run go on so long, then saves and queues it
 MAX_PARAMS = 10_000_000
+NOT_KEPT = ("discarded", "diverged", "killed", "failed", "lost")  # no checkpoint is kept of them
+RECOVER = "recover"  # kind of the event that notes a run whose daemon died
+MAX_RECOVERS = 10  # a run that so often has lost its daemon may well be the reason
+BACK_OFF_S = 5.0  # before a run the system killed, or memory kept out, is tried again; doubled
 SLOWEST = 2.0  # a proposal may take so many times as long as the baseline
 SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
 SAFETY = 0.8  # of the time left may be planned: predictions by operation count err on small models
@@ -34,6 +35,7 @@ class Plan:
     """What a night was asked for; None is without limit."""
 
     max_ram_mb: float
+    n_replicas: int = 1  # of the runs it proposes
     seed: int = 0
     deadline_s: float | None = None  # on the monotonic clock
     max_runs: int | None = None
@@ -53,17 +55,21 @@ Prepare = Callable[[int], TokenSet]  # token files for a vocabulary size
 class Night:
     """The loop's state: at most one trial, and whether to go on."""
 
-    def __init__(self, ledger: Ledger, home: Home, clock: Clock, runner: Runner, plan: Plan, *,
-                 prepare: Prepare, observer: Observer, eval_every: int | None = None) -> None:
-        self.ledger, self.home, self.clock, self.runner, self.plan = (
-            ledger, home, clock, runner, plan)
+    def __init__(self, runner: Runner, plan: Plan, *,
+                 prepare: Prepare, observer: Observer, eval_every: int | None = None,
+                 read_free_mb: Callable[[], float | None] = guard.free_mb) -> None:
+        self.ledger, self.home, self.clock = runner.ledger, runner.home, runner.clock
+        self.runner, self.plan = runner, plan
         self.prepare, self.observer, self.eval_every = prepare, observer, eval_every
+        self.read_free_mb = read_free_mb
         self.study: Calibration | None = None  # None: nothing is proposed
         self.only: int | None = None  # the one run to execute, by id
         self.n_ended = 0
         self.is_stopping: str | None = None  # the reason
         self.is_paused = False
         self.is_over = False
+        self.wait_until_s = 0.0  # nothing is started before
+        self._waits_for: str | None = None  # what was last said of it
 
     # --- one tick ----------------------------------------------------------------------------
 
@@ -72,10 +78,12 @@ class Night:
         self._obey()
         if self.runner.trial and self._follow():
             return
+        for run in self.ledger.undecided():
+            self.judge(run)
         reason = self.is_stopping or self._why_over()
         if reason:
             self._end(reason)
-        elif not self.is_paused:
+        elif not self.is_paused and self.clock.seconds() >= self.wait_until_s:
             self._next()
 
     def stop(self, reason: str) -> None:
@@ -96,14 +104,19 @@ class Night:
         if run is None:
             return True
         if run.state == "queued":
-            self.observer.say(f"{run.label} is queued again: "
-                              f"{self.ledger.events(limit=1, run_id=run.id)[0].message}")
-            if self._is_overrun():
-                self.stop("the night's time is over")
+            self._note_requeued(run)
             return False
         self.n_ended += 1
-        self.judge(run)
-        return False
+        return False  # the verdict follows in this tick
+
+    def _note_requeued(self, run: Run) -> None:
+        newest = self.ledger.events(limit=1, run_id=run.id)[0]
+        self.observer.say(f"{run.label} waits: {newest.message}")
+        if newest.kind == RETRY:  # what killed it may need a while to pass
+            n = self.ledger.n_events(run.id, RETRY)
+            self.wait_until_s = self.clock.seconds() + BACK_OFF_S * 2 ** (n - 1)
+        if self._is_overrun():
+            self.stop("the night's time is over")
 
     def _is_overrun(self) -> bool:
         deadline = self.plan.deadline_s
@@ -133,8 +146,12 @@ class Night:
             f" {run.val_loss:.3f} nats/token, {run.val_bpb:.3f} bits/byte")
         self.observer.say(f"{run.label} {run.config_text}:{score} → {found.verdict}: "
                           f"{found.reason}")
-        if self.study and run.strategy == "baseline" and run.calibration_id == self.study.id:
-            self.study = study.note_noise(self.ledger, self.study)
+        if found.verdict in NOT_KEPT:  # a night of discarded models would fill a phone
+            self.home.run(run.uid).remove_checkpoints()
+        if run.strategy == "baseline" and run.calibration_id is not None:
+            noted = study.note_noise(self.ledger, self.ledger.calibration(run.calibration_id))
+            if self.study and noted.id == self.study.id:
+                self.study = noted
 
     def _verdict(self, run: Run) -> tuple[verdict.Decision, Run | None]:
         if run.state in ("diverged", "killed", "failed", "lost"):
@@ -161,14 +178,36 @@ class Night:
         if self.only is not None:
             self._launch(self.ledger.run(self.only))
             return
-        waiting = self.ledger.runs("queued", limit=1)
-        if not waiting and self.study is None:
+        waiting = [run for run in self.ledger.runs("queued") if self._belongs(run)]
+        if waiting and not self._fits(waiting[0]):
+            self.stop(f"{waiting[0].label} is queued and would take longer than what is left")
+        elif waiting:
+            self._launch(waiting[0])
+        elif self.study is None:
             self.stop("nothing is queued")
-            return
-        try:
-            self._launch(waiting[0] if waiting else self._propose())
-        except (NoProposal, LedgerError) as refusal:
-            self.stop(str(refusal))
+        else:
+            try:
+                self._launch(self._propose())
+            except NoProposal as refusal:
+                self.stop(str(refusal))
+
+    def _belongs(self, run: Run) -> bool:
+        """Whether a queued run is for this night: of its text, of its study or of none.
+
+        The others keep what they have done and wait for a night of their own.
+        """
+        if self.study is None:
+            return True
+        text = self.ledger.corpus(run.corpus_id or 0).text_sha256
+        return text == self.study.text_sha256 and run.calibration_id in (None, self.study.id)
+
+    def _fits(self, run: Run) -> bool:
+        """Whether a run is likely to end before the night does; what is done of it counts."""
+        if self.plan.deadline_s is None or self.study is None or not self.study.flops_per_s:
+            return True
+        left = (run.budget_tokens or 0) - (run.tokens or 0)
+        run_s = left * Config.from_dict(run.config).flops_per_token / self.study.flops_per_s
+        return run_s <= self.plan.deadline_s - self.clock.seconds() + OVERRUN_S
 
     def _propose(self) -> Run:
         """Queue what a strategy proposes. Raises NoProposal where none has anything that fits."""
@@ -176,18 +215,27 @@ class Night:
         idea = proposer.propose(self.ledger, self.study, self._limits(), self.plan.seed)
         config, now = idea.proposal.config, self.clock.stamp()
         try:
-            corpus_id = study.register_corpus(self.ledger, self.prepare(config.vocab_size), now)
+            tokens = self.prepare(config.vocab_size)
         except UserError:
             corpus_id = self.study.corpus_id  # launching it will fail, and the ledger say why
+        else:
+            if tokens.corpus.sha256 != self.study.text_sha256:
+                raise NoProposal(f"the text {tokens.corpus.name} has changed since the night "
+                                 "began; start again to study the new one")
+            corpus_id = study.register_corpus(self.ledger, tokens, now)
         seed = (self.study.seeds or [self.plan.seed])[0]  # challengers run on the incumbent's
         return self.ledger.queue(study.new_run(
             self.ledger, config, seed, self.study.budget_tokens, corpus_id, now,
             study.Origin(idea.proposal.strategy, idea.proposal.reason,
-                         calibration_id=self.study.id, parent_id=idea.parent.id)))
+                         calibration_id=self.study.id, parent_id=idea.parent.id),
+            self.plan.n_replicas))
 
     def _limits(self) -> Limits:
         """What a proposal may cost in what is left of the night."""
         assert self.study is not None
+        free_mb = self.read_free_mb()
+        max_mb = self.plan.max_ram_mb if free_mb is None else min(
+            self.plan.max_ram_mb, free_mb - guard.FREE_FLOOR_MB)
         max_s = self.study.run_s and SLOWEST * self.study.run_s
         if self.plan.deadline_s is not None and max_s is not None:
             left_s = self.plan.deadline_s - self.clock.seconds()
@@ -195,31 +243,39 @@ class Night:
         base = Config.from_dict(self.study.config)
         text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
         return Limits(
-            budget_tokens=self.study.budget_tokens, max_params=MAX_PARAMS,
-            max_mb=self.plan.max_ram_mb - text_mb, max_vocab=base.vocab_size,
+            budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,
+            max_params=MAX_PARAMS, max_mb=max_mb - text_mb, max_vocab=base.vocab_size,
             min_steps=study.MIN_STEPS, max_s=max_s, flops_per_s=self.study.flops_per_s)
 
     def _launch(self, waiting: Run) -> None:
-        """Claim a queued run and start its worker, or fail it with what stands in the way."""
+        """Claim a queued run and start its worker; fail it, or wait, if something is in the way."""
+        word = self._memory_for(waiting)
+        if word.may_pass:
+            if word.reason != self._waits_for:
+                self.note("guard", f"{waiting.label} waits: {word.reason}", run_id=waiting.id)
+            self._waits_for = word.reason
+            self.wait_until_s = self.clock.seconds() + BACK_OFF_S
+            return
         try:
-            self._require_memory(waiting)
+            if not word.is_go:
+                raise UserError(word.reason)
             tokens = self._tokens_of(waiting)
+            self.runner.write_job(waiting, tokens, self.eval_every)
         except UserError as error:
             self.n_ended += 1
-            self.judge(self.ledger.finish(waiting.id, "failed", self.clock.stamp(),
-                                          error=str(error)))
-            return
+            self.ledger.finish(waiting.id, "failed", self.clock.stamp(), error=str(error))
+            return  # the verdict follows at the next tick
         run = self.ledger.claim(self.clock.stamp(), run_id=waiting.id)
         if run is None:
             return  # it is no longer queued
         self.observer.say(f"{run.label} {run.config_text}, seed {run.seed}: {run.reason}")
-        self.runner.start(run, tokens, self.eval_every)
+        self._waits_for = None
+        self.runner.start(run)
 
-    def _require_memory(self, run: Run) -> None:
-        predicted_mb = run.predicted_mb or Config.from_dict(run.config).peak_mb
-        word = guard.may_launch(predicted_mb, self.plan.max_ram_mb, guard.free_mb())
-        if not word.is_go:
-            raise UserError(word.reason)
+    def _memory_for(self, run: Run) -> guard.Word:
+        config = Config.from_dict(run.config)
+        predicted_mb = run.predicted_mb or config.predicted_mb(run.replicas or 1)
+        return guard.may_launch(predicted_mb, self.plan.max_ram_mb, self.read_free_mb())
 
     def _tokens_of(self, run: Run) -> TokenSet:
         """Token files of a run; its text must be the one this night works on."""
@@ -259,16 +315,14 @@ class Night:
         """
         for run in self.ledger.runs("running"):
             folder = self.home.run(run.uid)
-            if run.pid is not None:
-                end_orphan(run.pid, folder.root)
-            if not folder.job.exists():
+            for pid in (run.pid, last_pid(folder)):
+                if pid is not None:
+                    end_orphan(pid, folder.root)
+            if self.ledger.n_events(run.id, RECOVER) >= MAX_RECOVERS:
                 self.ledger.mark_lost(run.id, self.clock.stamp())  # running → lost
-            elif run.attempts >= MAX_ATTEMPTS:
-                self.ledger.finish(run.id, "failed", self.clock.stamp(),
-                                   error=f"given up after {run.attempts} starts")
             else:
                 self.ledger.requeue(run.id, self.clock.stamp(),
-                                    "its daemon died; goes on from its checkpoint")
+                                    "its daemon died; goes on from its checkpoint", RECOVER)
                 self.observer.say(f"{run.label} was left running; it goes on from its checkpoint")
         for run in self.ledger.undecided():
             self.judge(run)

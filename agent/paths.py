@@ -42,12 +42,22 @@ class RunFolder:
         return self.root / "job.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the one worker of the run."""
+        return self.root / "worker.lock"
+
+    @property
     def events(self) -> Path:
         return self.root / "events.jsonl"
 
     @property
     def checkpoint(self) -> Path:
         return self.root / "checkpoint.npz"
+
+    def remove_checkpoints(self) -> None:
+        """Free the space of a model nobody will go on with; the log and its samples stay."""
+        for path in self.root.glob("checkpoint*.npz"):
+            path.unlink()
 
     @property
     def output(self) -> Path:

@@ -14,10 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.corpus import TokenSet
-
 from agent import machine
 from engine import corpus
+from engine.corpus import TokenSet
 from engine.errors import CorpusError, UserError
 
 Progress = Callable[[str, int, int], None]
@@ -46,13 +45,17 @@ def prepare(source: Source, vocab_size: int, progress: Progress) -> TokenSet:
     request = json.dumps({**dataclasses.asdict(source), "vocab_size": vocab_size})
     with subprocess.Popen([sys.executable, "-m", "agent.prepare", request],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                          env=machine.worker_environment()) as child:
+                          env=machine.worker_environment(), start_new_session=True) as child:
         assert child.stdout is not None  # asked for just above
-        for line in child.stdout:
-            message = json.loads(line)
-            if "error" in message:
-                raise CorpusError(message["error"])
-            progress(message["stage"], message["done"], message["total"])
+        try:
+            for line in child.stdout:
+                message = json.loads(line)
+                if "error" in message:
+                    raise CorpusError(message["error"])
+                progress(message["stage"], message["done"], message["total"])
+        except KeyboardInterrupt:
+            child.kill()  # what it has finished is kept
+            raise
     if child.returncode != 0:
         raise CorpusError(f"preparing {source.what} ended with status {child.returncode}; "
                           "was memory short? Start again, what was finished is kept")

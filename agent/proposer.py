@@ -28,7 +28,7 @@ def propose(ledger: Ledger, study: Calibration, limits: Limits, seed: int) -> Id
     the proposal are functions of the seed and of how many runs the study has. Raises NoProposal
     with every strategy's reason where none has.
     """
-    runs = ledger.study_runs(study.id)
+    runs = ledger.comparable_runs(study)
     parent = ledger.incumbent(study.id)
     if parent is None:
         raise NoProposal("no baseline run has finished, so there is nothing to improve on; "
@@ -48,7 +48,7 @@ def propose(ledger: Ledger, study: Calibration, limits: Limits, seed: int) -> Id
 
 
 def history(ledger: Ledger, runs: Sequence[Run]) -> list[Outcome]:
-    """What the strategies may know of a study's runs that are not under way."""
+    """What the strategies may know of runs: what came of each, also of one that waits."""
     verdicts = {d.run_id: d.verdict for d in reversed(ledger.decisions())}  # the newest counts
     return [
         Outcome(config=Config.from_dict(run.config), seed=run.seed or 0,

@@ -72,6 +72,25 @@ class Queries:
     def study_runs(self, calibration_id: int) -> list[Run]:
         return self._runs("WHERE calibration_id = ? ORDER BY id", calibration_id)
 
+    def comparable_runs(self, calibration: Calibration) -> list[Run]:
+        """Runs on a study's text with its budget, whoever asked for them: none is run again."""
+        return self._runs(
+            "JOIN corpora c ON c.id = corpus_id WHERE runs.source = 'measured' "
+            "AND c.text_sha256 = ? AND budget_tokens = ? ORDER BY runs.id",
+            calibration.text_sha256, calibration.budget_tokens)
+
+    def baselines(self, calibration: Calibration) -> list[Run]:
+        """Runs of a study's starting point on its seeds, also those another study asked for."""
+        config_hash, seeds = Config.from_dict(calibration.config).hash, calibration.seeds
+        return [run for run in self.comparable_runs(calibration)
+                if run.config_hash == config_hash and (seeds is None or run.seed in seeds)]
+
+    def n_events(self, run_id: int, kind: str) -> int:
+        """How often something happened to a run."""
+        found = self._rows("SELECT count(*) AS n FROM events WHERE run_id = ? AND kind = ?",
+                           run_id, kind)
+        return int(found[0]["n"])
+
     def undecided(self) -> list[Run]:
         """Measured runs that have ended and have no verdict yet."""
         return self._runs(
@@ -85,16 +104,24 @@ class Queries:
             "AND state = 'finished' AND d.verdict = 'kept' AND NOT EXISTS "
             "(SELECT 1 FROM decisions later WHERE later.run_id = runs.id AND later.id > d.id) "
             "ORDER BY d.id DESC LIMIT 1", calibration_id)
-        found = found or self._runs(
-            "WHERE calibration_id = ? AND state = 'finished' AND strategy = 'baseline' "
-            "ORDER BY id LIMIT 1", calibration_id)
-        return found[0] if found else None
+        if found:
+            return found[0]
+        finished = (run for run in self.baselines(self.calibration(calibration_id))
+                    if run.state == "finished")
+        return next(finished, None)
 
-    def best(self, calibration_id: int) -> Run | None:
-        """The finished run of a study with the fewest bits per byte; failures have no score."""
+    def best(self) -> Run | None:
+        """The finished run with the fewest bits per byte on the text of the newest one.
+
+        What a verdict discarded does not count: its lead was no more than noise.
+        """
         found = self._runs(
-            "WHERE calibration_id = ? AND state = 'finished' AND val_bpb IS NOT NULL "
-            "ORDER BY val_bpb, id LIMIT 1", calibration_id)
+            "JOIN corpora c ON c.id = corpus_id WHERE state = 'finished' "
+            "AND runs.source = 'measured' AND val_bpb IS NOT NULL AND c.text_sha256 = ("
+            "  SELECT text_sha256 FROM runs r JOIN corpora ON corpora.id = r.corpus_id "
+            "  WHERE r.state = 'finished' ORDER BY r.id DESC LIMIT 1) "
+            "AND COALESCE((SELECT verdict FROM decisions d WHERE d.run_id = runs.id "
+            "  ORDER BY d.id DESC LIMIT 1), '') != 'discarded' ORDER BY val_bpb, runs.id LIMIT 1")
         return found[0] if found else None
 
     def counts(self) -> dict[State, int]:
@@ -148,10 +175,11 @@ class Queries:
     def calibration(self, calibration_id: int) -> Calibration:
         return self._one(Calibration, "calibrations", calibration_id)
 
-    def latest_calibration(self, text_sha256: str) -> Calibration | None:
-        rows = self._rows("SELECT * FROM calibrations WHERE text_sha256 = ? "
-                          "ORDER BY id DESC LIMIT 1", text_sha256)
-        return from_columns(Calibration, rows[0]) if rows else None
+    def calibrations(self, text_sha256: str) -> list[Calibration]:
+        """The studies of a text, newest first."""
+        rows = self._rows("SELECT * FROM calibrations WHERE text_sha256 = ? ORDER BY id DESC",
+                          text_sha256)
+        return [from_columns(Calibration, row) for row in rows]
 
     def grid(self, grid_id: int) -> Grid:
         return self._one(Grid, "grids", grid_id)

@@ -125,6 +125,7 @@ class NewRun:
     predicted_mb: float | None = None
     device: str | None = None
     cores: str | None = None
+    replicas: int | None = None
     code_version: str | None = None
     notes: str | None = None
 
@@ -185,6 +186,7 @@ class Run:
     error: str | None
     cells: dict[str, str] | None
     notes: str | None
+    replicas: int | None
 
 
 class Outcome(TypedDict, total=False):

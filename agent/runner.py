@@ -25,10 +25,13 @@ from agent.job import STOPPED, Job
 from agent.ledger import Ledger
 from agent.paths import Home, RunFolder
 from agent.records import Ending, Metric, Outcome, Run
+from engine import checkpoint
 from engine.config import Config
 from engine.corpus import TokenSet
+from engine.errors import UserError
 
-MAX_ATTEMPTS = 4  # a run the system killed is started again three times
+MAX_RETRIES = 3  # a run the system killed is started again so often
+RETRY = "retry"  # kind of the event that notes it
 ASK_GRACE_S = 10.0  # a worker asked to stop saves first; a step may take a while on a phone
 HEARTBEAT_S = 10.0
 
@@ -48,7 +51,7 @@ def spawn_worker(folder: RunFolder) -> Process:
     """Start the worker of a run in its own session, its output in a file."""
     with open(folder.output, "ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "agent.worker", str(folder.root)],
+            [sys.executable, "-m", "agent.worker", str(folder.root), str(os.getpid())],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True, env=machine.worker_environment())
 
@@ -79,17 +82,26 @@ class Runner:
         self.max_ram_mb, self._spawn, self._read = max_ram_mb, spawn, read
         self.trial: Trial | None = None
 
-    def start(self, run: Run, tokens: TokenSet, eval_every: int | None = None) -> Trial:
-        """Launch the worker of a claimed run, from its checkpoint if it has one."""
+    def write_job(self, run: Run, tokens: TokenSet, eval_every: int | None = None) -> None:
+        """Write what the worker is asked, before the run is claimed; a run taken up keeps its own.
+        """
         folder = self.home.run(run.uid)
         if not folder.job.exists():
             folder.root.mkdir(parents=True, exist_ok=True)
             job_of(run, tokens, eval_every).write(folder.job)
-        process = self._spawn(folder)
-        self.ledger.start(run.id, self.clock.stamp(), process.pid)
+
+    def start(self, run: Run) -> None:
+        """Launch the worker of a claimed run, from its checkpoint if it has one."""
+        folder = self.home.run(run.uid)
+        try:
+            process = self._spawn(folder)
+        except OSError as error:  # no process to be had, no space for its output
+            self.ledger.requeue(run.id, self.clock.stamp(), f"cannot start a worker: {error}",
+                                RETRY)
+            raise UserError(f"cannot start a worker for {run.label}: {error}") from error
         self.trial = Trial(run, folder, process, run.events_offset,
                            beat_at_s=self.clock.seconds())
-        return self.trial
+        self.ledger.start(run.id, self.clock.stamp(), process.pid)
 
     def ask_to_stop(self) -> None:
         """Ask the worker to save and leave; it is killed if it does not within ASK_GRACE_S."""
@@ -108,13 +120,14 @@ class Runner:
         if trial is None:
             return None
         status = trial.process.poll()  # before reading, so that nothing is written after
+        if status is None:
+            self._watch(trial)  # before the ledger, which may be slow or fail
         self._ingest(trial)
         if status is None:
-            self._watch(trial)
             return None
-        self._ingest(trial)
-        self.trial = None
-        return self._conclude(trial, status)
+        run = self._conclude(trial, status)
+        self.trial = None  # only now: a ledger that failed is asked again at the next poll
+        return run
 
     # --- while it runs -----------------------------------------------------------------------
 
@@ -146,9 +159,9 @@ class Runner:
         word = guard.may_go_on(reading, self.max_ram_mb)
         if not word.is_go:
             trial.killed_why = word.reason
+            trial.ending = guard.Ending(trial.process.pid, now_s)
             self.ledger.event("guard", word.reason, self.clock.stamp(), trial.run.id,
                               {"group_mb": reading.group_mb, "free_mb": reading.free_mb})
-            trial.ending = guard.Ending(trial.process.pid, now_s)
 
     # --- when it has ended -------------------------------------------------------------------
 
@@ -165,14 +178,16 @@ class Runner:
             return self._requeue(trial, "stopped at a checkpoint" if status == STOPPED
                                  else "did not save in time; goes on from an earlier checkpoint")
         if status == -signal.SIGKILL:
-            if trial.run.attempts < MAX_ATTEMPTS:
-                return self._requeue(trial, "killed by the system; goes on from its checkpoint")
+            n_before = self.ledger.n_events(trial.run.id, RETRY)
+            if n_before < MAX_RETRIES:
+                return self._requeue(trial, "killed by the system; goes on from its checkpoint",
+                                     RETRY)
             return self._finish(trial, "killed", {},
-                                error=f"killed by the system {trial.run.attempts} times")
+                                error=f"killed by the system {n_before + 1} times")
         return self._finish(trial, "failed", {}, error=last_words(trial.folder, status))
 
-    def _requeue(self, trial: Trial, reason: str) -> Run:
-        return self.ledger.requeue(trial.run.id, self.clock.stamp(), reason)
+    def _requeue(self, trial: Trial, reason: str, kind: str = "requeue") -> Run:
+        return self.ledger.requeue(trial.run.id, self.clock.stamp(), reason, kind)
 
     def _finish(self, trial: Trial, state: Ending, event: dict[str, Any],
                 error: str | None = None) -> Run:
@@ -182,6 +197,7 @@ class Runner:
             "device": machine.device(), "cores": machine.cores(),
             "code_version": machine.code_version(), "duration_s": event.get("elapsed_s"),
         }
+        checkpoint.previous(trial.folder.checkpoint).unlink(missing_ok=True)
         if "step" in event:
             fields |= {"steps": event["step"], "tokens": event["tokens"]}
         if state == "finished":
@@ -204,7 +220,7 @@ def job_of(run: Run, tokens: TokenSet, eval_every: int | None) -> Job:
     return Job(config=Config.from_dict(run.config), seed=run.seed, budget_tokens=run.budget_tokens,
                train_tokens=str(tokens.paths["train"]), valid_tokens=str(tokens.paths["search"]),
                n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
-               eval_every=eval_every)
+               eval_every=eval_every, n_replicas=run.replicas or 1)
 
 
 def read_events(folder: RunFolder, offset: int) -> tuple[list[dict[str, Any]], int]:
@@ -214,6 +230,8 @@ def read_events(folder: RunFolder, offset: int) -> tuple[list[dict[str, Any]], i
     """
     try:
         with open(folder.events, "rb") as file:
+            if offset > os.fstat(file.fileno()).st_size:
+                offset = 0  # a power cut took lines the ledger knows; to read twice is harmless
             file.seek(offset)
             data = file.read()
     except FileNotFoundError:
@@ -228,6 +246,12 @@ def _event(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return event if isinstance(event, dict) and "kind" in event else None
+
+
+def last_pid(folder: RunFolder) -> int | None:
+    """The pid of the last worker that began in a folder, from its own log."""
+    starts = [event for event in read_events(folder, 0)[0] if event["kind"] == "start"]
+    return int(starts[-1]["pid"]) if starts else None
 
 
 def _metric(event: dict[str, Any]) -> Metric | None:

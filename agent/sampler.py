@@ -59,6 +59,9 @@ def load(run: Run, folder: RunFolder) -> Speaker:
         raise UserError(f"{run.label} has no checkpoint at {folder.checkpoint}: {remedy}")
     arrays, scalars = saved
     job = Job.read(folder.job)
+    if not Path(job.tokenizer).exists():
+        raise UserError(f"the tokenizer of {run.label} is gone ({job.tokenizer}); `agent run` with "
+                        "the same --corpus writes it again")
     tokenizer = Tokenizer.load(Path(job.tokenizer))
     if tokenizer.vocab_size != job.config.vocab_size:
         raise TokenizerError(f"{job.tokenizer} has {tokenizer.vocab_size} tokens and {run.label} "

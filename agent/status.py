@@ -103,9 +103,10 @@ def gather(ledger: Ledger, now: str, *, is_daemon_alive: bool, read_mb: ReadMb) 
     runs = [run for run in ledger.runs(newest_first=True) if run.source == "measured"]
     running = max((run for run in runs if run.state == "running"),
                   key=lambda run: run.heartbeat_at or "", default=None)
-    shown = running or max((run for run in runs if run.state in ENDED),
-                           key=lambda run: run.ended_at or "", default=None)
-    best = best_of(runs)
+    waiting = next((run for run in runs if run.state == "queued" and run.started_at), None)
+    shown = running or waiting or max((run for run in runs if run.state in ENDED),
+                                      key=lambda run: run.ended_at or "", default=None)
+    best = ledger.best()
     corpus = corpus_of(ledger, shown)
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
@@ -113,7 +114,7 @@ def gather(ledger: Ledger, now: str, *, is_daemon_alive: bool, read_mb: ReadMb) 
     return Status(
         at=now, is_daemon_alive=is_daemon_alive,
         night=_night(events, runs, now, is_daemon_alive), run=shown,
-        progress=_progress(running, curve, now, read_mb) if running else None,
+        progress=_progress(running, curve, now, read_mb) if running and is_daemon_alive else None,
         curve=curve, yardsticks=ladder(corpus), best=best, best_corpus=best_corpus,
         best_yardsticks=ladder(best_corpus), decisions=ledger.decisions(limit=N_DECISIONS),
         guard=next((event for event in events if event.kind == "guard"), None),
@@ -124,26 +125,11 @@ def find_run(ledger: Ledger, key: str) -> Run:
     """The run that a person means: a label, an id, the beginning of a uid, or `best`."""
     if key.lower() != "best":
         return ledger.run(key)
-    found = best_of(ledger.runs(newest_first=True))
+    found = ledger.best()
     if found is None:
-        raise LedgerError("no run has finished yet, so none is best; `agent runs` lists what "
-                          "there is")
+        raise LedgerError("no run of this ledger's own has finished yet, so none is best; "
+                          "`agent run --for 4m` makes some")
     return found
-
-
-def best_of(runs: Sequence[Run]) -> Run | None:
-    """The fewest bits per byte in the newest study that has a finished run; runs newest first.
-
-    Only where no study has one do runs by hand count, those on the newest one's corpus.
-    """
-    finished = [run for run in runs if run.source == "measured" and run.state == "finished"
-                and run.val_bpb is not None]
-    studied = [run for run in finished if run.calibration_id is not None]
-    if studied:
-        peers = [run for run in studied if run.calibration_id == studied[0].calibration_id]
-    else:
-        peers = [run for run in finished if run.corpus_id == finished[0].corpus_id]
-    return min(peers, key=lambda run: (run.val_bpb, run.id), default=None)
 
 
 def detail(ledger: Ledger, run: Run) -> Detail:

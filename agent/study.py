@@ -18,7 +18,7 @@ from agent.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun
 from agent.runner import Spawn, last_words, read_events
 from engine.config import Config
 from engine.corpus import TokenSet
-from engine.errors import LedgerError, UserError
+from engine.errors import UserError
 from engine.train import default_eval_every
 
 MEASURE_S = 4.0  # of training steps; long enough for the clock speed to settle
@@ -36,6 +36,7 @@ class Speed:
     step_s: float  # seconds of one optimizer step
     eval_token_s: float  # seconds to score one token
     tokens_per_step: int
+    n_replicas: int = 1  # processes that reached it
 
     @property
     def tok_per_s(self) -> float:
@@ -48,7 +49,7 @@ class Speed:
         return SPAWN_S + n_steps * self.step_s + n_evals * n_valid * self.eval_token_s
 
 
-def measure(home: Home, tokens: TokenSet, config: Config, spawn: Spawn,
+def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn: Spawn,
             timeout_s: float = 300.0) -> Speed:
     """Train for some seconds in a worker, as every run will, and report its speed."""
     folder = home.run("measure")
@@ -57,25 +58,28 @@ def measure(home: Home, tokens: TokenSet, config: Config, spawn: Spawn,
         path.unlink(missing_ok=True)
     Job(config=config, seed=0, budget_tokens=10**9, train_tokens=str(tokens.paths["train"]),
         valid_tokens=str(tokens.paths["search"]), n_valid_bytes=tokens.n_bytes["search"],
-        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S).write(folder.job)
+        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S,
+        n_replicas=n_replicas).write(folder.job)
     process = spawn(folder)
     assert isinstance(process, subprocess.Popen)  # only tests spawn anything else
     try:
         status = process.wait(timeout_s)
     except subprocess.TimeoutExpired as error:
         process.kill()
+        process.wait()
         raise UserError(f"three steps of {config.describe()} took over {timeout_s:.0f} s; this "
                         "device needs a smaller model, such as --set n_embd=64") from error
-    return _speed(folder, status, config)
+    return _speed(folder, status, config, n_replicas)
 
 
-def _speed(folder: RunFolder, status: int, config: Config) -> Speed:
+def _speed(folder: RunFolder, status: int, config: Config, n_replicas: int) -> Speed:
     lines, _ = read_events(folder, 0)
     found = [line for line in lines if line["kind"] == "measured"]
     if not found:
         raise UserError(f"the speed of this device could not be measured: "
                         f"{last_words(folder, status)}")
-    return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step)
+    return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step,
+                 n_replicas)
 
 
 def plan_budget(speed: Speed, config: Config, n_valid: int, run_s: float) -> int:
@@ -90,7 +94,7 @@ def plan_budget(speed: Speed, config: Config, n_valid: int, run_s: float) -> int
         low, high = (middle, high) if fits else (low, middle - 1)
     tokens = low * config.tokens_per_step
     unit: int = 10 ** (len(str(tokens)) - 2)
-    return tokens // unit * unit
+    return max(tokens // unit * unit, MIN_STEPS * config.tokens_per_step)
 
 
 def planned_run_s(night_s: float | None) -> float:
@@ -120,30 +124,31 @@ def register_corpus(ledger: Ledger, tokens: TokenSet, now: str) -> int:
 
 def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, seed: int,
                speed: Speed, budget_tokens: int) -> Calibration:
-    """The study of this text, baseline and budget: the one the ledger has, or a new one.
-
-    A new study queues its baseline on N_BASELINE_SEEDS seeds; they measure the noise.
-    """
+    """A new study of this text, baseline and budget, with what was measured of the device."""
     now = clock.stamp()
-    corpus_id = register_corpus(ledger, tokens, now)
-    known = ledger.latest_calibration(tokens.corpus.sha256)
-    if known and known.budget_tokens == budget_tokens and known.config == config.to_dict():
-        return known
-    seeds = [seed + i for i in range(verdict.N_BASELINE_SEEDS)]
-    study_id = ledger.add_calibration(NewCalibration(
-        created_at=now, corpus_id=corpus_id, text_sha256=tokens.corpus.sha256,
-        budget_tokens=budget_tokens, config=config.to_dict(), seeds=seeds, n=0,
+    return ledger.calibration(ledger.add_calibration(NewCalibration(
+        created_at=now, corpus_id=register_corpus(ledger, tokens, now),
+        text_sha256=tokens.corpus.sha256, budget_tokens=budget_tokens, config=config.to_dict(),
+        seeds=[seed + i for i in range(verdict.N_BASELINE_SEEDS)], n=0,
         run_s=speed.run_s(config, budget_tokens, tokens.n_tokens["search"]),
         tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
-        device=machine.device()))
-    for number, one in enumerate(seeds, 1):
-        try:
-            ledger.queue(new_run(ledger, config, one, budget_tokens, corpus_id, now, Origin(
-                "baseline", f"seed {number} of {len(seeds)}: their spread is the noise",
-                calibration_id=study_id)))
-        except LedgerError:
-            continue  # run in an earlier study with the same budget; nothing runs twice
-    return ledger.calibration(study_id)
+        device=machine.device())))
+
+
+def queue_baselines(ledger: Ledger, study: Calibration, now: str, n_replicas: int) -> None:
+    """Queue the seeds of a study's baseline that have no run yet, or none that came to an end.
+
+    A killed or failed baseline is so taken up by the next night; nothing runs twice.
+    """
+    seeds, config = study.seeds or [], Config.from_dict(study.config)
+    done = {run.seed for run in ledger.baselines(study)
+            if run.state not in ("killed", "failed", "lost")}
+    for number, seed in enumerate(seeds, 1):
+        if seed not in done:
+            ledger.queue(new_run(
+                ledger, config, seed, study.budget_tokens, study.corpus_id, now,
+                Origin("baseline", f"seed {number} of {len(seeds)}: their spread is the noise",
+                       calibration_id=study.id), n_replicas))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +163,13 @@ class Origin:
 
 
 def new_run(ledger: Ledger, config: Config, seed: int, budget_tokens: int, corpus_id: int,
-            now: str, origin: Origin) -> NewRun:
+            now: str, origin: Origin, n_replicas: int = 1) -> NewRun:
     """A run to queue, with what is known of it and of this machine."""
     return NewRun(
         uid=uuid.uuid4().hex, created_at=now, config=config, seed=seed,
         budget_tokens=budget_tokens, corpus_id=corpus_id,
-        predicted_mb=config.peak_mb + text_mb(ledger.corpus(corpus_id)),
+        predicted_mb=config.predicted_mb(n_replicas) + text_mb(ledger.corpus(corpus_id)),
+        replicas=n_replicas,
         device=machine.device(), cores=machine.cores(), code_version=machine.code_version(),
         strategy=origin.strategy, reason=origin.reason, calibration_id=origin.calibration_id,
         parent_id=origin.parent_id, grid_id=origin.grid_id)
@@ -176,8 +182,7 @@ def text_mb(corpus: Corpus) -> float:
 
 def note_noise(ledger: Ledger, study: Calibration) -> Calibration:
     """The study with the noise of all its finished baselines taken in."""
-    done = [run for run in ledger.study_runs(study.id)
-            if run.strategy == "baseline" and run.state == "finished"]
+    done = [run for run in ledger.baselines(study) if run.state == "finished"]
     bpb = [run.val_bpb for run in done if run.val_bpb is not None]
     nats = [run.val_loss for run in done if run.val_loss is not None]
     sigma_bpb, sigma_nats = verdict.seed_noise(bpb), verdict.seed_noise(nats)

@@ -9,14 +9,11 @@ MEGABYTES = {"k": 1e-3, "m": 1.0, "g": 1e3, "t": 1e6}  # 10⁶ bytes, as peak_mb
 
 
 def seconds(text: str) -> float:
-    """90s, 4m, 8h, 1.5h, 1h30m; a bare number is seconds."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        found = float(text)
-    else:
-        parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
-        if not parts or "".join(a + b for a, b in parts) != text:
-            raise UserError(f"'{text}' is not a duration; write 90s, 4m, 8h or 1h30m")
-        found = sum(float(number) * SECONDS[unit] for number, unit in parts)
+    """90s, 4m, 8h, 1.5h, 1h30m. A bare number is refused: 4 may be hours to who types it."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if not parts or "".join(a + b for a, b in parts) != text:
+        raise UserError(f"'{text}' is not a duration; write 90s, 4m, 8h or 1h30m")
+    found = sum(float(number) * SECONDS[unit] for number, unit in parts)
     if found <= 0:
         raise UserError(f"a duration of {text} leaves no time; write 90s, 4m, 8h or 1h30m")
     return found

@@ -1,9 +1,10 @@
-"""The child process of one run: `python -m agent.worker RUN_DIR`.
+"""The child process of one run: `python -m agent.worker RUN_DIR DAEMON_PID`.
 
 Reads job.json, appends JSON lines to events.jsonl, saves checkpoint.npz. It never waits for the
 daemon; when the daemon is gone or asks it to stop, it saves and leaves with exit status STOPPED.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -11,19 +12,21 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from agent.job import STOPPED, Job
 from agent.paths import RunFolder
 from engine import checkpoint
+from engine.config import EVAL_TOKENS
 from engine.data import open_tokens
-from engine.errors import Diverged, UserError
+from engine.errors import Diverged, ReplicaDied, UserError
 from engine.sample import generate
 from engine.tokenizer import Tokenizer
 from engine.train import Done, Eval, Step, Texts, Trainer, default_eval_every, seeded, train
 
 LOG_POINTS = 100  # training rows a run leaves in the ledger
 SAMPLE_TOKENS = 60
+MEASURED_PASSES = 8  # of evaluation, when only the speed is wanted
 
 
 class Events:
@@ -47,15 +50,19 @@ class Events:
 class Worker:
     """One run from its job, or from its last checkpoint, to its end."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, daemon_pid: int) -> None:
         self.folder, self.job = folder, Job.read(folder.job)
-        self.parent, self.is_asked_to_stop = os.getppid(), False
+        self.daemon_pid, self.is_asked_to_stop = daemon_pid, False
+        self._lock = only_worker(folder)
         self.events = Events(folder.events)
         self.n_steps = self.job.config.steps_for(self.job.budget_tokens)
+        valid = open_tokens(Path(self.job.valid_tokens), self.job.config.vocab_size)
+        if self.job.measure_s is not None:  # a few passes tell the speed of all of it
+            valid = valid[: MEASURED_PASSES * EVAL_TOKENS + 1]
         texts = Texts(open_tokens(Path(self.job.train_tokens), self.job.config.vocab_size),
-                      open_tokens(Path(self.job.valid_tokens), self.job.config.vocab_size),
-                      self.job.n_valid_bytes)
-        self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, texts)
+                      valid, self.job.n_valid_bytes)
+        self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, texts,
+                               self.job.n_replicas)
         saved = checkpoint.load_newest(folder.checkpoint)
         if saved:
             self.trainer.restore(*saved)
@@ -87,7 +94,7 @@ class Worker:
                     self._finish(event)
         except Diverged as error:
             self.events.write("diverged", step=self.trainer.step, tokens=self.trainer.tokens,
-                              message=str(error), peak_mb=peak_mb(),
+                              message=str(error), peak_mb=self._peak_mb(),
                               elapsed_s=self._elapsed_s())
         self.events.sync()
         return 0
@@ -108,12 +115,21 @@ class Worker:
         self._sample()
         self.events.write("done", step=done.step, tokens=done.tokens, train_loss=done.train_loss,
                           nats=done.score.nats, bpb=done.score.bpb, tok_per_s=self._speed(),
-                          peak_mb=peak_mb(), elapsed_s=self._elapsed_s())
+                          peak_mb=self._peak_mb(), elapsed_s=self._elapsed_s())
 
     def _speed(self) -> float | None:
         """Tokens a second of training alone, over all processes of this run."""
         done = self.n_timed * self.job.config.tokens_per_step
         return done / self.train_s if self.train_s > 0 else None
+
+    def _peak_mb(self) -> float | None:
+        """Highest memory of this process and its replicas, pages they share counted once.
+
+        A replica keeps what it has taken, so what it holds after an evaluation is its peak.
+        """
+        parts = [peak_mb(), *map(own_mb, self.trainer.team.pids)]
+        known = [mb for mb in parts if mb is not None]
+        return sum(known) if len(known) == len(parts) else None
 
     def _elapsed_s(self) -> float:
         """Seconds this run has been computed, over all its processes."""
@@ -137,7 +153,7 @@ class Worker:
 
     def _should_stop(self) -> bool:
         # The parent changes when the daemon dies; the next daemon starts the run again.
-        return self.is_asked_to_stop or os.getppid() != self.parent
+        return self.is_asked_to_stop or os.getppid() != self.daemon_pid
 
     def _measure(self, budget_s: float) -> int:
         """Median seconds of a step and of scoring one token, without spending a whole run."""
@@ -149,13 +165,11 @@ class Worker:
             step_s.append(time.monotonic() - before)
             if self._should_stop():
                 return STOPPED
-        valid = self.trainer.texts.valid
-        n_scored = min(valid.size, 8 * self.job.config.tokens_per_step)
-        self.trainer.texts = Texts(self.trainer.texts.train, valid[:n_scored], 1)
         before = time.monotonic()
-        self.trainer.evaluate()
+        n_scored = self.trainer.evaluate().n_tokens
         self.events.write("measured", step_s=statistics.median(step_s), n_steps=len(step_s),
-                          eval_token_s=(time.monotonic() - before) / n_scored, peak_mb=peak_mb())
+                          eval_token_s=(time.monotonic() - before) / n_scored,
+                          peak_mb=self._peak_mb())
         self.events.sync()
         return 0
 
@@ -183,8 +197,28 @@ def peak_mb() -> float | None:
     return None
 
 
+def only_worker(folder: RunFolder) -> BinaryIO:
+    """The lock of a run's folder, held as long as the file is open; UserError if it is taken."""
+    file = open(folder.lock, "ab")  # closed with the process
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f"another worker computes in {folder.root}; it ends by itself when its "
+                        "daemon is gone") from error
+    return file
+
+
+def own_mb(pid: int) -> float | None:
+    """What a process holds alone, in MB: a replica's share of the group; None if not told."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) * 1024 / 1e6
+
+
 def main(arguments: list[str]) -> int:
-    """Run the job in the folder named by the one argument."""
+    """Run the job in a folder for the daemon of that pid."""
     worker: Worker | None = None
 
     def stop(_number: int, _frame: object) -> None:
@@ -195,11 +229,14 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
     try:
-        worker = Worker(RunFolder(Path(arguments[0])))
+        worker = Worker(RunFolder(Path(arguments[0])), int(arguments[1]))
         return worker.run()
-    except UserError as error:
+    except (UserError, ReplicaDied, Diverged) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    finally:
+        if worker:
+            worker.trainer.close()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from engine.errors import ConfigError
+from engine.layers import ELEMENTS, attention_blocks
 
 OPTIMIZERS = ("adamw", "lion", "schedule_free")
 SCHEDULES = ("cosine", "wsd", "constant")
@@ -24,6 +25,7 @@ OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2}
 EVAL_TOKENS = 1024  # rows of one evaluation pass: decides memory, not the score's meaning
 EVAL_LOGITS = 1 << 20  # evaluation computes the head in row blocks of at most so many logits
 PROCESS_MB = 45.0  # interpreter, numpy and BLAS buffers before the model
+FORK_MB = 7.0  # what a replica changes of them, and its own BLAS buffers: measured 4 to 8
 
 # (smallest, largest) allowed; the upper ends only keep typing errors out of a night.
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -104,9 +106,9 @@ class Config:
             shapes["head"] = (v, c)
         for i in range(self.n_layer):
             shapes |= {
-                f"block{i}.attn.qkv": (c, 3 * c),
+                f"block{i}.attn.qkv": (3 * c, c),
                 f"block{i}.attn.proj": (c, c),
-                f"block{i}.mlp.gate_up": (c, 2 * f),
+                f"block{i}.mlp.gate_up": (2 * f, c),
                 f"block{i}.mlp.down": (f, c),
             }
         for i in range(self.n_layer):
@@ -145,40 +147,59 @@ class Config:
 
     @property
     def workspace_floats(self) -> int:
-        """Entries of every buffer that one training step and one evaluation pass take.
+        """Entries of every buffer in which one process trains on whole batches and evaluates."""
+        return self._workspace(self.batch_size)
+
+    def _workspace(self, n_rows: int) -> int:
+        """Entries of every buffer that a step on n_rows sequences and an evaluation take.
 
         Counts what engine/layers.py and engine/model.py ask a Workspace for; a test holds the
         two equal.
         """
-        n, c, f, v = self.batch_size * self.seq_len, self.n_embd, self.hidden, self.vocab_size
-        n_eval = max(1, EVAL_TOKENS // self.seq_len) * self.seq_len
-        eval_logits = min(n_eval, max(1, EVAL_LOGITS // v)) * v
-        norm = n * (2 * c + 1)
-        widest = max(n, n_eval)
-        shared = (
-            norm + n * v  # final norm, logits
-            + widest * c + n * c  # residual stream and its gradient
-            + widest * 2 * c + n * (11 * c + 4 * f + 1) + c  # temporaries of a block
-            + self._scores(n) + max(self.n_head * n, self.n_head * n_eval, n_eval)
-        )
-        if self.grad_accum > 1:
-            shared += max(math.prod(shape) for shape in self.shapes().values() if len(shape) == 2)
-        return shared + self.n_layer * self._block(n) + self._block(n_eval) + (
-            max(0, n_eval - n) * (2 * c + 1) + eval_logits)
+        c, f, v, time = self.n_embd, self.hidden, self.vocab_size, self.seq_len
+        n_eval_rows = max(1, EVAL_TOKENS // time)
+        n, n_eval = n_rows * time, n_eval_rows * time
+        kept = self.n_layer * self._block(n) + self._block(n_eval)
+        both = max(n, n_eval) * (5 * c + 1)  # stream, final norm, a branch, a rotation
+        logits = n * v + min(n_eval, max(1, EVAL_LOGITS // v)) * v
+        swish = n * min(f, max(1, ELEMENTS // n))
+        backward = n * (12 * c + 3 * f + self.n_head + 1) + c + swish
+        scores, mixed, sums = self._attention(n_rows)
+        eval_scores, eval_mixed, _ = self._attention(n_eval_rows)
+        attention = scores + max(scores, eval_scores) + max(mixed, eval_mixed)
+        if self.grad_accum > 1:  # the product that is added to a gradient
+            sums = max(sums, *(math.prod(shape) for shape in self.shapes().values()
+                               if len(shape) == 2))
+        return kept + both + logits + backward + attention + sums
 
     def _block(self, n: int) -> int:
         """Entries that one block keeps for backward, for n tokens."""
-        c, f = self.n_embd, self.hidden
-        return n * (2 * (2 * c + 1) + 6 * c + self.n_head + 4 * f) + self._scores(n)
+        norm, qkv, attention = 2 * self.n_embd + 1, 3 * self.n_embd, 3 * self.n_embd + self.n_head
+        return n * (2 * norm + qkv + attention + 4 * self.hidden)
 
-    def _scores(self, n: int) -> int:
-        return self.n_head * n * self.seq_len
+    def _attention(self, n_rows: int) -> tuple[int, int, int]:
+        """Largest scores, outputs and sums over earlier keys of any block of queries."""
+        sizes = [(rows.stop - rows.start, times.stop - times.start, times.stop)
+                 for rows, times in attention_blocks(n_rows, self.n_head, self.seq_len, 0)]
+        return (max(rows * self.n_head * queries * keys for rows, queries, keys in sizes),
+                max(rows * self.n_embd * queries for rows, queries, _ in sizes),
+                max(rows * self.n_embd * keys * (keys < self.seq_len) for rows, _, keys in sizes))
 
     @property
     def peak_mb(self) -> float:
-        """Predicted peak resident memory of a training process, in MB (10⁶ bytes)."""
-        copies = 2 + OPTIMIZER_SLOTS[self.optimizer]
-        return PROCESS_MB + 4e-6 * (self.n_params * copies + self.workspace_floats)
+        """Predicted peak resident memory of training in one process, in MB (10⁶ bytes)."""
+        return self.predicted_mb()
+
+    def predicted_mb(self, n_replicas: int = 1) -> float:
+        """Predicted peak resident memory of training, MB, pages that replicas share counted once.
+
+        Parameters and optimizer are shared; every replica has its own gradient, and a workspace
+        for its rows of the batch.
+        """
+        n = min(n_replicas, self.batch_size)
+        copies = 1 + OPTIMIZER_SLOTS[self.optimizer] + n
+        workspaces = sum(self._workspace((self.batch_size + rank) // n) for rank in range(n))
+        return PROCESS_MB + (n - 1) * FORK_MB + 4e-6 * (self.n_params * copies + workspaces)
 
     # --- text forms --------------------------------------------------------------------------
 

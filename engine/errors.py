@@ -8,6 +8,7 @@
     ├── StorageError          the disk is full or may not be written
     ├── NoProposal            a strategy found nothing that fits; its text says why
     └── LedgerError           the ledger cannot be read, or a request does not fit what it holds
+    ReplicaDied               a process that shares the training of a run is gone
     Diverged                  the loss left the finite numbers, or rose above its start
 """
 
@@ -46,3 +47,7 @@ class LedgerError(UserError):
 
 class Diverged(Exception):
     """Training left the finite numbers, or rose above the loss it started from."""
+
+
+class ReplicaDied(Exception):
+    """A process that shares the training of a run is gone; the run cannot go on without it."""

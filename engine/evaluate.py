@@ -4,7 +4,7 @@ A change to this file changes what every score means: it is a commit of its own 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,33 +25,47 @@ class Score:
     n_tokens: int
 
 
+Window = tuple[int, int, int]  # first token, rows, tokens a row
+
+
+def windows(n_tokens: int, seq_len: int) -> list[Window]:
+    """The forward passes that score a slice, each token but the first exactly once.
+
+    Consecutive rows of seq_len tokens; the last row may be shorter, so that every configuration
+    is scored on the same tokens whatever its window.
+    """
+    n = n_tokens - 1
+    n_full, n_rows = n // seq_len, max(1, EVAL_TOKENS // seq_len)
+    found = [(row * seq_len, min(n_rows, n_full - row), seq_len)
+             for row in range(0, n_full, n_rows)]
+    if n_full * seq_len < n:
+        found.append((n_full * seq_len, 1, n - n_full * seq_len))
+    return found
+
+
+def total_nats(losses: Losses, tokens: Array, window: Window) -> float:
+    """Sum of the losses of one window's targets, in double."""
+    start, n_rows, n_time = window
+    ids = tokens[start : start + n_rows * n_time + 1].astype(np.int32)
+    nats = losses(ids[:-1].reshape(n_rows, -1), ids[1:].reshape(n_rows, -1))
+    return float(np.sum(nats, dtype=np.float64))
+
+
+def score_of(totals: Sequence[float], n_tokens: int, n_bytes: int) -> Score:
+    """The score from the totals of all windows, added in their order whoever computed them."""
+    total, n = sum(totals), n_tokens - 1
+    return Score(total / n, total / math.log(2) / n_bytes, n)
+
+
 def score(losses: Losses, tokens: Array, n_bytes: int, seq_len: int) -> Score:
     """Mean loss of every token of the slice but the first, which is only context.
 
     losses   (B, T) inputs and targets → nats of every target
     tokens   (n,) the slice, always from its start
     n_bytes  bytes of text that tokens[1:] spell; separators spell none
-
-    The slice is cut into consecutive windows of seq_len; the last may be shorter, so that every
-    configuration is scored on exactly the same tokens whatever its window.
     """
-    n = tokens.size - 1
-    n_full = n // seq_len
-    total = 0.0
-    n_rows = max(1, EVAL_TOKENS // seq_len)
-    for first in range(0, n_full, n_rows):
-        rows = min(n_rows, n_full - first)
-        start = first * seq_len
-        total += _sum(losses, tokens[start : start + rows * seq_len + 1], rows)
-    if n_full * seq_len < n:
-        total += _sum(losses, tokens[n_full * seq_len :], 1)
-    return Score(total / n, total / math.log(2) / n_bytes, n)
-
-
-def _sum(losses: Losses, tokens: Array, n_rows: int) -> float:
-    ids = tokens.astype(np.int32)
-    nats = losses(ids[:-1].reshape(n_rows, -1), ids[1:].reshape(n_rows, -1))
-    return float(np.sum(nats, dtype=np.float64))
+    totals = [total_nats(losses, tokens, window) for window in windows(tokens.size, seq_len)]
+    return score_of(totals, tokens.size, n_bytes)
 
 
 def score_model(model: GPT, params: Flat, tokens: Array, n_bytes: int) -> Score:

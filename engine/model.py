@@ -44,12 +44,13 @@ class Flat:
         return cls(buffer, views, n_decay)
 
 
-def init_params(config: Config, seed: int, dtype: DTypeLike = np.float32) -> Flat:
+def init_params(config: Config, seed: int, dtype: DTypeLike = np.float32,
+                params: Flat | None = None) -> Flat:
     """Normal(0, 0.02) matrices, residual projections scaled by 1/√(2L), gains of 1.
 
     Source: Radford et al. 2019 (GPT-2), section 2.3.
     """
-    params = Flat.empty(config, dtype)
+    params = params or Flat.empty(config, dtype)
     rng = np.random.default_rng([seed, 0])  # stream 0: initialisation; 1: data; 2: samples
     for name, view in params.views.items():
         if view.ndim == 1:
@@ -77,7 +78,8 @@ class GPT:
     def __init__(self, config: Config, dtype: DTypeLike = np.float32) -> None:
         self.config = config
         self.workspace = Workspace(dtype)
-        self.tables = layers.rope_tables(config.seq_len, config.head_size, config.rope_base, dtype)
+        self._tiled: tuple[tuple[int, int, int], Array, Array] | None = None
+        self._tables = layers.rope_tables(config.seq_len, config.head_size, config.rope_base, dtype)
 
     def loss_and_gradient(self, params: Flat, grads: Flat, ids: Array, targets: Array, *,
                           share: float = 1.0, accumulate: bool = False) -> float:
@@ -94,9 +96,8 @@ class GPT:
         """Mean nats a token and the cache from which backward gives the gradient of share · it."""
         hidden, caches = self._forward(params, ids, keep=True)
         head = params.views["embed" if self.config.tied else "head"]
-        logits = np.matmul(hidden, head.T, out=self.workspace("logits", ids.size, head.shape[0]))
-        nats = layers.cross_entropy(logits, targets.ravel(), self.workspace.at("tmp"),
-                                    share / ids.size)
+        logits = np.matmul(head, hidden.T, out=self.workspace("logits", head.shape[0], ids.size))
+        nats = layers.cross_entropy(logits, targets.ravel(), share / ids.size)
         return float(np.mean(nats, dtype=np.float64)), (ids, hidden, logits, caches)
 
     def token_losses(self, params: Flat, ids: Array, targets: Array) -> Array:
@@ -107,9 +108,9 @@ class GPT:
         block = max(1, EVAL_LOGITS // head.shape[0])
         for start in range(0, flat.size, block):
             rows = slice(start, min(start + block, flat.size))
-            logits = self.workspace("eval_logits", rows.stop - start, head.shape[0])
-            np.matmul(hidden[rows], head.T, out=logits)
-            nats[rows] = layers.cross_entropy(logits, flat[rows], self.workspace.at("tmp"), None)
+            logits = self.workspace("eval_logits", head.shape[0], rows.stop - start)
+            np.matmul(head, hidden[rows].T, out=logits)
+            nats[rows] = layers.cross_entropy(logits, flat[rows], None)
         return nats
 
     def next_logits(self, params: Flat, ids: Array, past: "Past") -> Array:
@@ -122,6 +123,15 @@ class GPT:
         head = params.views["embed" if self.config.tied else "head"]
         last = hidden.reshape(*ids.shape, -1)[:, -1]
         return np.asarray(last @ head.T)
+
+    def tables(self, n_batch: int, n_time: int, before: int) -> tuple[Array, Array]:
+        """Cosines and sines (D/2, N) of the positions of N = n_batch · n_time rows."""
+        key = (n_batch, n_time, before)
+        if self._tiled is None or self._tiled[0] != key:
+            cos, sin = (np.tile(table[:, before : before + n_time], n_batch)
+                        for table in self._tables)
+            self._tiled = (key, cos, sin)
+        return self._tiled[1], self._tiled[2]
 
     def _forward(self, params: Flat, ids: Array, keep: bool,
                  past: "Past | None" = None) -> tuple[Array, list[Any]]:
@@ -144,15 +154,16 @@ class GPT:
         n, c = x.shape
         tmp = self.workspace.at("tmp")
         y1, norm1 = layers.rms_norm(x, p[f"{name}.norm1.gain"], buf.at("norm1"))
-        qkv = np.matmul(p[f"{name}.attn.qkv"].T, y1.T, out=buf("qkv", 3 * c, n))
-        o, attn = layers.attention(qkv, self.config.n_head, n_batch, self.tables,
+        qkv = np.matmul(p[f"{name}.attn.qkv"], y1.T, out=buf("qkv", 3 * c, n))
+        tables = self.tables(n_batch, n // n_batch, kv[2] if kv else 0)
+        o, attn = layers.attention(qkv, self.config.n_head, n_batch, tables,
                                    buf.at("attn"), tmp, kv)
         x += np.matmul(o.T, p[f"{name}.attn.proj"], out=tmp("branch", n, c))
         y2, norm2 = layers.rms_norm(x, p[f"{name}.norm2.gain"], buf.at("norm2"))
         w_in = p[f"{name}.mlp.gate_up"]
-        gate_up = np.matmul(y2, w_in, out=buf("gate_up", n, w_in.shape[1]))
+        gate_up = np.matmul(w_in, y2.T, out=buf("gate_up", w_in.shape[0], n))
         h, glu = layers.swiglu(gate_up, buf.at("glu"))
-        x += np.matmul(h, p[f"{name}.mlp.down"], out=tmp("branch", n, c))
+        x += np.matmul(h.T, p[f"{name}.mlp.down"], out=tmp("branch", n, c))
         return norm1, y1, attn, o, norm2, y2, glu, h
 
     def backward(self, params: Flat, grads: Flat, cache: Any, accumulate: bool = False) -> None:
@@ -160,8 +171,8 @@ class GPT:
         ids, hidden, dlogits, caches = cache
         p, g, tmp = params.views, grads.views, self.workspace.at("tmp")
         head = "embed" if self.config.tied else "head"
-        layers.product_into(g[head], dlogits.T, hidden, tmp, accumulate)
-        dhidden = np.matmul(dlogits, p[head], out=tmp("dbranch", *hidden.shape))
+        layers.product_into(g[head], dlogits, hidden, tmp, accumulate)
+        dhidden = np.matmul(dlogits.T, p[head], out=tmp("dbranch", *hidden.shape))
         dnorm, dgain = layers.rms_norm_backward(dhidden, caches[-1], tmp)
         _put(g["norm.gain"], dgain, accumulate)
         dx = self.workspace("dx", *hidden.shape)
@@ -178,19 +189,19 @@ class GPT:
         norm1, y1, attn, o, norm2, y2, glu, h = cache
         tmp = self.workspace.at("tmp")
         n, c = dx.shape
-        layers.product_into(g[f"{name}.mlp.down"], h.T, dx, tmp, accumulate)
-        dh = np.matmul(dx, p[f"{name}.mlp.down"].T, out=tmp("dh", *h.shape))
+        layers.product_into(g[f"{name}.mlp.down"], h, dx, tmp, accumulate)
+        dh = np.matmul(p[f"{name}.mlp.down"], dx.T, out=tmp("dh", *h.shape))
         dgate_up = layers.swiglu_backward(dh, glu, tmp)
-        layers.product_into(g[f"{name}.mlp.gate_up"], y2.T, dgate_up, tmp, accumulate)
-        dy = np.matmul(dgate_up, p[f"{name}.mlp.gate_up"].T, out=tmp("dbranch", n, c))
+        layers.product_into(g[f"{name}.mlp.gate_up"], dgate_up, y2, tmp, accumulate)
+        dy = np.matmul(dgate_up.T, p[f"{name}.mlp.gate_up"], out=tmp("dbranch", n, c))
         dnorm, dgain = layers.rms_norm_backward(dy, norm2, tmp)
         _put(g[f"{name}.norm2.gain"], dgain, accumulate)
         dx += dnorm
         layers.product_into(g[f"{name}.attn.proj"], o, dx, tmp, accumulate)
         do = np.matmul(p[f"{name}.attn.proj"], dx.T, out=tmp("do_channels", c, n))
         dqkv = layers.attention_backward(do, attn, tmp)
-        layers.product_into(g[f"{name}.attn.qkv"], y1.T, dqkv.T, tmp, accumulate)
-        dy = np.matmul(dqkv.T, p[f"{name}.attn.qkv"].T, out=tmp("dbranch", n, c))
+        layers.product_into(g[f"{name}.attn.qkv"], dqkv, y1, tmp, accumulate)
+        dy = np.matmul(dqkv.T, p[f"{name}.attn.qkv"], out=tmp("dbranch", n, c))
         dnorm, dgain = layers.rms_norm_backward(dy, norm1, tmp)
         _put(g[f"{name}.norm1.gain"], dgain, accumulate)
         dx += dnorm

@@ -39,14 +39,14 @@ def learning_rate(config: Config, step: int, n_steps: int) -> float:
     return config.lr
 
 
-def gradient_norm(grads: Flat) -> float:
-    """Euclidean norm over all gradients; non-finite where a gradient is."""
+def squared_norm(values: Array) -> float:
+    """Sum of squares of a flat array; not finite where an entry is not."""
     total = 0.0
-    for start in range(0, grads.buffer.size, BLOCK):
-        part = grads.buffer[start : start + BLOCK]
+    for start in range(0, values.size, BLOCK):
+        part = values[start : start + BLOCK]
         with np.errstate(over="ignore"):
             total += float(np.dot(part, part))  # summed in double across blocks
-    return math.sqrt(total) if math.isfinite(total) else math.inf
+    return total
 
 
 class Optimizer(Protocol):
@@ -54,8 +54,13 @@ class Optimizer(Protocol):
 
     slots: dict[str, Array]  # what a checkpoint must hold beside the parameters
 
-    def update(self, params: Flat, grads: Flat, lr: float, grad_scale: float) -> None:
-        """Apply one step in place; gradients are multiplied by grad_scale (clipping) first."""
+    def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
+               part: slice) -> None:
+        """Apply one step to a part of the flat buffer, in place.
+
+        grads is flat; grad_scale (clipping) multiplies it first. Every process that shares the
+        slots calls this once a step, each with its own part.
+        """
         ...
 
     def evaluation_point(self, params: Flat, out: Array) -> Array:
@@ -71,46 +76,53 @@ class Optimizer(Protocol):
         ...
 
 
-def make_optimizer(config: Config) -> Optimizer:
-    """The optimizer a Config names, with zeroed state."""
-    kinds: dict[str, Callable[[Config], Optimizer]] = {
+def make_optimizer(config: Config, zeros: Callable[[int], Array] | None = None) -> Optimizer:
+    """The optimizer a Config names, its slots made by `zeros`: n → (n,) float32."""
+    kinds: dict[str, Callable[[Config, Callable[[int], Array]], Optimizer]] = {
         "adamw": AdamW, "lion": Lion, "schedule_free": ScheduleFree}
-    return kinds[config.optimizer](config)
+    return kinds[config.optimizer](config, zeros or _private_zeros)
+
+
+def _private_zeros(n: int) -> Array:
+    return np.zeros(n, np.float32)
 
 
 class AdamW:
     """Adam with decoupled weight decay.
 
-        m ← β₁m + (1−β₁)g        v ← β₂v + (1−β₂)g²
-        p ← p − lr · (m̂ / (√v̂ + ε) + λp)      m̂, v̂ corrected for their zero start
+        m ← β₁m + g        v ← β₂v + g²
+        p ← p − lr · (m̂ / (√v̂ + ε) + λp)      m̂ = m (1−β₁) / (1−β₁ᵗ), v̂ likewise
 
+    The slots are sums, not averages: the factors 1−β are in the correction, two passes less.
     Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, zeros: Callable[[int], Array]) -> None:
         self.config = config
         self.n_updates = 0
-        self.slots = {name: np.zeros(config.n_params, np.float32) for name in ("m", "v")}
+        self.slots = {name: zeros(config.n_params) for name in ("m", "v")}
 
-    def update(self, params: Flat, grads: Flat, lr: float, grad_scale: float) -> None:
+    def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
+               part: slice) -> None:
         self.n_updates += 1
         beta1, beta2 = self.config.beta1, self.config.beta2
-        correct1 = 1 - beta1**self.n_updates
-        correct2 = math.sqrt(1 - beta2**self.n_updates)
-        a, b = _scratch(2)
-        for rows, decay in _blocks(params, lr * self.config.weight_decay):
-            p, g = params.buffer[rows], grads.buffer[rows]
+        correct1 = (1 - beta1**self.n_updates) / (1 - beta1)
+        correct2 = math.sqrt((1 - beta2**self.n_updates) / (1 - beta2))
+        (a,) = _scratch(1)
+        for rows, decay in _blocks(params, part, lr * self.config.weight_decay):
+            p, g = params.buffer[rows], grads[rows]
             m, v = self.slots["m"][rows], self.slots["v"][rows]
-            g_, u = a[: p.size], b[: p.size]
-            np.multiply(g, grad_scale, out=g_)
-            _average(m, g_, beta1, u)
-            np.multiply(g_, g_, out=g_)
-            _average(v, g_, beta2, u)
+            u = a[: p.size]
+            np.multiply(g, grad_scale, out=u)
+            m *= beta1
+            m += u
+            u *= u
+            v *= beta2
+            v += u
             np.sqrt(v, out=u)
-            u *= 1 / correct2
-            u += EPS
+            u += EPS * correct2
             np.divide(m, u, out=u)
-            u *= lr / correct1
+            u *= lr * correct2 / correct1
             if decay:
                 p *= 1 - decay
             p -= u
@@ -133,15 +145,16 @@ class Lion:
     Source: Chen et al. 2023, arXiv:2302.06675, algorithm 2.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, zeros: Callable[[int], Array]) -> None:
         self.config = config
-        self.slots = {"m": np.zeros(config.n_params, np.float32)}
+        self.slots = {"m": zeros(config.n_params)}
 
-    def update(self, params: Flat, grads: Flat, lr: float, grad_scale: float) -> None:
+    def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
+               part: slice) -> None:
         beta1, beta2 = self.config.beta1, self.config.beta2
         a, b = _scratch(2)
-        for rows, decay in _blocks(params, lr * self.config.weight_decay):
-            p, g, m = params.buffer[rows], grads.buffer[rows], self.slots["m"][rows]
+        for rows, decay in _blocks(params, part, lr * self.config.weight_decay):
+            p, g, m = params.buffer[rows], grads[rows], self.slots["m"][rows]
             g_, u = a[: p.size], b[: p.size]
             np.multiply(m, beta1 / (1 - beta1), out=u)
             np.multiply(g, grad_scale, out=g_)
@@ -176,23 +189,24 @@ class ScheduleFree:
     algorithm 1 with the weighting of its section 4.1 (weights follow the squared warm-up).
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, zeros: Callable[[int], Array]) -> None:
         self.config = config
         self.n_updates = 0
         self.weight_sum = 0.0
-        self.slots = {name: np.zeros(config.n_params, np.float32) for name in ("z", "v")}
+        self.slots = {name: zeros(config.n_params) for name in ("z", "v")}
 
-    def update(self, params: Flat, grads: Flat, lr: float, grad_scale: float) -> None:
+    def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
+               part: slice) -> None:
         if self.n_updates == 0:
-            self.slots["z"][...] = params.buffer  # x = y = z at the start
+            self.slots["z"][part] = params.buffer[part]  # x = y = z at the start
         self.n_updates += 1
         beta1, beta2 = self.config.beta1, self.config.beta2
         correct2 = math.sqrt(1 - beta2**self.n_updates)
         self.weight_sum += lr * lr
         c = lr * lr / self.weight_sum if self.weight_sum else 1.0
         a, b = _scratch(2)
-        for rows, decay in _blocks(params, self.config.weight_decay):
-            y, g = params.buffer[rows], grads.buffer[rows]
+        for rows, decay in _blocks(params, part, self.config.weight_decay):
+            y, g = params.buffer[rows], grads[rows]
             z, v = self.slots["z"][rows], self.slots["v"][rows]
             g_, u = a[: y.size], b[: y.size]
             np.multiply(g, grad_scale, out=g_)
@@ -235,10 +249,10 @@ class ScheduleFree:
         self.weight_sum = float(scalars["weight_sum"])
 
 
-def _blocks(params: Flat, decay: float) -> Iterator[tuple[slice, float]]:
-    """Cache-sized slices of the flat buffer with their weight decay: none for norm gains."""
-    for first, last, rate in ((0, params.n_decay, decay),
-                              (params.n_decay, params.buffer.size, 0.0)):
+def _blocks(params: Flat, part: slice, decay: float) -> Iterator[tuple[slice, float]]:
+    """Cache-sized slices of a part of the flat buffer with their decay: none for norm gains."""
+    for first, last, rate in ((part.start, min(part.stop, params.n_decay), decay),
+                              (max(part.start, params.n_decay), part.stop, 0.0)):
         for start in range(first, last, BLOCK):
             yield slice(start, min(start + BLOCK, last)), rate
 

@@ -11,7 +11,7 @@ SUFFIXES = (".txt", ".jsonl")
 
 def read_bytes(path: Path) -> bytes:
     """The file as it is; CorpusError where it cannot be read or is of an unknown kind."""
-    if path.suffix.lower() not in SUFFIXES:
+    if path.exists() and path.suffix.lower() not in SUFFIXES:
         raise CorpusError(f"{path} is not a .txt with {EOT} between stories nor a .jsonl with "
                           '{"text": …} on each line; use one of them, builtin or tinystories')
     try:

@@ -14,11 +14,13 @@ import numpy as np
 from engine.config import Config
 from engine.data import Batches
 from engine.errors import CheckpointError, Diverged
-from engine.evaluate import Score, score_model
+from engine.evaluate import Score, score_of, total_nats, windows
 from engine.model import GPT, Flat, init_params
-from engine.optim import gradient_norm, learning_rate, make_optimizer
+from engine.optim import learning_rate, make_optimizer, squared_norm
+from engine.parallel import Team, parts, shared_zeros
 from engine.workspace import Array
 
+GRADIENT, REDUCE, UPDATE, SCORE = range(4)  # phases of a team
 RECENT = 20  # training losses that are averaged for the log and for the divergence check
 DIVERGED_ABOVE = 1.02  # times the first loss: a mean of 20 batches strays under 1 % by chance
 
@@ -63,15 +65,31 @@ class Texts:
 
 
 class Trainer:
-    """Parameters, optimizer and position of one run; every step is a function of these alone."""
+    """Parameters, optimizer and position of one run; every step is a function of these alone.
 
-    def __init__(self, config: Config, seed: int, n_steps: int, texts: Texts) -> None:
+    With several replicas each computes the gradient of some rows of the batch, then sums and
+    updates a part of the parameters. What a step gives depends on n_replicas by rounding alone,
+    and for the same n_replicas not at all.
+    """
+
+    def __init__(self, config: Config, seed: int, n_steps: int, texts: Texts,
+                 n_replicas: int = 1) -> None:
         self.config, self.seed, self.n_steps, self.texts = config, seed, n_steps, texts
+        n = self.n_replicas = max(1, min(n_replicas, config.batch_size))
+        self.team = Team(n, (self._gradient, self._reduce, self._update, self._score))
         self.model = GPT(config)
-        self.params = init_params(config, seed)
-        self.grads = Flat.empty(config)
-        self.optimizer = make_optimizer(config)
+        self.params = init_params(config, seed, params=Flat.over(
+            config, shared_zeros(config.n_params)))
+        self.grads = [Flat.over(config, shared_zeros(config.n_params)) for _ in range(n)]
+        self.optimizer = make_optimizer(config, shared_zeros)
         self.batches = Batches(texts.train, config.seq_len, seed)
+        self.windows = windows(texts.valid.size, config.seq_len)
+        self._rows, self._parts = parts(config.batch_size, n), parts(config.n_params, n)
+        # What the leader and its replicas tell each other beside parameters and gradients.
+        self._asked = shared_zeros(3, np.float64)  # step, learning rate, gradient scale
+        self._losses, self._squares = shared_zeros(n, np.float64), shared_zeros(n, np.float64)
+        self._totals = shared_zeros(len(self.windows), np.float64)
+        self._is_averaged = shared_zeros(1, np.float64)
         self.step = 0
         self.first_loss = math.nan
         self.recent: deque[float] = deque(maxlen=RECENT)
@@ -86,9 +104,11 @@ class Trainer:
 
     def advance(self) -> Step:
         """Make one update. Raises Diverged, leaving the parameters as they were."""
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
-            loss = self._gradient()
-        norm = gradient_norm(self.grads)
+        self._asked[0] = self.step
+        with np.errstate(over="ignore", invalid="ignore"):  # it is met just below
+            self.team.run(GRADIENT)
+            self.team.run(REDUCE)
+        loss, norm = float(sum(self._losses)), math.sqrt(sum(self._squares))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise Diverged(f"loss {loss:g}, gradient norm {norm:g} at step {self.step + 1}")
         self.recent.append(loss)
@@ -96,20 +116,10 @@ class Trainer:
             self.first_loss = loss
         self._check_divergence()
         lr = learning_rate(self.config, self.step, self.n_steps)
-        scale = min(1.0, self.config.clip / norm) if norm > 0 else 1.0
-        self.optimizer.update(self.params, self.grads, lr, scale)
+        self._asked[1:] = lr, min(1.0, self.config.clip / norm) if norm > 0 else 1.0
+        self.team.run(UPDATE)
         self.step += 1
         return Step(self.step, self.tokens, self.train_loss, lr, norm)
-
-    def _gradient(self) -> float:
-        """Gradient of the mean loss over grad_accum passes; that loss in nats."""
-        n, total = self.config.grad_accum, 0.0
-        for i in range(n):
-            position = (self.step * n + i) * self.config.batch_size
-            ids, targets = self.batches.take(position, self.config.batch_size)
-            total += self.model.loss_and_gradient(
-                self.params, self.grads, ids, targets, share=1 / n, accumulate=i > 0)
-        return total / n
 
     def _check_divergence(self) -> None:
         warm = max(RECENT, round(self.config.warmup_frac * self.n_steps))
@@ -119,15 +129,56 @@ class Trainer:
 
     def evaluate(self) -> Score:
         """Score of the validation slice at the optimizer's evaluation point."""
+        point = self.evaluation_params()
+        self._is_averaged[0] = point is not self.params
         with np.errstate(over="ignore", invalid="ignore"):
-            return score_model(self.model, self.evaluation_params(),
-                               self.texts.valid, self.texts.n_valid_bytes)
+            self.team.run(SCORE)
+        return score_of(self._totals.tolist(), self.texts.valid.size, self.texts.n_valid_bytes)
 
     def evaluation_params(self) -> Flat:
         """The parameters a user of this model should have."""
         # The gradient is spent by the time anyone evaluates, so its buffer may hold the average.
-        point = self.optimizer.evaluation_point(self.params, out=self.grads.buffer)
-        return self.params if point is self.params.buffer else Flat.over(self.config, point)
+        point = self.optimizer.evaluation_point(self.params, out=self.grads[0].buffer)
+        return self.params if point is self.params.buffer else self.grads[0]
+
+    def close(self) -> None:
+        """Let the replicas go."""
+        self.team.close()
+
+    # --- phases: what each replica computes --------------------------------------------------
+
+    def _gradient(self, rank: int) -> None:
+        """Gradient of this replica's rows of the batch, over grad_accum passes."""
+        rows, config = self._rows[rank], self.config
+        n_rows, loss = rows.stop - rows.start, 0.0
+        share = n_rows / config.batch_size / config.grad_accum
+        for i in range(config.grad_accum):
+            position = (int(self._asked[0]) * config.grad_accum + i) * config.batch_size
+            ids, targets = self.batches.take(position + rows.start, n_rows)
+            loss += share * self.model.loss_and_gradient(
+                self.params, self.grads[rank], ids, targets, share=share, accumulate=i > 0)
+        self._losses[rank] = loss
+
+    def _reduce(self, rank: int) -> None:
+        """Sum of all replicas' gradients for this replica's part, and its square."""
+        part = self._parts[rank]
+        own = self.grads[0].buffer[part]
+        for other in self.grads[1:]:
+            own += other.buffer[part]
+        self._squares[rank] = squared_norm(own)
+
+    def _update(self, rank: int) -> None:
+        _, lr, scale = self._asked
+        self.optimizer.update(self.params, self.grads[0].buffer, float(lr), float(scale),
+                              self._parts[rank])
+
+    def _score(self, rank: int) -> None:
+        """Every n-th window of the validation slice."""
+        point = self.grads[0] if self._is_averaged[0] else self.params
+        for i in range(rank, len(self.windows), self.n_replicas):
+            self._totals[i] = total_nats(
+                lambda ids, targets: self.model.token_losses(point, ids, targets),
+                self.texts.valid, self.windows[i])
 
     # --- saving and resuming -----------------------------------------------------------------
 

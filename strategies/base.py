@@ -60,6 +60,7 @@ class Limits:
     """What a run may cost; predicted time is checked when both max_s and flops_per_s are known."""
 
     budget_tokens: int = 2_000_000
+    n_replicas: int = 1  # processes that will share the training
     max_params: int = 10_000_000
     max_mb: float = 3000.0
     min_vocab: int = 257  # the vocabularies this corpus supports
@@ -102,8 +103,9 @@ def _obstacle(config: Config, limits: Limits) -> tuple[str, str] | None:
     if config.n_params > limits.max_params:
         return (f"{config.n_params:,} parameters",
                 f"over the limit of {limits.max_params:,} parameters")
-    if config.peak_mb > limits.max_mb:
-        return f"{config.peak_mb:,.0f} MB predicted", f"over the limit of {limits.max_mb:,.0f} MB"
+    predicted_mb = config.predicted_mb(limits.n_replicas)
+    if predicted_mb > limits.max_mb:
+        return f"{predicted_mb:,.0f} MB predicted", f"over the limit of {limits.max_mb:,.0f} MB"
     if steps < limits.min_steps:
         return (f"{steps:,} steps", f"under the {limits.min_steps:,} steps that "
                 f"{limits.budget_tokens:,} tokens must leave")

@@ -117,7 +117,7 @@ def test_command_bodies_are_short(command: str) -> None:
 def test_status_fits_sixty_columns(home: Home) -> None:
     text = printed(home, "status", columns=60)
     assert max(map(len, text.splitlines())) <= 60
-    assert "E3 running" in text
+    assert "E3 was interrupted" in text
     assert "trigram" in text
 
 
@@ -153,7 +153,7 @@ def test_status_through_a_real_pipe(home: Home) -> None:
                           check=True)
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 60
-    assert "E3 running" in done.stdout
+    assert "E3 was interrupted" in done.stdout
 
 
 # --- table -----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from engine.config import BOUNDS, OPTIMIZERS, SCHEDULES, Config
+from engine.config import BOUNDS, FORK_MB, OPTIMIZERS, PROCESS_MB, SCHEDULES, Config
 from engine.errors import ConfigError
 
 # --- what is refused -------------------------------------------------------------------------
@@ -268,3 +268,27 @@ def test_more_of_anything_takes_more_memory(changes):
                                      {"n_hidden": 256}], ids=str)
 def test_less_takes_less(changes):
     assert Config(**changes).peak_mb < Config().peak_mb
+
+
+def test_one_process_is_predicted_to_take_the_peak():
+    assert Config().predicted_mb() == Config().predicted_mb(1) == Config().peak_mb
+
+
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_replicas_share_parameters_and_optimizer_and_have_the_rest_to_themselves(n):
+    alone = Config(batch_size=8 // n, optimizer="schedule_free")
+    shared_mb = PROCESS_MB + 4e-6 * 3 * alone.n_params  # with two slots
+    assert Config(batch_size=8, optimizer="schedule_free").predicted_mb(n) == pytest.approx(
+        shared_mb + n * (alone.peak_mb - shared_mb) + (n - 1) * FORK_MB)
+
+
+def test_replicas_split_a_batch_that_does_not_divide():
+    whole, *shares = (Config(batch_size=b).workspace_floats for b in (8, 3, 3, 2))
+    config = Config(batch_size=8)
+    assert config.predicted_mb(3) == pytest.approx(
+        config.peak_mb + 2 * FORK_MB + 4e-6 * (2 * config.n_params + sum(shares) - whole))
+
+
+def test_no_more_replicas_are_counted_than_there_are_rows():
+    config = Config(batch_size=2)
+    assert config.predicted_mb(8) == config.predicted_mb(2)

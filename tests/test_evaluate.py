@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.config import EVAL_TOKENS, Config
-from engine.evaluate import Score, score, score_model
+from engine.evaluate import Score, score, score_model, score_of, total_nats, windows
 from engine.model import GPT, init_params
 
 SEQ_LENS = pytest.mark.parametrize("seq_len", [4, 7, 128, 999, 1024, 1500, 2500, 5000])
@@ -61,6 +61,26 @@ def test_a_model_without_context_scores_the_same_in_every_window(seq_len):
     got = score(lambda ids, targets: nats[targets].ravel(), SLICE, 9000, seq_len)
     assert got.nats == pytest.approx(np.mean(nats[1:]), rel=1e-13)
     assert got.bpb == pytest.approx(np.sum(nats[1:]) / math.log(2) / 9000, rel=1e-13)
+
+
+@SEQ_LENS
+@pytest.mark.parametrize("n_tokens", [2, 5, 128, 129, 2500])
+def test_windows_follow_each_other_without_a_gap(seq_len, n_tokens):
+    found = windows(n_tokens, seq_len)
+    ends = [start + n_rows * n_time for start, n_rows, n_time in found]
+    assert [start for start, _, _ in found] == [0, *ends[:-1]]
+    assert ends[-1] == n_tokens - 1
+    assert min(min(window[1:]) for window in found) > 0
+
+
+def test_windows_scored_in_any_order_by_anyone_make_the_same_score():
+    nats = np.random.default_rng(0).exponential(5.0, 2500)
+    totals = {window: total_nats(lambda ids, targets: nats[targets].ravel(), SLICE, window)
+              for window in reversed(windows(2500, 128))}
+    in_order = [totals[window] for window in windows(2500, 128)]
+    assert len(in_order) == 4  # three passes of eight rows or fewer, and the rest
+    assert score_of(in_order, 2500, 9000) == score(
+        lambda ids, targets: nats[targets].ravel(), SLICE, 9000, 128)
 
 
 def test_losses_are_summed_in_double_precision():

@@ -415,11 +415,11 @@ def test_latest_kept_run_is_the_incumbent(ledger: Ledger) -> None:
     assert ledger.incumbent(1) == second
 
 
-def test_incumbent_and_best_belong_to_their_study(ledger: Ledger) -> None:
+def test_an_incumbent_belongs_to_its_study(ledger: Ledger) -> None:
     other = ledger.add_calibration(new_calibration(budget_tokens=2000))
     run = finished(ledger, 1.2, calibration_id=other, budget_tokens=2000, strategy="baseline")
-    assert (ledger.incumbent(1), ledger.best(1), ledger.study_runs(1)) == (None, None, [])
-    assert (ledger.incumbent(other), ledger.best(other)) == (run, run)
+    assert (ledger.incumbent(1), ledger.study_runs(1)) == (None, [])
+    assert ledger.incumbent(other) == run
     assert ledger.study_runs(other) == [run]
 
 
@@ -429,7 +429,13 @@ def test_best_ignores_failures(ledger: Ledger) -> None:
     for seed, state in enumerate(("killed", "failed", "diverged"), start=2):
         ledger.finish(running(ledger, seed=seed).id, state, LATER, val_bpb=0.5)  # type: ignore[arg-type]
     running(ledger, seed=9)
-    assert ledger.best(1) == good
+    assert ledger.best() == good
+
+
+def test_best_leaves_out_what_was_discarded(ledger: Ledger) -> None:
+    kept, lucky = finished(ledger, 1.3), finished(ledger, 1.2, seed=1)
+    ledger.decide(lucky.id, kept.id, "discarded", "noise-1", {}, "within the noise", NOW)
+    assert ledger.best() == kept
 
 
 # --- looking things up -----------------------------------------------------------------------
@@ -502,13 +508,11 @@ def test_study_learns_its_noise_later(ledger: Ledger) -> None:
     assert Config.from_dict(study.config) == Config()
 
 
-def test_latest_study_of_a_text_is_found(ledger: Ledger) -> None:
+def test_studies_of_a_text_come_newest_first(ledger: Ledger) -> None:
     newest = ledger.add_calibration(new_calibration(budget_tokens=2000))
     ledger.add_calibration(new_calibration(text_sha256="zz"))
-    found = ledger.latest_calibration("aa")
-    assert found is not None
-    assert found.id == newest
-    assert ledger.latest_calibration("never seen") is None
+    assert [found.id for found in ledger.calibrations("aa")] == [newest, 1]
+    assert ledger.calibrations("never seen") == []
 
 
 def test_unknown_study_is_named(ledger: Ledger) -> None:

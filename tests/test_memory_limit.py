@@ -47,8 +47,8 @@ def test_a_child_past_max_ram_is_gone_within_7_s_and_the_loop_goes_on(tmp_path: 
         for run in (hog, next_one):
             a_folder(home, run)
         runner = Runner(ledger, home, Clock(), 300.0, spawn=spawn)
-        night = Night(ledger, home, Clock(), runner, Plan(300.0, max_runs=2),
-                      prepare=lambda vocab_size: None, observer=Listener())  # type: ignore[arg-type,return-value]
+        night = Night(runner, Plan(300.0, max_runs=2), observer=Listener(),
+                      prepare=lambda vocab_size: None)  # type: ignore[arg-type,return-value]
         night._tokens_of = lambda run: None  # type: ignore[assignment,method-assign]
         Daemon(night).run()
         gone_s = children[1][1] - children[0][1]  # the next one starts when the hog is gone

@@ -11,10 +11,10 @@ import pytest
 from agent.guard import Reading
 from agent.job import STOPPED
 from agent.ledger import Ledger
-from agent.night import OVERRUN_S, Night, Plan, take_command
+from agent.night import BACK_OFF_S, MAX_RECOVERS, OVERRUN_S, Night, Plan, take_command
 from agent.paths import Home
 from agent.records import Run
-from agent.runner import MAX_ATTEMPTS, Runner
+from agent.runner import Runner
 from engine import corpus
 from engine.config import Config
 from engine.corpus import TokenSet
@@ -54,8 +54,9 @@ class Stage:
         clock = self.time.clock()
         runner = Runner(ledger, self.home, clock, 3000.0, spawn=self.spawn,
                         read=lambda pid: Reading(50.0, 8000.0))
-        self.night = Night(ledger, self.home, clock, runner, Plan(3000.0, **plan),
-                           prepare=self.prepare, observer=self.listener)
+        self.free_mb = 8000.0
+        self.night = Night(runner, Plan(3000.0, **plan), prepare=self.prepare,
+                           observer=self.listener, read_free_mb=lambda: self.free_mb)
 
     def prepare(self, vocab_size: int) -> TokenSet:
         if vocab_size != 300:
@@ -156,19 +157,67 @@ def test_a_run_that_cannot_fit_in_memory_is_failed_before_it_starts(stage: Stage
     wide = Config(n_embd=4096, n_layer=8, n_head=32, vocab_size=300)
     stage.queue(config=wide)
     stage.night.tick()
+    stage.night.tick()  # the verdict
     assert stage.states() == ["failed"]
-    assert "is over --max-ram 3000 MB" in stage.ledger.decisions()[0].reason
+    assert "is over --max-ram 3,000 MB" in stage.ledger.decisions()[0].reason
 
 
-def test_a_run_for_another_text_is_failed_with_the_remedy(stage: Stage) -> None:
+def test_a_run_for_another_text_waits_for_a_night_of_its_own(stage: Stage) -> None:
     a_run(stage.ledger)
+    stage.study()
     stage.night.tick()
-    assert "was queued for the corpus tiny" in stage.ledger.decisions()[0].reason
+    assert (stage.states(), stage.night.is_over) == (["queued"], False)
+
+
+def test_a_run_of_another_study_waits_for_its_night(stage: Stage) -> None:
+    other = a_study(stage.ledger, stage.text.corpus.sha256, budget_tokens=64000)
+    stage.queue(strategy="baseline", study=other)
+    stage.study()
+    stage.night.tick()
+    assert stage.states() == ["queued"]
+
+
+def test_short_memory_makes_a_run_wait_and_is_told_once(stage: Stage) -> None:
+    stage.queue()
+    stage.free_mb = 210.0
+    for _ in range(3):
+        stage.night.tick()
+        stage.time.now_s += BACK_OFF_S
+    assert stage.states() == ["queued"]
+    assert [e.kind for e in stage.ledger.events()] == ["guard"]
+    stage.free_mb = 8000.0
+    stage.night.tick()
+    assert stage.states() == ["running"]
+
+
+def test_a_queued_run_too_long_for_what_is_left_stays_queued(
+        tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> None:
+    stage = Stage(tmp_path, ledger, tokens, deadline_s=1100.0)
+    study = stage.study()
+    stage.ledger.update_calibration(study, flops_per_s=1.0)
+    stage.night.study = stage.ledger.calibration(study)
+    stage.queue(strategy="grid")
+    stage.night.tick()
+    stage.night.tick()
+    assert (stage.states(), stage.night.is_over) == (["queued"], True)
+
+
+def test_a_ledger_that_fails_at_the_end_of_a_run_is_asked_again(
+        stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.queue()
+    stage.night.tick()
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.ledger, "finish", lambda *a, **k: (_ for _ in ()).throw(OSError("no")))
+        with pytest.raises(OSError, match="no"):
+            stage.finish()
+    stage.night.tick()
+    assert (stage.states(), stage.verdicts()) == (["finished"], ["recorded"])
 
 
 def test_a_vocabulary_the_text_does_not_support_fails_the_run(stage: Stage) -> None:
     stage.queue(config=Config.from_dict(TINY.to_dict() | {"vocab_size": 301}))
     stage.night.tick()
+    stage.night.tick()  # the verdict
     assert stage.ledger.decisions()[0].reason == "vocabulary 301 is too large"
 
 
@@ -252,22 +301,57 @@ def test_a_run_left_running_is_queued_again_after_its_orphan_is_gone(stage: Stag
     assert (stage.states(), ended) == (["queued"], [(77, folder.root)])
 
 
+def test_a_run_left_before_its_worker_began_is_queued_again(stage: Stage) -> None:
+    running(stage)  # and no folder: the daemon died between the claim and the worker
+    stage.night.recover(lambda pid, where: None)
+    assert stage.states() == ["queued"]
+
+
 def test_trial_without_heartbeat_becomes_lost(stage: Stage) -> None:
-    running(stage)  # and no folder: nothing to go on from
+    run = running(stage)
+    for _ in range(MAX_RECOVERS):  # it takes its daemon down again and again
+        stage.night.recover(lambda pid, where: None)
+        stage.ledger.claim(NOW)
     stage.night.recover(lambda pid, where: None)
     assert (stage.states(), stage.verdicts()) == (["lost"], ["lost"])
+    assert stage.ledger.run(run.id).error == f"no sign of life since {NOW}"
 
 
-def test_a_run_that_takes_its_daemon_down_again_and_again_is_given_up(stage: Stage) -> None:
-    run = running(stage)
-    for _ in range(MAX_ATTEMPTS - 1):
-        stage.ledger.requeue(run.id, NOW, "once more")
-        stage.ledger.claim(NOW)
-    folder = stage.home.run(run.uid)
+def test_an_orphan_is_found_by_its_log_where_the_ledger_has_no_pid(stage: Stage) -> None:
+    stage.queue()
+    claimed = stage.ledger.claim(NOW)
+    assert claimed is not None
+    folder = stage.home.run(claimed.uid)
     folder.root.mkdir(parents=True)
-    folder.job.write_text("{}")
+    write(folder, {"kind": "start", "pid": 78, "step": 0, "n_steps": 9})
+    ended: list[int] = []
+    stage.night.recover(lambda pid, where: ended.append(pid))
+    assert ended == [78]
+
+
+def test_the_noise_of_baselines_judged_late_is_taken_in(stage: Stage) -> None:
+    study = a_study(stage.ledger, stage.text.corpus.sha256)
+    for seed, bpb in enumerate((2.0, 2.2, 2.1)):
+        run = stage.queue(seed=seed, strategy="baseline", study=study)
+        stage.ledger.claim(NOW)
+        stage.ledger.finish(run.id, "finished", NOW, val_bpb=bpb, val_loss=4.0)
     stage.night.recover(lambda pid, where: None)
-    assert stage.ledger.run(run.id).error == "given up after 4 starts"
+    assert stage.ledger.calibration(study).sigma_bpb == pytest.approx(0.1)
+
+
+def test_models_that_were_discarded_leave_no_checkpoint(stage: Stage) -> None:
+    study = stage.study()
+    stage.queue(strategy="baseline", study=study)
+    stage.queue(config=Config.from_dict(TINY.to_dict() | {"lr": 1e-3}), study=study,
+                strategy="random")
+    stage.night.tick()
+    folders = []
+    for bpb in (2.0, 2.5):
+        assert stage.night.runner.trial is not None
+        folders.append(stage.night.runner.trial.folder)
+        folders[-1].checkpoint.write_bytes(b"model")
+        stage.finish(bpb)
+    assert [folder.checkpoint.exists() for folder in folders] == [True, False]
 
 
 def test_a_run_that_ended_without_a_verdict_gets_it(stage: Stage) -> None:

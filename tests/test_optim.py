@@ -13,13 +13,11 @@ from engine.model import Flat
 from engine.optim import (
     BLOCK,
     EPS,
-    AdamW,
-    Lion,
-    ScheduleFree,
-    gradient_norm,
     learning_rate,
     make_optimizer,
+    squared_norm,
 )
+from engine.parallel import parts
 
 SHAPE = {"n_embd": 40, "n_layer": 1, "n_head": 2, "vocab_size": 1000}
 OPTIMIZER = pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -38,13 +36,16 @@ def slope(point, i):
     return 0.3 * (point - middle)
 
 
+def update(optimizer, params, grads, lr, scale):
+    optimizer.update(params, grads, lr, scale, slice(0, params.buffer.size))
+
+
 def run(optimizer, config):
     """The engine's parameters after every update."""
-    params, grads = start(config), Flat.empty(config)
-    points = []
+    params, points = start(config), []
     for i, (lr, scale) in enumerate(UPDATES):
-        grads.buffer[...] = slope(params.buffer.astype(np.float64), i)
-        optimizer.update(params, grads, lr, scale)
+        grads = slope(params.buffer.astype(np.float64), i).astype(np.float32)
+        update(optimizer, params, grads, lr, scale)
         points.append(params.buffer.copy())
     return params, points
 
@@ -97,17 +98,17 @@ def distance(points, wanted):
     return np.max(np.abs(np.array(points, np.float64) - np.array(wanted)))
 
 
-@pytest.mark.parametrize(("kind", "reference"), [(AdamW, adamw), (Lion, lion)])
-def test_every_update_is_that_of_the_paper(kind, reference):
-    config = Config(**SHAPE, weight_decay=0.5, beta1=0.8)
-    _, points = run(kind(config), config)
+@pytest.mark.parametrize(("optimizer", "reference"), [("adamw", adamw), ("lion", lion)])
+def test_every_update_is_that_of_the_paper(optimizer, reference):
+    config = Config(**SHAPE, optimizer=optimizer, weight_decay=0.5, beta1=0.8)
+    _, points = run(make_optimizer(config), config)
     wanted = list(reference(start(config).buffer.astype(np.float64), config))
     assert distance(points, wanted) < 2e-6
 
 
 def test_schedule_free_trains_at_y_and_evaluates_at_x():
     config = Config(**SHAPE, optimizer="schedule_free", weight_decay=0.5, beta1=0.8)
-    optimizer = ScheduleFree(config)
+    optimizer = make_optimizer(config)
     params, points = run(optimizer, config)
     wanted = list(schedule_free(start(config).buffer.astype(np.float64), config))
     assert distance(points, [y for y, _ in wanted]) < 2e-6
@@ -120,13 +121,13 @@ def test_schedule_free_trains_at_y_and_evaluates_at_x():
 def test_schedule_free_starts_its_average_where_training_starts():
     config = Config(**SHAPE, optimizer="schedule_free")
     params = start(config)
-    point = ScheduleFree(config).evaluation_point(params, np.empty_like(params.buffer))
+    point = make_optimizer(config).evaluation_point(params, np.empty_like(params.buffer))
     assert np.array_equal(point, params.buffer)
 
 
 def test_schedule_free_evaluation_moves_nothing():
     config = Config(**SHAPE, optimizer="schedule_free")
-    optimizer = ScheduleFree(config)
+    optimizer = make_optimizer(config)
     params, points = run(optimizer, config)
     z = optimizer.slots["z"].copy()
     optimizer.evaluation_point(params, np.empty_like(params.buffer))
@@ -134,11 +135,11 @@ def test_schedule_free_evaluation_moves_nothing():
     assert np.array_equal(optimizer.slots["z"], z)
 
 
-@pytest.mark.parametrize("kind", [AdamW, Lion])
-def test_other_optimizers_are_evaluated_where_they_train(kind):
-    config = Config(**SHAPE)
+@pytest.mark.parametrize("optimizer", ["adamw", "lion"])
+def test_other_optimizers_are_evaluated_where_they_train(optimizer):
+    config = Config(**SHAPE, optimizer=optimizer)
     params = start(config)
-    point = kind(config).evaluation_point(params, np.empty_like(params.buffer))
+    point = make_optimizer(config).evaluation_point(params, np.empty_like(params.buffer))
     assert point is params.buffer
 
 
@@ -153,7 +154,7 @@ def test_these_tests_cross_the_borders_of_blocks():
 def test_weight_decay_shrinks_matrices_and_spares_gains(optimizer):
     config = Config(**SHAPE, optimizer=optimizer, weight_decay=0.5)
     params, before = start(config), start(config)
-    make_optimizer(config).update(params, Flat.empty(config), 1e-2, 1.0)
+    update(make_optimizer(config), params, np.zeros(config.n_params, np.float32), 1e-2, 1.0)
     n = params.n_decay
     assert distance(params.buffer[:n], before.buffer[:n] * (1 - 1e-2 * 0.5)) < 1e-6
     assert np.array_equal(params.buffer[n:], before.buffer[n:])
@@ -162,13 +163,11 @@ def test_weight_decay_shrinks_matrices_and_spares_gains(optimizer):
 @OPTIMIZER
 def test_a_clipping_factor_is_a_smaller_gradient(optimizer):
     config = Config(**SHAPE, optimizer=optimizer)
-    grads, halved = Flat.empty(config), Flat.empty(config)
-    grads.buffer[...] = slope(np.zeros(config.n_params), 0)
-    halved.buffer[...] = grads.buffer * np.float32(0.25)
+    grads = slope(np.zeros(config.n_params), 0).astype(np.float32)
     one, other = start(config), start(config)
     first, second = make_optimizer(config), make_optimizer(config)
-    first.update(one, grads, 1e-2, 0.25)
-    second.update(other, halved, 1e-2, 1.0)
+    update(first, one, grads, 1e-2, 0.25)
+    update(second, other, grads * np.float32(0.25), 1e-2, 1.0)
     assert np.array_equal(one.buffer, other.buffer)
     assert all(np.array_equal(first.slots[name], second.slots[name]) for name in first.slots)
 
@@ -182,19 +181,62 @@ def test_a_restored_optimizer_goes_on_as_the_first(optimizer):
     for name, slot in second.slots.items():
         slot[...] = first.slots[name]
     second.restore(first.scalars())
-    grads = Flat.over(config, slope(one.buffer, 9).astype(np.float32))
-    first.update(one, grads, 1e-3, 1.0)
-    second.update(other, grads, 1e-3, 1.0)
+    grads = slope(one.buffer, 9).astype(np.float32)
+    update(first, one, grads, 1e-3, 1.0)
+    update(second, other, grads, 1e-3, 1.0)
     assert np.array_equal(one.buffer, other.buffer)
 
 
-@pytest.mark.parametrize("kind", [AdamW, Lion])
-def test_the_first_update_is_the_sign_of_the_gradient(kind):
-    config = Config(**SHAPE, beta1=0.1, weight_decay=0.0)
-    params, grads = start(config), Flat.empty(config)
-    grads.buffer[...] = slope(params.buffer, 0)
-    wanted = params.buffer - 1e-2 * np.sign(grads.buffer)
-    kind(config).update(params, grads, 1e-2, 1.0)
+@OPTIMIZER
+def test_the_parts_of_several_processes_make_the_update_of_one(optimizer):
+    config = Config(**SHAPE, optimizer=optimizer)
+    whole, points = make_optimizer(config), []
+    wanted_params, wanted = run(whole, config)
+    shared = {}  # as many arrays as an optimizer asks for, the same ones for all of the team
+
+    def team_zeros():
+        names = iter(range(3))
+        return lambda n: shared.setdefault(next(names), np.zeros(n, np.float32))
+
+    team = [make_optimizer(config, team_zeros()) for _ in range(3)]
+    params = start(config)
+    for i, (lr, scale) in enumerate(UPDATES):
+        grads = slope(params.buffer.astype(np.float64), i).astype(np.float32)
+        for one, part in zip(team, parts(config.n_params, 3), strict=True):
+            one.update(params, grads, lr, scale, part)
+        points.append(params.buffer.copy())
+    assert np.array_equal(points, wanted)
+    assert [one.scalars() for one in team] == 3 * [whole.scalars()]
+    assert all(np.array_equal(team[0].slots[name], whole.slots[name]) for name in whole.slots)
+    point = team[0].evaluation_point(params, np.empty_like(params.buffer))
+    wanted_point = whole.evaluation_point(wanted_params, np.empty_like(params.buffer))
+    assert np.array_equal(point, wanted_point)
+
+
+@OPTIMIZER
+@pytest.mark.parametrize("part", [slice(7, 2 * BLOCK + 3), slice(-100, -1)],
+                         ids=["matrices", "gains"])
+def test_the_update_of_a_part_touches_nothing_beyond_it(part, optimizer):
+    config = Config(**SHAPE, optimizer=optimizer, weight_decay=10.0)
+    params, before, made = start(config), start(config), make_optimizer(config)
+    part = slice(*part.indices(config.n_params)[:2])
+    for slot in made.slots.values():
+        slot[...] = 0.25
+    made.update(params, np.ones(config.n_params, np.float32), 1e-2, 1.0, part)
+    is_moved = params.buffer != before.buffer
+    assert np.all(is_moved[part])
+    assert np.count_nonzero(is_moved) == part.stop - part.start
+    assert all(np.count_nonzero(slot != 0.25) <= part.stop - part.start
+               for slot in made.slots.values())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lion"])
+def test_the_first_update_is_the_sign_of_the_gradient(optimizer):
+    config = Config(**SHAPE, optimizer=optimizer, beta1=0.1, weight_decay=0.0)
+    params = start(config)
+    grads = slope(params.buffer, 0).astype(np.float32)
+    wanted = params.buffer - 1e-2 * np.sign(grads)
+    update(make_optimizer(config), params, grads, 1e-2, 1.0)
     assert distance(params.buffer, wanted) < 1e-4  # ε bends AdamW's smallest entries
 
 
@@ -211,18 +253,18 @@ def test_extreme_betas_stay_finite(optimizer, beta1, beta2):
 # --- gradient norm ---------------------------------------------------------------------------
 
 
-def test_the_gradient_norm_is_that_of_all_gradients_together():
-    config = Config(**SHAPE)
-    grads = Flat.over(config, slope(np.zeros(config.n_params), 0).astype(np.float32))
-    assert gradient_norm(grads) == pytest.approx(
-        np.linalg.norm(grads.buffer.astype(np.float64)), rel=1e-6)
+def test_the_squared_norm_is_that_of_all_gradients_together():
+    grads = slope(np.zeros(3 * BLOCK + 5), 0).astype(np.float32)
+    assert squared_norm(grads) == pytest.approx(
+        np.linalg.norm(grads.astype(np.float64)) ** 2, rel=1e-6)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e30])
-def test_the_norm_of_a_gradient_that_left_the_finite_numbers_is_infinite(bad):
-    grads = Flat.empty(Config(**SHAPE))
-    grads.buffer[-1] = bad
-    assert gradient_norm(grads) == math.inf
+@pytest.mark.parametrize("place", [0, BLOCK, -1])
+def test_the_norm_of_a_gradient_that_left_the_finite_numbers_is_not_finite(bad, place):
+    grads = np.zeros(2 * BLOCK + 5, np.float32)
+    grads[place] = bad
+    assert not math.isfinite(squared_norm(grads))
 
 
 # --- schedules -------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from agent.job import STOPPED
 from agent.ledger import Ledger
 from agent.paths import Home, RunFolder
 from agent.records import Run
-from agent.runner import ASK_GRACE_S, MAX_ATTEMPTS, Runner, read_events
+from agent.runner import ASK_GRACE_S, MAX_RETRIES, Runner, read_events
+from engine.errors import UserError
 from tests.parts import KILLED, FakeProcess, FakeSpawn, FakeTime, a_folder, a_run, done, step
 from tests.parts import write_events as write
 
@@ -30,7 +31,7 @@ class Stage:
     def start(self) -> FakeProcess:
         claimed = self.ledger.claim("2026-11-20T10:00:00Z")
         assert claimed is not None
-        self.runner.start(claimed, None)  # type: ignore[arg-type]  # the job is already there
+        self.runner.start(claimed)
         return self.spawn.processes[-1]
 
     def end(self, status: int) -> Run:
@@ -119,11 +120,30 @@ def test_a_worker_that_does_not_save_in_time_is_pressed_and_queued_again(stage: 
 
 def test_a_run_killed_by_the_system_starts_again_three_times_at_most(stage: Stage) -> None:
     states = []
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(MAX_RETRIES + 1):
         stage.start()
         states.append(stage.end(KILLED).state)
     assert states == ["queued", "queued", "queued", "killed"]
     assert stage.ledger.run(stage.run.id).error == "killed by the system 4 times"
+
+
+def test_stops_that_were_asked_for_do_not_count_against_a_run(stage: Stage) -> None:
+    for _ in range(MAX_RETRIES + 2):
+        stage.start()
+        stage.runner.ask_to_stop()
+        stage.end(STOPPED)
+    stage.start()
+    assert stage.end(KILLED).state == "queued"
+
+
+def test_a_worker_that_cannot_be_started_leaves_the_run_queued(stage: Stage) -> None:
+    def refuse(folder: RunFolder) -> FakeProcess:
+        raise OSError("no more processes")
+
+    stage.runner._spawn = refuse
+    with pytest.raises(UserError, match="cannot start a worker for T1: no more processes"):
+        stage.start()
+    assert stage.ledger.run(stage.run.id).state == "queued"
 
 
 def test_a_crashed_worker_is_failed_with_its_last_words(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from agent.study import Speed
 from engine import corpus
 from engine.config import Config
 from engine.stories import write_stories
-from tests.parts import NOW, TINY, FakeTime
+from tests.parts import NOW, TINY, FakeTime, a_study
 
 CONFIG = Config()
 SPEED = Speed(step_s=0.1, eval_token_s=2e-5, tokens_per_step=CONFIG.tokens_per_step)
@@ -45,8 +45,8 @@ def test_a_new_study_queues_its_baseline_on_three_seeds(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         clock = FakeTime().clock()
         first = study.open_study(ledger, clock, tokens, TINY, 5, SPEED, 3200)
-        again = study.open_study(ledger, clock, tokens, TINY, 5, SPEED, 3200)
-        assert first == again
+        for _ in range(2):  # again in the next night
+            study.queue_baselines(ledger, first, NOW, 1)
         assert [(run.label, run.seed, run.strategy) for run in ledger.runs()] == [
             ("B1", 5, "baseline"), ("B2", 6, "baseline"), ("B3", 7, "baseline")]
         found = ledger.corpus(first.corpus_id)
@@ -63,6 +63,7 @@ def test_noise_is_taken_in_as_baselines_finish(tmp_path: Path) -> None:
     tokens = corpus.prepare_tokens(corpus.from_file(tmp_path, path), 300)
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         found = study.open_study(ledger, FakeTime().clock(), tokens, TINY, 0, SPEED, 3200)
+        study.queue_baselines(ledger, found, NOW, 1)
         sigmas = []
         for bpb in (2.0, 2.2, 2.1):
             run = ledger.claim(NOW)
@@ -70,3 +71,28 @@ def test_noise_is_taken_in_as_baselines_finish(tmp_path: Path) -> None:
             ledger.finish(run.id, "finished", NOW, val_bpb=bpb, val_loss=2 * bpb)
             sigmas.append(study.note_noise(ledger, found).sigma_bpb)
         assert sigmas == [None, pytest.approx(0.1414, abs=1e-4), pytest.approx(0.1)]
+
+
+def test_a_baseline_that_failed_is_queued_again_by_the_next_night(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        found = ledger.calibration(a_study(ledger))
+        study.queue_baselines(ledger, found, NOW, 1)
+        ledger.finish(1, "failed", NOW, error="no memory")
+        study.queue_baselines(ledger, found, NOW, 1)
+        assert [(run.label, run.seed, run.state) for run in ledger.runs()] == [
+            ("B1", 0, "failed"), ("B2", 1, "queued"), ("B3", 2, "queued"), ("B4", 0, "queued")]
+
+
+def test_a_second_study_of_the_same_budget_uses_the_baselines_of_the_first(
+        tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        first, second = (ledger.calibration(a_study(ledger)) for _ in range(2))
+        study.queue_baselines(ledger, first, NOW, 1)
+        run = ledger.claim(NOW)
+        assert run is not None
+        ledger.finish(run.id, "finished", NOW, val_bpb=2.0, val_loss=4.0)
+        study.queue_baselines(ledger, second, NOW, 1)
+        incumbent = ledger.incumbent(second.id)
+        assert len(ledger.runs()) == 3
+        assert incumbent is not None
+        assert incumbent.label == "B1"

@@ -64,10 +64,17 @@ def test_a_folder_is_no_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["tales.csv", "tales", "builtn"])
-def test_an_unknown_kind_of_file_is_refused_with_the_known_ones(name):
+def test_an_unknown_kind_of_file_is_refused_with_the_known_ones(name, tmp_path):
+    path = tmp_path / name
+    path.write_text("a story")
     with pytest.raises(CorpusError, match=rf"{name} is not a \.txt with <\|endoftext\|> between "
                                           r"stories nor a \.jsonl .* builtin or tinystories"):
-        read_bytes(Path(name))
+        read_bytes(path)
+
+
+def test_a_name_of_no_file_is_told_so_and_not_what_kind_it_is():
+    with pytest.raises(CorpusError, match="there is no file builtn; give the path of a .txt or"):
+        read_bytes(Path("builtn"))
 
 
 @pytest.mark.parametrize("data", [b"", b" \n", b"<|endoftext|>\n<|endoftext|>", b"\xef\xbb\xbf"])

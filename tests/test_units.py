@@ -7,19 +7,18 @@ from engine.errors import UserError
 
 
 @pytest.mark.parametrize(("text", "expected"), [
-    ("90s", 90), ("4m", 240), ("8h", 28800), ("1h30m", 5400), ("1.5h", 5400), ("45", 45),
-    ("1d", 86400)])
+    ("90s", 90), ("4m", 240), ("8h", 28800), ("1h30m", 5400), ("1.5h", 5400), ("1d", 86400)])
 def test_durations(text: str, expected: float) -> None:
     assert seconds(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "4 m", "m", "4x", "-4m", "1h-3m"])
+@pytest.mark.parametrize("text", ["", "4", "4 m", "m", "4x", "-4m", "1h-3m"])
 def test_a_malformed_duration_names_itself_and_the_form(text: str) -> None:
     with pytest.raises(UserError, match="is not a duration; write 90s, 4m, 8h or 1h30m"):
         seconds(text)
 
 
-@pytest.mark.parametrize("text", ["0", "0m"])
+@pytest.mark.parametrize("text", ["0s", "0m"])
 def test_no_time_at_all_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="leaves no time"):
         seconds(text)

@@ -5,8 +5,8 @@
 
 For a tied and an untied model: parameters (float32, exact in both programs), logits, loss and
 every gradient of the first batch, and the losses and gradient norms of ten AdamW updates. Arrays
-are stored the way this project lays them out: a torch Linear's weight is (out, in), ours
-(in, out), but embedding and head are (V, C) in both.
+are stored the way this project lays them out: a torch Linear's weight is (out, in), as are our
+qkv, gate_up and head; our proj and down are (in, out).
 """
 
 import json
@@ -17,13 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-VERSION = 1  # raised whenever the content of the file changes meaning
+VERSION = 2  # raised whenever the content of the file changes meaning
 COMMAND = "python tests/reference/make_reference.py"
 SHAPE = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_hidden": 12, "vocab_size": 257, "seq_len": 8}
 # The gradient norms lie between 2 and 7, so that clipping at 3 is at work in some updates only.
 RECIPE = {"beta1": 0.9, "beta2": 0.95, "weight_decay": 0.1, "clip": 3.0}
 N_BATCH, N_UPDATES = 2, 10
-PARTS = {"attn.qkv": "qkv", "attn.proj": "proj", "mlp.gate_up": "gate_up", "mlp.down": "down"}
+# Our name → theirs, and whether ours is its transpose.
+PARTS = {"attn.qkv": ("qkv", False), "attn.proj": ("proj", True),
+         "mlp.gate_up": ("gate_up", False), "mlp.down": ("down", True)}
 
 
 class Block(nn.Module):
@@ -81,8 +83,8 @@ def our_names(model: GPT, tied: bool) -> dict[str, tuple[nn.Parameter, bool]]:
     if not tied:
         names["head"] = (model.head.weight, False)
     for i, block in enumerate(model.blocks):
-        names |= {f"block{i}.{ours}": (getattr(block, theirs).weight, True)
-                  for ours, theirs in PARTS.items()}
+        names |= {f"block{i}.{ours}": (getattr(block, theirs).weight, transposed)
+                  for ours, (theirs, transposed) in PARTS.items()}
         names |= {f"block{i}.norm1.gain": (block.norm1.weight, False),
                   f"block{i}.norm2.gain": (block.norm2.weight, False)}
     return names

@@ -1,0 +1,127 @@
+"""Data-parallel replicas: forked processes that share parameters and gradients.
+
+Forked, because Termux's OpenBLAS may not be called from two threads of one process, and because
+several processes with one BLAS thread each beat one process with several threads. Shared through
+anonymous memory and pipes, because a phone has neither /dev/shm nor a sound multiprocessing.
+
+    leader   run(phase) ──byte──► every replica computes the phase ──byte──► all are done
+"""
+
+import mmap
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from engine.errors import ReplicaDied
+from engine.workspace import Array
+
+Phase = Callable[[int], None]  # called with the replica's rank, 0 for the leader
+
+
+def shared_zeros(n: int, dtype: DTypeLike = np.float32) -> Array:
+    """Zeros in memory that forked replicas share; it lives as long as any array over it."""
+    dtype = np.dtype(dtype)
+    memory = mmap.mmap(-1, max(1, n * dtype.itemsize))
+    return np.frombuffer(memory, dtype, count=n)
+
+
+def parts(n: int, n_parts: int) -> list[slice]:
+    """n things in runs of nearly equal length, the longer ones first."""
+    edges = [0]
+    for rank in range(n_parts):
+        edges.append(edges[-1] + n // n_parts + (rank < n % n_parts))
+    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+class Team:
+    """The leader and its replicas; replicas are forked when the first phase runs.
+
+    All state a phase reads or writes must be shared memory, or not change after the fork.
+    """
+
+    def __init__(self, n_replicas: int, phases: Sequence[Phase]) -> None:
+        self.n_replicas, self._phases = n_replicas, phases
+        self._lines: list[socket.socket] = []
+        self._pids: list[int] = []
+
+    @property
+    def pids(self) -> list[int]:
+        """The replicas forked so far, without the leader."""
+        return list(self._pids)
+
+    def run(self, phase: int) -> None:
+        """Have every replica compute a phase; raises ReplicaDied where one is gone."""
+        if self.n_replicas > 1 and not self._pids:
+            self._fork()
+        for rank, line in enumerate(self._lines, 1):
+            try:
+                line.send(bytes([phase]))
+            except OSError:
+                self._mourn(rank)
+        self._phases[phase](0)
+        for rank, line in enumerate(self._lines, 1):
+            if not _receive(line):
+                self._mourn(rank)
+
+    def close(self) -> None:
+        """Let the replicas go, and wait until they have."""
+        for line in self._lines:
+            line.close()
+        for pid in self._pids:
+            os.waitpid(pid, 0)
+        self._lines, self._pids = [], []
+
+    def _fork(self) -> None:
+        for rank in range(1, self.n_replicas):
+            ours, theirs = socket.socketpair()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            pid = os.fork()
+            if pid == 0:
+                for line in [*self._lines, ours]:  # else a dead leader's lines would stay open
+                    line.close()
+                self._serve(rank, theirs)
+            theirs.close()
+            self._lines.append(ours)
+            self._pids.append(pid)
+
+    def _serve(self, rank: int, line: socket.socket) -> None:
+        """A replica's life: compute what is asked until the leader hangs up; never returns."""
+        status = 1
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)  # the leader saves and hangs up
+            while asked := _receive(line):
+                self._phases[asked[0]](rank)
+                line.send(asked)
+            status = 0
+        except BrokenPipeError:
+            status = 0  # the leader went while this computed
+        except BaseException:  # noqa: BLE001 a fork must never return into its parent's code
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def _mourn(self, rank: int) -> None:
+        pid, status = os.waitpid(self._pids[rank - 1], 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._pids[rank - 1] = self._pids[-1]
+        self._pids.pop()
+        self._lines.pop(rank - 1).close()
+        self.close()
+        how = f"signal {-code}" if code < 0 else f"exit status {code}"
+        raise ReplicaDied(f"replica {rank} (pid {pid}) ended with {how}")
+
+
+def _receive(line: socket.socket) -> bytes:
+    """One byte; none when the other side is gone."""
+    try:
+        return line.recv(1)
+    except ConnectionResetError:
+        return b""
