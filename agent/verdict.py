@@ -1,8 +1,9 @@
 """Keep or discard: a pure rule that knows the noise.
 
-A challenger runs on the incumbent's seed and budget. It is kept where it beats the incumbent by more
-than one standard deviation of the difference of two runs, as measured on the baseline's seeds. Of
-ideas that change nothing about one in five passes: with three seeds the deviation is itself rough.
+A challenger runs on the incumbent's seed and budget. It is kept where it beats the incumbent by
+more than one standard deviation of the difference of two runs, as measured on the baseline's
+seeds. Of ideas that change nothing about one in five passes: with three seeds the deviation is
+itself rough.
 """
 
 import math

@@ -115,7 +115,8 @@ def measure(config: Config, n_replicas: int, rounds: int, peer: str | None) -> d
                 times[name] += one.steps(STEPS)
             floors += floor.steps(STEPS)
         floor.close()
-        mb = {name: one.close() for name, one in contenders.items()}
+        # Ours first: its replicas were forked with the peers' pipes open, and hold them.
+        mb = {name: one.close() for name, one in reversed(contenders.items())}
     ms = {name: statistics.median(found) * 1e3 for name, found in times.items()}
     floor_ms = statistics.median(floors) * 1e3
     gflop = config.flops_per_token * config.tokens_per_step / 1e9
