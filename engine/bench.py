@@ -8,6 +8,7 @@ Measure on a machine that does nothing else.
 """
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -52,12 +53,18 @@ class Ours:
         """Seconds of each of n steps."""
         return [_seconds(self.trainer.advance) for _ in range(n)]
 
-    def close(self) -> float:
-        """End, and tell the memory of all replicas in MB, shared pages counted once."""
-        mb = _resident_mb(os.getpid(), is_leader=True)
-        mb += sum(_resident_mb(pid, is_leader=False) for pid in self.trainer.team.pids)
+    def resident_mb(self) -> float:
+        """Memory of all replicas, shared pages counted once: every buffer is there after a step.
+
+        Program files are shared with whatever else runs; those of the leader stand for all.
+        """
+        pids = [os.getpid(), *self.trainer.team.pids]
+        return _entry_mb("status", "RssFile", pids[0]) + sum(
+            _entry_mb("smaps_rollup", key, pid) for key in ("Pss_Anon", "Pss_Shmem")
+            for pid in pids)
+
+    def close(self) -> None:
         self.trainer.close()
-        return mb
 
 
 class Peer:
@@ -75,8 +82,9 @@ class Peer:
     def steps(self, n: int) -> list[float]:
         """Seconds of each of n steps."""
         assert self.process.stdin is not None  # both are pipes
-        self.process.stdin.write(f"{n}\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # a peer that is gone leaves no answer either
+            self.process.stdin.write(f"{n}\n")
+            self.process.stdin.flush()
         found: list[float] = json.loads(self._answer())
         time.sleep(SETTLE_S)
         return found
@@ -85,9 +93,8 @@ class Peer:
         """End, and tell its peak memory in MB."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        mb = float(self._answer())
-        self.process.wait()
-        return mb
+        with self.process:
+            return float(self._answer())
 
     def _answer(self) -> str:
         assert self.process.stdout is not None
@@ -101,13 +108,13 @@ class Peer:
 def measure(config: Config, n_replicas: int, rounds: int, peer: str | None) -> dict[str, Any]:
     """One row of the benchmark; contenders take turns of STEPS steps."""
     with tempfile.TemporaryDirectory() as folder:
-        contenders: dict[str, Ours | Peer] = {}
-        if peer:
-            contenders |= {mode: Peer(config, mode, Path(folder)) for mode in ("eager", "compile")}
-        contenders["ours"] = Ours(config, n_replicas)
+        peers = {mode: Peer(config, mode, Path(folder)) for mode in ("eager", "compile") if peer}
+        ours = Ours(config, n_replicas)
+        contenders: dict[str, Ours | Peer] = {**peers, "ours": ours}
         times: dict[str, list[float]] = {name: [] for name in contenders}
         for one in contenders.values():
             one.steps(5)  # warm up, compile
+        peak_mb = ours.resident_mb()  # before the floor's own matrices
         floor = Floor(config, n_replicas)
         floors = []
         for _ in range(rounds):
@@ -115,8 +122,8 @@ def measure(config: Config, n_replicas: int, rounds: int, peer: str | None) -> d
                 times[name] += one.steps(STEPS)
             floors += floor.steps(STEPS)
         floor.close()
-        # Ours first: its replicas were forked with the peers' pipes open, and hold them.
-        mb = {name: one.close() for name, one in reversed(contenders.items())}
+        ours.close()  # before the peers: its replicas hold copies of their pipes
+        peer_mb = [one.close() for one in peers.values()]
     ms = {name: statistics.median(found) * 1e3 for name, found in times.items()}
     floor_ms = statistics.median(floors) * 1e3
     gflop = config.flops_per_token * config.tokens_per_step / 1e9
@@ -124,25 +131,32 @@ def measure(config: Config, n_replicas: int, rounds: int, peer: str | None) -> d
                      f"{config.batch_size} × {config.seq_len}",
            "ms_per_step": ms["ours"], "tok_per_s": config.tokens_per_step / ms["ours"] * 1e3,
            "gflops": gflop / ms["ours"] * 1e3, "floor_ms": floor_ms,
-           "floor_per_step": floor_ms / ms["ours"], "peak_mb": mb["ours"],
+           "floor_per_step": floor_ms / ms["ours"], "peak_mb": peak_mb,
            "replicas": n_replicas, "steps": len(times["ours"])}
-    for mode in contenders.keys() - {"ours"}:
+    for mode in peers:
         row[f"ratio_{mode}"] = ms[mode] / ms["ours"]
         row[f"ms_{mode}"] = ms[mode]
-    if peer:
-        row["peer_peak_mb"] = min(mb["eager"], mb["compile"])
+    if peers:
+        row["peer_peak_mb"] = min(peer_mb)
     return row
 
 
 class Floor:
-    """The matrix products of one step and nothing else, on as many processes as the step."""
+    """The matrix products of one step and nothing else, on as many processes as the step.
+
+    Products of one shape share their operands, so that nothing is read cold that a step has warm.
+    """
 
     def __init__(self, config: Config, n_replicas: int) -> None:
         rng = np.random.default_rng(0)
+        operands: dict[tuple[int, int, int, int], tuple[Array, Array, Array]] = {}
         self.products: list[list[tuple[Array, Array, Array]]] = []
         for rows in parts(config.batch_size, n_replicas):
             shapes = step_products(config, rows.stop - rows.start)
-            self.products.append([_operands(rng, *shape) for shape in shapes])
+            for shape in shapes:
+                if shape not in operands:
+                    operands[shape] = _operands(rng, *shape)
+            self.products.append([operands[shape] for shape in shapes])
         self.team = Team(n_replicas, [self._all])
 
     def _all(self, rank: int) -> None:
@@ -190,12 +204,10 @@ def _seconds(work: Any) -> float:
     return time.perf_counter() - start
 
 
-def _resident_mb(pid: int, is_leader: bool) -> float:
-    """Resident memory of the leader, or what a replica holds alone, in MB."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-        lines = file.read().splitlines()
-    names = ("Rss:",) if is_leader else ("Private_Clean:", "Private_Dirty:")
-    return sum(int(line.split()[1]) for line in lines if line.startswith(names)) * 1024 / 1e6
+def _entry_mb(name: str, key: str, pid: int) -> float:
+    """A number of a process's status or smaps_rollup, in MB."""
+    text = Path(f"/proc/{pid}/{name}").read_text(encoding="ascii", errors="replace")
+    return int(text.partition(f"{key}:")[2].split()[0]) * 1024 / 1e6
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -225,9 +237,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m engine.bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", choices=["torch"], help="measure this beside ours, in turns")
-    parser.add_argument("--replicas", type=int, default=cores, help="processes (default: cores)")
-    parser.add_argument("--rounds", type=int, default=4, help=f"turns of {STEPS} steps each")
-    parser.add_argument("--only", type=int, help="one configuration, by its number from 0")
+    parser.add_argument("--replicas", type=int, default=cores, choices=range(1, 65), metavar="N",
+                        help="processes (default: cores)")
+    parser.add_argument("--rounds", type=int, default=4, choices=range(1, 1001), metavar="N",
+                        help=f"turns of {STEPS} steps each")
+    parser.add_argument("--only", type=int, choices=range(len(CONFIGS)), metavar="I",
+                        help="one configuration, by its number from 0")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     options = parser.parse_args(arguments)
     configs = CONFIGS if options.only is None else CONFIGS[options.only : options.only + 1]

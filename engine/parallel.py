@@ -22,6 +22,7 @@ from engine.errors import ReplicaDied
 from engine.workspace import Array
 
 Phase = Callable[[int], None]  # called with the replica's rank, 0 for the leader
+GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a terminal's, to all at once
 
 
 def shared_zeros(n: int, dtype: DTypeLike = np.float32) -> Array:
@@ -57,45 +58,55 @@ class Team:
 
     def run(self, phase: int) -> None:
         """Have every replica compute a phase; raises ReplicaDied where one is gone."""
-        if self.n_replicas > 1 and not self._pids:
-            self._fork()
-        for rank, line in enumerate(self._lines, 1):
-            try:
-                line.send(bytes([phase]))
-            except OSError:
-                self._mourn(rank)
-        self._phases[phase](0)
-        for rank, line in enumerate(self._lines, 1):
-            if not _receive(line):
-                self._mourn(rank)
+        try:
+            if self.n_replicas > 1 and not self._pids:
+                self._fork()
+            for rank, line in enumerate(self._lines, 1):
+                try:
+                    line.send(bytes([phase]))
+                except OSError:
+                    self._mourn(rank)
+            self._phases[phase](0)
+            for rank, line in enumerate(self._lines, 1):
+                if not _receive(line):
+                    self._mourn(rank)
+        except BaseException:
+            self.close()  # a team that is not whole, or an answer left unread, must not go on
+            raise
 
     def close(self) -> None:
         """Let the replicas go, and wait until they have."""
         for line in self._lines:
+            line.shutdown(socket.SHUT_RDWR)  # a team forked later holds copies of our ends
             line.close()
         for pid in self._pids:
             os.waitpid(pid, 0)
         self._lines, self._pids = [], []
 
     def _fork(self) -> None:
-        for rank in range(1, self.n_replicas):
-            ours, theirs = socket.socketpair()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            pid = os.fork()
-            if pid == 0:
-                for line in [*self._lines, ours]:  # else a dead leader's lines would stay open
-                    line.close()
-                self._serve(rank, theirs)
-            theirs.close()
-            self._lines.append(ours)
-            self._pids.append(pid)
+        # Held back until a replica ignores them: none may raise in it on its way to _serve.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
+        try:
+            for rank in range(1, self.n_replicas):
+                ours, theirs = socket.socketpair()
+                self._lines.append(ours)
+                with theirs:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    pid = os.fork()
+                    if pid == 0:
+                        for line in self._lines:  # else a dead leader's lines would stay open
+                            line.close()
+                        self._serve(rank, theirs)
+                self._pids.append(pid)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _serve(self, rank: int, line: socket.socket) -> None:
         """A replica's life: compute what is asked until the leader hangs up; never returns."""
         status = 1
         try:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in GROUP_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)  # the leader saves and hangs up
             while asked := _receive(line):
                 self._phases[asked[0]](rank)
@@ -109,12 +120,9 @@ class Team:
             os._exit(status)
 
     def _mourn(self, rank: int) -> None:
-        pid, status = os.waitpid(self._pids[rank - 1], 0)
-        code = os.waitstatus_to_exitcode(status)
-        self._pids[rank - 1] = self._pids[-1]
-        self._pids.pop()
         self._lines.pop(rank - 1).close()
-        self.close()
+        pid, status = os.waitpid(self._pids.pop(rank - 1), 0)
+        code = os.waitstatus_to_exitcode(status)
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
         raise ReplicaDied(f"replica {rank} (pid {pid}) ended with {how}")
 

@@ -207,6 +207,7 @@ class Trainer:
             if saved is None or saved.shape != own_array.shape or saved.dtype != own_array.dtype:
                 raise CheckpointError(f"the checkpoint's array '{name}' is missing or of another "
                                       "shape; delete the checkpoint to start the run again")
+        self.team.close()  # the next replicas are forked with the optimizer's restored numbers
         for name, own_array in self.arrays().items():
             own_array[...] = arrays[name]
         self.optimizer.restore(scalars["optimizer"])

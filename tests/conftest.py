@@ -4,6 +4,8 @@ import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
+# The referee of the tokenizer's tests would leave threads behind, and teams fork in this process.
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import pytest
 

@@ -3,6 +3,7 @@
 No time is asserted here: a clock's word is worth nothing on a machine that does other things.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -82,6 +83,14 @@ def test_useful_work_is_that_of_the_configuration():
     assert row["gflops"] * row["ms_per_step"] / 1e3 == pytest.approx(gflop)
 
 
+def test_the_memory_is_that_of_training_and_not_of_the_floor():
+    script = ("from engine.bench import measure\nfrom engine.config import Config\n"
+              "print(measure(Config(), 2, 1, None)['peak_mb'])")
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, text=True,
+                           capture_output=True, check=True)
+    assert float(found.stdout) < 1.1 * Config().predicted_mb(2)
+
+
 def test_the_configurations_are_those_of_the_published_table():
     assert [(c.n_embd, c.n_layer, c.n_head, c.batch_size, c.seq_len) for c in bench.CONFIGS] == [
         (64, 2, 2, 16, 64), (128, 4, 4, 4, 128), (192, 6, 6, 8, 128), (256, 8, 8, 8, 256)]
@@ -123,6 +132,16 @@ def test_a_peer_that_cannot_work_is_said_to_be_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "PEER", tmp_path / "peer.py")
     one = Peer(TINY, "eager", tmp_path)
     with one.process, pytest.raises(UserError) as caught:  # the first closes its pipes
+        one.steps(1)
+    assert str(caught.value) == MISSING
+
+
+def test_a_peer_that_is_gone_is_said_to_be_missing_too(tmp_path, monkeypatch):
+    (tmp_path / "peer.py").write_text("raise SystemExit(1)")
+    monkeypatch.setattr(bench, "PEER", tmp_path / "peer.py")
+    one = Peer(TINY, "eager", tmp_path)
+    one.process.wait()
+    with contextlib.suppress(BrokenPipeError), one.process, pytest.raises(UserError) as caught:
         one.steps(1)
     assert str(caught.value) == MISSING
 

@@ -142,14 +142,15 @@ def meta(**values):
 
 
 def test_pickled_objects_are_never_loaded(path):
-    np.savez(path, evil=np.array([{}], dtype=object), **meta(version=1, scalars={}))
+    np.savez(path, evil=np.array([{}], dtype=object),
+             **meta(version=checkpoint.VERSION, scalars={}))
     with pytest.raises(CheckpointError, match="allow_pickle=False"):
         load(path)
 
 
 @pytest.mark.parametrize("arrays", [
     {"params": OLD["params"]},
-    meta(version=1),
+    meta(version=checkpoint.VERSION),
     {checkpoint.META: np.frombuffer(b"not json", np.uint8)},
     {checkpoint.META: np.frombuffer(b"[1]", np.uint8)},
     {checkpoint.META: np.frombuffer(b"\xff\xfe", np.uint8)},
@@ -171,7 +172,7 @@ def test_another_version_is_refused_by_number(path):
     np.savez(path, **meta(version=99, scalars={}))
     with pytest.raises(CheckpointError) as caught:
         load(path)
-    assert str(caught.value) == f"{path} has version 99, this program reads 1"
+    assert str(caught.value) == f"{path} has version 99, this program reads 2"
 
 
 # --- full disks ------------------------------------------------------------------------------

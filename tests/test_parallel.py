@@ -226,6 +226,69 @@ def test_a_replica_never_returns_into_its_leaders_code(end, team, capfd):
     assert end.__name__ in capfd.readouterr().err
 
 
+def test_teams_may_be_closed_in_any_order(team):
+    first, second = team(2, lambda rank: None), team(2, lambda rank: None)
+    first.run(0)
+    second.run(0)  # its replica holds a copy of the first leader's end
+    first.close()
+    second.run(0)
+    second.close()
+    assert not has_children()
+
+
+def test_an_exception_in_the_leader_leaves_no_answer_behind_for_the_next_phase(team):
+    count, is_first = shared_zeros(2), [True]
+
+    def fail_once(rank):
+        count[rank] += 1
+        if rank == 0 and is_first.pop():
+            raise KeyboardInterrupt
+
+    two = team(2, fail_once)
+    with pytest.raises(KeyboardInterrupt):
+        two.run(0)
+    assert not has_children()
+    is_first.append(False)
+    two.run(0)
+    assert count.tolist() == [2, 2]
+
+
+def test_a_fork_that_fails_leaves_no_half_a_team(team, monkeypatch):
+    fork, left = os.fork, iter([True])
+
+    def fork_once():
+        if not next(left, False):
+            raise BlockingIOError("no more processes")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", fork_once)
+    with pytest.raises(BlockingIOError, match="no more processes"):
+        team(3, lambda rank: None).run(0)
+    assert not has_children()
+
+
+@GROUP_SIGNALS
+def test_a_signal_while_forking_cannot_reach_a_replica(number, team, monkeypatch):
+    fork = os.fork
+
+    def fork_under_fire():
+        pid = fork()
+        if pid == 0:
+            os.kill(os.getpid(), number)
+        return pid
+
+    def ended(_number, _frame):
+        os._exit(3)  # what a handler of the leader's would do in a replica
+
+    before = signal.signal(number, ended)
+    monkeypatch.setattr(os, "fork", fork_under_fire)
+    three = team(3, lambda rank: None)
+    three.run(0)
+    three.run(0)
+    signal.signal(number, before)
+    assert len(three.pids) == 2
+
+
 # --- the same bits every time ----------------------------------------------------------------
 
 
@@ -327,6 +390,21 @@ def test_schedule_free_with_replicas_is_evaluated_at_its_average(trainer):
     assert np.max(np.abs(average.buffer - run.params.buffer)) > 1e-3
     assert score == score_model(GPT(run.config), average, TEXTS.valid, TEXTS.n_valid_bytes)
     assert score != score_model(GPT(run.config), run.params, TEXTS.valid, TEXTS.n_valid_bytes)
+
+
+@OPTIMIZER
+def test_a_run_may_be_set_back_while_its_replicas_serve(optimizer, trainer):
+    whole, run = (trainer(2, optimizer=optimizer) for _ in range(2))
+    arrays, scalars = {}, {}
+    for step in range(N_STEPS):
+        if step == 4:
+            arrays = {name: array.copy() for name, array in run.arrays().items()}
+            scalars = run.scalars()
+        assert run.advance() == whole.advance()
+    run.restore(arrays, scalars)
+    for _ in range(N_STEPS - 4):
+        run.advance()
+    assert state(run) == state(whole)
 
 
 def test_a_run_goes_on_with_another_number_of_replicas(trainer):
