@@ -7,8 +7,9 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 
 # numpy and psutil come compiled from Termux: from PyPI they take an hour, or do not build at all.
 pkg install -y python python-numpy python-psutil
+"$PREFIX/bin/python" -m pip install 'setuptools>=77' 'sqlite-utils>=4.0' 'apscheduler>=3.11,<4' \
+    'rich>=13.7' tzdata
 "$PREFIX/bin/python" -m pip install --no-build-isolation --no-deps -e "$here"
-"$PREFIX/bin/python" -m pip install 'sqlite-utils>=4.0' 'apscheduler>=3.11,<4' 'rich>=13.7' tzdata
 
 mkdir -p "$HOME/.termux/boot"
 sed "s|@HOME_DIR@|$here|" "$here/termux/boot.sh" > "$HOME/.termux/boot/phi-auto"

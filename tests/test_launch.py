@@ -1,0 +1,80 @@
+"""Which study a night goes on with, and what it does with a worker that was left alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.launch import Wish, _goes_on, _require_time, end_orphan
+from agent.prepare import Source
+from agent.records import Calibration
+from engine.config import Config
+from engine.errors import UserError
+from tests.parts import NOW
+
+
+def known(**changes: Any) -> Calibration:
+    values: dict[str, Any] = {
+        "id": 1, "created_at": NOW, "corpus_id": 1, "text_sha256": "t", "budget_tokens": 160_000,
+        "config": Config().to_dict(), "seeds": [0, 1, 2], "run_s": 26.0}
+    return Calibration(**values | changes)
+
+
+def wish(**changes: Any) -> Wish:
+    return Wish(Source("data"), 3000.0, **changes)
+
+
+@pytest.mark.parametrize(("run_s", "expected"), [
+    (27.0, True),  # the same four minutes again
+    (600.0, False),  # eight hours after four minutes: runs of ten minutes, not of 26 s
+    (7.0, False)])  # one minute: six of those runs would not fit
+def test_a_study_goes_on_where_its_runs_are_about_as_long_as_planned(
+        run_s: float, expected: bool) -> None:
+    assert _goes_on(known(), wish(), Config(), run_s) is expected
+
+
+def test_a_budget_in_tokens_finds_the_study_with_exactly_that() -> None:
+    assert _goes_on(known(), wish(run_tokens=160_000), Config(), 600.0)
+    assert not _goes_on(known(), wish(run_tokens=150_000), Config(), 26.0)
+
+
+def test_another_baseline_or_seed_is_another_study() -> None:
+    changed = Config(lr=1e-3)
+    assert not _goes_on(known(), wish(settings=["lr=1e-3"]), changed, 26.0)
+    assert not _goes_on(known(), wish(seed=7), Config(), 26.0)
+
+
+def test_without_settings_the_study_keeps_its_own_baseline() -> None:
+    assert _goes_on(known(config=Config(n_embd=64).to_dict()), wish(), Config(), 26.0)
+
+
+def test_a_time_that_does_not_hold_the_baselines_is_refused() -> None:
+    with pytest.raises(UserError, match="4 s are too short for a night here: three baseline runs"):
+        _require_time(12.0, wish(), 4.0)
+    _require_time(12.0, wish(max_runs=1), 4.0)  # a number of runs was asked for, not a night
+    _require_time(12.0, wish(), 36.0)
+
+
+def worker(folder: str) -> "subprocess.Popen[bytes]":
+    child = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()", folder],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             start_new_session=True)
+    assert child.stdout is not None
+    child.stdout.readline()  # it runs
+    return child
+
+
+def test_an_orphan_is_ended(tmp_path: Path) -> None:
+    with worker(str(tmp_path)) as child:
+        end_orphan(child.pid, tmp_path)
+        assert child.wait(10) != 0
+
+
+def test_a_process_that_only_has_the_pid_of_an_orphan_is_left_alone(tmp_path: Path) -> None:
+    with worker("something else") as child:
+        end_orphan(child.pid, tmp_path)
+        assert child.poll() is None
+        child.communicate(b"\n")
+    assert child.returncode == 0

@@ -1,0 +1,24 @@
+"""Texts and tokens made in a child process: the same files, its progress, its words."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.prepare import Source, prepare
+from engine.errors import CorpusError
+from engine.stories import write_stories
+
+
+def test_the_child_makes_what_the_parent_then_opens(tmp_path: Path) -> None:
+    path = tmp_path / "stories.txt"
+    path.write_text("<|endoftext|>".join(write_stories(60, 0)))
+    source, stages = Source(str(tmp_path / "data"), str(path)), []
+    tokens = prepare(source, 300, lambda stage, done, total: stages.append(stage))
+    assert tokens == source.open(300, None)
+    assert {"training tokenizer", "encoding", "yardsticks"} <= set(stages)
+
+
+def test_what_the_child_met_is_told_in_its_words(tmp_path: Path) -> None:
+    source = Source(str(tmp_path / "data"), str(tmp_path / "none.txt"))
+    with pytest.raises(CorpusError, match="there is no file .*none.txt"):
+        prepare(source, 300, lambda stage, done, total: None)
