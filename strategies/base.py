@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -233,6 +233,15 @@ def resized(parent: Config, n_embd: int, n_layer: int) -> dict[str, Any]:
         if parent.n_hidden is not None:
             fields["n_hidden"] = legal_hidden(parent.n_hidden * ratio)
     return fields
+
+
+def resizes(parent: Config, sizes: Iterable[tuple[int, int]], why: str) -> Iterator[Change]:
+    """A change to each (width, layers), its reason and the parameters before and after."""
+    for n_embd, n_layer in sizes:
+        fields = resized(parent, n_embd, n_layer)
+        n_params = repaired(parent, fields).n_params
+        reason = f"{why}, {shown_size(parent.n_params)} → {shown_size(n_params)} parameters"
+        yield Change(fields, reason + ("; learning rate by 1/width" if "lr" in fields else ""))
 
 
 def legal_hidden(n: float) -> int:

@@ -13,9 +13,7 @@ from strategies.base import (
     Proposal,
     fresh,
     legal_width,
-    repaired,
-    resized,
-    shown_size,
+    resizes,
     shuffled,
 )
 
@@ -35,9 +33,5 @@ def _candidates(parent: Config, rng: Generator) -> Iterator[Change]:
     large = [(legal_width(width * 0.8), max(1, layers - 1)), (legal_width(width * 0.5), layers),
              (width, half), (legal_width(width * 0.5), half), (legal_width(width * 0.25), layers),
              (legal_width(width * 0.25), half)]
-    for n_embd, n_layer in shuffled(small, rng) + shuffled(large, rng):
-        fields = resized(parent, n_embd, n_layer)
-        n_params = repaired(parent, fields).n_params
-        why = (f"more tokens for each parameter, {shown_size(parent.n_params)} → "
-               f"{shown_size(n_params)} parameters")
-        yield Change(fields, why + ("; learning rate by 1/width" if "lr" in fields else ""))
+    return resizes(parent, shuffled(small, rng) + shuffled(large, rng),
+                   "more tokens for each parameter")

@@ -13,9 +13,7 @@ from strategies.base import (
     Proposal,
     fresh,
     legal_width,
-    repaired,
-    resized,
-    shown_size,
+    resizes,
     shuffled,
 )
 
@@ -33,8 +31,4 @@ def _candidates(parent: Config, rng: Generator) -> Iterator[Change]:
     large = [(legal_width(width * 1.25), layers + 1), (legal_width(width * 1.5), layers + 1),
              (legal_width(width * 2), layers), (width, layers * 2),
              (legal_width(width * 2), layers * 2)]
-    for n_embd, n_layer in shuffled(small, rng) + shuffled(large, rng):
-        fields = resized(parent, n_embd, n_layer)
-        n_params = repaired(parent, fields).n_params
-        why = f"more capacity, {shown_size(parent.n_params)} → {shown_size(n_params)} parameters"
-        yield Change(fields, why + ("; learning rate by 1/width" if "lr" in fields else ""))
+    return resizes(parent, shuffled(small, rng) + shuffled(large, rng), "more capacity")
