@@ -159,23 +159,25 @@ class Config:
         c, f, v, time = self.n_embd, self.hidden, self.vocab_size, self.seq_len
         n_eval_rows = max(1, EVAL_TOKENS // time)
         n, n_eval = n_rows * time, n_eval_rows * time
-        kept = self.n_layer * self._block(n) + self._block(n_eval)
-        both = max(n, n_eval) * (5 * c + 1)  # stream, final norm, a branch, a rotation
+        both = max(n, n_eval)  # what evaluation shares with training
+        kept = (self.n_layer - 1) * n * self._block + both * self._block
+        # Stream, final norm, a branch, the halves of a rotation, h.
+        passing = both * (6 * c + 1 + f)
         logits = n * v + min(n_eval, max(1, EVAL_LOGITS // v)) * v
-        swish = n * min(f, max(1, ELEMENTS // n))
-        backward = n * (12 * c + 3 * f + self.n_head + 1) + c + swish
+        backward = n * (4 * c + max(3 * c, 2 * f) + self.head_size + self.n_head + 1) + c
         scores, mixed, sums = self._attention(n_rows)
         eval_scores, eval_mixed, _ = self._attention(n_eval_rows)
         attention = scores + max(scores, eval_scores) + max(mixed, eval_mixed)
         if self.grad_accum > 1:  # the product that is added to a gradient
             sums = max(sums, *(math.prod(shape) for shape in self.shapes().values()
                                if len(shape) == 2))
-        return kept + both + logits + backward + attention + sums
+        return kept + passing + logits + backward + attention + sums
 
-    def _block(self, n: int) -> int:
-        """Entries that one block keeps for backward, for n tokens."""
-        norm, qkv, attention = 2 * self.n_embd + 1, 3 * self.n_embd, 3 * self.n_embd + self.n_head
-        return n * (2 * norm + qkv + attention + 4 * self.hidden)
+    @property
+    def _block(self) -> int:
+        """Entries a token that one block keeps for backward."""
+        norm, qkv, attention = 2 * self.n_embd + 1, 3 * self.n_embd, self.n_embd + self.n_head
+        return 2 * norm + qkv + attention + 3 * self.hidden
 
     def _attention(self, n_rows: int) -> tuple[int, int, int]:
         """Largest scores, outputs and sums over earlier keys of any block of queries."""

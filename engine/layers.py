@@ -7,6 +7,7 @@ gives the same arrays. dtype is whatever comes in: float32 in training, float64 
 """
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,18 @@ Cache = tuple[Any, ...]
 QUERIES = 64  # in a block of attention: fewer waste less of the square, more feed BLAS better
 SCORES = 1 << 17  # in a block of attention: 512 kB, half of a common level-2 cache
 ELEMENTS = 1 << 15  # of each array in a block of the feed-forward
+SUMS = 1e20  # attention goes without s − max s while its sums of exp s lie within 1/this, this
+LOWEST = -120.0  # scores further below the largest count as this: 2⁻¹²⁰ is nothing beside 1
+LOGITS = 60.0  # and the loss, while its logits lie within −this, this
+
+
+def _fast_base() -> tuple[np.ufunc, float]:
+    """(exponential, nats in its unit): 2ˣ where numpy has a vector form of it, with AVX-512."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    return (np.exp2, math.log(2.0)) if {"X86_V4", "AVX512_SKX"} & set(found) else (np.exp, 1.0)
+
+
+POWER, NATS = _fast_base()  # 2ˣ takes half the time of eˣ there, and several times it elsewhere
 
 
 def product_into(grad: Array, a: Array, b: Array, tmp: Workspace, accumulate: bool) -> None:
@@ -46,7 +59,7 @@ def embedding_backward(dx: Array, ids: Array, dtable: Array, tmp: Workspace) -> 
     """
     order = np.argsort(ids, kind="stable")
     rows, starts = np.unique(ids[order], return_index=True)
-    gathered = np.take(dx, order, axis=0, out=tmp("gathered", *dx.shape), mode="clip")
+    gathered = np.take(dx, order, axis=0, out=tmp("rows", *dx.shape), mode="clip")
     dtable[rows] += np.add.reduceat(gathered, starts, axis=0)
 
 
@@ -83,7 +96,7 @@ def rms_norm_backward(dy: Array, cache: Cache, tmp: Workspace) -> tuple[Array, A
     """
     n, r, gain = cache
     n_rows, c = n.shape
-    dn_n = np.multiply(dy, n, out=tmp("dn_n", n_rows, c))  # without the gain, both sums need it
+    dn_n = np.multiply(dy, n, out=tmp("rows", n_rows, c))  # without the gain, both sums need it
     dgain = np.matmul(_ones(n_rows, n.dtype), dn_n, out=tmp("dgain", 1, c))[0]
     mean = np.matmul(dn_n, gain, out=tmp("mean", n_rows))
     mean *= 1.0 / c
@@ -97,30 +110,32 @@ def rms_norm_backward(dy: Array, cache: Cache, tmp: Workspace) -> tuple[Array, A
 
 
 def rope_tables(n_time: int, head_size: int, base: float, dtype: Any) -> tuple[Array, Array]:
-    """Cosines and sines of rotary position embedding: two arrays (D/2, T).
+    """Cosines and sines of rotary position embedding, scaled for attention: two arrays (D/2, T).
 
     Angle of pair i at time t is t · base^(−2i/D). Source: Su et al. 2021, arXiv:2104.09864.
+    Queries and keys are both turned with these and each takes the root of 1/√D and of the unit
+    of POWER along, so that their products need no pass of scaling.
     """
     half = head_size // 2
     frequency = base ** (-np.arange(half) / half)
     angle = np.outer(frequency, np.arange(n_time))  # (D/2, T)
-    return np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
+    scale = math.sqrt(head_size ** -0.5 / NATS)
+    return (scale * np.cos(angle)).astype(dtype), (scale * np.sin(angle)).astype(dtype)
 
 
-def rotate(x: Array, cos: Array, sin: Array, out: Array, tmp: Workspace) -> Array:
-    """Turn the pairs (first half, second half) of every head by their angle.
+def rotate(x: Array, cos: Array, sin: Array, tmp: Workspace) -> None:
+    """Turn the pairs (first half, second half) of every head by their angle, in place.
 
-    x, out (..., 2, D/2, N); cos, sin (D/2, N). Half-split pairing, as in Llama.
-    With −sin it turns back: the inverse of a rotation is its transpose, hence its backward.
+    x (..., 2, D/2, N); cos, sin (D/2, N). Half-split pairing, as in Llama. With −sin it turns
+    back: the inverse of a rotation is its transpose, hence its backward.
     """
     a, b = x[..., 0, :, :], x[..., 1, :, :]
-    product = tmp("rotate", *a.shape)
-    first, second = out[..., 0, :, :], out[..., 1, :, :]
-    np.multiply(a, cos, out=first)
-    first -= np.multiply(b, sin, out=product)
-    np.multiply(a, sin, out=second)
-    second += np.multiply(b, cos, out=product)
-    return out
+    a_sin = np.multiply(a, sin, out=tmp("a_sin", *a.shape))
+    b_sin = np.multiply(b, sin, out=tmp("b_sin", *a.shape))
+    a *= cos
+    a -= b_sin
+    b *= cos
+    b += a_sin
 
 
 def _heads(x: Array, b: int, h: int) -> Array:
@@ -136,86 +151,88 @@ def attention(qkv: Array, n_head: int, n_batch: int, tables: tuple[Array, Array]
 
     qkv (3C, N)  queries, keys and values, channel-major: rows are channels, so that a head's
                  halves and a sequence's times are long contiguous runs and no transposed copy
-                 is ever made; BLAS reads either order
-    tables       cosines and sines (D/2, N) of every row's position
+                 is ever made; BLAS reads either order. Queries and keys are turned in place.
+    tables       rope_tables of every row's position: (D/2, N)
     past         keys and values (B, H, D, room) of earlier times and how many times they hold;
                  the new ones are written behind them (sampling only)
     returns o (C, N), channel-major, and the cache for attention_backward
 
-        s = kᵀq / √D, −∞ where key > query      l = log Σ_keys exp s      o = v exp(s − l)
+        e = exp(kᵀq / √D), 0 where key > query        w = 1 / Σ_keys e        o = v (e · w)
 
     A block of queries meets only the keys before its end, and no score outlives its block: work
     is about half of the square, memory linear in T. Scores lie (keys, queries), so that sums
     over keys run along memory. Sources: Vaswani et al. 2017, arXiv:1706.03762, section 3.2; the
-    recomputation from l is that of Dao et al. 2022, arXiv:2205.14135, algorithm 1.
+    recomputation of e in backward is that of Dao et al. 2022, arXiv:2205.14135, algorithm 1.
+
+    The softmax of textbooks first subtracts the largest score of each query: two passes over all
+    scores. Here that is done only for blocks whose sums would leave (1/SUMS, SUMS) without it.
     """
     c3, n = qkv.shape
     c, d = c3 // 3, c3 // 3 // n_head
-    turned = buf("turned", 2 * c, n)
-    pairs = (2, n_head, 2, d // 2, n)
-    rotate(qkv[: 2 * c].reshape(pairs), *tables, turned.reshape(pairs), tmp)
-    turned[:c] *= d ** -0.5  # scaling the queries is cheaper than scaling the scores
-    q, k, v = (_heads(x, n_batch, n_head) for x in (turned[:c], turned[c:], qkv[2 * c :]))
+    rotate(qkv[: 2 * c].reshape(2, n_head, 2, d // 2, n), *tables, tmp)
+    q, k, v = (_heads(qkv[i * c : (i + 1) * c], n_batch, n_head) for i in range(3))
     if past:
         k, v = _append(past[0], k, past[2]), _append(past[1], v, past[2])
-    o = buf("o", c, n)
-    mixed, lse = _heads(o, n_batch, n_head), buf("lse", n_batch, n_head, n // n_batch)
-    before = past[2] if past else 0
+    o, weight = buf("o", c, n), buf("weight", n_batch, n_head, 1, n // n_batch)
+    mixed, before, peaks = _heads(o, n_batch, n_head), past[2] if past else 0, []
     for rows, times in attention_blocks(n_batch, n_head, n // n_batch, before):
-        q_part, mask = q[rows][..., times], _causal_mask(times.stop - times.start, o.dtype)
-        s = _scores(k[rows][..., : before + times.stop], q_part, mask, tmp)  # (keys, queries)
-        peak = np.max(s, axis=2, keepdims=True)
-        s -= peak
-        np.exp(s, out=s)
-        total = np.matmul(_ones(s.shape[2], s.dtype), s)  # (b, H, 1, Q)
-        part = np.matmul(v[rows][..., : s.shape[2]], s,
-                         out=tmp("mixed", *s.shape[:2], d, s.shape[3]))
-        np.divide(part, total, out=mixed[rows][..., times])
-        np.log(total, out=total)
-        total += peak
-        lse[rows][..., times] = total[:, :, 0]
-    return o, (q, k, v, lse, o, tables)
+        keys, visible = slice(0, before + times.stop), _visible(times.stop - times.start, o.dtype)
+        q_part, k_part, peak = q[rows][..., times], k[rows][..., keys], None
+        e = _powers(_scores(k_part, q_part, tmp), visible)
+        total = _sums(e)
+        if not (1 / SUMS < np.min(total) and np.max(total) < SUMS):
+            peak = _peaks(_scores(k_part, q_part, tmp), visible)
+            e = _powers(_scores(k_part, q_part, tmp), visible, peak)
+            total = _sums(e)
+        peaks.append(peak)
+        w = np.divide(1.0, total, out=total)
+        part = np.matmul(v[rows][..., keys], e, out=tmp("mixed", *e.shape[:2], d, e.shape[3]))
+        np.multiply(part, w, out=mixed[rows][..., times])
+        weight[rows][..., times] = w
+    return o, (q, k, v, weight, peaks, o, tables)
 
 
 def attention_backward(do: Array, cache: Cache, tmp: Workspace) -> Array:
     """Gradient of attention: do (C, N) → dqkv (3C, N), channel-major.
 
-    With p = exp(s − l), the probabilities of a block, made again from q, k and l:
+    Blocks make e again from q and k. Multiplying every query's do by its w, once, saves making
+    probabilities e · w of all scores; every score has the unit of POWER:
 
-        dv = do p        dp = doᵀv        ds = p · (dp − Σ_D do · o)
-        dq = k dsᵀ / √D, turned back      dk = q ds, turned back (1/√D is already in q)
+        dv = (do · w) e          ds = e · ((do · w)ᵀv − w · Σ_D do · o)
+        dq = k dsᵀ · NATS        dk = q ds · NATS        both turned back, the factor on the way
 
     Here scores lie (queries, keys): four of the five products then read both sides along memory.
     """
-    q, k, v, lse, o, tables = cache
+    q, k, v, weight, peaks, o, (cos, sin) = cache
     n_batch, n_head, d, t = q.shape
     c, n = do.shape
-    dqkv, dturned = tmp("dqkv", 3 * c, n), tmp("dturned", 2 * c, n)
-    dq, dk, dv = (_heads(x, n_batch, n_head) for x in (dturned[:c], dturned[c:], dqkv[2 * c :]))
-    do_heads = _heads(do, n_batch, n_head)
-    shift = np.einsum("bhdt,bhdt->bht", do_heads, _heads(o, n_batch, n_head),
+    dqkv = tmp("wide", 3 * c, n)
+    dq, dk, dv = (_heads(dqkv[i * c : (i + 1) * c], n_batch, n_head) for i in range(3))
+    do_w = _heads(tmp("rows", c, n), n_batch, n_head)
+    np.multiply(_heads(do, n_batch, n_head), weight, out=do_w)
+    shift = np.einsum("bhdt,bhdt->bht", do_w, _heads(o, n_batch, n_head),
                       out=tmp("shift", n_batch, n_head, t))
     k_rows = tmp("k_rows", n_batch, n_head, t, d)  # BLAS is twice as fast with keys as rows
     np.copyto(k_rows, k.swapaxes(2, 3))
+    blocks = attention_blocks(n_batch, n_head, t, 0)
     # Last block first: it meets every key, so it writes what the others add to.
-    for rows, times in reversed(attention_blocks(n_batch, n_head, t, 0)):
+    for (rows, times), peak in reversed(list(zip(blocks, peaks, strict=True))):
         keys, is_first = slice(0, times.stop), times.stop == t
-        q_part, do_part = q[rows][..., times], do_heads[rows][..., times]
-        mask = _causal_mask(times.stop - times.start, do.dtype).T
-        p = _scores(q_part, k[rows][..., keys], mask, tmp)  # (queries, keys)
-        p -= lse[rows][:, :, times, None]
-        np.exp(p, out=p)
-        ds = np.matmul(do_part.swapaxes(2, 3), v[rows][..., keys], out=tmp("ds", *p.shape))
+        q_part, do_part = q[rows][..., times], do_w[rows][..., times]
+        visible = _visible(times.stop - times.start, do.dtype).T
+        e = _powers(_scores(q_part, k[rows][..., keys], tmp), visible,
+                    None if peak is None else peak.swapaxes(2, 3))
+        ds = np.matmul(do_part.swapaxes(2, 3), v[rows][..., keys], out=tmp("ds", *e.shape))
         ds -= shift[rows][:, :, times, None]
-        ds *= p
+        ds *= e
         dq_rows = tmp("mixed", *ds.shape[:3], d)
         np.matmul(ds, k_rows[rows][:, :, keys], out=dq_rows)
         dq[rows][..., times] = dq_rows.swapaxes(2, 3)
-        _add_product(dv[rows][..., keys], do_part, p, is_first, tmp)
+        _add_product(dv[rows][..., keys], do_part, e, is_first, tmp)
         _add_product(dk[rows][..., keys], q_part, ds, is_first, tmp)
-    dturned[:c] *= d ** -0.5
-    pairs = (2, n_head, 2, d // 2, n)
-    rotate(dturned.reshape(pairs), tables[0], -tables[1], dqkv[: 2 * c].reshape(pairs), tmp)
+    back = (np.multiply(cos, NATS, out=tmp("cos", *cos.shape)),
+            np.multiply(sin, -NATS, out=tmp("sin", *sin.shape)))
+    rotate(dqkv[: 2 * c].reshape(2, n_head, 2, d // 2, n), *back, tmp)
     return dqkv
 
 
@@ -228,18 +245,47 @@ def attention_blocks(n_batch: int, n_head: int, n_time: int,
             for row in range(0, n_batch, n_rows) for time in range(0, n_time, n_queries)]
 
 
-def _scores(a: Array, b: Array, mask: Array, tmp: Workspace) -> Array:
-    """aᵀb (b, H, rows, columns) of queries and keys (b, H, D, …), and −∞ where the mask says.
-
-    The mask covers the last times of both: only as many keys as there are queries can come
-    after one of them.
-    """
+def _scores(a: Array, b: Array, tmp: Workspace) -> Array:
+    """aᵀb (b, H, rows, columns) of queries and keys (b, H, D, …), whichever comes first."""
     s = tmp("scores", *a.shape[:2], a.shape[3], b.shape[3])
-    np.matmul(a.swapaxes(2, 3), b, out=s)
-    n = mask.shape[0]
-    if n > 1:
-        s[:, :, -n:, -n:] += mask
+    return np.matmul(a.swapaxes(2, 3), b, out=s)
+
+
+def _powers(s: Array, visible: Array, peak: Array | None = None) -> Array:
+    """exp(s − peak) in place, and 0 where a query may not see a key.
+
+    `visible` covers the last times of both axes: only as many keys as there are queries can come
+    after one of them. What is hidden becomes 0 afterwards: vector exponentials of −∞ are slow.
+    """
+    n = visible.shape[0]
+    last = s[:, :, -n:, -n:]
+    with np.errstate(over="ignore", invalid="ignore"):  # the sums tell
+        if peak is not None:
+            np.copyto(last, -np.inf, where=visible == 0)
+            s -= peak
+            np.maximum(s, LOWEST, out=s)
+        POWER(s, out=s)
+        if n > 1:
+            last *= visible
     return s
+
+
+def _peaks(s: Array, visible: Array) -> Array:
+    """The largest score of queries that need it subtracted, 0 for others: s → (b, H, 1, queries).
+
+    Each query is judged by what it sees, or a later token would change how an earlier is rounded.
+    """
+    n = visible.shape[0]
+    np.copyto(s[:, :, -n:], -np.inf, where=visible == 0)
+    peak = np.max(s, axis=2, keepdims=True)
+    with np.errstate(over="ignore"):
+        total = _sums(POWER(s))
+    return np.where((1 / SUMS < total) & (total < SUMS), s.dtype.type(0), peak)
+
+
+def _sums(e: Array) -> Array:
+    """Sums over keys: e (b, H, keys, queries) → (b, H, 1, queries)."""
+    return np.asarray(np.matmul(_ones(e.shape[2], e.dtype), e))
 
 
 def _add_product(grad: Array, a: Array, b: Array, is_first: bool, tmp: Workspace) -> None:
@@ -258,11 +304,11 @@ def _append(store: Array, new: Array, before: int) -> Array:
 
 
 @functools.lru_cache(maxsize=8)
-def _causal_mask(n: int, dtype: Any) -> Array:
-    """(keys, queries): −∞ where the key comes after the query."""
-    mask = np.tril(np.full((n, n), -np.inf, dtype), -1)
-    mask.flags.writeable = False
-    return mask
+def _visible(n: int, dtype: Any) -> Array:
+    """(keys, queries): 1, or 0 where the key comes after the query."""
+    visible = np.triu(np.ones((n, n), dtype))
+    visible.flags.writeable = False
+    return visible
 
 
 @functools.lru_cache(maxsize=64)
@@ -274,45 +320,46 @@ def _ones(n: int, dtype: Any) -> Array:
 # --- feed-forward ----------------------------------------------------------------------------
 
 
-def swiglu(gate_up: Array, buf: Workspace) -> tuple[Array, Cache]:
+def swiglu(gate_up: Array, buf: Workspace, tmp: Workspace) -> tuple[Array, Cache]:
     """Gated activation: gate_up (2F, N) → h (F, N), channel-major, and the backward's cache.
 
-        σ = 1 / (1 + exp(−gate))        h = gate · σ · up
+        σ = ½ (1 + tanh(gate / 2))        swish = gate · σ        h = swish · up
 
-    Source: Shazeer 2020, arXiv:2002.05202.
+    h is `tmp`: one product makes it again. The gates are overwritten with their swish. tanh is
+    faster than exp, on a phone several times; σ is then exact to one part in 10⁷ of 1, not of
+    itself, which only gates below −10 could tell. Source: Shazeer 2020, arXiv:2002.05202.
     """
     f, n = gate_up.shape[0] // 2, gate_up.shape[1]
-    sigma, h = buf("sigma", f, n), buf("h", f, n)
+    sigma2, h = buf("sigma2", f, n), tmp("h", f, n)
     for part in _channels(f, n):
-        gate, up, s = gate_up[:f][part], gate_up[f:][part], sigma[part]
-        np.negative(gate, out=s)
-        with np.errstate(over="ignore"):  # exp(−gate) = inf is right: σ is then exactly 0
-            np.exp(s, out=s)
+        gate, s = gate_up[:f][part], sigma2[part]
+        gate *= 0.5
+        np.tanh(gate, out=s)
         s += 1.0
-        np.divide(1.0, s, out=s)
-        np.multiply(gate, s, out=h[part])
-        h[part] *= up
-    return h, (gate_up, sigma)
+        gate *= s
+        np.multiply(gate, gate_up[f:][part], out=h[part])
+    return h, (gate_up, sigma2)
 
 
-def swiglu_backward(dh: Array, cache: Cache, tmp: Workspace) -> Array:
-    """Gradient of swiglu: dh (F, N) → dgate_up (2F, N).
+def swiglu_backward(dh: Array, cache: Cache, dgate_up: Array, tmp: Workspace) -> Array:
+    """Gradient of swiglu: dh (F, N) → dgate_up (2F, N), whose second half may be dh; returns h.
 
-        dup = dh · gate · σ        dgate = dh · up · (σ + gate · σ · (1 − σ))
+        dgate = dh · up · (swish + σ · (1 − swish))        dup = dh · swish
     """
-    gate_up, sigma = cache
+    swish_up, sigma2 = cache
     f, n = dh.shape
-    dgate_up = tmp("dgate_up", 2 * f, n)
+    h = tmp("h", f, n)
     for part in _channels(f, n):
-        s, dgate, d = sigma[part], dgate_up[:f][part], dh[part]
-        swish = np.multiply(gate_up[:f][part], s, out=tmp("swish", *d.shape))
-        np.multiply(d, swish, out=dgate_up[f:][part])
-        np.subtract(1.0, s, out=dgate)
-        dgate *= swish
-        dgate += s
-        dgate *= gate_up[f:][part]
-        dgate *= d
-    return dgate_up
+        swish, up, dgate = swish_up[:f][part], swish_up[f:][part], dgate_up[:f][part]
+        np.multiply(swish, up, out=h[part])
+        np.multiply(swish, -0.5, out=dgate)
+        dgate += 0.5
+        dgate *= sigma2[part]
+        dgate += swish
+        dgate *= up
+        dgate *= dh[part]
+        np.multiply(dh[part], swish, out=dgate_up[f:][part])
+    return h
 
 
 def _channels(f: int, n: int) -> list[slice]:
@@ -324,20 +371,23 @@ def _channels(f: int, n: int) -> list[slice]:
 # --- head and loss ---------------------------------------------------------------------------
 
 
-def cross_entropy(logits: Array, targets: Array, scale: float | None) -> Array:
+def cross_entropy(logits: Array, targets: Array, scale: float | None,
+                  power: np.ufunc = np.exp, nats: float = 1.0) -> Array:
     """Negative log-likelihood of each target: logits (V, N), targets (N,) → nats (N,).
 
-    The logits are overwritten. With a scale they become the gradient of scale · Σ nats, which
-    is all that backward needs:
+    Logits have the unit of `power`, which is `nats` nats. They are overwritten. With a scale
+    they become the gradient of scale · Σ nats, which is all that backward needs:
 
-        dlogits = scale · (softmax(logits) − onehot(targets))
+        dlogits = scale · (softmax(logits) − onehot(targets)) · nats
     """
     columns = np.arange(targets.size)
-    logits -= np.max(logits, axis=0)
+    # As in attention, the largest logit is subtracted only where the sums need it.
+    if not (-LOGITS < np.min(logits) and np.max(logits) < LOGITS):
+        logits -= np.max(logits, axis=0)
     picked = logits[targets, columns]
-    np.exp(logits, out=logits)
+    power(logits, out=logits)
     total = np.matmul(_ones(logits.shape[0], logits.dtype), logits)[0]
     if scale is not None:
-        logits *= scale / total
-        logits[targets, columns] -= scale
-    return np.asarray(np.log(total) - picked)
+        logits *= scale * nats / total
+        logits[targets, columns] -= scale * nats
+    return np.asarray(np.log(total) - nats * picked)

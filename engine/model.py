@@ -97,7 +97,8 @@ class GPT:
         hidden, caches = self._forward(params, ids, keep=True)
         head = params.views["embed" if self.config.tied else "head"]
         logits = np.matmul(head, hidden.T, out=self.workspace("logits", head.shape[0], ids.size))
-        nats = layers.cross_entropy(logits, targets.ravel(), share / ids.size)
+        nats = layers.cross_entropy(logits, targets.ravel(), share / ids.size,
+                                    layers.POWER, layers.NATS)
         return float(np.mean(nats, dtype=np.float64)), (ids, hidden, logits, caches)
 
     def token_losses(self, params: Flat, ids: Array, targets: Array) -> Array:
@@ -110,7 +111,8 @@ class GPT:
             rows = slice(start, min(start + block, flat.size))
             logits = self.workspace("eval_logits", head.shape[0], rows.stop - start)
             np.matmul(head, hidden[rows].T, out=logits)
-            nats[rows] = layers.cross_entropy(logits, flat[rows], None)
+            nats[rows] = layers.cross_entropy(logits, flat[rows], None,
+                                              layers.POWER, layers.NATS)
         return nats
 
     def next_logits(self, params: Flat, ids: Array, past: "Past") -> Array:
@@ -122,7 +124,7 @@ class GPT:
         past.length += ids.shape[1]
         head = params.views["embed" if self.config.tied else "head"]
         last = hidden.reshape(*ids.shape, -1)[:, -1]
-        return np.asarray(last @ head.T)
+        return np.asarray((last * layers.NATS) @ head.T)
 
     def tables(self, n_batch: int, n_time: int, before: int) -> tuple[Array, Array]:
         """Cosines and sines (D/2, N) of the positions of N = n_batch · n_time rows."""
@@ -135,17 +137,19 @@ class GPT:
 
     def _forward(self, params: Flat, ids: Array, keep: bool,
                  past: "Past | None" = None) -> tuple[Array, list[Any]]:
-        """Final normalised hidden states (N, C) and, where kept, one cache a block."""
+        """Final normalised hidden states (N, C) and, where kept, one cache a block.
+
+        They are scaled so that logits have the unit of layers.POWER: the gain carries it.
+        """
         ws, p = self.workspace, params.views
         x = layers.embedding(ids.ravel(), p["embed"], ws)
         caches: list[Any] = []
         for i in range(self.config.n_layer):
-            # Without backward every block may write over the one before it.
-            buf = ws.at(f"block{i}" if keep else "block")
+            buf = ws.at(f"block{i if keep else 0}")  # without backward, over the one before
             kv = (past.keys[i], past.values[i], past.length) if past else None
             cache = self._block(x, ids.shape[0], f"block{i}", p, buf, kv)
             caches.append(cache if keep else None)
-        hidden, norm = layers.rms_norm(x, p["norm.gain"], ws.at("norm"))
+        hidden, norm = layers.rms_norm(x, p["norm.gain"] / layers.NATS, ws.at("norm"))
         return hidden, [*caches, norm]
 
     def _block(self, x: Array, n_batch: int, name: str, p: dict[str, Array],
@@ -162,9 +166,9 @@ class GPT:
         y2, norm2 = layers.rms_norm(x, p[f"{name}.norm2.gain"], buf.at("norm2"))
         w_in = p[f"{name}.mlp.gate_up"]
         gate_up = np.matmul(w_in, y2.T, out=buf("gate_up", w_in.shape[0], n))
-        h, glu = layers.swiglu(gate_up, buf.at("glu"))
+        h, glu = layers.swiglu(gate_up, buf.at("glu"), tmp)
         x += np.matmul(h.T, p[f"{name}.mlp.down"], out=tmp("branch", n, c))
-        return norm1, y1, attn, o, norm2, y2, glu, h
+        return norm1, y1, attn, o, norm2, y2, glu
 
     def backward(self, params: Flat, grads: Flat, cache: Any, accumulate: bool = False) -> None:
         """Write, or add, the gradient of every parameter; the cache is left as it was."""
@@ -172,9 +176,9 @@ class GPT:
         p, g, tmp = params.views, grads.views, self.workspace.at("tmp")
         head = "embed" if self.config.tied else "head"
         layers.product_into(g[head], dlogits, hidden, tmp, accumulate)
-        dhidden = np.matmul(dlogits.T, p[head], out=tmp("dbranch", *hidden.shape))
+        dhidden = np.matmul(dlogits.T, p[head], out=tmp("branch", *hidden.shape))
         dnorm, dgain = layers.rms_norm_backward(dhidden, caches[-1], tmp)
-        _put(g["norm.gain"], dgain, accumulate)
+        _put(g["norm.gain"], dgain / layers.NATS, accumulate)
         dx = self.workspace("dx", *hidden.shape)
         dx[...] = dnorm
         for i in reversed(range(self.config.n_layer)):
@@ -186,22 +190,24 @@ class GPT:
     def _block_backward(self, dx: Array, name: str, p: dict[str, Array], g: dict[str, Array],
                         cache: Any, accumulate: bool) -> None:
         """Gradient through one block, added onto dx (N, C) in place."""
-        norm1, y1, attn, o, norm2, y2, glu, h = cache
+        norm1, y1, attn, o, norm2, y2, glu = cache
         tmp = self.workspace.at("tmp")
         n, c = dx.shape
+        down, w_in = p[f"{name}.mlp.down"], p[f"{name}.mlp.gate_up"]
+        dgate_up = tmp("wide", w_in.shape[0], n)
+        dh = np.matmul(down, dx.T, out=dgate_up[down.shape[0] :])
+        h = layers.swiglu_backward(dh, glu, dgate_up, tmp)
         layers.product_into(g[f"{name}.mlp.down"], h, dx, tmp, accumulate)
-        dh = np.matmul(p[f"{name}.mlp.down"], dx.T, out=tmp("dh", *h.shape))
-        dgate_up = layers.swiglu_backward(dh, glu, tmp)
         layers.product_into(g[f"{name}.mlp.gate_up"], dgate_up, y2, tmp, accumulate)
-        dy = np.matmul(dgate_up.T, p[f"{name}.mlp.gate_up"], out=tmp("dbranch", n, c))
+        dy = np.matmul(dgate_up.T, w_in, out=tmp("branch", n, c))
         dnorm, dgain = layers.rms_norm_backward(dy, norm2, tmp)
         _put(g[f"{name}.norm2.gain"], dgain, accumulate)
         dx += dnorm
         layers.product_into(g[f"{name}.attn.proj"], o, dx, tmp, accumulate)
-        do = np.matmul(p[f"{name}.attn.proj"], dx.T, out=tmp("do_channels", c, n))
+        do = np.matmul(p[f"{name}.attn.proj"], dx.T, out=tmp("branch", c, n))
         dqkv = layers.attention_backward(do, attn, tmp)
         layers.product_into(g[f"{name}.attn.qkv"], dqkv, y1, tmp, accumulate)
-        dy = np.matmul(dqkv.T, p[f"{name}.attn.qkv"], out=tmp("dbranch", n, c))
+        dy = np.matmul(dqkv.T, p[f"{name}.attn.qkv"], out=tmp("branch", n, c))
         dnorm, dgain = layers.rms_norm_backward(dy, norm1, tmp)
         _put(g[f"{name}.norm1.gain"], dgain, accumulate)
         dx += dnorm

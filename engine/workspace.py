@@ -15,19 +15,22 @@ class Workspace:
     Contents are whatever was there before: every taker fills what it takes.
     """
 
-    __slots__ = ("_flats", "_prefix", "_views", "dtype")
+    __slots__ = ("_flats", "_prefix", "_scopes", "_views", "dtype")
 
     def __init__(self, dtype: DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
         self._prefix = ""
+        self._scopes: dict[str, Workspace] = {}
         self._flats: dict[str, Array] = {}
         self._views: dict[tuple[str, tuple[int, ...]], Array] = {}
 
     def at(self, scope: str) -> "Workspace":
         """The same store, with names below `scope`."""
-        inner = Workspace(self.dtype)
-        inner._prefix = f"{self._prefix}{scope}."
-        inner._flats, inner._views = self._flats, self._views
+        inner = self._scopes.get(scope)
+        if inner is None:
+            inner = self._scopes[scope] = Workspace(self.dtype)
+            inner._prefix = f"{self._prefix}{scope}."
+            inner._flats, inner._views = self._flats, self._views
         return inner
 
     def __call__(self, name: str, *shape: int) -> Array:
