@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from engine.errors import ConfigError
-from engine.layers import ELEMENTS, attention_blocks
+from engine.layers import attention_blocks
 
 OPTIMIZERS = ("adamw", "lion", "schedule_free")
 SCHEDULES = ("cosine", "wsd", "constant")
@@ -164,7 +164,7 @@ class Config:
         # Stream, final norm, a branch, the halves of a rotation, h.
         passing = both * (6 * c + 1 + f)
         logits = n * v + min(n_eval, max(1, EVAL_LOGITS // v)) * v
-        backward = n * (4 * c + max(3 * c, 2 * f) + self.head_size + self.n_head + 1) + c
+        backward = n * (3 * c + max(3 * c, 2 * f) + self.head_size + self.n_head + 1) + c
         scores, mixed, sums = self._attention(n_rows)
         eval_scores, eval_mixed, _ = self._attention(n_eval_rows)
         attention = scores + max(scores, eval_scores) + max(mixed, eval_mixed)
