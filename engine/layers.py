@@ -18,7 +18,7 @@ Cache = tuple[Any, ...]
 
 QUERIES = 64  # in a block of attention: fewer waste less of the square, more feed BLAS better
 SCORES = 1 << 17  # in a block of attention: 512 kB, half of a common level-2 cache
-ELEMENTS = 1 << 15  # of each array in a block of the feed-forward
+ELEMENTS = 1 << 16  # of each array in a block of the feed-forward: 256 kB
 SUMS = 1e20  # attention goes without s − max s while its sums of exp s lie within 1/this, this
 LOWEST = -120.0  # scores further below the largest count as this: 2⁻¹²⁰ is nothing beside 1
 LOGITS = 60.0  # and the loss, while its logits lie within −this, this
