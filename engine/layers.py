@@ -79,11 +79,10 @@ def rms_norm(x: Array, gain: Array, buf: Workspace, eps: float = 1e-6) -> tuple[
     """
     n_rows, c = x.shape
     r = buf("r", n_rows)
-    np.einsum("nc,nc->n", x, x, out=r)
-    r *= 1.0 / c
-    r += eps
+    np.vecdot(x, x, out=r)
+    r += c * eps
     np.sqrt(r, out=r)
-    np.divide(1.0, r, out=r)
+    np.divide(math.sqrt(c), r, out=r)
     n = np.multiply(x, r[:, None], out=buf("n", n_rows, c))
     return np.multiply(n, gain, out=buf("y", n_rows, c)), (n, r, gain)
 
@@ -180,7 +179,8 @@ def attention(qkv: Array, n_head: int, n_batch: int, tables: tuple[Array, Array]
         q_part, k_part, peak = q[rows][..., times], k[rows][..., keys], None
         e = _powers(_scores(k_part, q_part, tmp), visible)
         total = _sums(e)
-        if not (1 / SUMS < np.min(total) and np.max(total) < SUMS):
+        least, most = (ufunc.reduce(total, axis=None) for ufunc in (np.minimum, np.maximum))
+        if not (1 / SUMS < least and most < SUMS):
             peak = _peaks(_scores(k_part, q_part, tmp), visible)
             e = _powers(_scores(k_part, q_part, tmp), visible, peak)
             total = _sums(e)
@@ -283,7 +283,7 @@ def _peaks(s: Array, visible: Array) -> Array:
     peak = np.max(s, axis=2, keepdims=True)
     with np.errstate(over="ignore"):
         total = _sums(POWER(s))
-    return np.where((1 / SUMS < total) & (total < SUMS), s.dtype.type(0), peak)
+    return np.asarray(np.where((1 / SUMS < total) & (total < SUMS), s.dtype.type(0), peak))
 
 
 def _sums(e: Array) -> Array:

@@ -130,7 +130,7 @@ class GPT:
         """Cosines and sines (D/2, N) of the positions of N = n_batch · n_time rows."""
         key = (n_batch, n_time, before)
         if self._tiled is None or self._tiled[0] != key:
-            cos, sin = (np.tile(table[:, before : before + n_time], n_batch)
+            cos, sin = (np.concatenate([table[:, before : before + n_time]] * n_batch, axis=1)
                         for table in self._tables)
             self._tiled = (key, cos, sin)
         return self._tiled[1], self._tiled[2]

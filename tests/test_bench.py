@@ -3,7 +3,6 @@
 No time is asserted here: a clock's word is worth nothing on a machine that does other things.
 """
 
-import contextlib
 import json
 import os
 import subprocess
@@ -14,8 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import bench
-from engine.bench import Floor, Peer, measure, step_products, table
+from engine.bench import clock, steps, texts
+from engine.bench.__main__ import main, table
+from engine.bench.clock import Peer
+from engine.bench.floor import Floor, step_products
+from engine.bench.sampling import sampling_rows
+from engine.bench.steps import measure
 from engine.config import Config
 from engine.errors import UserError
 from engine.layers import QUERIES, attention_blocks
@@ -39,23 +42,23 @@ for line in sys.stdin:
 print(900.0 if mode == "eager" else 800.0, flush=True)
 """
 BROKEN_PEER = "import sys\nsys.stdin.readline()\nsys.exit(1)\n"
-MISSING = ("the PyTorch peer ended with status 1; is torch installed? "
-           "python -m pip install torch")
+MISSING = "the torch peer ended with status 1; is torch installed? python -m pip install torch"
 DRIVER = """
 import json, pathlib, sys
-from engine import bench
+from engine.bench import clock, steps
+from engine.bench.__main__ import main
 from engine.config import Config
-bench.PEER, bench.SETTLE_S = pathlib.Path(sys.argv[1]), 0.0  # no threads of PyTorch's spin here
-bench.CONFIGS = (Config.from_dict(json.loads(sys.argv[2])),)
-sys.exit(bench.main(sys.argv[3:]))
+clock.PEERS, steps.SETTLE_S = pathlib.Path(sys.argv[1]), 0.0  # no threads of PyTorch's spin here
+steps.CONFIGS = (Config.from_dict(json.loads(sys.argv[2])),)
+sys.exit(main(sys.argv[3:]))
 """
 
 
 def run_with_peer(folder, peer, *arguments):
     """The benchmark of TINY in a process of its own, with a script in PyTorch's place."""
-    (folder / "peer.py").write_text(peer)
+    (folder / "torch_peer.py").write_text(peer)
     return subprocess.run(
-        [sys.executable, "-c", DRIVER, str(folder / "peer.py"), json.dumps(TINY.to_dict()),
+        [sys.executable, "-c", DRIVER, str(folder), json.dumps(TINY.to_dict()),
          "--peer", "torch", *arguments], cwd=ROOT, text=True, capture_output=True)
 
 
@@ -78,24 +81,24 @@ def test_the_program_prints_a_json_list_of_what_it_measured():
 
 
 def test_useful_work_is_that_of_the_configuration():
-    row = measure(TINY, n_replicas=1, rounds=1, peer=None)
+    row = measure(TINY, n_replicas=1, rounds=1, with_torch=False)
     gflop = TINY.flops_per_token * TINY.tokens_per_step / 1e9
     assert row["gflops"] * row["ms_per_step"] / 1e3 == pytest.approx(gflop)
 
 
 def test_the_memory_is_that_of_training_and_not_of_the_floor():
-    script = ("from engine.bench import measure\nfrom engine.config import Config\n"
-              "print(measure(Config(), 2, 1, None)['peak_mb'])")
+    script = ("from engine.bench.steps import measure\nfrom engine.config import Config\n"
+              "print(measure(Config(), 2, 1, False)['peak_mb'])")
     found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, text=True,
                            capture_output=True, check=True)
     assert float(found.stdout) < 1.1 * Config().predicted_mb(2)
 
 
 def test_the_configurations_are_those_of_the_published_table():
-    assert [(c.n_embd, c.n_layer, c.n_head, c.batch_size, c.seq_len) for c in bench.CONFIGS] == [
+    assert [(c.n_embd, c.n_layer, c.n_head, c.batch_size, c.seq_len) for c in steps.CONFIGS] == [
         (64, 2, 2, 16, 64), (128, 4, 4, 4, 128), (192, 6, 6, 8, 128), (256, 8, 8, 8, 256)]
-    assert {(c.vocab_size, c.hidden, c.optimizer, c.clip) for c in bench.CONFIGS} == {
-        (1024, 4 * c.n_embd, "adamw", 1.0) for c in bench.CONFIGS}
+    assert {(c.vocab_size, c.hidden, c.optimizer, c.clip) for c in steps.CONFIGS} == {
+        (1024, 4 * c.n_embd, "adamw", 1.0) for c in steps.CONFIGS}
 
 
 def test_the_table_has_a_line_for_every_row_and_a_head_for_every_cell():
@@ -127,28 +130,78 @@ def test_a_peer_takes_turns_and_is_compared_by_speed(tmp_path):
     assert asked == ["eager 5", "compile 5", *["eager 10", "compile 10"] * 3]
 
 
-def test_a_peer_that_cannot_work_is_said_to_be_missing(tmp_path, monkeypatch):
-    (tmp_path / "peer.py").write_text(BROKEN_PEER)
-    monkeypatch.setattr(bench, "PEER", tmp_path / "peer.py")
-    one = Peer(TINY, "eager", tmp_path)
-    with one.process, pytest.raises(UserError) as caught:  # the first closes its pipes
-        one.steps(1)
+@pytest.mark.parametrize("script", [BROKEN_PEER, "raise SystemExit(1)"], ids=["breaks", "ends"])
+def test_a_peer_that_cannot_work_is_said_to_be_missing(script, tmp_path, monkeypatch):
+    (tmp_path / "torch_peer.py").write_text(script)
+    monkeypatch.setattr(clock, "PEERS", tmp_path)
+    with Peer("torch_peer.py", "torch") as one:
+        if script != BROKEN_PEER:
+            one.process.wait()
+        with pytest.raises(UserError) as caught:
+            one.ask(1)
     assert str(caught.value) == MISSING
 
 
-def test_a_peer_that_is_gone_is_said_to_be_missing_too(tmp_path, monkeypatch):
-    (tmp_path / "peer.py").write_text("raise SystemExit(1)")
-    monkeypatch.setattr(bench, "PEER", tmp_path / "peer.py")
-    one = Peer(TINY, "eager", tmp_path)
-    one.process.wait()
-    with contextlib.suppress(BrokenPipeError), one.process, pytest.raises(UserError) as caught:
-        one.steps(1)
-    assert str(caught.value) == MISSING
+def test_a_peer_that_fails_leaves_no_process_behind(tmp_path, monkeypatch):
+    """The compiled one ends in its first turn, while the other waits to be asked again."""
+    script = PEER.format(log=str(tmp_path / "log")).replace(
+        "for line in", "sys.exit(1) if mode == 'compile' else None\nfor line in")
+    (tmp_path / "torch_peer.py").write_text(script)
+    monkeypatch.setattr(clock, "PEERS", tmp_path)
+    monkeypatch.setattr(steps, "SETTLE_S", 0.0)
+    started, popen = [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen",
+                        lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    with pytest.raises(UserError, match="the torch peer ended with status 1"):
+        measure(TINY, 2, 1, True)
+    assert len(started) == 2
+    assert all(process.returncode is not None for process in started)
 
 
 def test_the_program_ends_with_that_sentence(tmp_path):
     found = run_with_peer(tmp_path, BROKEN_PEER, "--rounds", "1", "--replicas", "1")
     assert (found.returncode, found.stdout, found.stderr) == (1, "", MISSING + "\n")
+
+
+# --- tokenizer, sampling, preparation --------------------------------------------------------
+
+STORIES = ["Tom had a red ball. He lost the ball.", "Anna saw the ball and the red hat."] * 40
+
+
+def test_the_tokenizer_is_measured_beside_the_package_and_has_its_ids(monkeypatch):
+    monkeypatch.setattr(texts, "VOCAB", 280)
+    rows = texts.tokenizer_rows(STORIES, 3, with_peer=True)
+    assert [row["config"] for row in rows] == [
+        "tokenizer train, vocabulary 280, 0.0 MB", "tokenizer encode, vocabulary 280, 0.0 MB"]
+    for row in rows:
+        assert row["turns"] == 3
+        assert row["ratio_tokenizers"] * row["seconds"] == pytest.approx(row["peer_seconds"])
+        assert row["seconds"] > 0
+
+
+def test_ids_that_differ_from_the_package_are_no_benchmark(monkeypatch):
+    monkeypatch.setattr(texts, "VOCAB", 280)
+    monkeypatch.setattr(texts, "ids_hash", lambda *_: "0" * 64)
+    with pytest.raises(UserError, match="our ids are not those of the tokenizers package"):
+        texts.tokenizer_rows(STORIES, 1, with_peer=True)
+
+
+def test_a_text_of_ones_own_is_read_and_a_missing_one_named(tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("\n<|endoftext|>\n".join(STORIES))
+    assert texts.read_stories(tmp_path / "text.txt") == STORIES
+    assert main(["tokenizer", "--text", str(tmp_path / "no.txt")]) == 1
+    assert "no.txt" in capsys.readouterr().err
+
+
+def test_a_peer_that_does_not_measure_this_is_refused(capsys):
+    assert main(["sampling", "--peer", "torch"]) == 1
+    assert capsys.readouterr().err.startswith("--peer torch does not measure sampling")
+
+
+def test_sampling_is_counted_in_tokens_of_all_texts():
+    one, eight = sampling_rows(1)
+    assert one["tok_per_s"] * one["seconds"] == pytest.approx(124)
+    assert eight["tok_per_s"] * eight["seconds"] == pytest.approx(8 * 124)
 
 
 # --- the floor -------------------------------------------------------------------------------
@@ -190,7 +243,7 @@ def test_the_floor_is_the_products_of_a_step_without_the_scores_made_again(chang
     assert made == floor + again
 
 
-@pytest.mark.parametrize("config", [*bench.CONFIGS, Config(tied=True, batch_size=3)], ids=str)
+@pytest.mark.parametrize("config", [*steps.CONFIGS, Config(tied=True, batch_size=3)], ids=str)
 def test_the_floor_is_the_work_of_the_configuration_and_the_rest_of_diagonal_blocks(config):
     useful = config.flops_per_token * config.tokens_per_step
     queries = min(QUERIES, config.seq_len)  # every sequence here is a whole number of blocks

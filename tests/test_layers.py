@@ -261,6 +261,52 @@ def test_attention_backward_twice_gives_the_same_and_leaves_its_input(n_batch, n
     assert np.array_equal(do, before)
 
 
+def far_out(scale, offset, n_time=70, dtype=np.float32):
+    """qkv whose scores are scale² times as large as usual, below or above 0 as `offset` is."""
+    qkv = draw(1, 3 * C, N // T * n_time).astype(dtype)
+    qkv[:C] *= scale
+    qkv[:C] += scale * offset
+    qkv[C : 2 * C] *= scale
+    qkv[C : 2 * C] += scale * abs(offset)
+    return qkv
+
+
+@pytest.mark.parametrize("scale", [6.0, 10.0, 100.0])
+@pytest.mark.parametrize("offset", [-1.0, 0.0, 1.0])
+def test_scores_whose_exponentials_float32_cannot_hold_give_what_float64_gives(scale, offset):
+    qkv = far_out(scale, offset)
+    o, cache = attend(qkv)
+    assert any(peak is not None for peak in cache[4])  # the plain sums did leave the range
+    wanted = textbook_attention(qkv.astype(np.float64))
+    # Scores of 10⁵ are rounded to 10⁻²: what float32 knows of them bounds what it can say.
+    rounding = 1.6e-5 * scale**2
+    assert np.max(np.abs(o - wanted)) < 5 * min(1.0, rounding)
+    do = draw(1, *o.shape, seed=1).astype(np.float32)
+    dqkv = layers.attention_backward(do, cache, Workspace(np.float32))
+    assert np.all(np.isfinite(dqkv))
+
+
+@pytest.mark.parametrize("scale", [3.0, 10.0])
+def test_the_slope_at_such_scores_is_that_of_the_whole_square(scale):
+    qkv, do = far_out(scale, 1.0, dtype=np.float64), draw(1, C, N // T * 70, seed=1)
+    o, cache = attend(qkv)
+    assert any(peak is not None for peak in cache[4])
+    wanted = plain_slope(qkv, do, B)
+    dqkv = layers.attention_backward(do, cache, Workspace(np.float64))
+    assert error(o, textbook_attention(qkv)) < 1e-10
+    assert error(dqkv, wanted) < 1e-10
+
+
+def test_one_query_with_such_scores_changes_no_bit_of_the_others():
+    qkv = draw(1, 3 * C, N)
+    before = attend(qkv)[0].reshape(C, B, T).copy()
+    qkv[:C].reshape(C, B, T)[:, 0, 2] *= 1e4
+    o, cache = attend(qkv)
+    assert any(peak is not None for peak in cache[4])
+    others = [(b, t) for b in range(B) for t in range(T) if (b, t) != (0, 2)]
+    assert all(np.array_equal(o.reshape(C, B, T)[:, b, t], before[:, b, t]) for b, t in others)
+
+
 @DTYPES
 def test_attention_keeps_the_dtype(dtype):
     o, cache = attend(draw(1, 3 * C, N).astype(dtype))
@@ -459,6 +505,17 @@ def test_cross_entropy_of_huge_logits_is_finite():
     nats = layers.cross_entropy(logits, np.array([0, 1]), 0.5)
     assert nats.tolist() == [0.0, pytest.approx(2e30)]
     assert logits.tolist() == [[0.0, 0.5], [0.0, -0.5]]
+
+
+@pytest.mark.parametrize("std", [1.0, 100.0])  # without and with the largest logit subtracted
+def test_cross_entropy_in_powers_of_two_is_that_of_the_same_logits_in_nats(std):
+    logits = draw(std, 7, 4)
+    nats, gradient = logits.copy(), logits / math.log(2.0)
+    wanted = layers.cross_entropy(nats, TARGETS, 0.37)
+    found = layers.cross_entropy(gradient, TARGETS, 0.37, np.exp2, math.log(2.0))
+    assert found == pytest.approx(wanted, rel=1e-12)
+    # By the chain rule a unit of ln 2 nats takes ln 2 times the slope.
+    assert gradient / math.log(2.0) == pytest.approx(nats, rel=1e-12, abs=1e-15)
 
 
 @DTYPES

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine import layers
 from engine.config import EVAL_LOGITS, EVAL_TOKENS, Config
 from engine.evaluate import score_model
 from engine.layers import cross_entropy
@@ -61,6 +62,23 @@ def test_every_gradient_is_the_slope_of_the_loss(tied, seed, central_differences
     slopes = Flat.over(config, central_differences(loss, params.buffer, 1e-5))
     errors = worst(grads.views, slopes.views)
     assert max(errors.values()) < 1e-6, errors
+
+
+@pytest.mark.parametrize(("power", "nats"), [(np.exp, 1.0), (np.exp2, math.log(2.0))],
+                         ids=["e", "2"])
+def test_either_base_of_the_exponential_gives_the_same_loss_and_gradient(power, nats, monkeypatch):
+    """Which one is used depends on what the processor does fast."""
+    config = Config(**TINY)
+    params, data = lively(config, 0), batch(config, 0)
+    loss, grads = gradient(config, params, *data)
+    last = GPT(config, np.float64).next_logits(params, data[0], Past(config, 2, np.float64))
+    monkeypatch.setattr(layers, "POWER", power)
+    monkeypatch.setattr(layers, "NATS", nats)
+    loss_, grads_ = gradient(config, params, *data)
+    last_ = GPT(config, np.float64).next_logits(params, data[0], Past(config, 2, np.float64))
+    assert loss_ == pytest.approx(loss, rel=1e-13)
+    assert max(worst(grads_.views, grads.views).values()) < 1e-12
+    assert last_ == pytest.approx(last, rel=1e-12)
 
 
 @KINDS

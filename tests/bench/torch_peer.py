@@ -1,4 +1,4 @@
-"""The PyTorch step that engine/bench.py measures beside ours: the same GPT, loss, clip and AdamW.
+"""The PyTorch step that engine/bench measures beside ours: the same GPT, loss, clip and AdamW.
 
     python torch_peer.py eager|compile SHAPE.json
 

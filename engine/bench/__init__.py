@@ -1,0 +1,1 @@
+"""How fast the engine is, what it could be at best here, and what others take for the same."""
