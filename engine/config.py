@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from engine.attention import attention_blocks
 from engine.errors import ConfigError
-from engine.layers import attention_blocks
 
 OPTIMIZERS = ("adamw", "lion", "schedule_free")
 SCHEDULES = ("cosine", "wsd", "constant")
@@ -153,8 +153,8 @@ class Config:
     def _workspace(self, n_rows: int) -> int:
         """Entries of every buffer that a step on n_rows sequences and an evaluation take.
 
-        Counts what engine/layers.py and engine/model.py ask a Workspace for; a test holds the
-        two equal.
+        Counts what attention.py, layers.py and model.py ask a Workspace for; a test holds the two
+        equal.
         """
         c, f, v, time = self.n_embd, self.hidden, self.vocab_size, self.seq_len
         n_eval_rows = max(1, EVAL_TOKENS // time)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from engine import layers
+from engine import attention, exponential, layers
 from engine.config import EVAL_LOGITS, Config
 from engine.workspace import Array, Workspace
 
@@ -79,7 +79,8 @@ class GPT:
         self.config = config
         self.workspace = Workspace(dtype)
         self._tiled: tuple[tuple[int, int, int], Array, Array] | None = None
-        self._tables = layers.rope_tables(config.seq_len, config.head_size, config.rope_base, dtype)
+        self._tables = attention.rope_tables(config.seq_len, config.head_size, config.rope_base,
+                                             dtype)
 
     def loss_and_gradient(self, params: Flat, grads: Flat, ids: Array, targets: Array, *,
                           share: float = 1.0, accumulate: bool = False) -> float:
@@ -98,7 +99,7 @@ class GPT:
         head = params.views["embed" if self.config.tied else "head"]
         logits = np.matmul(head, hidden.T, out=self.workspace("logits", head.shape[0], ids.size))
         nats = layers.cross_entropy(logits, targets.ravel(), share / ids.size,
-                                    layers.POWER, layers.NATS)
+                                    exponential.POWER, exponential.NATS)
         return float(np.mean(nats, dtype=np.float64)), (ids, hidden, logits, caches)
 
     def token_losses(self, params: Flat, ids: Array, targets: Array) -> Array:
@@ -112,7 +113,7 @@ class GPT:
             logits = self.workspace("eval_logits", head.shape[0], rows.stop - start)
             np.matmul(head, hidden[rows].T, out=logits)
             nats[rows] = layers.cross_entropy(logits, flat[rows], None,
-                                              layers.POWER, layers.NATS)
+                                              exponential.POWER, exponential.NATS)
         return nats
 
     def next_logits(self, params: Flat, ids: Array, past: "Past") -> Array:
@@ -124,7 +125,7 @@ class GPT:
         past.length += ids.shape[1]
         head = params.views["embed" if self.config.tied else "head"]
         last = hidden.reshape(*ids.shape, -1)[:, -1]
-        return np.asarray((last * layers.NATS) @ head.T)
+        return np.asarray((last * exponential.NATS) @ head.T)
 
     def tables(self, n_batch: int, n_time: int, before: int) -> tuple[Array, Array]:
         """Cosines and sines (D/2, N) of the positions of N = n_batch · n_time rows."""
@@ -139,7 +140,7 @@ class GPT:
                  past: "Past | None" = None) -> tuple[Array, list[Any]]:
         """Final normalised hidden states (N, C) and, where kept, one cache a block.
 
-        They are scaled so that logits have the unit of layers.POWER: the gain carries it.
+        They are scaled so that logits have the unit of exponential.POWER: the gain carries it.
         """
         ws, p = self.workspace, params.views
         x = layers.embedding(ids.ravel(), p["embed"], ws)
@@ -149,7 +150,7 @@ class GPT:
             kv = (past.keys[i], past.values[i], past.length) if past else None
             cache = self._block(x, ids.shape[0], f"block{i}", p, buf, kv)
             caches.append(cache if keep else None)
-        hidden, norm = layers.rms_norm(x, p["norm.gain"] / layers.NATS, ws.at("norm"))
+        hidden, norm = layers.rms_norm(x, p["norm.gain"] / exponential.NATS, ws.at("norm"))
         return hidden, [*caches, norm]
 
     def _block(self, x: Array, n_batch: int, name: str, p: dict[str, Array],
@@ -160,7 +161,7 @@ class GPT:
         y1, norm1 = layers.rms_norm(x, p[f"{name}.norm1.gain"], buf.at("norm1"))
         qkv = np.matmul(p[f"{name}.attn.qkv"], y1.T, out=buf("qkv", 3 * c, n))
         tables = self.tables(n_batch, n // n_batch, kv[2] if kv else 0)
-        o, attn = layers.attention(qkv, self.config.n_head, n_batch, tables,
+        o, attn = attention.attention(qkv, self.config.n_head, n_batch, tables,
                                    buf.at("attn"), tmp, kv)
         x += np.matmul(o.T, p[f"{name}.attn.proj"], out=tmp("branch", n, c))
         y2, norm2 = layers.rms_norm(x, p[f"{name}.norm2.gain"], buf.at("norm2"))
@@ -178,7 +179,7 @@ class GPT:
         layers.product_into(g[head], dlogits, hidden, tmp, accumulate)
         dhidden = np.matmul(dlogits.T, p[head], out=tmp("branch", *hidden.shape))
         dnorm, dgain = layers.rms_norm_backward(dhidden, caches[-1], tmp)
-        _put(g["norm.gain"], dgain / layers.NATS, accumulate)
+        _put(g["norm.gain"], dgain / exponential.NATS, accumulate)
         dx = self.workspace("dx", *hidden.shape)
         dx[...] = dnorm
         for i in reversed(range(self.config.n_layer)):
@@ -205,7 +206,7 @@ class GPT:
         dx += dnorm
         layers.product_into(g[f"{name}.attn.proj"], o, dx, tmp, accumulate)
         do = np.matmul(p[f"{name}.attn.proj"], dx.T, out=tmp("branch", c, n))
-        dqkv = layers.attention_backward(do, attn, tmp)
+        dqkv = attention.attention_backward(do, attn, tmp)
         layers.product_into(g[f"{name}.attn.qkv"], dqkv, y1, tmp, accumulate)
         dy = np.matmul(dqkv.T, p[f"{name}.attn.qkv"], out=tmp("branch", n, c))
         dnorm, dgain = layers.rms_norm_backward(dy, norm1, tmp)

@@ -5,7 +5,7 @@ cost the memory traffic of one.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -39,12 +39,17 @@ def learning_rate(config: Config, step: int, n_steps: int) -> float:
     return config.lr
 
 
-def squared_norm(values: Array) -> float:
-    """Sum of squares of a flat array; not finite where an entry is not."""
+def sum_gradients(own: Array, others: Sequence[Array]) -> float:
+    """Add others to own (n,), in place; the sum of squares of what own is then.
+
+    It is not finite where an entry is not.
+    """
     total = 0.0
-    for start in range(0, values.size, BLOCK):
-        part = values[start : start + BLOCK]
-        with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, own.size, BLOCK):
+            part = own[start : start + BLOCK]
+            for other in others:
+                part += other[start : start + BLOCK]
             total += float(np.dot(part, part))  # summed in double across blocks
     return total
 

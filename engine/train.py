@@ -16,7 +16,7 @@ from engine.data import Batches
 from engine.errors import CheckpointError, Diverged
 from engine.evaluate import Score, score_of, total_nats, windows
 from engine.model import GPT, Flat, init_params
-from engine.optim import learning_rate, make_optimizer, squared_norm
+from engine.optim import learning_rate, make_optimizer, sum_gradients
 from engine.parallel import Team, parts, shared_zeros
 from engine.workspace import Array
 
@@ -162,10 +162,8 @@ class Trainer:
     def _reduce(self, rank: int) -> None:
         """Sum of all replicas' gradients for this replica's part, and its square."""
         part = self._parts[rank]
-        own = self.grads[0].buffer[part]
-        for other in self.grads[1:]:
-            own += other.buffer[part]
-        self._squares[rank] = squared_norm(own)
+        own, *others = (grads.buffer[part] for grads in self.grads)
+        self._squares[rank] = sum_gradients(own, others)
 
     def _update(self, rank: int) -> None:
         _, lr, scale = self._asked

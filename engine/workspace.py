@@ -1,11 +1,19 @@
 """Named, reusable buffers: the memory of a training step, allocated once."""
 
+import contextlib
+import math
+import mmap
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
+
+HUGE_PAGE = 2 << 20
+CHUNK = 64 << 20  # address space asked for at once; only what is written to becomes memory
+LINE = 64  # pieces start on a cache line
+SMALL = 1 << 16  # pieces below are left to numpy
 
 
 class Workspace:
@@ -15,7 +23,7 @@ class Workspace:
     Contents are whatever was there before: every taker fills what it takes.
     """
 
-    __slots__ = ("_flats", "_prefix", "_scopes", "_views", "dtype")
+    __slots__ = ("_arena", "_flats", "_prefix", "_scopes", "_views", "dtype")
 
     def __init__(self, dtype: DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
@@ -23,6 +31,7 @@ class Workspace:
         self._scopes: dict[str, Workspace] = {}
         self._flats: dict[str, Array] = {}
         self._views: dict[tuple[str, tuple[int, ...]], Array] = {}
+        self._arena = _Arena()
 
     def at(self, scope: str) -> "Workspace":
         """The same store, with names below `scope`."""
@@ -30,7 +39,7 @@ class Workspace:
         if inner is None:
             inner = self._scopes[scope] = Workspace(self.dtype)
             inner._prefix = f"{self._prefix}{scope}."
-            inner._flats, inner._views = self._flats, self._views
+            inner._flats, inner._views, inner._arena = self._flats, self._views, self._arena
         return inner
 
     def __call__(self, name: str, *shape: int) -> Array:
@@ -41,15 +50,56 @@ class Workspace:
         return view
 
     def _take(self, name: str, shape: tuple[int, ...]) -> Array:
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         flat = self._flats.get(name)
         if flat is None or flat.size < size:
             # Views of the smaller buffer would go on pointing at memory nobody shares any more.
             for key in [key for key in self._views if key[0] == name]:
                 del self._views[key]
-            flat = self._flats[name] = np.empty(size, self.dtype)
+            if flat is not None:
+                self._arena.give_back(flat)
+            flat = self._flats[name] = self._arena.take(size, self.dtype)
         return flat[:size].reshape(shape)
 
     @property
     def nbytes(self) -> int:
         return sum(flat.nbytes for flat in self._flats.values())
+
+
+class _Arena:
+    """Pieces of memory one after the other, on huge pages where the system has them to give.
+
+    A step walks through hundreds of buffers of 0.1 to 8 MB. On pages of 4 kB it misses the
+    processor's table of pages all the time; on 2 MB it gains some 4 % (DEVLOG, optimization log).
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[tuple[int, mmap.mmap]] = []  # address and memory
+        self._rest = np.empty(0, np.uint8)
+
+    def take(self, size: int, dtype: np.dtype[Any]) -> Array:
+        n_bytes = size * dtype.itemsize
+        if n_bytes < SMALL:
+            return np.empty(size, dtype)
+        if self._rest.size < n_bytes:
+            self._rest = self._chunk(max(CHUNK, n_bytes))
+        piece = self._rest[:n_bytes].view(dtype)
+        self._rest = self._rest[-(-n_bytes // LINE) * LINE :]
+        return piece
+
+    def give_back(self, piece: Array) -> None:
+        """Let the system have the whole pages of a piece again; nothing may use it any more."""
+        start = piece.ctypes.data
+        for address, memory in self._chunks:
+            first = -(-(start - address) // mmap.PAGESIZE) * mmap.PAGESIZE
+            last = (start + piece.nbytes - address) // mmap.PAGESIZE * mmap.PAGESIZE
+            if 0 <= first < last <= len(memory):
+                memory.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+    def _chunk(self, n_bytes: int) -> Array:
+        memory = mmap.mmap(-1, n_bytes + HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with contextlib.suppress(OSError):  # a kernel without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        whole = np.frombuffer(memory, np.uint8)
+        self._chunks.append((whole.ctypes.data, memory))
+        return whole[-whole.ctypes.data % HUGE_PAGE :]

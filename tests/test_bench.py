@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.attention import QUERIES, attention_blocks
 from engine.bench import clock, steps, texts
 from engine.bench.__main__ import main, table
 from engine.bench.clock import Peer
@@ -21,7 +22,6 @@ from engine.bench.sampling import sampling_rows
 from engine.bench.steps import measure
 from engine.config import Config
 from engine.errors import UserError
-from engine.layers import QUERIES, attention_blocks
 from engine.model import GPT, Flat, init_params
 
 ROOT = Path(__file__).parents[1]

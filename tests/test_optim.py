@@ -15,7 +15,7 @@ from engine.optim import (
     EPS,
     learning_rate,
     make_optimizer,
-    squared_norm,
+    sum_gradients,
 )
 from engine.parallel import parts
 
@@ -253,9 +253,18 @@ def test_extreme_betas_stay_finite(optimizer, beta1, beta2):
 # --- gradient norm ---------------------------------------------------------------------------
 
 
+def test_gradients_of_replicas_are_added_into_the_first():
+    n = 2 * BLOCK + 5
+    own, *others = (np.random.default_rng(i).standard_normal(n, np.float32) for i in range(3))
+    wanted = own + others[0] + others[1]
+    squares = sum_gradients(own, others)
+    assert np.array_equal(own, wanted)
+    assert squares == pytest.approx(float(np.sum(wanted.astype(np.float64) ** 2)), rel=1e-6)
+
+
 def test_the_squared_norm_is_that_of_all_gradients_together():
     grads = slope(np.zeros(3 * BLOCK + 5), 0).astype(np.float32)
-    assert squared_norm(grads) == pytest.approx(
+    assert sum_gradients(grads, []) == pytest.approx(
         np.linalg.norm(grads.astype(np.float64)) ** 2, rel=1e-6)
 
 
@@ -264,7 +273,7 @@ def test_the_squared_norm_is_that_of_all_gradients_together():
 def test_the_norm_of_a_gradient_that_left_the_finite_numbers_is_not_finite(bad, place):
     grads = np.zeros(2 * BLOCK + 5, np.float32)
     grads[place] = bad
-    assert not math.isfinite(squared_norm(grads))
+    assert not math.isfinite(sum_gradients(grads, []))
 
 
 # --- schedules -------------------------------------------------------------------------------

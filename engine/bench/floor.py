@@ -3,9 +3,9 @@
 
 import numpy as np
 
+from engine.attention import attention_blocks
 from engine.bench.clock import seconds
 from engine.config import Config
-from engine.layers import attention_blocks
 from engine.parallel import Team, parts
 from engine.workspace import Array
 

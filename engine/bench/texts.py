@@ -18,7 +18,7 @@ from engine.textfile import parse, read_bytes
 from engine.tokenizer import Tokenizer
 
 VOCAB = Config().vocab_size
-N_SMALL = 4_000  # built-in stories where no text is given: 1.7 MB
+N_SMALL = 4_000  # built-in stories where no text is given: 4.4 MB
 
 
 def read_stories(path: Path | None) -> list[str]:

@@ -1,0 +1,225 @@
+"""Causal attention with rotary positions in blocks of queries, forward and backward.
+
+Axes, workspaces and caches as in layers.py; Q queries of a block.
+"""
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from engine import exponential
+from engine.layers import Cache, ones_row
+from engine.workspace import Array, Workspace
+
+QUERIES = 64  # in a block: fewer waste less of the square, more feed BLAS better
+SCORES = 1 << 17  # in a block: 512 kB, half of a common level-2 cache
+SUMS = 1e20  # softmax goes without s − max s while its sums of exp s lie within 1/this, this
+LOWEST = -120.0  # scores further below the largest count as this: 2⁻¹²⁰ is nothing beside 1
+
+
+def rope_tables(n_time: int, head_size: int, base: float, dtype: Any) -> tuple[Array, Array]:
+    """Cosines and sines of rotary position embedding, scaled for attention: two arrays (D/2, T).
+
+    Angle of pair i at time t is t · base^(−2i/D). Source: Su et al. 2021, arXiv:2104.09864.
+    Queries and keys are both turned with these and each takes the root of 1/√D and of the unit
+    of POWER along, so that their products need no pass of scaling.
+    """
+    half = head_size // 2
+    frequency = base ** (-np.arange(half) / half)
+    angle = np.outer(frequency, np.arange(n_time))  # (D/2, T)
+    scale = math.sqrt(head_size ** -0.5 / exponential.NATS)
+    return (scale * np.cos(angle)).astype(dtype), (scale * np.sin(angle)).astype(dtype)
+
+
+def rotate(x: Array, cos: Array, sin: Array, tmp: Workspace) -> None:
+    """Turn the pairs (first half, second half) of every head by their angle, in place.
+
+    x (..., 2, D/2, N); cos, sin (D/2, N). Half-split pairing, as in Llama. With −sin it turns
+    back: the inverse of a rotation is its transpose, hence its backward.
+    """
+    a, b = x[..., 0, :, :], x[..., 1, :, :]
+    a_sin = np.multiply(a, sin, out=tmp("rows", *a.shape))
+    b_sin = np.multiply(b, sin, out=tmp("b_sin", *a.shape))
+    a *= cos
+    a -= b_sin
+    b *= cos
+    b += a_sin
+
+
+def _heads(x: Array, b: int, h: int) -> Array:
+    """(C, N) channel-major → view (B, H, D, T)."""
+    c, n = x.shape
+    return x.reshape(h, c // h, b, n // b).transpose(2, 0, 1, 3)
+
+
+def attention(qkv: Array, n_head: int, n_batch: int, tables: tuple[Array, Array],
+              buf: Workspace, tmp: Workspace,
+              past: tuple[Array, Array, int] | None = None) -> tuple[Array, Cache]:
+    """Causal multi-head attention with rotary positions, in blocks of queries.
+
+    qkv (3C, N)  queries, keys and values, channel-major: rows are channels, so that a head's
+                 halves and a sequence's times are long contiguous runs and no transposed copy
+                 is ever made; BLAS reads either order. Queries and keys are turned in place.
+    tables       rope_tables of every row's position: (D/2, N)
+    past         keys and values (B, H, D, room) of earlier times and how many times they hold;
+                 the new ones are written behind them (sampling only)
+    returns o (C, N), channel-major, and the cache for attention_backward
+
+        e = exp(kᵀq / √D), 0 where key > query        w = 1 / Σ_keys e        o = v (e · w)
+
+    A block of queries meets only the keys before its end, and no score outlives its block: work
+    is about half of the square, memory linear in T. Scores lie (keys, queries), so that sums
+    over keys run along memory. Sources: Vaswani et al. 2017, arXiv:1706.03762, section 3.2; the
+    recomputation of e in backward is that of Dao et al. 2022, arXiv:2205.14135, algorithm 1.
+
+    The softmax of textbooks first subtracts the largest score of each query: two passes over all
+    scores. Here that is done only for blocks whose sums would leave (1/SUMS, SUMS) without it.
+    """
+    c3, n = qkv.shape
+    c, d = c3 // 3, c3 // 3 // n_head
+    rotate(qkv[: 2 * c].reshape(2, n_head, 2, d // 2, n), *tables, tmp)
+    q, k, v = (_heads(qkv[i * c : (i + 1) * c], n_batch, n_head) for i in range(3))
+    if past:
+        k, v = _append(past[0], k, past[2]), _append(past[1], v, past[2])
+    o, weight = buf("o", c, n), buf("weight", n_batch, n_head, 1, n // n_batch)
+    mixed, before, peaks = _heads(o, n_batch, n_head), past[2] if past else 0, []
+    for rows, times in attention_blocks(n_batch, n_head, n // n_batch, before):
+        keys, visible = slice(0, before + times.stop), _visible(times.stop - times.start, o.dtype)
+        q_part, k_part, peak = q[rows][..., times], k[rows][..., keys], None
+        e = _powers(_scores(k_part, q_part, tmp), visible)
+        total = _sums(e)
+        least, most = (ufunc.reduce(total, axis=None) for ufunc in (np.minimum, np.maximum))
+        if not (1 / SUMS < least and most < SUMS):
+            peak = _peaks(_scores(k_part, q_part, tmp), visible)
+            e = _powers(_scores(k_part, q_part, tmp), visible, peak)
+            total = _sums(e)
+        peaks.append(peak)
+        w = np.divide(1.0, total, out=total)
+        part = np.matmul(v[rows][..., keys], e, out=tmp("mixed", *e.shape[:2], d, e.shape[3]))
+        np.multiply(part, w, out=mixed[rows][..., times])
+        weight[rows][..., times] = w
+    return o, (q, k, v, weight, peaks, o, tables)
+
+
+def attention_backward(do: Array, cache: Cache, tmp: Workspace) -> Array:
+    """Gradient of attention: do (C, N) → dqkv (3C, N), channel-major.
+
+    Blocks make e again from q and k. Multiplying every query's do by its w, once, saves making
+    probabilities e · w of all scores; every score has the unit of POWER:
+
+        dv = (do · w) e          ds = e · ((do · w)ᵀv − w · Σ_D do · o)
+        dq = k dsᵀ · NATS        dk = q ds · NATS        both turned back, the factor on the way
+
+    Here scores lie (queries, keys): four of the five products then read both sides along memory.
+    """
+    q, k, v, weight, peaks, o, (cos, sin) = cache
+    n_batch, n_head, d, t = q.shape
+    c, n = do.shape
+    dqkv = tmp("wide", 3 * c, n)
+    dq, dk, dv = (_heads(dqkv[i * c : (i + 1) * c], n_batch, n_head) for i in range(3))
+    # BLAS is twice as fast with keys as rows. Turned from a compact copy: columns a power of two
+    # apart fall into the same sets of the cache, and reading across them costs four times as much.
+    compact, k_rows = tmp("rows", *k.shape), tmp("k_rows", n_batch, n_head, t, d)
+    np.copyto(compact, k)
+    np.copyto(k_rows, compact.swapaxes(2, 3))
+    do_w = _heads(tmp("rows", c, n), n_batch, n_head)
+    np.multiply(_heads(do, n_batch, n_head), weight, out=do_w)
+    shift = np.einsum("bhdt,bhdt->bht", do_w, _heads(o, n_batch, n_head),
+                      out=tmp("shift", n_batch, n_head, t))
+    blocks = attention_blocks(n_batch, n_head, t, 0)
+    # Last block first: it meets every key, so it writes what the others add to.
+    for (rows, times), peak in reversed(list(zip(blocks, peaks, strict=True))):
+        keys, is_first = slice(0, times.stop), times.stop == t
+        q_part, do_part = q[rows][..., times], do_w[rows][..., times]
+        visible = _visible(times.stop - times.start, do.dtype).T
+        e = _powers(_scores(q_part, k[rows][..., keys], tmp), visible,
+                    None if peak is None else peak.swapaxes(2, 3))
+        ds = np.matmul(do_part.swapaxes(2, 3), v[rows][..., keys], out=tmp("ds", *e.shape))
+        ds -= shift[rows][:, :, times, None]
+        ds *= e
+        dq_rows = tmp("mixed", *ds.shape[:3], d)
+        np.matmul(ds, k_rows[rows][:, :, keys], out=dq_rows)
+        dq[rows][..., times] = dq_rows.swapaxes(2, 3)
+        _add_product(dv[rows][..., keys], do_part, e, is_first, tmp)
+        _add_product(dk[rows][..., keys], q_part, ds, is_first, tmp)
+    back = (np.multiply(cos, exponential.NATS, out=tmp("cos", *cos.shape)),
+            np.multiply(sin, -exponential.NATS, out=tmp("sin", *sin.shape)))
+    rotate(dqkv[: 2 * c].reshape(2, n_head, 2, d // 2, n), *back, tmp)
+    return dqkv
+
+
+def attention_blocks(n_batch: int, n_head: int, n_time: int,
+                     before: int) -> list[tuple[slice, slice]]:
+    """(sequences, query times) of each block: so many scores as stay in the level-2 cache."""
+    n_queries = min(n_time, QUERIES)
+    n_rows = max(1, SCORES // (n_head * n_queries * (before + n_time)))
+    return [(slice(row, min(row + n_rows, n_batch)), slice(time, min(time + n_queries, n_time)))
+            for row in range(0, n_batch, n_rows) for time in range(0, n_time, n_queries)]
+
+
+def _scores(a: Array, b: Array, tmp: Workspace) -> Array:
+    """aᵀb (b, H, rows, columns) of queries and keys (b, H, D, …), whichever comes first."""
+    s = tmp("scores", *a.shape[:2], a.shape[3], b.shape[3])
+    return np.matmul(a.swapaxes(2, 3), b, out=s)
+
+
+def _powers(s: Array, visible: Array, peak: Array | None = None) -> Array:
+    """exp(s − peak) in place, and 0 where a query may not see a key.
+
+    `visible` covers the last times of both axes: only as many keys as there are queries can come
+    after one of them. What is hidden becomes 0 afterwards: vector exponentials of −∞ are slow.
+    """
+    n = visible.shape[0]
+    last = s[:, :, -n:, -n:]
+    with np.errstate(over="ignore", invalid="ignore"):  # the sums tell
+        if peak is not None:
+            np.copyto(last, -np.inf, where=visible == 0)
+            s -= peak
+            np.maximum(s, LOWEST, out=s)
+        exponential.POWER(s, out=s)
+        if n > 1:
+            last *= visible
+    return s
+
+
+def _peaks(s: Array, visible: Array) -> Array:
+    """The largest score of queries that need it subtracted, 0 for others: s → (b, H, 1, queries).
+
+    Each query is judged by what it sees, or a later token would change how an earlier is rounded.
+    """
+    n = visible.shape[0]
+    np.copyto(s[:, :, -n:], -np.inf, where=visible == 0)
+    peak = np.max(s, axis=2, keepdims=True)
+    with np.errstate(over="ignore"):
+        total = _sums(exponential.POWER(s))
+    return np.asarray(np.where((1 / SUMS < total) & (total < SUMS), s.dtype.type(0), peak))
+
+
+def _sums(e: Array) -> Array:
+    """Sums over keys: e (b, H, keys, queries) → (b, H, 1, queries)."""
+    return np.asarray(np.matmul(ones_row(e.shape[2], e.dtype), e))
+
+
+def _add_product(grad: Array, a: Array, b: Array, is_first: bool, tmp: Workspace) -> None:
+    """grad = a b for the first block of a sequence, grad += a b for the others."""
+    if is_first:
+        np.matmul(a, b, out=grad)
+    else:
+        grad += np.matmul(a, b, out=tmp("product", *grad.shape))
+
+
+def _append(store: Array, new: Array, before: int) -> Array:
+    """Write new (B, H, D, T) behind `before` times of store (B, H, D, room); all times so far."""
+    after = before + new.shape[3]
+    store[..., before:after] = new
+    return store[..., :after]
+
+
+@functools.lru_cache(maxsize=8)
+def _visible(n: int, dtype: Any) -> Array:
+    """(keys, queries): 1, or 0 where the key comes after the query."""
+    visible = np.triu(np.ones((n, n), dtype))
+    visible.flags.writeable = False
+    return visible
