@@ -54,8 +54,9 @@ def load(run: Run, folder: RunFolder) -> Speaker:
     """
     saved = checkpoint.load_newest(folder.checkpoint)
     if saved is None:
-        remedy = _WAIT.get(run.state, "text comes only from runs whose folder is on this device; "
-                                      "`agent runs` lists the others")
+        remedy = _WAIT.get(run.state, "models that were discarded or failed are not kept, and "
+                                      "others lie on the device that trained them; try `agent "
+                                      "sample best`")
         raise UserError(f"{run.label} has no checkpoint at {folder.checkpoint}: {remedy}")
     arrays, scalars = saved
     job = Job.read(folder.job)

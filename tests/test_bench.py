@@ -190,7 +190,37 @@ def test_a_text_of_ones_own_is_read_and_a_missing_one_named(tmp_path, capsys):
     (tmp_path / "text.txt").write_text("\n<|endoftext|>\n".join(STORIES))
     assert texts.read_stories(tmp_path / "text.txt") == STORIES
     assert main(["tokenizer", "--text", str(tmp_path / "no.txt")]) == 1
-    assert "no.txt" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"there is no file {tmp_path}/no.t")
+    assert main(["tokenizer", "--text", str(tmp_path / "text.txt")]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith(
+        "the text is too short for the 1,024 tokens measured here")
+
+
+@pytest.mark.parametrize(("words", "sentence"), [
+    (["sampling", "--only", "1"], "--only goes with steps, not with sampling; leave it out"),
+    (["--text", "a.txt"], "--text goes with tokenizer, not with steps; leave it out"),
+    (["prepare", "--replicas", "2"], "--replicas goes with steps, not with prepare"),
+])
+def test_an_option_without_effect_is_refused(words, sentence, capsys):
+    assert main(words) == 1
+    assert capsys.readouterr().err.startswith(sentence)
+
+
+@pytest.mark.parametrize("words", [["--rounds", "0"], ["--rounds", "x"], ["--only", "4"],
+                                   ["--replicas", "65"]], ids=str)
+def test_a_number_out_of_range_is_told_its_range(words, capsys):
+    with pytest.raises(SystemExit):
+        main(words)
+    assert f"{words[1]} is not a whole number from " in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_it_with_a_sentence(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(steps, "measure", interrupted)
+    assert main(["--only", "0"]) == 130
+    assert capsys.readouterr().err == "stopped; nothing was measured to its end\n"
 
 
 def test_a_peer_that_does_not_measure_this_is_refused(capsys):

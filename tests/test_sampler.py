@@ -81,8 +81,8 @@ def test_without_a_prompt_it_begins_as_the_log_does(folder: RunFolder) -> None:
 @pytest.mark.parametrize(("state", "remedy"), [
     ("queued", "it has not begun; `agent run` starts it"),
     ("running", "the first is written within a minute"),
-    ("finished", "text comes only from runs whose folder is on this device; `agent runs` lists "
-                 "the others"),
+    ("finished", "models that were discarded or failed are not kept, and others lie on the device "
+                 "that trained them; try `agent sample best`"),
 ])
 def test_a_run_without_checkpoint_names_the_remedy(
         folder: RunFolder, state: str, remedy: str) -> None:

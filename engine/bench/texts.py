@@ -12,7 +12,7 @@ from typing import Any
 from engine.bench.clock import Peer, seconds
 from engine.config import Config
 from engine.corpus import N_STORIES, builtin, prepare_tokens
-from engine.errors import UserError
+from engine.errors import TokenizerError, UserError
 from engine.stories import write_stories
 from engine.textfile import parse, read_bytes
 from engine.tokenizer import Tokenizer
@@ -23,7 +23,12 @@ N_SMALL = 4_000  # built-in stories where no text is given: 4.4 MB
 
 def read_stories(path: Path | None) -> list[str]:
     """The stories of a text, or some of our own."""
-    return list(write_stories(N_SMALL, 0)) if path is None else parse(read_bytes(path), path)
+    if path is None:
+        return list(write_stories(N_SMALL, 0))
+    if not path.exists():
+        raise UserError(f"there is no file {path}; give the path of a text, or leave --text out to "
+                        "measure on built-in stories")
+    return parse(read_bytes(path), path)
 
 
 def tokenizer_rows(stories: Sequence[str], rounds: int, with_peer: bool) -> list[dict[str, Any]]:
@@ -32,7 +37,11 @@ def tokenizer_rows(stories: Sequence[str], rounds: int, with_peer: bool) -> list
     Every turn encodes with a new tokenizer: neither has met the text. UserError where the ids of
     the two differ.
     """
-    merges = Tokenizer.train(stories, VOCAB).merges
+    try:
+        merges = Tokenizer.train(stories, VOCAB).merges
+    except TokenizerError as error:
+        raise UserError(f"the text is too short for the {VOCAB:,} tokens measured here; give one "
+                        "of some 100 kB or more") from error
     ours: dict[str, Callable[[], object]] = {
         "train": lambda: Tokenizer.train(stories, VOCAB),
         "encode": lambda: Tokenizer(merges).encode_stories(stories)}

@@ -12,10 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-import tokenizers
-from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel
-from tokenizers.trainers import BpeTrainer
+try:
+    import tokenizers
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel
+    from tokenizers.trainers import BpeTrainer
+except ModuleNotFoundError:
+    sys.exit(1)  # who started this says what to install
 
 EOT = "<|endoftext|>"
 

@@ -15,9 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+try:
+    import torch
+    import torch.nn.functional as F
+    from torch import Tensor, nn
+except ModuleNotFoundError:
+    sys.exit(1)  # who started this says what to install
 
 
 class Block(nn.Module):
