@@ -9,8 +9,8 @@
     python -m engine.bench --json               a JSON list of rows instead of a table
 
 The floor of a step is its matrix products alone, spread perfectly over the same processes. Every
-configuration is measured in a process of its own. "× eager" is PyTorch's time over ours: above 1 ours
-is faster.
+configuration is measured in a process of its own. "× eager" is PyTorch's time over ours: above 1,
+ours is faster.
 """
 
 import argparse
