@@ -15,7 +15,8 @@ from agent.job import Job
 from agent.ledger import Ledger
 from agent.paths import Home, RunFolder
 from agent.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun
-from agent.runner import Spawn, last_words, read_events
+from agent.run_events import read_events
+from agent.runner import Spawn, last_words
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import UserError

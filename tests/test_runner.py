@@ -10,7 +10,8 @@ from agent.job import STOPPED
 from agent.ledger import Ledger
 from agent.paths import Home, RunFolder
 from agent.records import Run
-from agent.runner import ASK_GRACE_S, MAX_RETRIES, Runner, read_events
+from agent.run_events import read_events
+from agent.runner import ASK_GRACE_S, MAX_RETRIES, Runner
 from engine.errors import UserError
 from tests.parts import KILLED, FakeProcess, FakeSpawn, FakeTime, a_folder, a_run, done, step
 from tests.parts import write_events as write
