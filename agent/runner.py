@@ -180,7 +180,7 @@ class Runner:
             self.ledger.event("guard", word.reason, self.clock.stamp(), trial.run.id,
                               {"group_mb": reading.group_mb, "free_mb": reading.free_mb})
         elif trial.quiet_s > (bound_s := stall_bound_s(trial.run, trial.last)):
-            trial.stalled_why = f"stopped after no word for {bound_s:,.0f} s,"
+            trial.stalled_why = f"no word for {bound_s:,.0f} s, so it was stopped"
             trial.ending = guard.Ending(trial.process.pid, now_s)
 
     # --- when it has ended -------------------------------------------------------------------
