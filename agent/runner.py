@@ -198,8 +198,10 @@ class Runner:
         if not trial.stalled_why and (has_saved or asked):
             return self._requeue(trial, "stopped at a checkpoint" if has_saved
                                  else "did not save in time; goes on from an earlier checkpoint")
-        if trial.stalled_why or (status == -signal.SIGKILL and "failed" not in trial.last):
-            why = trial.stalled_why or "killed by the system"
+        why = trial.stalled_why or trial.last.get("killed", {}).get("message") or (
+            "killed by the system" if status == -signal.SIGKILL and "failed" not in trial.last
+            else None)
+        if why:
             n_before = self.ledger.n_events(trial.run.id, RETRY)
             if n_before < MAX_RETRIES:
                 return self._requeue(trial, f"{why}; goes on from its checkpoint", RETRY)

@@ -238,6 +238,11 @@ def own_mb(pid: int) -> float | None:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) * 1024 / 1e6
 
 
+def _by_the_system(error: Exception) -> bool:
+    """Whether a replica was killed, as the whole run may be on a phone, and did not fail."""
+    return isinstance(error, ReplicaDied) and error.signal == signal.SIGKILL
+
+
 def main(arguments: list[str]) -> int:
     """Run the job in a folder for the daemon of that pid."""
     worker: Worker | None = None
@@ -255,7 +260,8 @@ def main(arguments: list[str]) -> int:
     except (UserError, ReplicaDied, Diverged) as error:
         sys.stderr.write(f"{error}\n")
         if worker:  # an adopted worker's exit status reaches nobody
-            worker.events.write("failed", message=str(error))
+            worker.events.write("killed" if _by_the_system(error) else "failed",
+                                message=str(error))
         return 1
     finally:
         if worker:

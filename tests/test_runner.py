@@ -261,6 +261,16 @@ def a_run_of(budget_tokens: int) -> Run:
         return dataclasses.replace(a_run(ledger), budget_tokens=budget_tokens)
 
 
+def test_a_run_whose_replica_the_system_killed_is_tried_again(stage: Stage) -> None:
+    stage.start()
+    write(stage.folder, {"kind": "killed", "message": "replica 1 (pid 9) ended with signal 9"})
+    run = stage.end(1)
+    assert run.state == "queued"
+    newest = stage.ledger.events(limit=1, run_id=run.id)[0]
+    assert (newest.kind, newest.message) == (
+        "retry", "replica 1 (pid 9) ended with signal 9; goes on from its checkpoint")
+
+
 @pytest.mark.parametrize(("word", "state"), [
     ({"kind": "stopped", "step": 5}, "queued"), ({"kind": "failed", "message": "no"}, "failed"),
     (done(), "finished")])
