@@ -19,8 +19,8 @@ from rich.console import Console
 from agent import dashboard, guard, report, run_log, sampler
 from agent.cli import main
 from agent.clock import utc_stamp
-from agent.daemon import holder
 from agent.ledger import Ledger
+from agent.lock import holder
 from agent.paths import Home
 from agent.records import ENDED, Run, State
 from agent.status import Status, detail, find_run, gather, uniform_bpb

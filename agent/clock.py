@@ -1,4 +1,4 @@
-"""The two clocks, as an argument: stamps for people, seconds for durations."""
+"""The clocks, as an argument: stamps for people, seconds for durations and deadlines."""
 
 import datetime as dt
 import time
@@ -17,9 +17,16 @@ def later(stamp: str, seconds: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def boot_seconds() -> float:
+    """Seconds since boot, sleep included; the monotonic clock where there is no such clock."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """What time it is; tests hand in their own."""
 
     stamp: Callable[[], str] = utc_stamp
-    seconds: Callable[[], float] = time.monotonic
+    seconds: Callable[[], float] = time.monotonic  # stands still while the device sleeps
+    boot: Callable[[], float] = boot_seconds  # does not: for deadlines, and to notice sleep

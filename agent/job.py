@@ -29,6 +29,7 @@ class Job:
     eval_every: int | None = None  # None: as often as a tenth of the training pays for
     checkpoint_every_steps: int = 500
     checkpoint_every_s: float = 60.0
+    orphan_s: float = 60.0  # a worker without a daemon goes on so long, to be adopted
     sample_prompt: str = "Once upon a time"
     measure_s: float | None = None  # only measure speed, for about so many seconds
 

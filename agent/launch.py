@@ -4,18 +4,17 @@
 hold the home's lock while they write its ledger.
 """
 
-import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from agent import guard, machine, study, verdict, words
 from agent.clock import Clock, later
-from agent.daemon import Daemon, only_one
+from agent.daemon import Daemon
 from agent.ledger import Ledger
+from agent.lock import only_one
 from agent.night import MAX_PARAMS, Night, Observer, Plan
+from agent.orphan import end_orphan, living_worker
 from agent.paths import Home
 from agent.prepare import Progress, Source, prepare
 from agent.records import Calibration, Run
@@ -69,11 +68,11 @@ class Desk:
         return get
 
     def night(self, plan: Plan, source: Source, eval_every: int | None = None) -> Night:
-        """A night on this desk, with what a dead one left behind taken up."""
+        """A night on this desk; what a dead one left is taken up once it is known what it is for.
+        """
         runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb)
         night = Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
                       eval_every=eval_every)
-        night.recover(end_orphan)
         return night
 
 
@@ -92,7 +91,7 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
 
 def run_night(at: Desk, wish: Wish) -> Night:
     """Prepare, calibrate, and run experiments until the budget ends or someone says stop."""
-    started_s, started_at = at.clock.seconds(), at.clock.stamp()
+    started_s, started_at = at.clock.boot(), at.clock.stamp()
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs),
                      wish.source)
@@ -118,12 +117,15 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
     """The study to go on with, or a new one whose budget fits the night."""
     base = Config().assign(wish.settings)
     tokens = night.prepare(base.vocab_size)
-    left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.seconds())
+    left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.boot())
     run_s = wish.run_s or study.planned_run_s(left_s)
     for known in at.ledger.calibrations(tokens.corpus.sha256):
         if _goes_on(known, wish, base, run_s):
+            night.study = known
+            night.recover(end_orphan, living_worker)
             at.observer.say(f"going on with study {known.id}: {known.budget_tokens:,} tokens a run")
             return known
+    night.recover(end_orphan)  # before measuring: what still runs would slow it down
     _require_memory(base, wish)
     at.observer.say(f"measuring this device with {base.describe()}, some seconds")
     speed = study.measure(at.home, tokens, base, wish.n_replicas, spawn_worker)
@@ -166,6 +168,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1), wish.source,
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)
+    night.recover(end_orphan)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:
         speed = study.measure(at.home, tokens, config, wish.n_replicas, spawn_worker)
@@ -210,23 +213,3 @@ def _require_memory(config: Config, wish: Wish) -> None:
     word = guard.may_launch(predicted_mb, wish.max_ram_mb, guard.free_mb())
     if not word.is_go:
         raise UserError(word.reason)
-
-
-def end_orphan(pid: int, folder: Path) -> None:
-    """Ask a worker whose daemon died to save and leave, if pid still is that worker; then press.
-    """
-    if not _is_worker(pid, folder):
-        return
-    ending = guard.Ending(pid, time.monotonic())
-    while _is_worker(pid, folder):
-        ending.press(time.monotonic())
-        time.sleep(0.05)
-
-
-def _is_worker(pid: int, folder: Path) -> bool:
-    """Whether pid is the worker of this folder: its command line names it, a reused pid's not."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return os.fsencode(folder) in words

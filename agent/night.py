@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent import guard, proposer, study, verdict
+from agent import guard, proposer, study, verdict, words
+from agent.paths import RunFolder
 from agent.records import Calibration, Run
-from agent.runner import RETRY, Runner, last_pid
+from agent.run_events import this_attempt
+from agent.runner import RETRY, Process, Runner
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import NoProposal, UserError
@@ -24,6 +26,7 @@ MAX_PARAMS = 10_000_000
 NOT_KEPT = ("discarded", "diverged", "killed", "failed", "lost")  # no checkpoint is kept of them
 RECOVER = "recover"  # kind of the event that notes a run whose daemon died
 MAX_RECOVERS = 10  # a run that so often has lost its daemon may well be the reason
+SLEEP_S = 5.0  # of sleep are worth a word
 BACK_OFF_S = 5.0  # before a run the system killed, or memory kept out, is tried again; doubled
 SLOWEST = 2.0  # a proposal may take so many times as long as the baseline
 SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
@@ -37,7 +40,7 @@ class Plan:
     max_ram_mb: float
     n_replicas: int = 1  # of the runs it proposes
     seed: int = 0
-    deadline_s: float | None = None  # on the monotonic clock
+    deadline_s: float | None = None  # on the clock that runs on while the device sleeps
     max_runs: int | None = None
 
 
@@ -70,12 +73,14 @@ class Night:
         self.is_over = False
         self.wait_until_s = 0.0  # nothing is started before
         self._waits_for: str | None = None  # what was last said of it
+        self._asleep_s = self.clock.boot() - self.clock.seconds()
 
     # --- one tick ----------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Do what is due; short, unless a new vocabulary has to be prepared."""
         self._obey()
+        self._notice_sleep()
         if self.runner.trial and self._follow():
             return
         for run in self.ledger.undecided():
@@ -120,14 +125,14 @@ class Night:
 
     def _is_overrun(self) -> bool:
         deadline = self.plan.deadline_s
-        return deadline is not None and self.clock.seconds() > deadline + OVERRUN_S
+        return deadline is not None and self.clock.boot() > deadline + OVERRUN_S
 
     def _why_over(self) -> str | None:
         if self.plan.max_runs is not None and self.n_ended >= self.plan.max_runs:
             return f"{_count(self.n_ended)} done, as asked"
         if self.plan.deadline_s is None:
             return None
-        left_s = self.plan.deadline_s - self.clock.seconds()
+        left_s = self.plan.deadline_s - self.clock.boot()
         least_s = SHORTEST * (self.study.run_s or 0.0) if self.study else 0.0
         return "the night's time is over" if left_s <= least_s else None
 
@@ -201,13 +206,17 @@ class Night:
         text = self.ledger.corpus(run.corpus_id or 0).text_sha256
         return text == self.study.text_sha256 and run.calibration_id in (None, self.study.id)
 
+    def _is_wanted(self, run: Run) -> bool:
+        """Whether a run that computes already is one this night would launch."""
+        return self.study is not None and self._belongs(run)
+
     def _fits(self, run: Run) -> bool:
         """Whether a run is likely to end before the night does; what is done of it counts."""
         if self.plan.deadline_s is None or self.study is None or not self.study.flops_per_s:
             return True
         left = (run.budget_tokens or 0) - (run.tokens or 0)
         run_s = left * Config.from_dict(run.config).flops_per_token / self.study.flops_per_s
-        return run_s <= self.plan.deadline_s - self.clock.seconds() + OVERRUN_S
+        return run_s <= self.plan.deadline_s - self.clock.boot() + OVERRUN_S
 
     def _propose(self) -> Run:
         """Queue what a strategy proposes. Raises NoProposal where none has anything that fits."""
@@ -238,7 +247,7 @@ class Night:
             self.plan.max_ram_mb, free_mb - guard.FREE_FLOOR_MB)
         max_s = self.study.run_s and SLOWEST * self.study.run_s
         if self.plan.deadline_s is not None and max_s is not None:
-            left_s = self.plan.deadline_s - self.clock.seconds()
+            left_s = self.plan.deadline_s - self.clock.boot()
             max_s = min(max_s, SAFETY * left_s)
         base = Config.from_dict(self.study.config)
         text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
@@ -286,6 +295,14 @@ class Night:
                             f"{tokens.corpus.name}; start it with that --corpus")
         return tokens
 
+    def _notice_sleep(self) -> None:
+        """The device slept where the clock of the boot has run away from the other."""
+        asleep_s = self.clock.boot() - self.clock.seconds()
+        if (slept_s := asleep_s - self._asleep_s) >= SLEEP_S:
+            self.note("suspend", f"the device slept for {words.duration(slept_s)}; what runs goes "
+                                 "on where it was", {"slept_s": slept_s})
+            self._asleep_s = asleep_s
+
     # --- what is asked from outside ----------------------------------------------------------
 
     def _obey(self) -> None:
@@ -308,14 +325,23 @@ class Night:
 
     # --- what a dead daemon left -------------------------------------------------------------
 
-    def recover(self, end_orphan: Callable[[int, Path], None]) -> None:
-        """Queue again or end whatever a night before this one left running; judge what it did not.
+    def recover(self, end_orphan: Callable[[int, Path], None],
+                find: Callable[[RunFolder], Process | None] = lambda folder: None) -> None:
+        """Adopt, queue again or end whatever a night before this one left; judge what it did not.
 
-        Only one daemon works on a home, so a running row now has no owner.
+        Only one daemon works on a home, so a running row now has no owner. `find` gives the
+        worker that still computes in a folder: it is taken over as it is, if the run is this
+        night's. Others are asked to save first.
         """
         for run in self.ledger.runs("running"):
             folder = self.home.run(run.uid)
-            for pid in (run.pid, last_pid(folder)):
+            worker = find(folder) if self._is_wanted(run) else None
+            if worker and self.runner.trial is None:
+                self.runner.adopt(run, worker)
+                self.note("adopt", f"{run.label} still runs (pid {worker.pid}); this night takes "
+                                   "it over", {"pid": worker.pid}, run.id)
+                continue
+            for pid in {run.pid, this_attempt(folder).get("start", {}).get("pid")}:
                 if pid is not None:
                     end_orphan(pid, folder.root)
             if self.ledger.n_events(run.id, RECOVER) >= MAX_RECOVERS:

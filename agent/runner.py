@@ -10,7 +10,6 @@ are the only thing it believes, so it does not matter which of the two dies firs
                           └──────────────────any other exit      → failed
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -25,6 +24,7 @@ from agent.job import STOPPED, Job
 from agent.ledger import Ledger
 from agent.paths import Home, RunFolder
 from agent.records import Ending, Metric, Outcome, Run
+from agent.run_events import note, read_events, this_attempt
 from engine import checkpoint
 from engine.config import Config
 from engine.corpus import TokenSet
@@ -34,6 +34,10 @@ MAX_RETRIES = 3  # a run the system killed is started again so often
 RETRY = "retry"  # kind of the event that notes it
 ASK_GRACE_S = 10.0  # a worker asked to stop saves first; a step may take a while on a phone
 HEARTBEAT_S = 10.0
+LONGEST_LOOK_S = 5.0  # more between two polls was spent asleep, and is no sign of a stall
+UNKNOWN_STALL_S = 1800.0  # without a word, while the worker's own speed is not known yet
+LEAST_STALL_S = 300.0
+STALL_FACTOR = 20.0  # times what a worker needs from one word to the next
 
 
 class Process(Protocol):
@@ -70,6 +74,9 @@ class Trial:
     killed_why: str | None = None  # the guard's reason, when it was the guard
     asked_at_s: float | None = None
     beat_at_s: float = 0.0
+    polled_at_s: float = 0.0
+    quiet_s: float = 0.0  # without a word from the worker, sleep of the machine not counted
+    stalled_why: str | None = None
 
 
 class Runner:
@@ -99,9 +106,16 @@ class Runner:
             self.ledger.requeue(run.id, self.clock.stamp(), f"cannot start a worker: {error}",
                                 RETRY)
             raise UserError(f"cannot start a worker for {run.label}: {error}") from error
-        self.trial = Trial(run, folder, process, run.events_offset,
-                           beat_at_s=self.clock.seconds())
+        now_s = self.clock.seconds()
+        self.trial = Trial(run, folder, process, run.events_offset, beat_at_s=now_s,
+                           polled_at_s=now_s)
         self.ledger.start(run.id, self.clock.stamp(), process.pid)
+
+    def adopt(self, run: Run, process: Process) -> None:
+        """Follow a worker that a daemon before this one started and that still computes."""
+        folder, now_s = self.home.run(run.uid), self.clock.seconds()
+        self.trial = Trial(run, folder, process, run.events_offset, this_attempt(folder),
+                           beat_at_s=now_s, polled_at_s=now_s)
 
     def ask_to_stop(self) -> None:
         """Ask the worker to save and leave; it is killed if it does not within ASK_GRACE_S."""
@@ -142,11 +156,14 @@ class Runner:
             return
         metrics = [metric for metric in map(_metric, lines) if metric]
         self.ledger.ingest(trial.run.id, metrics, offset, self.clock.stamp())
-        trial.offset, trial.beat_at_s = offset, now_s
-        trial.last |= {line["kind"]: line for line in lines}
+        trial.offset, trial.beat_at_s, trial.quiet_s = offset, now_s, 0.0
+        for line in lines:
+            note(trial.last, line)
 
     def _watch(self, trial: Trial) -> None:
         now_s = self.clock.seconds()
+        trial.quiet_s += min(now_s - trial.polled_at_s, LONGEST_LOOK_S)
+        trial.polled_at_s = now_s
         reading = self._read(trial.process.pid)
         if reading.group_mb is not None:
             trial.peak_mb = max(trial.peak_mb or 0.0, reading.group_mb)
@@ -162,6 +179,9 @@ class Runner:
             trial.ending = guard.Ending(trial.process.pid, now_s)
             self.ledger.event("guard", word.reason, self.clock.stamp(), trial.run.id,
                               {"group_mb": reading.group_mb, "free_mb": reading.free_mb})
+        elif trial.quiet_s > (bound_s := stall_bound_s(trial.run, trial.last)):
+            trial.stalled_why = f"no word for {bound_s:,.0f} s, so it was stopped"
+            trial.ending = guard.Ending(trial.process.pid, now_s)
 
     # --- when it has ended -------------------------------------------------------------------
 
@@ -174,16 +194,18 @@ class Runner:
         if trial.killed_why:
             return self._finish(trial, "killed", {}, error=trial.killed_why)
         asked = trial.asked_at_s is not None
-        if status == STOPPED or asked:
-            return self._requeue(trial, "stopped at a checkpoint" if status == STOPPED
+        has_saved = status == STOPPED or "stopped" in trial.last
+        if not trial.stalled_why and (has_saved or asked):
+            return self._requeue(trial, "stopped at a checkpoint" if has_saved
                                  else "did not save in time; goes on from an earlier checkpoint")
-        if status == -signal.SIGKILL:
+        why = trial.stalled_why or trial.last.get("killed", {}).get("message") or (
+            "killed by the system" if status == -signal.SIGKILL and "failed" not in trial.last
+            else None)
+        if why:
             n_before = self.ledger.n_events(trial.run.id, RETRY)
             if n_before < MAX_RETRIES:
-                return self._requeue(trial, "killed by the system; goes on from its checkpoint",
-                                     RETRY)
-            return self._finish(trial, "killed", {},
-                                error=f"killed by the system {n_before + 1} times")
+                return self._requeue(trial, f"{why}; goes on from its checkpoint", RETRY)
+            return self._finish(trial, "killed", {}, error=f"{why} {n_before + 1} times")
         return self._finish(trial, "failed", {}, error=last_words(trial.folder, status))
 
     def _requeue(self, trial: Trial, reason: str, kind: str = "requeue") -> Run:
@@ -223,35 +245,15 @@ def job_of(run: Run, tokens: TokenSet, eval_every: int | None) -> Job:
                eval_every=eval_every, n_replicas=run.replicas or 1)
 
 
-def read_events(folder: RunFolder, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """Whole lines behind offset, and the offset behind them; a line being written waits.
-
-    A line that a power cut spoilt is passed over: the worker logs its steps again on resuming.
-    """
-    try:
-        with open(folder.events, "rb") as file:
-            if offset > os.fstat(file.fileno()).st_size:
-                offset = 0  # a power cut took lines the ledger knows; to read twice is harmless
-            file.seek(offset)
-            data = file.read()
-    except FileNotFoundError:
-        return [], offset
-    whole = data[: data.rfind(b"\n") + 1]
-    return [event for event in map(_event, whole.split(b"\n")) if event], offset + len(whole)
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "kind" in event else None
-
-
-def last_pid(folder: RunFolder) -> int | None:
-    """The pid of the last worker that began in a folder, from its own log."""
-    starts = [event for event in read_events(folder, 0)[0] if event["kind"] == "start"]
-    return int(starts[-1]["pid"]) if starts else None
+def stall_bound_s(run: Run, last: dict[str, dict[str, Any]]) -> float:
+    """Seconds without a word after which a worker counts as hung, by its own speed."""
+    speed = last.get("step", {}).get("tok_per_s")
+    if not speed:
+        return UNKNOWN_STALL_S
+    # A worker logs a hundredth of its steps, evaluates between two of them, and saves.
+    log_s = (run.budget_tokens or 0) / 100 / speed
+    eval_s = last["eval"]["eval_s"] if "eval" in last else log_s * 10
+    return max(LEAST_STALL_S, STALL_FACTOR * float(log_s + eval_s))
 
 
 def _metric(event: dict[str, Any]) -> Metric | None:

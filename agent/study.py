@@ -13,14 +13,17 @@ from agent import machine, verdict
 from agent.clock import Clock
 from agent.job import Job
 from agent.ledger import Ledger
+from agent.orphan import end_orphan, living_worker
 from agent.paths import Home, RunFolder
 from agent.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun
-from agent.runner import Spawn, last_words, read_events
+from agent.run_events import read_events
+from agent.runner import Spawn, last_words
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import UserError
 from engine.train import default_eval_every
 
+MEASURE_TRIES = 4
 MEASURE_S = 4.0  # of training steps; long enough for the clock speed to settle
 SPAWN_S = 1.5  # from the end of one run to the first step of the next, with the final save
 MIN_STEPS = 20  # fewer tell nothing of a configuration
@@ -51,25 +54,44 @@ class Speed:
 
 def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn: Spawn,
             timeout_s: float = 300.0) -> Speed:
-    """Train for some seconds in a worker, as every run will, and report its speed."""
+    """Train for some seconds in a worker, as every run will, and report its speed.
+
+    Tried again where it fails: the system may have killed it, or the worker of a daemon that was
+    killed here a moment ago has not left yet.
+    """
     folder = home.run("measure")
     folder.root.mkdir(parents=True, exist_ok=True)
+    for n_left in reversed(range(MEASURE_TRIES)):
+        status = _measure_once(folder, tokens, config, n_replicas, spawn, timeout_s)
+        try:
+            return _speed(folder, status, config, n_replicas)
+        except UserError:
+            if not n_left:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replicas: int,
+                  spawn: Spawn, timeout_s: float) -> int:
+    """Exit status of a worker that only measures; what it found is in its events."""
+    orphan = living_worker(folder)
+    if orphan:
+        end_orphan(orphan.pid, folder.root)
     for path in (folder.events, folder.output, folder.checkpoint):
         path.unlink(missing_ok=True)
     Job(config=config, seed=0, budget_tokens=10**9, train_tokens=str(tokens.paths["train"]),
         valid_tokens=str(tokens.paths["search"]), n_valid_bytes=tokens.n_bytes["search"],
-        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S,
+        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S, orphan_s=0.0,
         n_replicas=n_replicas).write(folder.job)
     process = spawn(folder)
     assert isinstance(process, subprocess.Popen)  # only tests spawn anything else
     try:
-        status = process.wait(timeout_s)
+        return process.wait(timeout_s)
     except subprocess.TimeoutExpired as error:
         process.kill()
         process.wait()
         raise UserError(f"three steps of {config.describe()} took over {timeout_s:.0f} s; this "
                         "device needs a smaller model, such as --set n_embd=64") from error
-    return _speed(folder, status, config, n_replicas)
 
 
 def _speed(folder: RunFolder, status: int, config: Config, n_replicas: int) -> Speed:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from agent.job import STOPPED, Job
-from agent.paths import RunFolder
+from agent.lock import holder
+from agent.orphan import start_ticks
+from agent.paths import Home, RunFolder
 from engine import checkpoint
 from engine.config import EVAL_TOKENS
 from engine.data import open_tokens
@@ -26,6 +28,7 @@ from engine.train import Done, Eval, Step, Texts, Trainer, default_eval_every, s
 
 LOG_POINTS = 100  # training rows a run leaves in the ledger
 SAMPLE_TOKENS = 60
+ORPHAN_LOOK_S = 1.0  # between looks for a daemon, once the own one is gone
 MEASURED_PASSES = 8  # of evaluation, when only the speed is wanted
 
 
@@ -69,12 +72,14 @@ class Worker:
         self.tokenizer = Tokenizer.load(Path(self.job.tokenizer))
         earlier = saved[1]["timing"] if saved else {"elapsed_s": 0.0, "train_s": 0.0, "n": 0}
         self.train_s, self.n_timed = earlier["train_s"], earlier["n"]
-        self.saved_at = time.monotonic()
+        self.saved_at = self.looked_at = self.alone_since = time.monotonic()
         self.started_at = self.saved_at - earlier["elapsed_s"]
+        self.home_lock = Home(folder.root.parent.parent).lock
 
     def run(self) -> int:
         """Exit status; everything else is in the events."""
-        self.events.write("start", pid=os.getpid(), step=self.trainer.step, n_steps=self.n_steps)
+        self.events.write("start", pid=os.getpid(), ticks=start_ticks(os.getpid()),
+                          step=self.trainer.step, n_steps=self.n_steps)
         if self.job.measure_s is not None:
             return self._measure(self.job.measure_s)
         every = self.job.eval_every or default_eval_every(
@@ -86,6 +91,7 @@ class Worker:
                     self._after_step(event)
                     if self._should_stop() and event.step < self.n_steps:
                         self._save()
+                        self.events.write("stopped", step=event.step)
                         return STOPPED
                 elif isinstance(event, Eval):
                     self.events.write("eval", step=event.step, tokens=event.tokens,
@@ -152,8 +158,23 @@ class Worker:
                           text=self.job.sample_prompt + self.tokenizer.decode(ids[0]))
 
     def _should_stop(self) -> bool:
-        # The parent changes when the daemon dies; the next daemon starts the run again.
-        return self.is_asked_to_stop or os.getppid() != self.daemon_pid
+        return self.is_asked_to_stop or self._is_alone()
+
+    def _is_alone(self) -> bool:
+        """Whether the daemon has been gone for orphan_s and none has come in its place.
+
+        The parent changes when the daemon dies. The next one adopts this worker if it comes soon;
+        nobody watches memory, battery and heat until then.
+        """
+        now = time.monotonic()
+        if os.getppid() == self.daemon_pid:
+            self.alone_since = now
+            return False
+        if now - self.looked_at >= ORPHAN_LOOK_S:
+            self.looked_at = now
+            if holder(self.home_lock) is not None:
+                self.alone_since = now
+        return now - self.alone_since >= self.job.orphan_s
 
     def _measure(self, budget_s: float) -> int:
         """Median seconds of a step and of scoring one token, without spending a whole run."""
@@ -217,6 +238,11 @@ def own_mb(pid: int) -> float | None:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) * 1024 / 1e6
 
 
+def _by_the_system(error: Exception) -> bool:
+    """Whether a replica was killed, as the whole run may be on a phone, and did not fail."""
+    return isinstance(error, ReplicaDied) and error.signal == signal.SIGKILL
+
+
 def main(arguments: list[str]) -> int:
     """Run the job in a folder for the daemon of that pid."""
     worker: Worker | None = None
@@ -233,6 +259,9 @@ def main(arguments: list[str]) -> int:
         return worker.run()
     except (UserError, ReplicaDied, Diverged) as error:
         sys.stderr.write(f"{error}\n")
+        if worker:  # an adopted worker's exit status reaches nobody
+            worker.events.write("killed" if _by_the_system(error) else "failed",
+                                message=str(error))
         return 1
     finally:
         if worker:

@@ -51,3 +51,7 @@ class Diverged(Exception):
 
 class ReplicaDied(Exception):
     """A process that shares the training of a run is gone; the run cannot go on without it."""
+
+    def __init__(self, message: str, signal: int | None = None) -> None:
+        super().__init__(message)
+        self.signal = signal  # that ended it, if one did

@@ -124,7 +124,8 @@ class Team:
         pid, status = os.waitpid(self._pids.pop(rank - 1), 0)
         code = os.waitstatus_to_exitcode(status)
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
-        raise ReplicaDied(f"replica {rank} (pid {pid}) ended with {how}")
+        raise ReplicaDied(f"replica {rank} (pid {pid}) ended with {how}",
+                          -code if code < 0 else None)
 
 
 def _receive(line: socket.socket) -> bytes:

@@ -10,6 +10,10 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import pytest
 
 
+def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=20, help="kills of a chaos night (-m chaos)")
+
+
 @pytest.fixture
 def central_differences():
     """A function: (f, x, h) → gradient of the number f() by x, whose entries it moves by ±h."""

@@ -22,9 +22,11 @@ class FakeTime:
     """A clock that moves when a test says so."""
 
     now_s: float = 1000.0
+    slept_s: float = 0.0
 
     def clock(self) -> Clock:
-        return Clock(stamp=lambda: NOW, seconds=lambda: self.now_s)
+        return Clock(stamp=lambda: NOW, seconds=lambda: self.now_s,
+                     boot=lambda: self.now_s + self.slept_s)
 
 
 @dataclass

@@ -122,6 +122,23 @@ def test_sigkill_in_the_middle_of_a_run_changes_nothing_in_its_result(
     assert ask(home, "SELECT count(*) FROM decisions") == [(1,)]
 
 
+def test_a_new_daemon_adopts_the_worker_of_a_dead_one(tmp_path: Path, text: Path) -> None:
+    words = ["run", "--runs", "1", "--run-tokens", "500k", "--corpus", str(text), *settings()]
+    with start(tmp_path, *words) as first:
+        until(lambda: '"kind": "step"' in events(tmp_path))
+        first.kill()
+        first.communicate()
+    night = agent(tmp_path, *words)
+    assert night.returncode == 0, night.stderr
+    ((uid,),) = ask(tmp_path, "SELECT uid FROM runs WHERE state = 'finished'")
+    told = (tmp_path / "runs" / uid / "events.jsonl").read_text()
+    assert told.count('"kind": "start"') == 1  # one worker computed all of it
+    assert ask(tmp_path, "SELECT count(*) FROM events WHERE kind = 'adopt'") == [(1,)]
+    assert ask(tmp_path, "SELECT state, attempts FROM runs WHERE state != 'queued'") == [
+        ("finished", 1)]
+    assert ask(tmp_path, "SELECT count(*) FROM decisions") == [(1,)]
+
+
 def test_ctrl_c_saves_the_run_and_the_same_command_goes_on(tmp_path: Path, text: Path) -> None:
     words = ["train", "--corpus", str(text), "--steps", "3000", *settings()]
     with start(tmp_path, *words) as process:

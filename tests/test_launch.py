@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agent.launch import Wish, _goes_on, _require_time, end_orphan
+from agent.launch import Wish, _goes_on, _require_time
+from agent.orphan import end_orphan
 from agent.prepare import Source
 from agent.records import Calibration
 from engine.config import Config

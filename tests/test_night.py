@@ -12,6 +12,7 @@ from agent.guard import Reading
 from agent.job import STOPPED
 from agent.ledger import Ledger
 from agent.night import BACK_OFF_S, MAX_RECOVERS, OVERRUN_S, Night, Plan, take_command
+from agent.orphan import GONE
 from agent.paths import Home
 from agent.records import Run
 from agent.runner import Runner
@@ -20,7 +21,7 @@ from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import TokenizerError
 from engine.stories import write_stories
-from tests.parts import NOW, TINY, FakeSpawn, FakeTime, a_run, a_study, done
+from tests.parts import NOW, TINY, FakeProcess, FakeSpawn, FakeTime, a_run, a_study, done
 from tests.parts import write_events as write
 
 
@@ -299,6 +300,51 @@ def test_a_run_left_running_is_queued_again_after_its_orphan_is_gone(stage: Stag
     ended: list[tuple[int, Path]] = []
     stage.night.recover(lambda pid, where: ended.append((pid, where)))
     assert (stage.states(), ended) == (["queued"], [(77, folder.root)])
+
+
+def test_a_worker_that_still_lives_is_adopted_and_its_run_goes_on(stage: Stage) -> None:
+    study = stage.study()
+    stage.queue(study=study)
+    run = stage.ledger.claim(NOW, pid=77)
+    assert run is not None
+    worker = FakeProcess(pid=2**22 + 5)
+    folder = stage.home.run(run.uid)
+    folder.root.mkdir(parents=True)
+    write(folder, {"kind": "start", "pid": worker.pid, "step": 0, "n_steps": 9})
+    stage.night.recover(lambda pid, where: pytest.fail("it was ended"), lambda where: worker)
+    stage.night.tick()
+    assert (stage.states(), stage.spawn.processes) == (["running"], [])
+    assert [event.kind for event in stage.ledger.events(10)].count("adopt") == 1
+    write(folder, done(bpb=2.0))
+    worker.status = GONE  # whatever its exit status was, init has it
+    stage.night.tick()
+    ended = stage.ledger.run(run.id)
+    assert (ended.state, ended.attempts) == ("finished", run.attempts)
+
+
+def test_a_worker_of_another_study_is_not_adopted(stage: Stage) -> None:
+    stage.study()
+    stage.queue(study=a_study(stage.ledger, stage.text.corpus.sha256, budget_tokens=9))
+    stage.ledger.claim(NOW, pid=77)
+    ended: list[int] = []
+    stage.night.recover(lambda pid, where: ended.append(pid), lambda where: FakeProcess())
+    assert (stage.states(), ended, stage.night.runner.trial) == (["queued"], [77], None)
+
+
+def test_sleep_of_the_device_is_noted_once_and_brings_the_end_nearer(
+        tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> None:
+    stage = Stage(tmp_path, ledger, tokens, deadline_s=5000.0)
+    stage.study()
+    stage.night.tick()
+    stage.time.slept_s = 3600.0
+    for _ in range(2):
+        stage.night.tick()
+    (slept,) = [event for event in ledger.events(50) if event.kind == "suspend"]
+    assert slept.message == "the device slept for 1 h; what runs goes on where it was"
+    stage.time.slept_s = 4100.0  # a night of so many hours ends at its hour
+    for _ in range(3):
+        stage.night.tick()
+    assert stage.night.is_over
 
 
 def test_a_run_left_before_its_worker_began_is_queued_again(stage: Stage) -> None:

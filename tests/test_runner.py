@@ -1,16 +1,31 @@
 """One trial, from claim to its final state, with a worker that does what the test says."""
 
+import dataclasses
+import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from agent import guard
 from agent.guard import Reading
 from agent.job import STOPPED
 from agent.ledger import Ledger
+from agent.orphan import GONE
 from agent.paths import Home, RunFolder
 from agent.records import Run
-from agent.runner import ASK_GRACE_S, MAX_RETRIES, Runner, read_events
+from agent.run_events import read_events
+from agent.runner import (
+    ASK_GRACE_S,
+    LEAST_STALL_S,
+    LONGEST_LOOK_S,
+    MAX_RETRIES,
+    STALL_FACTOR,
+    UNKNOWN_STALL_S,
+    Runner,
+    stall_bound_s,
+)
 from engine.errors import UserError
 from tests.parts import KILLED, FakeProcess, FakeSpawn, FakeTime, a_folder, a_run, done, step
 from tests.parts import write_events as write
@@ -188,3 +203,96 @@ def test_a_spoilt_line_is_passed_over(tmp_path: Path) -> None:
     lines, offset = read_events(folder, 0)
     assert [line["step"] for line in lines] == [1, 2]
     assert offset == folder.events.stat().st_size
+
+
+def pass_time(stage: Stage, seconds: float, signals: list[tuple[int, int]]) -> None:
+    """So many seconds of polls, two a second."""
+    for _ in range(round(2 * seconds)):
+        stage.time.now_s += 0.5
+        stage.runner.poll()
+        if signals:
+            return
+
+
+@pytest.fixture
+def signals(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """What the guard sends to whom, instead of sending it."""
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(guard.Ending, "_send", lambda self, number: sent.append((self.pid, number)))
+    return sent
+
+
+def test_a_worker_without_a_word_is_stopped_and_its_run_goes_on(
+        stage: Stage, signals: list[tuple[int, int]]) -> None:
+    process = stage.start()
+    pass_time(stage, UNKNOWN_STALL_S - 5, signals)
+    write(stage.folder, step(1) | {"tok_per_s": 3200.0 / 1000})  # its speed is known from now on
+    stage.runner.poll()
+    pass_time(stage, stall_bound_s(stage.run, {"step": {"tok_per_s": 3.2}}) - 1, signals)
+    assert signals == []  # slow, but alive
+    pass_time(stage, 3, signals)
+    assert signals == [(process.pid, signal.SIGTERM)]
+    run = stage.end(-signal.SIGTERM)
+    assert run.state == "queued"
+    newest = stage.ledger.events(limit=1, run_id=run.id)[0]
+    assert newest.kind == "retry"
+    assert newest.message.startswith("no word for 2,200 s, so it was stopped; goes on")
+
+
+def test_sleep_is_no_stall(stage: Stage, signals: list[tuple[int, int]]) -> None:
+    stage.start()
+    for _ in range(100):  # a phone that dozes lets the daemon look once an hour
+        stage.time.now_s += 3600.0
+        stage.runner.poll()
+    assert signals == []
+    assert 100 * LONGEST_LOOK_S < UNKNOWN_STALL_S
+
+
+def test_the_bound_of_a_stall_follows_the_workers_own_speed() -> None:
+    run = a_run_of(320_000)
+    slow = {"step": {"tok_per_s": 100.0}, "eval": {"eval_s": 50.0}}
+    assert stall_bound_s(run, {}) == UNKNOWN_STALL_S
+    assert stall_bound_s(run, {"step": {"tok_per_s": 1e6}}) == LEAST_STALL_S
+    assert stall_bound_s(run, slow) == STALL_FACTOR * (32.0 + 50.0)
+
+
+def a_run_of(budget_tokens: int) -> Run:
+    with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder) / "l.db") as ledger:
+        return dataclasses.replace(a_run(ledger), budget_tokens=budget_tokens)
+
+
+def test_a_run_whose_replica_the_system_killed_is_tried_again(stage: Stage) -> None:
+    stage.start()
+    write(stage.folder, {"kind": "killed", "message": "replica 1 (pid 9) ended with signal 9"})
+    run = stage.end(1)
+    assert run.state == "queued"
+    newest = stage.ledger.events(limit=1, run_id=run.id)[0]
+    assert (newest.kind, newest.message) == (
+        "retry", "replica 1 (pid 9) ended with signal 9; goes on from its checkpoint")
+
+
+@pytest.mark.parametrize(("word", "state"), [
+    ({"kind": "stopped", "step": 5}, "queued"), ({"kind": "failed", "message": "no"}, "failed"),
+    (done(), "finished")])
+def test_an_adopted_worker_is_believed_by_its_last_word(
+        stage: Stage, word: dict[str, object], state: str) -> None:
+    run = stage.ledger.claim("2026-11-20T10:00:00Z")
+    assert run is not None
+    process = FakeProcess()
+    write(stage.folder, {"kind": "start", "pid": process.pid, "step": 0, "n_steps": 9})
+    stage.runner.adopt(run, process)
+    write(stage.folder, word)
+    process.status = GONE
+    ended = stage.runner.poll()
+    assert ended is not None
+    assert ended.state == state
+
+
+def test_an_adopted_worker_that_went_without_a_word_is_tried_again(stage: Stage) -> None:
+    run = stage.ledger.claim("2026-11-20T10:00:00Z")
+    assert run is not None
+    stage.runner.adopt(run, FakeProcess(status=GONE))
+    ended = stage.runner.poll()
+    assert ended is not None
+    assert ended.state == "queued"
+    assert stage.ledger.n_events(run.id, "retry") == 1

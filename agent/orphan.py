@@ -1,0 +1,67 @@
+"""Workers whose daemon died: who they are, and the two ways on, adoption and an end.
+
+A pid alone may be another process by now. With the clock ticks since boot at which it started it
+is one process for ever; boot time itself, which Android does not tell, is not needed.
+"""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from agent import guard
+from agent.paths import RunFolder
+from agent.run_events import this_attempt
+
+GONE = -signal.SIGKILL  # what is left of a process that was nobody's child: as if killed
+
+
+def start_ticks(pid: int) -> int | None:
+    """Clock ticks since boot at which a process started; None where it is gone or a zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    state, *fields = text.rpartition(")")[2].split()  # the name may hold spaces and brackets
+    return None if state == "Z" else int(fields[18])
+
+
+class Adopted:
+    """A living worker of a dead daemon, polled as if it were a child of this one."""
+
+    def __init__(self, pid: int, ticks: int) -> None:
+        self.pid, self._ticks = pid, ticks
+
+    def poll(self) -> int | None:
+        """None while it lives. Its exit status went to init: what it wrote has to do."""
+        return None if start_ticks(self.pid) == self._ticks else GONE
+
+
+def living_worker(folder: RunFolder) -> Adopted | None:
+    """The worker that still computes in a folder, by what it wrote when it began."""
+    start = this_attempt(folder).get("start", {})
+    pid, ticks = start.get("pid"), start.get("ticks")
+    if not isinstance(pid, int) or not isinstance(ticks, int):
+        return None
+    found = Adopted(pid, ticks)
+    return found if found.poll() is None and is_worker(pid, folder.root) else None
+
+
+def end_orphan(pid: int, folder: Path) -> None:
+    """Ask a worker whose daemon died to save and leave, if pid still is that worker; then press.
+    """
+    if not is_worker(pid, folder):
+        return
+    ending = guard.Ending(pid, time.monotonic())
+    while is_worker(pid, folder):
+        ending.press(time.monotonic())
+        time.sleep(0.05)
+
+
+def is_worker(pid: int, folder: Path) -> bool:
+    """Whether pid is the worker of this folder: its command line names it, a reused pid's not."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return os.fsencode(folder) in words

@@ -1,0 +1,207 @@
+"""A small real night in which daemon, worker and replicas are killed at random moments.
+
+    python -m tests.chaos.night --kills 200 --seed 1
+
+The night is started again after each kill of its daemon. At the end every finished run is computed
+once more, undisturbed, in a home of its own: the losses must be the same bits.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.stories import write_stories
+
+MODEL = ["n_embd=16", "n_layer=1", "n_head=1", "vocab_size=300", "seq_len=16", "batch_size=4"]
+RUN_TOKENS = 120_000  # some seconds: several kills meet a run, more than its retries only rarely
+N_RUNS = 8
+GAP_S = (0.1, 7.0)  # between kills
+VICTIMS = {"daemon": 4, "worker": 3, "replica": 3}  # and how often each is wanted
+PATIENCE_S = 300.0  # for what is left after the last kill
+COMPARED = ("val_loss", "val_bpb", "train_loss", "steps", "tokens")
+CLAIMS = {
+    "every run has ended": "SELECT count(*) = 0 FROM runs WHERE state IN ('queued', 'running')",
+    "every run has one decision":
+        "SELECT count(*) = 0 FROM runs WHERE "
+        "(SELECT count(*) FROM decisions WHERE run_id = runs.id) != 1",
+    "no run failed": "SELECT count(*) = 0 FROM runs WHERE state IN ('failed', 'lost')",
+    "curves end at the loss of their run":
+        "SELECT count(*) = 0 FROM runs r WHERE state = 'finished' AND val_loss IS NOT "
+        "(SELECT val_loss FROM metrics WHERE run_id = r.id AND step = r.steps)",
+    "no step is logged after the last":
+        "SELECT count(*) = 0 FROM runs r WHERE state = 'finished' AND steps != "
+        "(SELECT max(step) FROM metrics WHERE run_id = r.id)",
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a night came to."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)  # by state
+    adopted: int = 0
+    compared: int = 0
+    faults: list[str] = field(default_factory=list)  # empty: every claim holds
+
+
+class Night:
+    """One home, its daemon and who can be killed in it."""
+
+    def __init__(self, root: Path, seed: int) -> None:
+        self.root, self.home = root, root / "night"
+        self.text = root / "stories.txt"
+        self.text.write_text("\n<|endoftext|>\n".join(write_stories(120, 0)))
+        self.rng = random.Random(seed)
+        self.outcome = Outcome()
+        self.log = root / "daemon.log"
+        self.daemon = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        left = max(1, N_RUNS - self._ask("SELECT count(*) FROM decisions")[0][0])
+        with open(self.log, "ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "agent", "--home", str(self.home), "run", "--runs",
+                 str(left), "--run-tokens", str(RUN_TOKENS), "--corpus", str(self.text),
+                 "--replicas", "2", *_settings(MODEL)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def disturb(self, kills: int) -> None:
+        """Kill so many processes; a daemon that is gone is started again."""
+        while self.outcome.kills.total() < kills:
+            try:
+                self.daemon.wait(self.rng.uniform(*GAP_S))
+                self.daemon = self._start()  # over before all kills were spent: another night
+            except subprocess.TimeoutExpired:
+                self._kill()
+
+    def _kill(self) -> None:
+        alive = self._alive()
+        names = [name for name in VICTIMS if alive[name]]
+        victim = self.rng.choices(names, [VICTIMS[name] for name in names])[0]
+        try:
+            os.kill(self.rng.choice(alive[victim]), signal.SIGKILL)
+        except ProcessLookupError:
+            return  # it ended by itself just now: no kill
+        self.outcome.kills[victim] += 1
+        if victim == "daemon":
+            self.daemon.wait()
+            self.daemon = self._start()
+
+    def _alive(self) -> dict[str, list[int]]:
+        """Pids by what they are; workers are those that name this home, replicas their children."""
+        workers, parents = [], {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and (found := _process(entry)):
+                parents[int(entry.name)] = found[0]
+                if "agent.worker" in found[1] and str(self.home) in found[1]:
+                    workers.append(int(entry.name))
+        leaders = [pid for pid in workers if parents[pid] not in workers]
+        return {"daemon": [self.daemon.pid], "worker": leaders,
+                "replica": [pid for pid in workers if pid not in leaders]}
+
+    def finish(self) -> Outcome:
+        """Let what is left of the night end, then hold every claim against it."""
+        found = self.outcome
+        try:
+            status = self.daemon.wait(PATIENCE_S)
+            if status:
+                found.faults.append(f"the last daemon ended with status {status}")
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            self.daemon.wait()
+            found.faults.append(f"the night was not over {PATIENCE_S:.0f} s after the last kill")
+        found.faults += [claim for claim, sql in CLAIMS.items() if not self._ask(sql)[0][0]]
+        sound = self._ask("PRAGMA integrity_check"), self._ask("PRAGMA foreign_key_check")
+        if sound != ([("ok",)], []):
+            found.faults.append("the ledger is not sound")
+        if any(self._alive()[name] for name in ("worker", "replica")):
+            found.faults.append("a process was left behind")
+        if b"Traceback" in self.log.read_bytes():
+            found.faults.append("a daemon met a fault of its own")
+        found.runs.update(state for (state,) in self._ask("SELECT state FROM runs"))
+        ((found.adopted,),) = self._ask("SELECT count(*) FROM events WHERE kind = 'adopt'")
+        self._compare()
+        return found
+
+    def _compare(self) -> None:
+        """Compute every finished run again, undisturbed."""
+        columns = ", ".join(COMPARED)
+        rows = self._ask(f"SELECT label, config, seed, replicas, {columns} FROM runs "
+                         "WHERE state = 'finished'")
+        for label, config, seed, replicas, *values in rows:
+            done = subprocess.run(
+                [sys.executable, "-m", "agent", "--home", str(self.root / "calm"), "train",
+                 "--corpus", str(self.text), "--run-tokens", str(RUN_TOKENS), "--seed", str(seed),
+                 "--replicas", str(replicas), "--json", *_settings(_assignments(config))],
+                capture_output=True, text=True)
+            if done.returncode:
+                self.outcome.faults.append(f"{label} could not be repeated: {done.stderr[-300:]}")
+                continue
+            calm = json.loads(done.stdout)
+            self.outcome.compared += 1
+            if [calm[name] for name in COMPARED] != values:
+                self.outcome.faults.append(f"{label} differs from its undisturbed run: {values} "
+                                           f"against {[calm[name] for name in COMPARED]}")
+
+    def _ask(self, sql: str) -> list[tuple[Any, ...]]:
+        path = self.home / "ledger.db"
+        if not path.exists():
+            return [(0,)]
+        db = sqlite3.connect(path, timeout=20)
+        try:
+            return db.execute(sql).fetchall()
+        except sqlite3.OperationalError:
+            return [(0,)]  # the daemon was killed before its first tables
+        finally:
+            db.close()
+
+
+def _process(entry: Path) -> tuple[int, str] | None:
+    """(parent, command line) of a process; None where it is gone or a zombie."""
+    try:
+        state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+        line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return None
+    return None if state == "Z" else (int(parent), line)
+
+
+def _settings(assignments: list[str]) -> list[str]:
+    return [word for assignment in assignments for word in ("--set", assignment)]
+
+
+def _assignments(config: str) -> list[str]:
+    return [f"{name}={json.dumps(value).strip(chr(34))}" for name, value in
+            json.loads(config).items()]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        night = Night(Path(folder), options.seed)
+        night.disturb(options.kills)
+        found = night.finish()
+    sys.stdout.write(
+        f"{found.kills.total()} kills {dict(found.kills)}; runs {dict(found.runs)}; "
+        f"{found.adopted} workers adopted; {found.compared} losses compared, faults found: "
+        f"{len(found.faults)}\n" + "".join(f"  {fault}\n" for fault in found.faults))
+    return 1 if found.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

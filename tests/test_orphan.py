@@ -1,0 +1,72 @@
+"""A worker without a daemon is known for what it is, adopted, or ended."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from agent.orphan import GONE, Adopted, living_worker, start_ticks
+from agent.paths import RunFolder
+from tests.parts import write_events as write
+
+
+def child(*words: str) -> "subprocess.Popen[bytes]":
+    """A process that runs, ends when its input does, and has these words in its command line."""
+    started = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()", *words],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               start_new_session=True)
+    assert started.stdout is not None
+    started.stdout.readline()
+    return started
+
+
+def begun(folder: RunFolder, pid: int, ticks: int | None) -> None:
+    write(folder, {"kind": "start", "pid": pid, "ticks": ticks, "step": 0, "n_steps": 9})
+
+
+def test_the_ticks_of_a_process_are_those_psutil_makes_its_start_of() -> None:
+    ticks = start_ticks(os.getpid())
+    assert ticks is not None
+    started_s = psutil.Process().create_time() - psutil.boot_time()
+    assert abs(ticks / os.sysconf("SC_CLK_TCK") - started_s) < 1.5  # boot time is whole seconds
+
+
+def test_a_process_that_has_ended_has_no_ticks_even_before_it_is_waited_for() -> None:
+    with child() as one:
+        assert start_ticks(one.pid) is not None
+        assert one.stdin is not None
+        one.stdin.close()
+        os.waitid(os.P_PID, one.pid, os.WEXITED | os.WNOWAIT)  # a zombie now
+        assert start_ticks(one.pid) is None
+    assert start_ticks(one.pid) is None
+
+
+def test_an_adopted_worker_is_followed_to_its_end(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with child(str(tmp_path)) as one:
+        begun(folder, one.pid, start_ticks(one.pid))
+        found = living_worker(folder)
+        assert found is not None
+        assert (found.pid, found.poll()) == (one.pid, None)
+        one.communicate(b"\n")
+    assert found.poll() == GONE
+
+
+def test_a_process_that_has_the_pid_of_a_worker_is_not_one(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with child(str(tmp_path)) as one, child("another folder") as other:
+        ticks = start_ticks(one.pid)
+        assert ticks is not None
+        assert Adopted(one.pid, ticks + 1).poll() == GONE  # it began at another time
+        begun(folder, other.pid, start_ticks(other.pid))
+        assert living_worker(folder) is None  # it computes elsewhere
+        begun(folder, one.pid, None)
+        assert living_worker(folder) is None  # written by a version that did not tell
+        for process in (one, other):
+            process.communicate(b"\n")
+
+
+def test_a_folder_where_nothing_began_has_no_worker(tmp_path: Path) -> None:
+    assert living_worker(RunFolder(tmp_path)) is None
