@@ -1,9 +1,43 @@
-#!/data/data/com.termux/files/usr/bin/sh
-# Started by Termux:Boot. It becomes the agent, so Android sees one process to keep.
+#!/bin/sh
+# Become the agent, unless one works here already. Termux:Boot, through ~/.termux/boot/phi-auto,
+# and the watchdog come here with PREFIX and AGENT_HOME set and little else.
 set -eu
 
-cd "@HOME_DIR@"
-# Boot scripts get no usual environment: every program is called by its path.
-prefix=/data/data/com.termux/files/usr
-"$prefix/bin/termux-wake-lock" || true # without Termux:API the agent runs, but may be frozen
-exec "$prefix/bin/python" -m agent run >> agent.log 2>&1
+export PATH="$PREFIX/bin:$PATH" AGENT_HOME
+python=$PREFIX/bin/python
+max_log_bytes=1000000
+
+mkdir -p "$AGENT_HOME"
+cd "$AGENT_HOME"
+[ ! -e agent.off ] || exit 0 # the owner wants none
+
+held=0
+"$python" -c '
+import fcntl, sys
+try:
+    fcntl.flock(open("agent.lock"), fcntl.LOCK_SH | fcntl.LOCK_NB)
+except FileNotFoundError:
+    pass
+except BlockingIOError:
+    sys.exit(3)
+' || held=$?
+[ "$held" -ne 3 ] || exit 0 # where this look fails, the agent itself refuses to be the second
+
+if [ -f agent.log ] && [ "$(wc -c < agent.log)" -gt "$max_log_bytes" ]; then
+    mv -f agent.log agent.log.1
+fi
+exec < /dev/null >> agent.log 2>&1 # to a file: Termux keeps unread output in memory
+
+set --
+if [ -f agent.options ]; then
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in
+            '' | '#'*) ;;
+            *) set -- "$@" "$line" ;;
+        esac
+    done < agent.options
+fi
+
+# Without the lock the phone sleeps and the agent with it, but it works.
+timeout -k 2 20 termux-wake-lock || echo "no wake lock: the phone may sleep while the agent works"
+exec "$python" -m agent run "$@"
