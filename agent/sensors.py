@@ -235,15 +235,18 @@ def _is_charging(statuses: set[str], is_plugged: bool | None) -> bool | None:
 
 def hottest_zone(root: Path) -> float | None:
     """Degrees of the hottest plausible thermal zone."""
-    found = []
+    hottest = None
     for folder in _folders(root, "thermal_zone*"):
-        kind = _text(folder / "type") or ""
         raw = _number(_text(folder / "temp"))
         if raw is None or abs(raw) < LEAST_MILLIDEGREES:
             continue
+        here = _celsius(raw / 1000)
+        if here is None or (hottest is not None and here <= hottest):
+            continue
+        kind = _text(folder / "type") or ""  # looked at last: it doubles the files to open
         if not NOT_HEAT & set(re.split(r"[^a-z]+", kind.lower())):
-            found.append(_celsius(raw / 1000))
-    return _largest(found)
+            hottest = here
+    return hottest
 
 
 def disk_free_mb(home: Path) -> float | None:

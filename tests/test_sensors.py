@@ -231,7 +231,7 @@ def test_a_real_command_that_said_nothing_and_left_its_pipe_open_blocks_nobody(
         tmp_path: Path) -> None:
     process = Process(script(tmp_path / "command", "sleep 1000 &", "exit 0"))
     wait_for(process)
-    os.set_blocking(process.stdout.fileno(), False)
+    assert not os.get_blocking(process.stdout.fileno())
     assert process.stdout.read(1) is None  # not the end: the grandchild still holds it
     assert process.read() == b""
     os.killpg(process.pid, signal.SIGKILL)
@@ -322,6 +322,11 @@ def test_a_battery_of_the_kernel_is_read_in_its_units(tmp_path: Path) -> None:
     assert (found.battery_percent, found.is_charging, found.battery_c) == (81.0, True, 31.2)
 
 
+def test_a_battery_whose_kind_is_hidden_still_counts(tmp_path: Path) -> None:
+    write(tmp_path / "power/battery", capacity="81", status="Full")
+    assert sensors.supply(tmp_path / "power") == Battery(81.0, True, None)
+
+
 def test_what_the_command_leaves_out_comes_from_the_kernel(tmp_path: Path) -> None:
     write(tmp_path / "power/battery", type="Battery", capacity="81", status="Discharging",
           temp="312")
@@ -367,7 +372,7 @@ def test_implausible_files_of_a_battery_are_unknown(tmp_path: Path) -> None:
 
 
 def test_the_hottest_plausible_zone_counts(tmp_path: Path) -> None:
-    for i, raw in enumerate(["41500", "52300", "125000", "-274000", "nonsense", ""]):
+    for i, raw in enumerate(["41500", "52300", "47000", "125000", "-274000", "nonsense", ""]):
         write(tmp_path / f"thermal/thermal_zone{i}", type="cpu", temp=raw)
     write(tmp_path / "thermal/cooling_device0", type="fan", temp="99000")
     assert sensors.hottest_zone(tmp_path / "thermal") == 52.3
@@ -380,6 +385,11 @@ def test_zones_that_show_no_temperature_are_passed_over(
         tmp_path: Path, kind: str, raw: str) -> None:
     write(tmp_path / "thermal/thermal_zone0", type=kind, temp=raw)
     assert sensors.hottest_zone(tmp_path / "thermal") is None
+
+
+def test_a_phone_in_the_frost_has_a_temperature(tmp_path: Path) -> None:
+    write(tmp_path / "thermal/thermal_zone0", type="cpu", temp="-5000")
+    assert sensors.hottest_zone(tmp_path / "thermal") == -5.0
 
 
 def test_a_zone_without_a_type_still_counts(tmp_path: Path) -> None:
