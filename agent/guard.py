@@ -30,6 +30,7 @@ class Word:
     is_go: bool
     reason: str
     may_pass: bool = False  # waiting may change it
+    cause: str = ""  # which limits spoke; unlike the reason, the same whatever the reading
 
 
 def group_mb(pid: int) -> float | None:
