@@ -11,9 +11,10 @@ import click
 from agent import guard, units
 from agent.cli import main
 from agent.cli_progress import Screen
-from agent.daemon import holder, send_command
+from agent.daemon import send_command
 from agent.launch import Wish, desk, queue_grid, run_night, train_once
 from agent.ledger import Ledger
+from agent.lock import holder
 from agent.paths import Home
 from agent.prepare import Source
 from engine.config import Config

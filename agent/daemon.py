@@ -1,14 +1,10 @@
-"""The alarm clock around a night: scheduler, signals and the one-daemon lock."""
+"""The alarm clock around a night: scheduler and signals."""
 
-import fcntl
 import json
 import os
 import signal
 import threading
-import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -20,45 +16,8 @@ from engine.errors import UserError
 from engine.files import write_atomically
 
 TICK_S = 0.5
-LOOKS, LOOK_S = 5, 0.1  # at a lock that is taken, before it counts as another daemon's
 MAX_FAULTS = 5  # ticks in a row that may fail before the daemon gives up
 KILLED = 128  # exit status of a process ended by signal N is 128 + N
-
-
-@contextmanager
-def only_one(lock: Path) -> Iterator[None]:
-    """Hold the home's lock; UserError, naming who holds it, where another daemon does."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "a+", encoding="ascii") as file:
-        for attempt in range(LOOKS):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if attempt < LOOKS - 1:  # a glance of `agent status` holds it for a moment
-                    time.sleep(LOOK_S)
-                    continue
-                file.seek(0)
-                raise UserError(f"another agent (pid {file.read().strip()}) works in "
-                                f"{lock.parent}; `agent stop` ends it, or use another --home"
-                                ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def holder(lock: Path) -> int | None:
-    """Pid of the daemon that holds the lock; None where nobody does."""
-    try:
-        with open(lock, encoding="ascii") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read() or 0)
-    except FileNotFoundError:
-        pass
-    return None
 
 
 def send_command(control: Path, command: str) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from agent import guard, machine, study, verdict, words
 from agent.clock import Clock, later
-from agent.daemon import Daemon, only_one
+from agent.daemon import Daemon
 from agent.ledger import Ledger
+from agent.lock import only_one
 from agent.night import MAX_PARAMS, Night, Observer, Plan
 from agent.paths import Home
 from agent.prepare import Progress, Source, prepare

@@ -1,0 +1,48 @@
+"""The lock of a home: one daemon, known by its pid, for as long as its process lives."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import UserError
+
+LOOKS, LOOK_S = 5, 0.1  # at a lock that is taken, before it counts as another daemon's
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """Hold the home's lock; UserError, naming who holds it, where another daemon does."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "a+", encoding="ascii") as file:
+        for attempt in range(LOOKS):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if attempt < LOOKS - 1:  # a glance of `agent status` holds it for a moment
+                    time.sleep(LOOK_S)
+                    continue
+                file.seek(0)
+                raise UserError(f"another agent (pid {file.read().strip()}) works in "
+                                f"{lock.parent}; `agent stop` ends it, or use another --home"
+                                ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def holder(lock: Path) -> int | None:
+    """Pid of the daemon that holds the lock; None where nobody does."""
+    try:
+        with open(lock, encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read() or 0)
+    except FileNotFoundError:
+        pass
+    return None
