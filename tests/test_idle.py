@@ -1,5 +1,4 @@
-"""The benchmark of what idling costs reads what the system and the workers say. No time is asserted.
-"""
+"""The benchmark of what idling costs reads what system and workers say. No time is asserted."""
 
 from pathlib import Path
 

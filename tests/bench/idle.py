@@ -152,7 +152,7 @@ def table(found: dict[str, Any]) -> str:
              for name, title in TITLES.items()]
     return "\n".join([
         *lines, f"gap: longest {found['gap_longest_s']:.2f} s, until the worker's start line "
-        f"{found['gap_to_start_s']:.2f} s; agent status: {found['status_cpu_s']:.2f} s of processor "
+        f"{found['gap_to_start_s']:.2f} s; agent status: {found['status_cpu_s']:.2f} s of CPU "
         f"time; load {found['load']:.1f} on {os.cpu_count()} cores"])
 
 
