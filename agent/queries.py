@@ -96,10 +96,14 @@ class Queries:
         return int(found[0]["n"])
 
     def undecided(self) -> list[Run]:
-        """Measured runs that have ended and have no verdict yet."""
+        """Measured runs that have ended and have no verdict yet.
+
+        Asked at every tick, also of a daemon that waits: two indexes answer, no row is read.
+        """
         return self._runs(
-            "WHERE source = 'measured' AND state NOT IN ('queued', 'running') AND NOT EXISTS "
-            "(SELECT 1 FROM decisions WHERE run_id = runs.id) ORDER BY id")
+            "WHERE source = 'measured' AND id IN (SELECT id FROM runs WHERE state IN "
+            "('finished', 'diverged', 'killed', 'failed', 'lost') AND NOT EXISTS "
+            "(SELECT 1 FROM decisions WHERE run_id = runs.id)) ORDER BY id")
 
     def incumbent(self, calibration_id: int) -> Run | None:
         """The run to beat in a study: the last one kept, else its first finished baseline."""

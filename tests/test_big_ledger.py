@@ -67,8 +67,9 @@ def plan(path: Path, statements: list[str]) -> list[str]:
     (Reader.current, ["runs_by_state"]),
     (lambda reader: reader.metrics(7), ["PRIMARY KEY"]),
     (Reader.events_of_night, ["INTEGER PRIMARY KEY"]),
-], ids=["best", "counts", "current", "metrics", "events"])
-def test_what_status_asks_uses_indexes(path: Path, reader: Reader, ask: object,
+    (Reader.undecided, ["COVERING INDEX runs_by_state", "COVERING INDEX decisions_by_run"]),
+], ids=["best", "counts", "current", "metrics", "events", "undecided"])
+def test_what_status_and_a_waiting_daemon_ask_uses_indexes(path: Path, reader: Reader, ask: object,
                                        indexes: list[str]) -> None:
     assert callable(ask)
     asked: list[str] = []
