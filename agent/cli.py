@@ -1,11 +1,14 @@
 """The command line: the group, its home folder and how errors are told.
 
-Commands live in cli_run (what acts) and cli_read (what only looks). Data goes to stdout, talk to
-stderr. Exit status: 0 done, 1 failed with one sentence, 2 misused.
+Commands live in cli_run (what acts), cli_read (what only looks) and cli_status; a module is
+imported when one of its commands is. Data goes to stdout, talk to stderr. Exit status: 0 done,
+1 failed with one sentence, 2 misused.
 """
 
+import importlib
 import io
 import sys
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,41 @@ import click
 
 from agent.paths import Home
 from engine.errors import UserError
+
+# Where each command lives.
+MODULES = {
+    **dict.fromkeys(("run", "train", "grid", "pause", "resume", "stop", "import"),
+                    "agent.cli_run"),
+    **dict.fromkeys(("table", "runs", "show", "log", "sample", "baselines"), "agent.cli_read"),
+    "status": "agent.cli_status",
+}
+
+
+class Commands(MutableMapping[str, click.Command]):
+    """Every command by its name, its module imported at the first look at it."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._loaded:
+            importlib.import_module(MODULES[name])  # which registers its commands
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODULES)
+
+    def __len__(self) -> int:
+        return len(MODULES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in MODULES  # without importing it
 
 
 class Group(click.Group):
@@ -32,7 +70,8 @@ class Group(click.Group):
             ctx.exit(0)
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, commands=Commands(),
+             context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--home", type=click.Path(file_okay=False, path_type=Path), default=Path("."),
               envvar="AGENT_HOME", show_default="current directory, or AGENT_HOME",
               help="Folder with the ledger, runs/ and data/.")
@@ -47,12 +86,3 @@ def main(ctx: click.Context, home: Path) -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign gets "?"
             stream.reconfigure(errors="replace")
     ctx.obj = Home(home.absolute())
-
-
-def register() -> None:
-    """Add every command to the group."""
-    from agent import cli_read, cli_run
-    assert cli_read, cli_run
-
-
-register()

@@ -1,10 +1,9 @@
-"""Commands that only look: status, table, runs, show, log, sample, baselines.
+"""Commands that only look: table, runs, show, log, sample, baselines.
 
 The ledger is opened read-only, and nothing is written but by `agent table --write`.
 """
 
 import dataclasses
-import json
 import os
 import sqlite3
 import sys
@@ -16,14 +15,13 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
-from agent import dashboard, guard, report, run_log, sampler
+from agent import report, run_log, sampler
 from agent.cli import main
-from agent.clock import utc_stamp
-from agent.ledger import Ledger
-from agent.lock import holder
+from agent.cli_status import as_json_option, show_json
 from agent.paths import Home
+from agent.reader import Reader
 from agent.records import ENDED, Run, State
-from agent.status import Status, detail, find_run, gather, uniform_bpb
+from agent.status import detail, find_run, uniform_bpb
 from agent.table import markdown, write_table
 from agent.words import printable
 from engine.errors import UserError
@@ -33,15 +31,11 @@ PAGE_WIDTH = 100  # longer lines of prose are hard to read
 
 _HOW = Sampling()  # the defaults of `agent sample`
 
-as_json_option = click.option("--json", "as_json", is_flag=True,
-                              help="Print one JSON value and nothing else.")
-
-
 def _labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Labels that begin so, for the shell's completion, which has no place for errors."""
     home = Home(Path(ctx.find_root().params.get("home") or "."))
     try:
-        with Ledger.open(home.ledger, read_only=True) as ledger:
+        with Reader.open(home.ledger) as ledger:
             labels = [run.label for run in ledger.runs()]
     except (UserError, OSError, sqlite3.Error):
         return []
@@ -51,14 +45,6 @@ def _labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 run_argument = click.argument("key", metavar="RUN", shell_complete=_labels)
 
 
-def _open(home: Home) -> Ledger:
-    return Ledger.open(home.ledger, read_only=True)
-
-
-def _show_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=1, allow_nan=False))
-
-
 def _page_width() -> int:
     return min(PAGE_WIDTH, Console().width)
 
@@ -66,32 +52,6 @@ def _page_width() -> int:
 def _list_width() -> int | None:
     """Columns of the terminal; None, no limit, through a pipe."""
     return Console().width if sys.stdout.isatty() or "COLUMNS" in os.environ else None
-
-
-def _status(home: Home) -> Status:
-    with _open(home) as ledger:
-        return gather(ledger, utc_stamp(), is_daemon_alive=holder(home.lock) is not None,
-                      read_mb=guard.group_mb)
-
-
-@main.command()
-@click.option("--watch", is_flag=True, help="Refresh every 2 seconds until Ctrl-C.")
-@as_json_option
-@click.pass_obj
-def status(home: Home, watch: bool, as_json: bool) -> None:
-    """Show what runs now, the best so far and the last decisions.
-
-    Example:  agent status --watch
-    """
-    console = Console()
-    if watch and (as_json or not console.is_terminal):
-        raise click.UsageError("--watch draws on a terminal; leave it out for --json or a pipe")
-    if watch:
-        dashboard.watch(lambda: _status(home), console)
-    elif as_json:
-        _show_json(dataclasses.asdict(_status(home)))
-    else:
-        console.print(dashboard.render(_status(home), console.width))
 
 
 @main.command()
@@ -106,13 +66,13 @@ def table(home: Home, path: Path | None, as_json: bool) -> None:
     """
     if path and as_json:
         raise click.UsageError("--write writes Markdown; leave out --json")
-    with _open(home) as ledger:
+    with Reader.open(home.ledger) as ledger:
         rows = ledger.experiments()
     if path:
         is_new = write_table(path, rows)
         click.echo(f"{path}: {len(rows)} rows, {'updated' if is_new else 'as before'}", err=True)
     elif as_json:
-        _show_json(rows)
+        show_json(rows)
     else:
         click.echo(markdown(rows))
 
@@ -127,12 +87,12 @@ def runs(home: Home, state: State | None, limit: int | None, as_json: bool) -> N
 
     Example:  agent runs --state finished --limit 10
     """
-    with _open(home) as ledger:
+    with Reader.open(home.ledger) as ledger:
         found = ledger.runs(state, limit, newest_first=True)[::-1]
         # Oldest first, so that the newest verdict on a run is the one that stays.
         verdicts = {one.run_id: one.verdict for one in reversed(ledger.decisions())}
     if as_json:
-        _show_json([dataclasses.asdict(run) for run in found])
+        show_json([dataclasses.asdict(run) for run in found])
     else:
         click.echo(report.run_list(found, verdicts, _list_width()))
 
@@ -146,10 +106,10 @@ def show(home: Home, key: str, as_json: bool) -> None:
 
     Example:  agent show best
     """
-    with _open(home) as ledger:
+    with Reader.open(home.ledger) as ledger:
         found = detail(ledger, find_run(ledger, key))
     if as_json:
-        _show_json(found.as_dict())
+        show_json(found.as_dict())
         return
     sample_text = run_log.last_sample(home.run(found.run.uid))
     click.echo(report.run_page(found, sample_text, _page_width()))
@@ -167,14 +127,14 @@ def log(home: Home, key: str, follows: bool, as_json: bool) -> None:
     """
     if follows and as_json:
         raise click.UsageError("-f prints lines as they come; leave out --json")
-    with _open(home) as ledger:
+    with Reader.open(home.ledger) as ledger:
         run = find_run(ledger, key)
     if follows and run.state not in ENDED:
         follow_log(home, run, click.echo)
         return
     events, printed = _log_of(home, run)
     if as_json:
-        _show_json(events)
+        show_json(events)
         return
     for text in _lines(events, printed):
         click.echo(text)
@@ -204,7 +164,7 @@ def follow_log(home: Home, run: Run, say: Callable[[str], Any],
     folder = home.run(run.uid)
 
     def has_ended() -> bool:
-        with _open(home) as ledger:
+        with Reader.open(home.ledger) as ledger:
             return ledger.run(run.id).state in ENDED
 
     if run.state == "queued":
@@ -242,12 +202,12 @@ def sample(home: Home, /, key: str, prompt: str | None, tokens: int, n_texts: in
 
     Example:  agent sample best "The dog" --n 3
     """
-    with _open(home) as ledger:
+    with Reader.open(home.ledger) as ledger:
         run = find_run(ledger, key)
     speaker = sampler.load(run, home.run(run.uid))
     found = sampler.speak(speaker, prompt, tokens, n_texts, seed, Sampling(**how))
     if as_json:
-        _show_json(dataclasses.asdict(found))
+        show_json(dataclasses.asdict(found))
         return
     click.echo(f"{found.label} at step {found.step:,}, seed {seed}", err=True)
     click.echo("\n\n".join(map(printable, found.texts)))
@@ -261,10 +221,10 @@ def baselines(home: Home, as_json: bool) -> None:
 
     Example:  agent baselines
     """
-    with _open(home) as ledger:
+    with Reader.open(home.ledger) as ledger:
         found = ledger.corpora()
     if as_json:
-        _show_json([dataclasses.asdict(corpus) | {"uniform_bpb": uniform_bpb(corpus)}
+        show_json([dataclasses.asdict(corpus) | {"uniform_bpb": uniform_bpb(corpus)}
                     for corpus in found])
     else:
         click.echo(report.baselines(found))

@@ -1,4 +1,4 @@
-"""The ledger, opened and written: SQLite through sqlite-utils, rows as dataclasses.
+"""The ledger, opened for writing: SQLite through sqlite-utils, rows as dataclasses.
 
 One process writes; any number of readers look on, while it writes and after it died. Each state
 change is one committed transaction, so a kill at any instant loses at most the one under way.
@@ -9,20 +9,18 @@ change is one committed transaction, so a kill at any instant loses at most the 
 """
 
 import datetime as dt
-import os
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, Unpack, cast
 
 from sqlite_utils import Database
 
-from agent import published, queries
-from agent.migrations import known_steps, migrations, taken_steps
-from agent.queries import Queries, in_words
+from agent import published
+from agent.migrations import migrations, taken_steps
+from agent.queries import in_words
+from agent.reader import Reader, check_schema, connect, connect_reader
 from agent.records import (
     ENDED,
     LABEL_LETTERS,
@@ -55,7 +53,7 @@ ON CONFLICT (run_id, step) DO UPDATE SET
     tok_per_s = COALESCE(excluded.tok_per_s, tok_per_s)"""
 
 
-class Ledger(Queries):
+class Ledger(Reader):
     """An open ledger; a context manager that closes it. Threads may share it."""
 
     def __init__(self, path: Path, db: Database) -> None:
@@ -70,29 +68,18 @@ class Ledger(Queries):
         ledger, or may not be opened.
         """
         path = Path(path)
-        if read_only and not os.path.exists(path):
-            raise LedgerError(f"there is no ledger at {path}; `agent run` starts one")
         with in_words(path):
-            db = _connect_reader(path) if read_only else _connect(path, "mode=rwc")
+            connection = connect_reader(path) if read_only else connect(path, "mode=rwc")
             try:
-                _check_schema(path, db, read_only)
-                ledger = cls(path, db)
-                if not read_only:
-                    ledger._prepare_writing()
+                if read_only:
+                    return cls(path, Database(connection, execute_plugins=False))
+                check_schema(path, connection, is_reader=False)
+                ledger = cls(path, Database(connection, execute_plugins=False))
+                ledger._prepare_writing()
                 return ledger
             except BaseException:
-                db.close()
+                connection.close()
                 raise
-
-    def close(self) -> None:
-        self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        self.close()
 
     @property
     def schema_version(self) -> int:
@@ -303,44 +290,3 @@ class Ledger(Queries):
         if migrations.pending(self._db):
             with self._writing():  # two programs starting at once take the steps only once
                 migrations.apply(self._db)
-
-
-def _connect(path: Path, mode: str) -> Database:
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=queries.BUSY_S,
-        isolation_level=None, check_same_thread=False)  # transactions are begun by hand
-    return Database(connection, execute_plugins=False)
-
-
-def _connect_reader(path: Path) -> Database:
-    """A connection that cannot write; it sees each commit of a writer at once.
-
-    A write-ahead ledger needs its -wal and -shm files. Where they are absent and a write-protected
-    folder keeps SQLite from making them, no writer is at work and the file is read as it stands.
-    """
-    db = _connect(path, "mode=ro")
-    try:
-        db.execute("SELECT 1 FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError as error:
-        db.close()
-        wants_to_write = error.sqlite_errorcode & 0xFF in (
-            sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
-        if not wants_to_write or os.path.exists(f"{path}-wal"):
-            raise
-        return _connect(path, "mode=ro&immutable=1")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _check_schema(path: Path, db: Database, read_only: bool) -> None:
-    taken, known = taken_steps(db), known_steps()
-    if not taken and db.table_names():
-        raise LedgerError(f"{path} is a database of something else; use another --home")
-    if set(taken) - set(known):
-        raise LedgerError(f"{path} was written by a newer version of this program "
-                          f"(schema {len(taken)}, known here {len(known)}); update the program")
-    if read_only and len(taken) < len(known):
-        raise LedgerError(f"{path} has schema {len(taken)} of {len(known)}; "
-                          "`agent run` brings it up to date")

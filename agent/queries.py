@@ -1,4 +1,4 @@
-"""What the ledger can be asked; `Ledger` inherits it and adds opening and writing."""
+"""What the ledger can be asked; `Reader` adds opening, and `Ledger` writing."""
 
 import difflib
 import sqlite3
@@ -22,6 +22,10 @@ from agent.records import (
 )
 from engine.config import Config
 from engine.errors import LedgerError, StorageError, UserError
+
+_CURRENT = (("state = 'running'", "heartbeat_at"),
+            ("state = 'queued' AND started_at IS NOT NULL", "id"),
+            ("state NOT IN ('queued', 'running')", "ended_at"))
 
 BUSY_S = 10.0  # how long a statement waits for another program's lock
 
@@ -92,10 +96,14 @@ class Queries:
         return int(found[0]["n"])
 
     def undecided(self) -> list[Run]:
-        """Measured runs that have ended and have no verdict yet."""
+        """Measured runs that have ended and have no verdict yet.
+
+        Asked at every tick, also of a daemon that waits: two indexes answer, no row is read.
+        """
         return self._runs(
-            "WHERE source = 'measured' AND state NOT IN ('queued', 'running') AND NOT EXISTS "
-            "(SELECT 1 FROM decisions WHERE run_id = runs.id) ORDER BY id")
+            "WHERE source = 'measured' AND id IN (SELECT id FROM runs WHERE state IN "
+            "('finished', 'diverged', 'killed', 'failed', 'lost') AND NOT EXISTS "
+            "(SELECT 1 FROM decisions WHERE run_id = runs.id)) ORDER BY id")
 
     def incumbent(self, calibration_id: int) -> Run | None:
         """The run to beat in a study: the last one kept, else its first finished baseline."""
@@ -123,6 +131,22 @@ class Queries:
             "AND COALESCE((SELECT verdict FROM decisions d WHERE d.run_id = runs.id "
             "  ORDER BY d.id DESC LIMIT 1), '') != 'discarded' ORDER BY val_bpb, runs.id LIMIT 1")
         return found[0] if found else None
+
+    def current(self) -> Run | None:
+        """The measured run that runs, else one that was interrupted, else the last that ended."""
+        for which, order in _CURRENT:
+            # The id alone first: sorting whole rows of ten thousand runs takes three times as long.
+            found = self._runs(f"WHERE runs.id = (SELECT id FROM runs WHERE source = 'measured' "
+                               f"AND {which} ORDER BY {order} DESC, id DESC LIMIT 1)")
+            if found:
+                return found[0]
+        return None
+
+    def n_ended_since(self, stamp: str) -> int:
+        """How many measured runs have ended since then."""
+        found = self._rows("SELECT count(*) AS n FROM runs WHERE source = 'measured' "
+                           "AND ended_at >= ?", stamp)
+        return int(found[0]["n"])
 
     def counts(self) -> dict[State, int]:
         """How many measured runs are in each state."""

@@ -3,12 +3,12 @@
 Nothing here prints or writes; every value becomes JSON by dataclasses.asdict.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent.ledger import Ledger
-from agent.records import ENDED, Corpus, Decision, Event, Metric, Run, State
+from agent.queries import Queries
+from agent.records import Corpus, Decision, Event, Metric, Run, State
 from agent.words import seconds_between
 from engine.config import Config
 from engine.errors import LedgerError
@@ -98,14 +98,10 @@ class Detail:
         return row | values
 
 
-def gather(ledger: Ledger, now: str, *, is_daemon_alive: bool, read_mb: ReadMb) -> Status:
+def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb) -> Status:
     """The state of things at `now`; read_mb tells the resident MB of a process and its children."""
-    runs = [run for run in ledger.runs(newest_first=True) if run.source == "measured"]
-    running = max((run for run in runs if run.state == "running"),
-                  key=lambda run: run.heartbeat_at or "", default=None)
-    waiting = next((run for run in runs if run.state == "queued" and run.started_at), None)
-    shown = running or waiting or max((run for run in runs if run.state in ENDED),
-                                      key=lambda run: run.ended_at or "", default=None)
+    shown, counts = ledger.current(), ledger.counts()
+    running = shown if shown and shown.state == "running" else None
     best = ledger.best()
     corpus = corpus_of(ledger, shown)
     best_corpus = corpus_of(ledger, best)
@@ -113,15 +109,15 @@ def gather(ledger: Ledger, now: str, *, is_daemon_alive: bool, read_mb: ReadMb) 
     events = ledger.events_of_night()
     return Status(
         at=now, is_daemon_alive=is_daemon_alive,
-        night=_night(events, runs, now, is_daemon_alive), run=shown,
+        night=_night(ledger, events, counts, now, is_daemon_alive), run=shown,
         progress=_progress(running, curve, now, read_mb) if running and is_daemon_alive else None,
         curve=curve, yardsticks=ladder(corpus), best=best, best_corpus=best_corpus,
         best_yardsticks=ladder(best_corpus), decisions=ledger.decisions(limit=N_DECISIONS),
         guard=next((event for event in events if event.kind == "guard"), None),
-        counts=ledger.counts())
+        counts=counts)
 
 
-def find_run(ledger: Ledger, key: str) -> Run:
+def find_run(ledger: Queries, key: str) -> Run:
     """The run that a person means: a label, an id, the beginning of a uid, or `best`."""
     if key.lower() != "best":
         return ledger.run(key)
@@ -132,7 +128,7 @@ def find_run(ledger: Ledger, key: str) -> Run:
     return found
 
 
-def detail(ledger: Ledger, run: Run) -> Detail:
+def detail(ledger: Queries, run: Run) -> Detail:
     """One run with everything the ledger knows about it."""
     parent = None if run.parent_id is None else ledger.run(run.parent_id)
     return Detail(run=run, parent=parent, decisions=ledger.decisions(run.id),
@@ -157,11 +153,11 @@ def uniform_bpb(corpus: Corpus) -> float | None:
     return corpus.uniform_nats * corpus.unigram_bpb / corpus.unigram_nats
 
 
-def corpus_of(ledger: Ledger, run: Run | None) -> Corpus | None:
+def corpus_of(ledger: Queries, run: Run | None) -> Corpus | None:
     return None if run is None or run.corpus_id is None else ledger.corpus(run.corpus_id)
 
 
-def _night(events: Sequence[Event], runs: Sequence[Run], now: str,
+def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int], now: str,
            is_daemon_alive: bool) -> Night | None:
     last = next((event for event in events if event.kind in STATES), None)
     start = next((event for event in events if event.kind == "night"), None)
@@ -179,9 +175,7 @@ def _night(events: Sequence[Event], runs: Sequence[Run], now: str,
         left_s=max(0.0, seconds_between(now, deadline_at)) if deadline_at and is_open else None,
         max_runs=data.get("max_runs"), max_ram_mb=data.get("max_ram_mb"),
         budget_tokens=data.get("budget_tokens"),
-        n_ended=sum(run.ended_at is not None and run.ended_at >= started_at
-                    for run in runs),
-        n_queued=sum(run.state == "queued" for run in runs))
+        n_ended=ledger.n_ended_since(started_at), n_queued=counts["queued"])
 
 
 def _progress(run: Run, curve: Sequence[Metric], now: str, read_mb: ReadMb) -> Progress:

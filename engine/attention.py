@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from engine import exponential
+from engine.blocks import attention_blocks
 from engine.layers import Cache, ones_row
 from engine.workspace import Array, Workspace
 
-QUERIES = 64  # in a block: fewer waste less of the square, more feed BLAS better
-SCORES = 1 << 17  # in a block: 512 kB, half of a common level-2 cache
 SUMS = 1e20  # softmax goes without s − max s while its sums of exp s lie within 1/this, this
 LOWEST = -120.0  # scores further below the largest count as this: 2⁻¹²⁰ is nothing beside 1
 
@@ -148,15 +147,6 @@ def attention_backward(do: Array, cache: Cache, tmp: Workspace) -> Array:
             np.multiply(sin, -exponential.NATS, out=tmp("sin", *sin.shape)))
     rotate(dqkv[: 2 * c].reshape(2, n_head, 2, d // 2, n), *back, tmp)
     return dqkv
-
-
-def attention_blocks(n_batch: int, n_head: int, n_time: int,
-                     before: int) -> list[tuple[slice, slice]]:
-    """(sequences, query times) of each block: so many scores as stay in the level-2 cache."""
-    n_queries = min(n_time, QUERIES)
-    n_rows = max(1, SCORES // (n_head * n_queries * (before + n_time)))
-    return [(slice(row, min(row + n_rows, n_batch)), slice(time, min(time + n_queries, n_time)))
-            for row in range(0, n_batch, n_rows) for time in range(0, n_time, n_queries)]
 
 
 def _scores(a: Array, b: Array, tmp: Workspace) -> Array:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from engine.attention import attention_blocks
+from engine.blocks import attention_blocks
 from engine.errors import ConfigError
 
 OPTIMIZERS = ("adamw", "lion", "schedule_free")

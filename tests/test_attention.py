@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from engine import attention, exponential
+from engine import attention, blocks, exponential
 from engine.workspace import Workspace
 from tests.arrays import DTYPES, STDS, draw, error, spaces, step
 
@@ -105,25 +105,25 @@ def test_attention_over_2048_tokens_is_the_plain_formula_forward_and_backward():
 
 
 def test_these_sizes_cross_the_borders_of_blocks():
-    blocks = attention.attention_blocks(9, H, 130, 0)
-    assert {(times.start, times.stop) for _, times in blocks} == {(0, 64), (64, 128), (128, 130)}
-    assert len({rows.start for rows, _ in blocks}) == 2  # not all sequences in one block
+    found = blocks.attention_blocks(9, H, 130, 0)
+    assert {(times.start, times.stop) for _, times in found} == {(0, 64), (64, 128), (128, 130)}
+    assert len({rows.start for rows, _ in found}) == 2  # not all sequences in one block
 
 
 @pytest.mark.parametrize(("n_batch", "n_head", "n_time", "before"), [
     (1, 1, 1, 0), (5, 2, 64, 0), (9, 2, 130, 0), (1, 64, 2048, 0), (40, 3, 7, 100)])
 def test_blocks_cover_every_query_of_every_sequence_once(n_batch, n_head, n_time, before):
     count = np.zeros((n_batch, n_time), int)
-    for rows, times in attention.attention_blocks(n_batch, n_head, n_time, before):
+    for rows, times in blocks.attention_blocks(n_batch, n_head, n_time, before):
         count[rows, times] += 1
     assert np.all(count == 1)
 
 
 @STDS
-@pytest.mark.parametrize("queries", [2, 3, attention.QUERIES])
+@pytest.mark.parametrize("queries", [2, 3, blocks.QUERIES])
 def test_attention_backward_is_the_slope_of_its_forward(
         std, queries, central_differences, monkeypatch):
-    monkeypatch.setattr(attention, "QUERIES", queries)  # three blocks, two, one
+    monkeypatch.setattr(blocks, "QUERIES", queries)  # three blocks, two, one
     qkv, do = draw(std, 3 * C, N), draw(1, C, N, seed=1)
     dqkv = attention.attention_backward(do, attend(qkv)[1], Workspace(np.float64))
     slope = central_differences(lambda: np.sum(attend(qkv)[0] * do), qkv, step(std))
@@ -212,19 +212,19 @@ def test_a_later_token_changes_nothing_earlier():
 
 
 def test_nothing_beyond_the_diagonal_block_is_computed():
-    n_time = 2 * attention.QUERIES + 10
+    n_time = 2 * blocks.QUERIES + 10
     qkv, do = draw(1, 3 * C, 2 * n_time), draw(1, C, 2 * n_time, seed=1)
     o, cache = attend(qkv)
     dqkv = attention.attention_backward(do, cache, Workspace(np.float64))
     poisoned = qkv.copy()  # a masked NaN is still NaN: only what is not computed stays clean
-    poisoned.reshape(3 * C, B, n_time)[:, :, attention.QUERIES :] = np.nan
+    poisoned.reshape(3 * C, B, n_time)[:, :, blocks.QUERIES :] = np.nan
     o_, cache = attend(poisoned)
     dqkv_ = attention.attention_backward(do, cache, Workspace(np.float64))
-    own = np.s_[:, :, : attention.QUERIES]
+    own = np.s_[:, :, : blocks.QUERIES]
     assert np.array_equal(o_.reshape(C, B, n_time)[own], o.reshape(C, B, n_time)[own])
     dq, dq_ = (x[:C].reshape(C, B, n_time)[own] for x in (dqkv, dqkv_))
     assert np.array_equal(dq_, dq)
-    assert np.all(np.isnan(o_.reshape(C, B, n_time)[:, :, attention.QUERIES :]))
+    assert np.all(np.isnan(o_.reshape(C, B, n_time)[:, :, blocks.QUERIES :]))
 
 
 def memory_of_attention(n_batch, n_time):

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.attention import QUERIES, attention_blocks
 from engine.bench import clock, steps, texts
 from engine.bench.__main__ import main, table
 from engine.bench.clock import Peer
 from engine.bench.floor import Floor, step_products
 from engine.bench.sampling import sampling_rows
 from engine.bench.steps import measure
+from engine.blocks import QUERIES, attention_blocks
 from engine.config import Config
 from engine.errors import UserError
 from engine.model import GPT, Flat, init_params

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent import daemon
-from agent import lock as lock_module
+from agent import lock as home_lock
 from agent.daemon import MAX_FAULTS, Daemon, send_command
 from agent.lock import holder, only_one
 from agent.night import take_command
@@ -87,7 +87,7 @@ def test_a_glance_at_the_lock_does_not_keep_a_daemon_from_starting(
     lock.touch()
     glance = lock.open()
     fcntl.flock(glance, fcntl.LOCK_SH)
-    monkeypatch.setattr(lock_module.time, "sleep", lambda seconds: glance.close())
+    monkeypatch.setattr(home_lock.time, "sleep", lambda seconds: glance.close())
     with only_one(lock):
         assert holder(lock) == os.getpid()
 

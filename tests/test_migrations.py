@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from agent import reader
 from agent.ledger import Ledger
 from agent.migrations import known_steps, migrations, taken_steps
 from engine.errors import LedgerError
@@ -51,6 +52,10 @@ def older(path: Path, next_step: str) -> None:
 
 def test_steps_are_numbered_without_gaps() -> None:
     assert [int(name[1:4]) for name in STEPS] == list(range(1, len(STEPS) + 1))
+
+
+def test_readers_know_the_names_of_all_steps() -> None:
+    assert list(reader.STEPS) == STEPS
 
 
 def test_empty_file_becomes_the_newest_schema(path: Path) -> None:

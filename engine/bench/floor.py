@@ -3,8 +3,8 @@
 
 import numpy as np
 
-from engine.attention import attention_blocks
 from engine.bench.clock import seconds
+from engine.blocks import attention_blocks
 from engine.config import Config
 from engine.parallel import Team, parts
 from engine.workspace import Array

@@ -1,0 +1,57 @@
+"""`agent status`, which is asked so often that it imports only what it shows with."""
+
+import dataclasses
+import json
+from typing import Any
+
+import click
+
+from agent.cli import main
+from agent.clock import utc_stamp
+from agent.lock import holder
+from agent.paths import Home
+from agent.reader import Reader
+from agent.status import Status, gather
+
+as_json_option = click.option("--json", "as_json", is_flag=True,
+                              help="Print one JSON value and nothing else.")
+
+
+def show_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1, allow_nan=False))
+
+
+@main.command()
+@click.option("--watch", is_flag=True, help="Refresh every 2 seconds until Ctrl-C.")
+@as_json_option
+@click.pass_obj
+def status(home: Home, watch: bool, as_json: bool) -> None:
+    """Show what runs now, the best so far and the last decisions.
+
+    Example:  agent status --watch
+    """
+    if as_json and not watch:
+        show_json(dataclasses.asdict(_status(home)))
+        return
+    from rich.console import Console  # --json does without
+
+    from agent import dashboard
+    console = Console()
+    if watch and (as_json or not console.is_terminal):
+        raise click.UsageError("--watch draws on a terminal; leave it out for --json or a pipe")
+    if watch:
+        dashboard.watch(lambda: _status(home), console)
+    else:
+        console.print(dashboard.render(_status(home), console.width))
+
+
+def _status(home: Home) -> Status:
+    with Reader.open(home.ledger) as ledger:
+        return gather(ledger, utc_stamp(), is_daemon_alive=holder(home.lock) is not None,
+                      read_mb=_group_mb)
+
+
+def _group_mb(pid: int) -> float | None:
+    from agent import guard  # and psutil, only where something runs
+
+    return guard.group_mb(pid)

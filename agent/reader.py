@@ -1,0 +1,100 @@
+"""The ledger as those open it who only look: SQLite alone.
+
+sqlite-utils, which writing goes through, takes longer to import than a look takes.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from agent import queries
+from agent.queries import Queries, in_words
+from engine.errors import LedgerError
+
+# Names of the steps in agent/migrations.py, in their order; a test compares them.
+STEPS = ("m001_tables", "m002_indexes_and_triggers", "m003_experiments_view", "m004_replicas")
+
+
+class Reader(Queries):
+    """An open ledger that cannot be written; a context manager that closes it."""
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """The ledger at path as it is.
+
+        LedgerError if it is missing, locked, damaged, of an older or newer program, not a ledger,
+        or may not be opened.
+        """
+        path = Path(path)
+        with in_words(path):
+            return cls(path, connect_reader(path))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection without transactions of its own: those are begun by hand."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=queries.BUSY_S,
+        isolation_level=None, check_same_thread=False)
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A checked connection that cannot write; it sees each commit of a writer at once."""
+    if not os.path.exists(path):
+        raise LedgerError(f"there is no ledger at {path}; `agent run` starts one")
+    connection = _connect_mutable(path)
+    try:
+        check_schema(path, connection, is_reader=True)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_mutable(path: Path) -> sqlite3.Connection:
+    """A connection to a file that others may write meanwhile, where the folder allows it.
+
+    A write-ahead ledger needs its -wal and -shm files. Where they are absent and a write-protected
+    folder keeps SQLite from making them, no writer is at work and the file is read as it stands.
+    """
+    connection = connect(path, "mode=ro")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        wants_to_write = error.sqlite_errorcode & 0xFF in (
+            sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+        if not wants_to_write or os.path.exists(f"{path}-wal"):
+            raise
+        return connect(path, "mode=ro&immutable=1")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def check_schema(path: Path, connection: sqlite3.Connection, *, is_reader: bool) -> None:
+    """LedgerError where the file is no ledger or not one that this program can use as it is."""
+    tables = {row[0] for row in connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table'")}
+    taken = [] if "_sqlite_migrations" not in tables else [row[0] for row in connection.execute(
+        "SELECT name FROM _sqlite_migrations WHERE migration_set = 'ledger'")]
+    if not taken and tables:
+        raise LedgerError(f"{path} is a database of something else; use another --home")
+    if set(taken) - set(STEPS):
+        raise LedgerError(f"{path} was written by a newer version of this program "
+                          f"(schema {len(taken)}, known here {len(STEPS)}); update the program")
+    if is_reader and len(taken) < len(STEPS):
+        raise LedgerError(f"{path} has schema {len(taken)} of {len(STEPS)}; "
+                          "`agent run` brings it up to date")
