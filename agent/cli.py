@@ -1,7 +1,7 @@
 """The command line: the group, its home folder and how errors are told.
 
-Commands live in cli_run (what acts) and cli_read (what only looks). Data goes to stdout, talk to
-stderr. Exit status: 0 done, 1 failed with one sentence, 2 misused.
+Commands live in cli_run (what acts), cli_read (what only looks) and cli_doctor. Data goes to
+stdout, talk to stderr. Exit status: 0 done, 1 failed with one sentence, 2 misused.
 """
 
 import io
@@ -51,8 +51,8 @@ def main(ctx: click.Context, home: Path) -> None:
 
 def register() -> None:
     """Add every command to the group."""
-    from agent import cli_read, cli_run
-    assert cli_read, cli_run
+    from agent import cli_doctor, cli_read, cli_run
+    assert all((cli_doctor, cli_read, cli_run))
 
 
 register()

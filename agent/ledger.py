@@ -40,6 +40,8 @@ from agent.records import (
 )
 from engine.errors import LedgerError
 
+MAX_FAULTS = 5  # a damaged file has thousands; the first ones tell enough
+
 _UPSERT_METRIC = """
 INSERT INTO metrics
     (run_id, step, tokens, train_loss, val_loss, val_bpb, lr, grad_norm, tok_per_s)
@@ -344,3 +346,21 @@ def _check_schema(path: Path, db: Database, read_only: bool) -> None:
     if read_only and len(taken) < len(known):
         raise LedgerError(f"{path} has schema {len(taken)} of {len(known)}; "
                           "`agent run` brings it up to date")
+
+
+def faults(path: Path) -> list[str]:
+    """What SQLite's own checks find wrong in a ledger of this or an older schema, the first few.
+
+    LedgerError if the file cannot be read or is no ledger this program knows.
+    """
+    with in_words(path):
+        db = _connect_reader(path)
+        try:
+            _check_schema(path, db, read_only=False)
+            damage = [str(row[0]) for row in db.execute(f"PRAGMA integrity_check({MAX_FAULTS})")]
+            orphans = db.execute("PRAGMA foreign_key_check").fetchmany(MAX_FAULTS)
+        finally:
+            db.close()
+    return [line for line in damage if line != "ok"] + [
+        f"row {row_id} of {table} points to no row of {parent}"
+        for table, row_id, parent, _ in orphans]
