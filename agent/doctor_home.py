@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def ledger(probe: Probe, home: Home) -> Answer:
         return "fail", str(error), None
     if faults:
         return "fail", f"{home.ledger} is damaged: {'; '.join(faults)}", (
-            f"sqlite3 {home.ledger} .recover | sqlite3 saved.db")
+            f"sqlite3 {shlex.quote(str(home.ledger))} .recover | sqlite3 saved.db")
     return "ok", "the ledger is whole and of a known schema", None
 
 

@@ -44,7 +44,7 @@ def packages(probe: Probe) -> Answer:
             probe.load(name)
         except Exception as error:  # noqa: BLE001 a broken package may raise anything
             missing.append(name)
-            reasons.append(f"{name} ({error or type(error).__name__})")
+            reasons.append(f"{name} ({str(error) or type(error).__name__})")
     try:
         probe.version("phi-auto")
         is_installed = True

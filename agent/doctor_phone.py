@@ -7,6 +7,7 @@ from typing import Any
 from agent.probe import Answer, Probe
 
 TERMUX_APP = "com.termux"
+WHITELISTS = ("system-excidle", "system", "user")  # first field of a line of dumpsys
 PHANTOMS = 32  # child processes that Android 12 allows all apps together, unless it is told
 FIRST_SDK_WITH_PHANTOMS = 31  # Android 12
 BATTERY_SETTING = "Android's settings > Apps > Termux > Battery > Unrestricted"
@@ -29,7 +30,7 @@ def battery_exemption(probe: Probe) -> Answer:
     """Whether Android spares Termux when it saves battery."""
     lines = (probe.ask(["dumpsys", "deviceidle", "whitelist"]) or "").splitlines()
     listed = [fields[1] for fields in (line.strip().split(",") for line in lines)
-              if len(fields) == 3]
+              if len(fields) == 3 and fields[0] in WHITELISTS]
     if TERMUX_APP in listed:
         return "ok", "Android does not save battery on Termux", None
     if listed:
@@ -63,7 +64,7 @@ def sensors(probe: Probe) -> Answer:
         told, mends = _ask_termux(probe)
         batteries += ["termux-battery-status"] if "percentage" in told else []
         heats += ["termux-battery-status"] if "temperature" in told else []
-    has_no_battery = not probe.is_termux and not batteries and probe.names(POWER) is not None
+    has_no_battery = not probe.is_termux and _has_no_battery(probe)
     battery = ("no battery" if has_no_battery else
                f"battery from {', '.join(batteries)}" if batteries else "battery unknown")
     heat = f"heat from {', '.join(heats)}" if heats else "heat unknown"
@@ -76,6 +77,14 @@ def _power_supplies(probe: Probe) -> list[str]:
     """Batteries whose charge can be read."""
     return [name for name in probe.names(POWER) or []
             if _is_number(probe.read(f"{POWER}/{name}/capacity"), 0, 100)]
+
+
+def _has_no_battery(probe: Probe) -> bool:
+    """Whether the machine says of every power supply that it is something else."""
+    supplies = probe.names(POWER)
+    kinds = [probe.read(f"{POWER}/{name}/type") for name in supplies or []]
+    return supplies is not None and all(
+        kind is not None and kind.strip() != "Battery" for kind in kinds)
 
 
 def _thermal_zones(probe: Probe) -> list[str]:
