@@ -275,4 +275,4 @@ def test_this_machine_is_examined_whole_and_left_as_it_was(tmp_path: Path) -> No
 
 
 def test_help_has_an_example(tmp_path: Path) -> None:
-    assert "Example:  agent doctor" in agent(Home(tmp_path), "doctor", "-h").stdout
+    assert "Example:  agent doctor" in agent(Home(tmp_path), "doctor", "--help").stdout

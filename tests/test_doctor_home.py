@@ -8,6 +8,7 @@ import pytest
 from sqlite_utils import Database
 
 from agent import doctor_home
+from agent.ledger import Ledger
 from agent.migrations import known_steps, migrations
 from agent.paths import Home
 from agent.probe import Answer
@@ -199,7 +200,9 @@ def test_the_clock_is_not_far_behind_the_ledger(
     assert found == (verdict, finding, None if verdict == "ok" else "timedatectl set-ntp true")
 
 
-def test_the_clock_needs_no_ledger_and_no_whole_one(home: Home) -> None:
+def test_the_clock_needs_no_ledger_no_rows_and_no_whole_file(home: Home) -> None:
+    assert doctor_home.clock(machine(), home)[0] == "ok"
+    Ledger.open(home.ledger).close()
     assert doctor_home.clock(machine(), home)[0] == "ok"
     home.ledger.write_bytes(b"no database at all, but long enough to be read " * 30)
     assert doctor_home.clock(machine(), home)[0] == "ok"
