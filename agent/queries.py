@@ -188,6 +188,12 @@ class Queries:
             "COALESCE((SELECT max(id) FROM events WHERE kind = 'night'), 0) ORDER BY e.id DESC")
         return [from_columns(Event, row) for row in rows]
 
+    def newest_stamp(self) -> str | None:
+        """The latest moment at which this program wrote; None where it never has."""
+        found = self._rows("SELECT max(at) AS at FROM (SELECT max(at) AS at FROM events "
+                           "UNION ALL SELECT max(heartbeat_at) FROM runs)")
+        return None if found[0]["at"] is None else str(found[0]["at"])
+
     def corpora(self) -> list[Corpus]:
         """Every corpus, in the order they came."""
         return [from_columns(Corpus, row)

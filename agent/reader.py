@@ -15,6 +15,7 @@ from engine.errors import LedgerError
 
 # Names of the steps in agent/migrations.py, in their order; a test compares them.
 STEPS = ("m001_tables", "m002_indexes_and_triggers", "m003_experiments_view", "m004_replicas")
+MAX_FAULTS = 5  # a damaged file has thousands; the first ones tell enough
 
 
 class Reader(Queries):
@@ -98,3 +99,21 @@ def check_schema(path: Path, connection: sqlite3.Connection, *, is_reader: bool)
     if is_reader and len(taken) < len(STEPS):
         raise LedgerError(f"{path} has schema {len(taken)} of {len(STEPS)}; "
                           "`agent run` brings it up to date")
+
+
+def faults(path: Path) -> list[str]:
+    """What SQLite's own checks find wrong in a ledger of this or an older schema, the first few.
+
+    LedgerError if the file cannot be read or is no ledger this program knows.
+    """
+    with in_words(path):
+        db = _connect_mutable(path)
+        try:
+            check_schema(path, db, is_reader=False)
+            damage = [str(row[0]) for row in db.execute(f"PRAGMA integrity_check({MAX_FAULTS})")]
+            orphans = db.execute("PRAGMA foreign_key_check").fetchmany(MAX_FAULTS)
+        finally:
+            db.close()
+    return [line for line in damage if line != "ok"] + [
+        f"row {row_id} of {table} points to no row of {parent}"
+        for table, row_id, parent, _ in orphans]

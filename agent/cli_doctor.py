@@ -1,0 +1,31 @@
+"""`agent doctor`: what on this machine will spoil a night."""
+
+import dataclasses
+
+import click
+from rich.console import Console
+
+from agent.cli import main
+from agent.cli_read import PAGE_WIDTH
+from agent.cli_status import as_json_option, show_json
+from agent.doctor import examine, render, steps, told_failures
+from agent.paths import Home
+from agent.probe import Probe
+from engine.errors import UserError
+
+
+@main.command()
+@as_json_option
+@click.pass_obj
+def doctor(home: Home, as_json: bool) -> None:
+    """Check what on this machine could spoil a night.
+
+    Example:  agent doctor
+    """
+    checks = examine(steps(Probe(), home))
+    if as_json:
+        show_json([dataclasses.asdict(check) for check in checks])
+    else:
+        click.echo(render(checks, min(PAGE_WIDTH, Console().width)))
+    if told := told_failures(checks):
+        raise UserError(told)
