@@ -17,6 +17,12 @@ def later(stamp: str, seconds: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def minutes_of_day() -> int:
+    """Minutes since local midnight."""
+    now = time.localtime()
+    return 60 * now.tm_hour + now.tm_min
+
+
 def boot_seconds() -> float:
     """Seconds since boot, sleep included; the monotonic clock where there is no such clock."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
@@ -29,4 +35,5 @@ class Clock:
 
     stamp: Callable[[], str] = utc_stamp
     seconds: Callable[[], float] = time.monotonic  # stands still while the device sleeps
+    local_minutes: Callable[[], int] = minutes_of_day  # since midnight here
     boot: Callable[[], float] = boot_seconds  # does not: for deadlines, and to notice sleep

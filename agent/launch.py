@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from agent import guard, machine, study, verdict, words
 from agent.clock import Clock, later
+from agent.conditions import Guard
+from agent.conditions import Limits as MachineLimits
 from agent.daemon import Daemon
 from agent.ledger import Ledger
 from agent.lock import only_one
@@ -19,6 +21,8 @@ from agent.paths import Home
 from agent.prepare import Progress, Source, prepare
 from agent.records import Calibration, Run
 from agent.runner import Runner, spawn_worker
+from agent.sensors import Sensors
+from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import UserError
@@ -27,6 +31,9 @@ from strategies.base import Limits
 
 # A study goes on where its runs take between these times as long as this night would plan.
 SHORTER, LONGER = 0.5, 1.4
+
+
+DEFAULT_LIMITS = MachineLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Wish:
     steps: int | None = None
     eval_every: int | None = None
     n_replicas: int = field(default_factory=machine.n_cores)
+    limits: MachineLimits = DEFAULT_LIMITS  # on battery, heat, disk and hours
 
 
 @dataclass(slots=True)
@@ -67,12 +75,13 @@ class Desk:
 
         return get
 
-    def night(self, plan: Plan, source: Source, eval_every: int | None = None) -> Night:
+    def night(self, plan: Plan, source: Source, eval_every: int | None = None,
+              watch: Watch | None = None) -> Night:
         """A night on this desk; what a dead one left is taken up once it is known what it is for.
         """
         runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb)
         night = Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
-                      eval_every=eval_every)
+                      eval_every=eval_every, watch=watch)
         return night
 
 
@@ -93,15 +102,22 @@ def run_night(at: Desk, wish: Wish) -> Night:
     """Prepare, calibrate, and run experiments until the budget ends or someone says stop."""
     started_s, started_at = at.clock.boot(), at.clock.stamp()
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
+    # A machine that has no battery is no phone that hides it: silence is worth a word where limits
+    # were asked for, and on a phone.
+    watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,
+                  machine.is_termux() or wish.limits != DEFAULT_LIMITS)
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs),
-                     wish.source)
+                     wish.source, watch=watch)
     night.study = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
     study.queue_baselines(at.ledger, night.study, at.clock.stamp(), wish.n_replicas)
     night.note("night", _announce(night.study, wish), {
         "started_at": started_at, "max_runs": wish.max_runs, "max_ram_mb": wish.max_ram_mb,
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "budget_tokens": night.study.budget_tokens, "run_s": night.study.run_s})
-    Daemon(night).run()
+    try:
+        Daemon(night).run()
+    finally:
+        watch.close()
     return night
 
 

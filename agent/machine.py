@@ -57,6 +57,11 @@ def _git(root: Path, *words: str) -> str | None:
     return answer.stdout.strip()
 
 
+def is_termux() -> bool:
+    """Whether this is Termux, by its prefix; sys.platform tells it only from Python 3.13 on."""
+    return "com.termux" in os.environ.get("PREFIX", "")
+
+
 def worker_environment() -> dict[str, str]:
     """The environment of a child: one BLAS thread, so that its sums are always the same bits."""
     one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",

@@ -16,6 +16,7 @@ from agent.paths import RunFolder
 from agent.records import Calibration, Run
 from agent.run_events import this_attempt
 from agent.runner import RETRY, Process, Runner
+from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import NoProposal, UserError
@@ -60,16 +61,18 @@ class Night:
 
     def __init__(self, runner: Runner, plan: Plan, *,
                  prepare: Prepare, observer: Observer, eval_every: int | None = None,
-                 read_free_mb: Callable[[], float | None] = guard.free_mb) -> None:
+                 read_free_mb: Callable[[], float | None] = guard.free_mb,
+                 watch: Watch | None = None) -> None:
         self.ledger, self.home, self.clock = runner.ledger, runner.home, runner.clock
         self.runner, self.plan = runner, plan
         self.prepare, self.observer, self.eval_every = prepare, observer, eval_every
-        self.read_free_mb = read_free_mb
+        self.read_free_mb, self.watch = read_free_mb, watch
         self.study: Calibration | None = None  # None: nothing is proposed
         self.only: int | None = None  # the one run to execute, by id
         self.n_ended = 0
         self.is_stopping: str | None = None  # the reason
         self.is_paused = False
+        self.is_held = False  # by the machine
         self.is_over = False
         self.wait_until_s = 0.0  # nothing is started before
         self._waits_for: str | None = None  # what was last said of it
@@ -81,6 +84,7 @@ class Night:
         """Do what is due; short, unless a new vocabulary has to be prepared."""
         self._obey()
         self._notice_sleep()
+        self._ask_machine()
         if self.runner.trial and self._follow():
             return
         for run in self.ledger.undecided():
@@ -88,7 +92,7 @@ class Night:
         reason = self.is_stopping or self._why_over()
         if reason:
             self._end(reason)
-        elif not self.is_paused and self.clock.seconds() >= self.wait_until_s:
+        elif not (self.is_paused or self.is_held) and self.clock.seconds() >= self.wait_until_s:
             self._next()
 
     def stop(self, reason: str) -> None:
@@ -102,7 +106,7 @@ class Night:
         """News of the running trial; whether it still runs."""
         trial = self.runner.trial
         assert trial is not None
-        if self.is_stopping or self.is_paused or self._is_overrun():
+        if self.is_stopping or self.is_paused or self.is_held or self._is_overrun():
             self.runner.ask_to_stop()
         run = self.runner.poll()
         self.observer.progress(trial.run, trial.last)
@@ -294,6 +298,16 @@ class Night:
             raise UserError(f"{run.label} was queued for the corpus {wanted.name}, this night has "
                             f"{tokens.corpus.name}; start it with that --corpus")
         return tokens
+
+    def _ask_machine(self) -> None:
+        """Hold where battery, heat, disk or the hour ask for it: what runs saves and leaves."""
+        look = self.watch.look() if self.watch else None
+        if look:
+            for message in look.news:
+                self.note("guard", message, look.readings)
+            self.is_held = not look.word.is_go
+        elif self.watch and not self.runner.trial:
+            self.is_held = True  # an adopted worker goes on until the sensors have spoken
 
     def _notice_sleep(self) -> None:
         """The device slept where the clock of the boot has run away from the other."""

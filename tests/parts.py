@@ -23,10 +23,12 @@ class FakeTime:
 
     now_s: float = 1000.0
     slept_s: float = 0.0
+    minutes: int = 12 * 60  # since midnight
 
     def clock(self) -> Clock:
         return Clock(stamp=lambda: NOW, seconds=lambda: self.now_s,
-                     boot=lambda: self.now_s + self.slept_s)
+                     boot=lambda: self.now_s + self.slept_s,
+                     local_minutes=lambda: self.minutes)
 
 
 @dataclass

@@ -1,0 +1,48 @@
+"""What a night asks the machine at each tick: may it work now, by battery, heat, disk and hour?"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from agent.clock import Clock
+from agent.conditions import Guard, in_words
+from agent.guard import Word
+from agent.sensors import Sensors
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the machine; `news` is what to tell, with the readings behind it."""
+
+    word: Word
+    news: list[str]
+    readings: dict[str, Any]
+
+
+class Watch:
+    """The sensors and the limits of one night. A change of mind is told once, with its reading."""
+
+    def __init__(self, sensors: Sensors, guard: Guard, clock: Clock, warns: bool) -> None:
+        self._sensors, self._guard, self._clock = sensors, guard, clock
+        self._owes_warnings = warns
+        self._last: Word | None = None
+
+    def look(self) -> Look | None:
+        """None while the first answer of the sensors is still awaited: nothing may start yet."""
+        readings = self._sensors.poll(self._clock.seconds())
+        if not self._sensors.is_settled:
+            return None
+        before = self._last
+        word = self._guard.word(readings, self._clock.local_minutes(),
+                                before is not None and not before.is_go)
+        self._last, news = word, []
+        if self._owes_warnings:
+            news, self._owes_warnings = self._guard.warnings(readings), False
+        if not word.is_go and (before is None or before.cause != word.cause):
+            news.append(f"waits: {word.reason}")
+        elif word.is_go and before is not None and not before.is_go:
+            news.append(f"goes on: {in_words(readings)}")
+        return Look(word, news, dataclasses.asdict(readings))
+
+    def close(self) -> None:
+        self._sensors.close()
