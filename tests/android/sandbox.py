@@ -18,8 +18,8 @@ HIDDEN_FILES = [f"/proc/{name}" for name in ("stat", "loadavg", "uptime", "vmsta
 HIDDEN_FOLDERS = ["/sys/class/thermal", "/sys/class/power_supply", "/usr/share/zoneinfo",
                   "/dev/shm"]
 TOOLS = ("unshare", "setpriv", "mount")
-# psutil from PyPI refuses the platform that Termux's own build accepts, and this interpreter has the
-# build settings of its own platform only: both are loaded before.
+# psutil from PyPI refuses the platform that Termux's own build accepts, and this interpreter has
+# the build settings of its own platform only: both are loaded before.
 CUSTOMIZE = """
 import os, sys, sysconfig
 import psutil
