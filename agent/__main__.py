@@ -1,17 +1,16 @@
-"""`python -m agent` is the command `agent`; it also tells what mends an installation."""
+"""`python -m agent` and the command `agent`; they also tell what mends an installation."""
 
 import sys
 
-from agent.doctor import told_packages
-from agent.probe import Probe
 
-
-def start() -> None:
+def main() -> None:
     """Run the command line; one sentence and exit 1 where a package it needs is missing."""
     try:
-        from agent.cli import main
-        main(prog_name="agent")  # which imports the module of a command when it is asked for
+        from agent.cli import main as commands
+        commands(prog_name="agent")  # which imports the module of a command when it is asked for
     except ImportError:
+        from agent.doctor import told_packages  # only now: every start would pay for it
+        from agent.probe import Probe
         told = told_packages(Probe())
         if told is None:
             raise
@@ -19,4 +18,4 @@ def start() -> None:
 
 
 if __name__ == "__main__":
-    start()
+    main()
