@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from agent.guard import Word
+from agent.machine import MIN_DISK_MB
 from agent.sensors import Readings
 from engine.errors import UserError
 
@@ -78,7 +79,7 @@ class Limits:
     stop_c: float = 40.0  # of the battery; BOINC's limit too
     go_c: float = 37.0
     thermal: Heat = Heat(75.0, 65.0)  # of the zones, where the battery is silent
-    min_disk_mb: float = 200.0
+    min_disk_mb: float = MIN_DISK_MB
     window: Window | None = None  # None is all hours
     only_charging: bool = False
 

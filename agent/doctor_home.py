@@ -6,20 +6,22 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.machine import MIN_DISK_MB
 from agent.paths import Home
 from agent.probe import Answer, Probe
 from agent.words import clock as moment
 from agent.words import seconds_between
 from engine.errors import UserError
 
-FAIL_FREE_MB, WARN_FREE_MB = 200.0, 1000.0
+WARN_FREE_MB = 1000.0
 FIRST_YEAR = 2024  # the program is younger
 DAY_S = 86_400.0
 # SQLite's locks and shared memory fail on these, or a crash tears what was synced.
 BAD_KINDS = re.compile(r"fuse|vfat|exfat|msdos|sdcardfs")
 NETWORK_KINDS = re.compile(r"nfs|cifs|smb|9p|ceph|afs")
 MEMORY_KINDS = re.compile(r"tmpfs|ramfs")
-SHARED_FOLDERS = ("/sdcard", "/storage", "/mnt/media_rw", "/mnt/sdcard")  # of Android
+SDCARD = "/sdcard"  # shared storage wherever there is one: also in a Linux inside of Termux
+SHARED_FOLDERS = (SDCARD, "/storage", "/mnt/media_rw", "/mnt/sdcard")  # of Android
 ELSEWHERE = "agent --home FOLDER run, with a folder of your own on a disk"
 IN_TERMUX = "agent --home ~/phi-auto run, in Termux's own storage"
 
@@ -66,8 +68,10 @@ def storage(probe: Probe, home: Home) -> Answer:
     elsewhere = IN_TERMUX if probe.is_termux else ELSEWHERE
     if probe.statvfs(folder).f_flag & os.ST_RDONLY:
         return "fail", f"{folder} is mounted read-only", elsewhere
-    if answer := probe.is_termux and _termux_folder(probe, str(folder)):
-        return answer
+    if shared := _shared(probe, str(folder), os.path.abspath(home.root)):
+        return "fail", f"{shared} is shared storage, where a database is not safe", elsewhere
+    if probe.is_termux and _is_below(str(folder), _termux_tmp(probe)):
+        return "fail", f"{folder} is Termux's tmp, which is emptied while programs run", elsewhere
     mount = mount_of(str(folder), probe.read("/proc/self/mountinfo") or "")
     if mount is None:
         if probe.is_termux and _is_below(str(folder), _termux_files(probe)):
@@ -88,13 +92,15 @@ def _termux_files(probe: Probe) -> str:
     return os.path.dirname(os.path.realpath(probe.environ["PREFIX"]))
 
 
-def _termux_folder(probe: Probe, folder: str) -> Answer | None:
-    """The verdict on a folder that must not be a home under Termux, whatever it is mounted as."""
-    if any(_is_below(folder, shared) for shared in SHARED_FOLDERS):
-        return "fail", f"{folder} is shared storage, where a database is not safe", IN_TERMUX
-    if _is_below(folder, os.path.realpath(os.path.join(probe.environ["PREFIX"], "tmp"))):
-        return "fail", f"{folder} is Termux's tmp, which is emptied while programs run", IN_TERMUX
-    return None
+def _termux_tmp(probe: Probe) -> str:
+    return os.path.realpath(os.path.join(probe.environ["PREFIX"], "tmp"))
+
+
+def _shared(probe: Probe, folder: str, as_named: str) -> str | None:
+    """Which of the two is storage that Android's apps share, whatever it is mounted as."""
+    if probe.is_termux and any(_is_below(folder, shared) for shared in SHARED_FOLDERS):
+        return folder
+    return as_named if _is_below(as_named, SDCARD) else None
 
 
 def free_disk(probe: Probe, home: Home) -> Answer:
@@ -104,7 +110,7 @@ def free_disk(probe: Probe, home: Home) -> Answer:
     free_mb = found.f_bavail * found.f_frsize / 1e6
     told = f"{free_mb:,.0f} MB free under {folder}"
     if free_mb < WARN_FREE_MB:
-        return ("fail" if free_mb < FAIL_FREE_MB else "warn",
+        return ("fail" if free_mb < MIN_DISK_MB else "warn",
                 f"{told}; a night wants {WARN_FREE_MB:,.0f} MB", "free some space")
     return "ok", told, None
 

@@ -4,6 +4,7 @@
 hold the home's lock while they write its ledger.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
     # A machine that has no battery is no phone that hides it: silence is worth a word where limits
     # were asked for, and on a phone.
     watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,
-                  machine.is_termux() or wish.limits != DEFAULT_LIMITS)
+                  machine.is_termux(os.environ) or wish.limits != DEFAULT_LIMITS)
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs),
                      wish.source, watch=watch)
     night.study = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))

@@ -4,8 +4,11 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+
+MIN_DISK_MB = 200.0  # free: with less a run waits, and agent doctor fails
 
 
 def device() -> str:
@@ -57,9 +60,9 @@ def _git(root: Path, *words: str) -> str | None:
     return answer.stdout.strip()
 
 
-def is_termux() -> bool:
+def is_termux(environ: Mapping[str, str]) -> bool:
     """Whether this is Termux, by its prefix; sys.platform tells it only from Python 3.13 on."""
-    return "com.termux" in os.environ.get("PREFIX", "")
+    return "com.termux" in environ.get("PREFIX", "")
 
 
 def worker_environment() -> dict[str, str]:

@@ -23,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from agent import machine
 from agent.clock import utc_stamp
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -185,4 +186,4 @@ class Probe:
 
     @property
     def is_termux(self) -> bool:
-        return "com.termux" in self.environ.get("PREFIX", "")
+        return machine.is_termux(self.environ)

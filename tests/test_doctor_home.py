@@ -8,6 +8,7 @@ import pytest
 from sqlite_utils import Database
 
 from agent import doctor_home
+from agent.conditions import Limits
 from agent.ledger import Ledger
 from agent.migrations import known_steps, migrations
 from agent.paths import Home
@@ -102,6 +103,16 @@ def test_shared_storage_fails_whatever_it_is_mounted_as(
                      "agent --home ~/phi-auto run, in Termux's own storage")
 
 
+@pytest.mark.parametrize("environ", [{}, TERMUX])
+def test_the_sdcard_fails_on_every_machine_and_before_it_is_there(
+        environ: dict[str, str]) -> None:
+    probe = machine(on("ext4"), environ=environ)
+    verdict, finding, _ = doctor_home.storage(probe, Home(Path("/sdcard/nights")))
+    assert (verdict, finding) == (
+        "fail", "/sdcard/nights is shared storage, where a database is not safe")
+    assert doctor_home.storage(probe, Home(Path("/sdcards/nights")))[0] == "ok"
+
+
 @pytest.mark.parametrize(("free_mb", "verdict"), [
     (1001, "ok"), (999, "warn"), (201, "warn"), (199, "fail")])
 def test_free_disk(home: Home, free_mb: float, verdict: str) -> None:
@@ -110,6 +121,10 @@ def test_free_disk(home: Home, free_mb: float, verdict: str) -> None:
     assert found == verdict
     assert finding == (told if verdict == "ok" else f"{told}; a night wants 1,000 MB")
     assert remedy == (None if verdict == "ok" else "free some space")
+
+
+def test_the_doctor_fails_where_the_guard_would_wait() -> None:
+    assert Limits().min_disk_mb == doctor_home.MIN_DISK_MB
 
 
 def test_a_home_that_cannot_be_written_fails(home: Home) -> None:

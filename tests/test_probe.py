@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent import probe
+from agent import machine, probe
 from agent.probe import Probe
 
 
@@ -117,4 +117,5 @@ def test_the_real_probe_answers_of_this_machine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("prefix", "is_termux"), [
     ("/data/data/com.termux/files/usr", True), ("/usr", False), (None, False)])
 def test_termux_is_known_by_its_prefix(prefix: str | None, is_termux: bool) -> None:
-    assert Probe(environ={} if prefix is None else {"PREFIX": prefix}).is_termux is is_termux
+    environ = {} if prefix is None else {"PREFIX": prefix}
+    assert Probe(environ=environ).is_termux is machine.is_termux(environ) is is_termux
