@@ -17,7 +17,10 @@ ROOT = Path(__file__).parents[2]
 HIDDEN_FILES = [f"/proc/{name}" for name in ("stat", "loadavg", "uptime", "vmstat")]
 HIDDEN_FOLDERS = ["/sys/class/thermal", "/sys/class/power_supply", "/usr/share/zoneinfo",
                   "/dev/shm"]
-TOOLS = ("unshare", "setpriv", "mount")
+TOOLS = ("unshare", "setpriv", "mount", "bash")
+UNSHARE = ["unshare", "-m"]
+ONLY_US = ["--pid", "--fork", "--kill-child"]  # all that is started there ends with the first of it
+POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 # psutil from PyPI refuses the platform that Termux's own build accepts, and this interpreter has
 # the build settings of its own platform only: both are loaded before.
 CUSTOMIZE = """
@@ -43,7 +46,8 @@ def missing() -> str | None:
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
     if absent:
         return f"there is no {absent[0]} here"
-    made = subprocess.run(["unshare", "-m", "true"], capture_output=True)
+    made = subprocess.run([*UNSHARE, *ONLY_US, "mount", "-t", "proc", "proc", "/proc"],
+                          capture_output=True)
     return None if made.returncode == 0 else "this container may not make a mount namespace"
 
 
@@ -66,19 +70,22 @@ class Sandbox:
         empty.chmod(0o000)
         mounts = [f"mount --bind {hidden} {path}" for path in HIDDEN_FILES if Path(path).exists()]
         mounts += [f"mount --bind {empty} {path}" for path in HIDDEN_FOLDERS if Path(path).exists()]
-        self._mounts = " && ".join(mounts)
+        self.mounts = " && ".join(mounts)
 
     def run(self, *words: str, limit_s: float = 120.0) -> "subprocess.CompletedProcess[str]":
         """A Python command within."""
-        inner = shlex.join(["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable,
-                            *words])
-        environment = {
-            "PREFIX": str(self.prefix), "HOME": str(self.home), "LANG": "C.UTF-8",
-            "PATH": f"{self.prefix}/bin:{os.environ['PATH']}", "TMPDIR": str(self.home),
-            "PYTHONPATH": f"{self.site}:{ROOT}", "TERMUX_VERSION": "0.118.3"}
+        inner = shlex.join([*POWERLESS, sys.executable, *words])
+        environment = self.environment() | {
+            "PATH": f"{self.prefix}/bin:{os.environ['PATH']}", "PYTHONPATH": f"{self.site}:{ROOT}"}
         return subprocess.run(
-            ["unshare", "-m", "sh", "-c", f"{self._mounts} && exec {inner}"], cwd=self.home,
+            [*UNSHARE, "sh", "-c", f"{self.mounts} && exec {inner}"], cwd=self.home,
             env=environment, capture_output=True, text=True, timeout=limit_s)
+
+    def environment(self) -> dict[str, str]:
+        """What Termux gives to its shell."""
+        return {"PREFIX": str(self.prefix), "HOME": str(self.home), "LANG": "C.UTF-8",
+                "PATH": f"{self.prefix}/bin:/usr/bin:/bin", "TMPDIR": str(self.home),
+                "TERMUX_VERSION": "0.118.3"}
 
     def agent(self, *words: str) -> "subprocess.CompletedProcess[str]":
         return self.run("-m", "agent", "--home", str(self.home / "nights"), *words)
