@@ -23,7 +23,7 @@ MEMORY_KINDS = re.compile(r"tmpfs|ramfs")
 SDCARD = "/sdcard"  # shared storage wherever there is one: also in a Linux inside of Termux
 SHARED_FOLDERS = (SDCARD, "/storage", "/mnt/media_rw", "/mnt/sdcard")  # of Android
 ELSEWHERE = "agent --home FOLDER run, with a folder of your own on a disk"
-IN_TERMUX = "agent --home ~/phi-auto run, in Termux's own storage"
+IN_TERMUX = "agent --home ~/nights run, in Termux's own storage"
 
 
 @dataclass(frozen=True, slots=True)

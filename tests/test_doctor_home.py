@@ -100,7 +100,7 @@ def test_shared_storage_fails_whatever_it_is_mounted_as(
     (home.root / "link").symlink_to("sdcard")
     found = doctor_home.storage(machine(on("ext4"), environ=TERMUX), Home(home.root / "link/phi"))
     assert found == ("fail", f"{home.root}/sdcard is shared storage, where a database is not safe",
-                     "agent --home ~/phi-auto run, in Termux's own storage")
+                     "agent --home ~/nights run, in Termux's own storage")
 
 
 @pytest.mark.parametrize("environ", [{}, TERMUX])
