@@ -33,7 +33,6 @@ from strategies.base import Limits
 # A study goes on where its runs take between these times as long as this night would plan.
 SHORTER, LONGER = 0.5, 1.4
 
-
 DEFAULT_LIMITS = MachineLimits()
 
 
@@ -81,9 +80,8 @@ class Desk:
         """A night on this desk; what a dead one left is taken up once it is known what it is for.
         """
         runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb)
-        night = Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
-                      eval_every=eval_every, watch=watch)
-        return night
+        return Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
+                     eval_every=eval_every, watch=watch)
 
 
 @contextmanager

@@ -38,6 +38,11 @@ class RunFolder:
     root: Path
 
     @property
+    def home(self) -> Home:
+        """The home whose run this is."""
+        return Home(self.root.parent.parent)
+
+    @property
     def job(self) -> Path:
         return self.root / "job.json"
 

@@ -61,14 +61,15 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
     """
     folder = home.run("measure")
     folder.root.mkdir(parents=True, exist_ok=True)
-    for n_left in reversed(range(MEASURE_TRIES)):
+    status = 0
+    for _ in range(MEASURE_TRIES):
         status = _measure_once(folder, tokens, config, n_replicas, spawn, timeout_s)
-        try:
-            return _speed(folder, status, config, n_replicas)
-        except UserError:
-            if not n_left:
-                raise
-    raise AssertionError("unreachable: the last try returns or raises")
+        found = [line for line in read_events(folder, 0)[0] if line["kind"] == "measured"]
+        if found:
+            return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step,
+                         n_replicas)
+    raise UserError("the speed of this device could not be measured: "
+                    f"{last_words(folder, status)}")
 
 
 def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replicas: int,
@@ -92,16 +93,6 @@ def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replica
         process.wait()
         raise UserError(f"three steps of {config.describe()} took over {timeout_s:.0f} s; this "
                         "device needs a smaller model, such as --set n_embd=64") from error
-
-
-def _speed(folder: RunFolder, status: int, config: Config, n_replicas: int) -> Speed:
-    lines, _ = read_events(folder, 0)
-    found = [line for line in lines if line["kind"] == "measured"]
-    if not found:
-        raise UserError(f"the speed of this device could not be measured: "
-                        f"{last_words(folder, status)}")
-    return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step,
-                 n_replicas)
 
 
 def plan_budget(speed: Speed, config: Config, n_valid: int, run_s: float) -> int:

@@ -1,7 +1,8 @@
 """The child process of one run: `python -m agent.worker RUN_DIR DAEMON_PID`.
 
 Reads job.json, appends JSON lines to events.jsonl, saves checkpoint.npz. It never waits for the
-daemon; when the daemon is gone or asks it to stop, it saves and leaves with exit status STOPPED.
+daemon. Asked to stop, or without any daemon to adopt it for the job's `orphan_s`, it saves and
+leaves with exit status STOPPED.
 """
 
 import fcntl
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO
 from agent.job import STOPPED, Job
 from agent.lock import holder
 from agent.orphan import start_ticks
-from agent.paths import Home, RunFolder
+from agent.paths import RunFolder
 from engine import checkpoint
 from engine.config import EVAL_TOKENS
 from engine.data import open_tokens
@@ -74,7 +75,7 @@ class Worker:
         self.train_s, self.n_timed = earlier["train_s"], earlier["n"]
         self.saved_at = self.looked_at = self.alone_since = time.monotonic()
         self.started_at = self.saved_at - earlier["elapsed_s"]
-        self.home_lock = Home(folder.root.parent.parent).lock
+        self.home_lock = folder.home.lock
 
     def run(self) -> int:
         """Exit status; everything else is in the events."""
@@ -224,8 +225,8 @@ def only_worker(folder: RunFolder) -> BinaryIO:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise UserError(f"another worker computes in {folder.root}; it ends by itself when its "
-                        "daemon is gone") from error
+        raise UserError(f"another worker computes in {folder.root}; it leaves by itself a "
+                        "minute after its daemon, if no other takes it over") from error
     return file
 
 

@@ -15,6 +15,8 @@ from engine.config import Config
 TINY = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=2)
 NOW = "2026-11-20T10:00:00Z"
 TEXT = "t" * 64  # the hash of a text
+# A model that a real night of the tests trains in a second.
+MODEL = ["n_embd=16", "n_layer=1", "n_head=1", "vocab_size=300", "seq_len=16", "batch_size=4"]
 
 
 @dataclass
@@ -51,6 +53,24 @@ class FakeSpawn:
     def __call__(self, folder: RunFolder) -> FakeProcess:
         self.processes.append(FakeProcess())
         return self.processes[-1]
+
+
+@dataclass
+class Listener:
+    """An observer that remembers."""
+
+    said: list[str] = field(default_factory=list)
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None:
+        pass
+
+
+def settings(assignments: list[str] = MODEL) -> list[str]:
+    """Options that set these fields of the configuration."""
+    return [word for assignment in assignments for word in ("--set", assignment)]
 
 
 def new_corpus(**changes: Any) -> NewCorpus:

@@ -9,9 +9,7 @@ from click.testing import CliRunner, Result
 
 from agent.cli import main
 from engine.stories import write_stories
-
-MODEL = ["n_embd=16", "n_layer=1", "n_head=1", "vocab_size=300", "seq_len=16", "batch_size=4"]
-SETTINGS = [word for assignment in MODEL for word in ("--set", assignment)]
+from tests.parts import settings
 
 
 def agent(home: Path, *words: str) -> Result:
@@ -102,7 +100,8 @@ def test_a_full_disk_fails_the_run_in_one_sentence_and_the_ledger_is_whole(
         "    real, os.fsync = os.fsync, lambda handle: full(handle) if 'part.npz' in "
         "os.readlink(f'/proc/self/fd/{handle}') else real(handle)\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path.cwd())]))
-    result = agent(tmp_path, "train", "--steps", "5", "--corpus", str(a_text(tmp_path)), *SETTINGS)
+    result = agent(tmp_path, "train", "--steps", "5", "--corpus", str(a_text(tmp_path)),
+                   *settings())
     assert "No space left on device" in sentence(result)
     assert "free some space" in sentence(result)
     with sqlite3.connect(tmp_path / "ledger.db") as db:

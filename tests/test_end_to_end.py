@@ -14,13 +14,9 @@ from typing import Any
 import pytest
 
 from engine.stories import write_stories
+from tests.parts import settings
 
-MODEL = ["n_embd=16", "n_layer=1", "n_head=1", "vocab_size=300", "seq_len=16", "batch_size=4"]
 PATIENCE_S = 60.0  # a real process is waited for so long before a test fails
-
-
-def settings() -> list[str]:
-    return [word for assignment in MODEL for word in ("--set", assignment)]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,18 @@ from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import TokenizerError
 from engine.stories import write_stories
-from tests.parts import NOW, TINY, FakeProcess, FakeSpawn, FakeTime, a_run, a_study, done
+from tests.parts import (
+    NOW,
+    TINY,
+    FakeProcess,
+    FakeSpawn,
+    FakeTime,
+    Listener,
+    a_run,
+    a_study,
+    done,
+)
 from tests.parts import write_events as write
-
-
-@dataclass
-class Listener:
-    """An observer that remembers."""
-
-    said: list[str] = field(default_factory=list)
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-    def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,11 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel
-from tokenizers.trainers import BpeTrainer
 
 from engine import tokenizer as tokenizer_module
 from engine.errors import StorageError, TokenizerError
 from engine.tokenizer import EOT, Tokenizer
+from tests.bench import tokenizers_peer
 
 TINYSTORIES = Path(__file__).parents[2] / "shared" / "data" / "tinystories-train.txt"
 
@@ -41,11 +39,7 @@ ALL = [*STORIES, *UNICODE]
 
 
 def train_referee(texts: list[str], vocab_size: int) -> tokenizers.Tokenizer:
-    referee = tokenizers.Tokenizer(BPE())
-    referee.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=True)
-    referee.train_from_iterator(texts, BpeTrainer(
-        vocab_size=vocab_size, special_tokens=[EOT], initial_alphabet=ByteLevel.alphabet(),
-        show_progress=False))
+    referee = tokenizers_peer.train(texts, vocab_size)
     referee.encode_special_tokens = True  # EOT inside a text is text
     return referee
 

@@ -29,7 +29,7 @@ from engine.bench.texts import preparation_row, read_stories, tokenizer_rows
 from engine.errors import UserError
 
 INTERRUPTED = 130
-# Options that mean something to only one subject, and their values when they were not given.
+# Options that mean something to only one subject.
 ONLY_FOR = {"replicas": "steps", "only": "steps", "text": "tokenizer"}
 HEADS = {"config": "configuration", "ms_per_step": "ms/step", "seconds": "seconds",
          "tok_per_s": "tok/s", "gflops": "GFLOP/s", "floor_ms": "floor ms",

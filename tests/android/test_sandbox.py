@@ -8,10 +8,10 @@ import pytest
 
 from engine.stories import write_stories
 from tests.android.sandbox import BATTERY, HIDDEN_FILES, Sandbox, missing
+from tests.parts import settings
 
 pytestmark = [pytest.mark.android,
               pytest.mark.skipif(missing() is not None, reason=str(missing()))]
-MODEL = ["n_embd=16", "n_layer=1", "n_head=1", "vocab_size=300", "seq_len=16", "batch_size=4"]
 
 
 def test_the_sandbox_hides_what_android_hides(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_a_night_status_and_doctor_work_on_such_a_phone(battery: str, tmp_path: 
     text = phone.home / "stories.txt"
     text.write_text("\n<|endoftext|>\n".join(write_stories(120, 0)))
     night = phone.agent("run", "--runs", "4", "--run-tokens", "3k", "--corpus", str(text),
-                        *(word for field in MODEL for word in ("--set", field)))
+                        *settings())
     assert night.returncode == 0, night.stderr
     assert "Traceback" not in night.stderr
     with sqlite3.connect(phone.home / "nights" / "ledger.db") as db:

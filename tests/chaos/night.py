@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.stories import write_stories
+from tests.parts import settings
 
-MODEL = ["n_embd=16", "n_layer=1", "n_head=1", "vocab_size=300", "seq_len=16", "batch_size=4"]
 RUN_TOKENS = 120_000  # some seconds: several kills meet a run, more than its retries only rarely
 N_RUNS = 8
 GAP_S = (0.1, 7.0)  # between kills
@@ -73,7 +73,7 @@ class Night:
             return subprocess.Popen(
                 [sys.executable, "-m", "agent", "--home", str(self.home), "run", "--runs",
                  str(left), "--run-tokens", str(RUN_TOKENS), "--corpus", str(self.text),
-                 "--replicas", "2", *_settings(MODEL)],
+                 "--replicas", "2", *settings()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def disturb(self, kills: int) -> None:
@@ -143,7 +143,7 @@ class Night:
             done = subprocess.run(
                 [sys.executable, "-m", "agent", "--home", str(self.root / "calm"), "train",
                  "--corpus", str(self.text), "--run-tokens", str(RUN_TOKENS), "--seed", str(seed),
-                 "--replicas", str(replicas), "--json", *_settings(_assignments(config))],
+                 "--replicas", str(replicas), "--json", *settings(_assignments(config))],
                 capture_output=True, text=True)
             if done.returncode:
                 self.outcome.faults.append(f"{label} could not be repeated: {done.stderr[-300:]}")
@@ -175,10 +175,6 @@ def _process(entry: Path) -> tuple[int, str] | None:
     except OSError:
         return None
     return None if state == "Z" else (int(parent), line)
-
-
-def _settings(assignments: list[str]) -> list[str]:
-    return [word for assignment in assignments for word in ("--set", assignment)]
 
 
 def _assignments(config: str) -> list[str]:
