@@ -169,14 +169,14 @@ def importance_page(found: Ranking, width: int) -> str:
     lines = _wrapped(
         f"What set the best {found.n_best} of {found.n_configs} configurations apart, on "
         f"{found.text} with {found.budget_tokens:,} tokens:", width)
-    n_bar = max(4, (width - name_width - 10) // 3)
+    n_bar = max(4, (width - name_width - 14) // 3)
     for one in found.fields:
         bar = BAR * round(n_bar * one.share)
-        lines.append(words.cut(f"{one.title:<{name_width}} {100 * one.share:4.0f}% "
-                               f"{bar:<{n_bar}} {one.best}".rstrip(), width))
+        lines.append(words.cut(f"{one.title:<{name_width}} {one.n_moved:3}x "
+                               f"{100 * one.share:4.0f}% {bar:<{n_bar}} {one.best}", width))
     return "\n".join([*lines, "", *_wrapped(
-        "Shares of 100 % by PED-ANOVA, and the values of the best. A field that was hardly moved "
-        "cannot show what it is worth.", width)])
+        "How many configurations moved the field, its share of 100 % by PED-ANOVA, and its values "
+        "among the best. A share of a field moved once or twice is chance.", width)])
 
 
 def lineage_table(found: Lineage) -> Table:

@@ -2,14 +2,14 @@
 
 A field matters as far as the best runs have other values of it than all runs have. Both are
 smoothed into densities on a grid, and the Pearson divergence between them is the importance.
-No regression forest is needed. Importance is within what was tried: a field that was hardly
-moved cannot show any.
+No regression forest is needed. Importance is within what was tried: of a field that was moved
+once or twice it is chance.
 
 Source: Watanabe, Bansal and Hutter 2023, PED-ANOVA, arXiv:2304.10255.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,7 @@ class Importance:
     field: str
     title: str
     share: float  # of 1 over all fields
-    n_values: int  # that were tried
+    n_moved: int  # configurations that have another value than most
     best: str  # its values among the best configurations, in words
 
 
@@ -73,7 +73,7 @@ def rank(ledger: Queries, text_sha256: str, budget_tokens: int) -> Ranking:
         text=next(corpus.name for corpus in ledger.corpora() if corpus.text_sha256 == text_sha256),
         budget_tokens=budget_tokens, n_configs=len(configs), n_best=len(best),
         fields=[Importance(field=name, title=_title(name), share=share,
-                           n_values=len({row[name] for row in table}),
+                           n_moved=_n_moved([row[name] for row in table]),
                            best=_seen([table[i][name] for i in best]))
                 for name, share in sorted(shares.items(), key=lambda pair: -pair[1])])
 
@@ -96,6 +96,10 @@ def _values(config: Config) -> dict[str, Any]:
 
 def _title(name: str) -> str:
     return "hidden width / width" if name == "n_hidden" else TITLES[name]
+
+
+def _n_moved(values: Sequence[Any]) -> int:
+    return len(values) - max(Counter(values).values())
 
 
 def _seen(values: Sequence[Any]) -> str:

@@ -9,6 +9,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -74,9 +75,9 @@ def _require_whole(values: dict[str, Any]) -> None:
 
 
 def leave(home: Home, idea: Idea) -> Path:
-    """Write an idea where the next taker finds it, the earlier ones first."""
+    """Write an idea where the next taker finds it."""
     home.inbox.mkdir(exist_ok=True)
-    path = home.inbox / f"{re.sub('[^0-9]', '', idea.created_at)}-{idea.uid}.json"
+    path = home.inbox / f"{idea.uid}.json"
     write_atomically(path, idea.to_json().encode())
     return path
 
@@ -118,7 +119,13 @@ def take_up(ledger: Ledger, home: Home, now: str, prepare: Prepare | None) -> It
 
 
 def _files(home: Home) -> list[Path]:
-    return sorted(path for path in home.inbox.glob("*.json") if path.is_file())
+    """What may be an idea, the first written first."""
+    found = []
+    for path in home.inbox.glob("*.json"):
+        with suppress(FileNotFoundError):  # taken up this very moment
+            if path.is_file():
+                found.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(found)]
 
 
 def _read(path: Path) -> Idea:

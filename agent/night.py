@@ -85,8 +85,9 @@ class Night:
         self._obey()
         self._notice_sleep()
         self._ask_machine()
+        is_busy = self.runner.trial is not None and self._follow()
         self._open_inbox()
-        if self.runner.trial and self._follow():
+        if is_busy:
             return
         for run in self.ledger.undecided():
             self.judge(run)
@@ -335,7 +336,7 @@ class Night:
     def _open_inbox(self) -> None:
         """Queue what `agent enqueue` left; no new vocabulary while a trial wants to be watched."""
         if self.study:
-            prepare = None if self.runner.trial else self.prepare
+            prepare = None if self.runner.trial or self.is_stopping else self.prepare
             for message in inbox.take_up(self.ledger, self.home, self.clock.stamp(), prepare):
                 self.note("inbox", message)
 

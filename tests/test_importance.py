@@ -138,8 +138,8 @@ def test_the_ranking_names_the_fields_and_what_the_best_had(ledger: Ledger) -> N
     assert (found.text, found.n_configs, found.n_best) == ("stories", 12, 3)
     assert [one.field for one in found.fields][0] == "lr"
     assert {one.field for one in found.fields} == {"lr", "clip", "tied"}
-    assert (found.fields[0].title, found.fields[0].best, found.fields[0].n_values) == (
-        "learning rate", "5e-3 to 7e-3", 12)
+    assert (found.fields[0].title, found.fields[0].best, found.fields[0].n_moved) == (
+        "learning rate", "5e-3 to 7e-3", 11)
     assert {one.best for one in found.fields if one.field == "tied"} == {"no, yes"}
 
 
