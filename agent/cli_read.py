@@ -31,7 +31,7 @@ PAGE_WIDTH = 100  # longer lines of prose are hard to read
 
 _HOW = Sampling()  # the defaults of `agent sample`
 
-def _labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+def complete_labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Labels that begin so, for the shell's completion, which has no place for errors."""
     home = Home(Path(ctx.find_root().params.get("home") or "."))
     try:
@@ -42,10 +42,10 @@ def _labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
     return [label for label in [*labels, "best"] if label.lower().startswith(incomplete.lower())]
 
 
-run_argument = click.argument("key", metavar="RUN", shell_complete=_labels)
+run_argument = click.argument("key", metavar="RUN", shell_complete=complete_labels)
 
 
-def _page_width() -> int:
+def page_width() -> int:
     return min(PAGE_WIDTH, Console().width)
 
 
@@ -112,7 +112,7 @@ def show(home: Home, key: str, as_json: bool) -> None:
         show_json(found.as_dict())
         return
     sample_text = run_log.last_sample(home.run(found.run.uid))
-    click.echo(report.run_page(found, sample_text, _page_width()))
+    click.echo(report.run_page(found, sample_text, page_width()))
 
 
 @main.command()
@@ -151,7 +151,7 @@ def _log_of(home: Home, run: Run) -> tuple[list[run_log.LogEvent], str]:
 
 
 def _lines(events: Iterable[run_log.LogEvent], printed: str) -> Iterator[str]:
-    width = _page_width()
+    width = page_width()
     for event in events:
         yield run_log.line(event, width)
     if printed:

@@ -26,7 +26,7 @@ COOLER_C = 3.0  # a hot device goes on when it is so much cooler
 Command = Callable[..., Any]
 
 
-def _fields(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+def complete_fields(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Names of fields that begin so, for the shell's completion."""
     names = (field.name for field in dataclasses.fields(Config))
     return [f"{name}=" for name in names if name.startswith(incomplete)]
@@ -42,7 +42,7 @@ def _text_options(command: Command) -> Command:
         click.option("--stories", type=click.IntRange(min=4),
                      help="How many stories to write or download."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-                     shell_complete=_fields,
+                     shell_complete=complete_fields,
                      help="Change a field of the configuration; may be repeated."),
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
                      help="Seed of initialisation, data order and proposals."),

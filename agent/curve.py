@@ -14,17 +14,17 @@ Point = tuple[int, float]
 
 
 def chart(curve: Sequence[Metric], marks: Mapping[str, float | None], width: int,
-          height: int = 9) -> list[str]:
+          height: int = 9, span: tuple[float, float] | None = None) -> list[str]:
     """Lines no longer than width; none where no loss is known.
 
-    The steps run from 0 to the last one logged. A mark outside the losses seen is left out.
+    The steps run from 0 to the last one logged, the losses over those seen or over a span that
+    holds them. A mark outside is left out.
     """
     train = _points((m.step, m.train_loss) for m in curve)
     valid = _points((m.step, m.val_loss) for m in curve)
-    losses = [loss for _, loss in train + valid]
-    if not losses:
+    if not train + valid:
         return []
-    low, high = _range(min(losses), max(losses))
+    low, high = span or loss_range(curve)
     names: defaultdict[int, list[str]] = defaultdict(list)  # row → yardsticks on it
     values = {0: high, height - 1: low}
     for name, mark in marks.items():
@@ -49,8 +49,11 @@ def _points(pairs: Iterable[tuple[int, float | None]]) -> list[Point]:
     return [(step, loss) for step, loss in pairs if loss is not None and math.isfinite(loss)]
 
 
-def _range(low: float, high: float) -> tuple[float, float]:
+def loss_range(curve: Iterable[Metric]) -> tuple[float, float]:
     """The losses seen, widened where they hardly differ, so that a flat curve stays flat."""
+    losses = [loss for _, loss in _points(
+        (m.step, loss) for m in curve for loss in (m.train_loss, m.val_loss))]
+    low, high = min(losses), max(losses)
     if high - low >= 0.02:
         return low, high
     return low - 0.01, high + 0.01

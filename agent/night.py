@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent import guard, proposer, study, verdict, words
+from agent import guard, inbox, proposer, study, verdict, words
 from agent.paths import RunFolder
 from agent.records import Calibration, Run
 from agent.run_events import this_attempt
@@ -85,7 +85,9 @@ class Night:
         self._obey()
         self._notice_sleep()
         self._ask_machine()
-        if self.runner.trial and self._follow():
+        is_busy = self.runner.trial is not None and self._follow()
+        self._open_inbox()
+        if is_busy:
             return
         for run in self.ledger.undecided():
             self.judge(run)
@@ -330,6 +332,13 @@ class Night:
         elif command == "resume" and self.is_paused:
             self.is_paused = False
             self.note("resume", "going on, as asked by `agent resume`")
+
+    def _open_inbox(self) -> None:
+        """Queue what `agent enqueue` left; no new vocabulary while a trial wants to be watched."""
+        if self.study:
+            prepare = None if self.runner.trial or self.is_stopping else self.prepare
+            for message in inbox.take_up(self.ledger, self.home, self.clock.stamp(), prepare):
+                self.note("inbox", message)
 
     def note(self, kind: str, message: str, data: dict[str, Any] | None = None,
              run_id: int | None = None) -> None:

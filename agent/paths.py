@@ -27,6 +27,11 @@ class Home:
         """What `pause`, `resume` and `stop` ask of the running daemon."""
         return self.root / "runs" / "control.json"
 
+    @property
+    def inbox(self) -> Path:
+        """Ideas that `agent enqueue` leaves for whoever holds the lock."""
+        return self.root / "inbox"
+
     def run(self, uid: str) -> "RunFolder":
         return RunFolder(self.root / "runs" / uid)
 

@@ -78,10 +78,17 @@ class Queries:
 
     def comparable_runs(self, calibration: Calibration) -> list[Run]:
         """Runs on a study's text with its budget, whoever asked for them: none is run again."""
+        return self.runs_on(calibration.text_sha256, calibration.budget_tokens)
+
+    def runs_on(self, text_sha256: str, budget_tokens: int) -> list[Run]:
+        """Measured runs whose scores compare: of one text and one budget, oldest first."""
         return self._runs(
             "JOIN corpora c ON c.id = corpus_id WHERE runs.source = 'measured' "
             "AND c.text_sha256 = ? AND budget_tokens = ? ORDER BY runs.id",
-            calibration.text_sha256, calibration.budget_tokens)
+            text_sha256, budget_tokens)
+
+    def has_uid(self, uid: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM runs WHERE uid = ?", uid))
 
     def baselines(self, calibration: Calibration) -> list[Run]:
         """Runs of a study's starting point on its seeds, also those another study asked for."""
@@ -210,6 +217,13 @@ class Queries:
         rows = self._rows("SELECT * FROM calibrations WHERE text_sha256 = ? ORDER BY id DESC",
                           text_sha256)
         return [from_columns(Calibration, row) for row in rows]
+
+    def newest_study(self) -> Calibration:
+        """LedgerError where there is none yet."""
+        rows = self._rows("SELECT * FROM calibrations ORDER BY id DESC LIMIT 1")
+        if not rows:
+            raise LedgerError(f"{self.path} has no study yet; `agent run --for 4m` begins one")
+        return from_columns(Calibration, rows[0])
 
     def grid(self, grid_id: int) -> Grid:
         return self._one(Grid, "grids", grid_id)

@@ -1,5 +1,6 @@
 """What a night does at each tick, with workers that do what the test says."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.guard import Reading
+from agent.inbox import Idea, leave
 from agent.job import STOPPED
 from agent.ledger import Ledger
 from agent.night import BACK_OFF_S, MAX_RECOVERS, OVERRUN_S, Night, Plan, take_command
@@ -276,6 +278,51 @@ def test_a_control_file_of_something_else_asks_nothing(tmp_path: Path) -> None:
     path = tmp_path / "control.json"
     path.write_text("rubbish")
     assert (take_command(path), path.exists()) == (None, False)
+
+
+# --- what people leave in the inbox ----------------------------------------------------------
+
+
+def an_idea(**changes: Any) -> Idea:
+    values: dict[str, Any] = {
+        "uid": "a" * 32, "created_at": NOW, "config": dataclasses.replace(TINY, lr=1e-3),
+        "seed": 0, "calibration_id": 1, "parent_id": None, "replicas": 1, "reason": "a hunch"}
+    return Idea(**values | changes)
+
+
+def test_an_idea_left_while_a_trial_runs_is_queued_next_and_judged(stage: Stage) -> None:
+    study = stage.study()
+    stage.queue(strategy="baseline", study=study)
+    stage.night.tick()
+    leave(stage.home, an_idea())
+    stage.night.tick()
+    assert stage.states() == ["running", "queued"]
+    assert stage.listener.said[-1].startswith("T1 16d/1L AdamW lr=1e-3")
+    assert stage.ledger.events(limit=1)[0].kind == "inbox"
+    stage.finish(2.0)  # and the idea goes before any proposal
+    stage.finish(1.9)
+    assert stage.verdicts() == ["baseline", "discarded"]
+    assert stage.ledger.decisions(stage.ledger.run("T1").id)[0].against == "B1"
+
+
+def test_an_idea_of_a_new_vocabulary_waits_until_the_trial_has_ended(stage: Stage) -> None:
+    study = stage.study()
+    stage.queue(strategy="baseline", study=study)
+    stage.night.tick()
+    leave(stage.home, an_idea(config=dataclasses.replace(TINY, vocab_size=310)))
+    stage.night.tick()
+    assert len(list(stage.home.inbox.iterdir())) == 1
+    stage.finish(2.0)
+    assert any(said.endswith("vocabulary 310 is too large") for said in stage.listener.said)
+    assert list(stage.home.inbox.iterdir()) == []
+
+
+def test_a_run_by_hand_leaves_the_inbox_to_the_next_night(stage: Stage) -> None:
+    a_study(stage.ledger, stage.text.corpus.sha256)
+    leave(stage.home, an_idea())
+    stage.night.only = stage.queue().id
+    stage.night.tick()
+    assert len(list(stage.home.inbox.iterdir())) == 1
 
 
 # --- what a dead daemon left -----------------------------------------------------------------

@@ -1,0 +1,227 @@
+"""Commands that say what mattered: compare, importance, lineage."""
+
+import dataclasses
+import itertools
+import textwrap
+from collections.abc import Callable, Sequence
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agent import words
+from agent.cli import main
+from agent.cli_read import complete_labels, page_width
+from agent.cli_status import as_json_option, show_json
+from agent.compare import CONFIDENCE, Comparison, compare, find, in_words, interval
+from agent.curve import LEGEND, chart, loss_range
+from agent.dashboard import BAR, STYLES
+from agent.importance import Ranking, rank
+from agent.lineage import Lineage, Step, head, lineage
+from agent.paths import Home
+from agent.reader import Reader
+from agent.records import Run
+from agent.status import corpus_of
+from engine.config import Config
+from engine.errors import UserError
+
+CHART_ROWS = 7
+GAP = "  "
+
+_SCORES: tuple[tuple[str, Callable[[Run], str]], ...] = (
+    ("nats/token", lambda run: words.decimal(run.val_loss, 4)),
+    ("bits/byte", lambda run: words.decimal(run.val_bpb, 4)),
+    ("vs unigram", lambda run: words.percent(run.vs_unigram)),
+    ("training", lambda run: words.decimal(run.train_loss, 4)),
+    ("tokens/s", lambda run: words.count(run.tok_per_s)),
+    ("peak", lambda run: words.megabytes(run.peak_mb)),
+    ("params", lambda run: words.count(run.n_params)),
+    ("seed", lambda run: words.count(run.seed)),
+)
+
+
+@main.command("compare")
+@click.argument("first", metavar="A", shell_complete=complete_labels)
+@click.argument("second", metavar="B", shell_complete=complete_labels)
+@as_json_option
+@click.pass_obj
+def compare_(home: Home, first: str, second: str, as_json: bool) -> None:
+    """Say what B changed in A, and whether the difference is more than luck.
+
+    Example:  agent compare B1 E4
+    """
+    with Reader.open(home.ledger) as ledger:
+        found = compare(ledger, first, second)
+    if as_json:
+        show_json(found.as_dict())
+    else:
+        click.echo(comparison_page(found, page_width()))
+
+
+@main.command()
+@click.argument("key", metavar="[RUN]", required=False, shell_complete=complete_labels)
+@as_json_option
+@click.pass_obj
+def importance(home: Home, key: str | None, as_json: bool) -> None:
+    """Rank the fields of the configuration by how much they mattered.
+
+    Example:  agent importance
+    """
+    with Reader.open(home.ledger) as ledger:
+        found = rank(ledger, *_task(ledger, key))
+    if as_json:
+        show_json(dataclasses.asdict(found))
+    else:
+        click.echo(importance_page(found, page_width()))
+
+
+def _task(ledger: Reader, key: str | None) -> tuple[str, int]:
+    """Text and budget of the named run, or of the newest study."""
+    if key is None:
+        study = ledger.newest_study()
+        return study.text_sha256, study.budget_tokens
+    run = find(ledger, key)
+    corpus = corpus_of(ledger, run)
+    if corpus is None:
+        raise UserError(f"{run.label} is a published row, whose text is unknown; name a run that "
+                        "was measured here")
+    return corpus.text_sha256, run.budget_tokens or 0
+
+
+@main.command("lineage")
+@click.argument("key", metavar="[RUN]", required=False, shell_complete=complete_labels)
+@as_json_option
+@click.pass_obj
+def lineage_(home: Home, key: str | None, as_json: bool) -> None:
+    """Show the steps from the baseline to the best, each with a gain of its own.
+
+    Example:  agent lineage
+    """
+    with Reader.open(home.ledger) as ledger:
+        found = lineage(ledger, head(ledger) if key is None else find(ledger, key))
+    if as_json:
+        show_json(dataclasses.asdict(found))
+        return
+    console = Console(width=page_width(), highlight=False)
+    console.print(lineage_table(found))
+    click.echo(lineage_sum(found, page_width()))
+
+
+# --- pages -----------------------------------------------------------------------------------
+
+
+def comparison_page(found: Comparison, width: int) -> str:
+    """Two runs side by side, no line longer than width."""
+    runs = (found.first, found.second)
+    facts = {f"{run.label} {run.state}": run.config_text for run in runs}
+    facts["changed"] = found.changes or "nothing that changes the training"
+    name_width = max(map(len, facts)) + len(GAP)
+    lines = list(itertools.chain.from_iterable(
+        textwrap.wrap(f"{name:<{name_width}}{text}", width, break_on_hyphens=False,
+                      subsequent_indent=" " * name_width) for name, text in facts.items()))
+    lines += ["", *_scores(found)]
+    lines += ["", *_wrapped(f"{found.sentence}.", width)]
+    if _differ_in_vocabulary(found):
+        lines += _wrapped("Their vocabularies differ, so nats a token do not compare; bits a byte "
+                          "do.", width)
+    curves = _curves(found, width)
+    return "\n".join([*lines, "", *curves] if curves else lines)
+
+
+def _scores(found: Comparison) -> list[str]:
+    runs = (found.first, found.second)
+    rows = [["", *(run.label for run in runs)],
+            *([title, *(cell(run) for run in runs)] for title, cell in _SCORES),
+            ["all seeds", *(_seeds(scores) for scores in (found.first_bpb, found.second_bpb))]]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    return [GAP.join([row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in (1, 2))])
+            for row in rows]
+
+
+def _seeds(scores: dict[int, float]) -> str:
+    """Mean over the seeds of a configuration, and how many they are."""
+    return f"{sum(scores.values()) / len(scores):.4f} ({len(scores)})"
+
+
+def _differ_in_vocabulary(found: Comparison) -> bool:
+    sizes = {Config.from_dict(run.config).vocab_size for run in (found.first, found.second)}
+    return len(sizes) > 1
+
+
+def _curves(found: Comparison, width: int) -> list[str]:
+    """Both curves beside each other, on one scale unless their vocabularies differ."""
+    curves = (found.first_curve, found.second_curve)
+    if not all(any(m.train_loss is not None or m.val_loss is not None for m in curve)
+               for curve in curves):
+        return []
+    span = None if _differ_in_vocabulary(found) else loss_range([*curves[0], *curves[1]])
+    each = (width - len(GAP)) // 2
+    sides = [[run.label, *chart(curve, {}, each, CHART_ROWS, span)[:-1]]  # one legend for both
+             for run, curve in zip((found.first, found.second), curves, strict=True)]
+    return [*(f"{left:<{each}}{GAP}{right}".rstrip()
+              for left, right in zip(*sides, strict=True)), f"{GAP}{LEGEND}"]
+
+
+def importance_page(found: Ranking, width: int) -> str:
+    """A bar a field, no line longer than width."""
+    name_width = max((len(one.title) for one in found.fields), default=0)
+    lines = _wrapped(
+        f"What set the best {found.n_best} of {found.n_configs} configurations apart, on "
+        f"{found.text} with {found.budget_tokens:,} tokens:", width)
+    n_bar = max(4, (width - name_width - 14) // 3)
+    for one in found.fields:
+        bar = BAR * round(n_bar * one.share)
+        lines.append(words.cut(f"{one.title:<{name_width}} {one.n_moved:3}x "
+                               f"{100 * one.share:4.0f}% {bar:<{n_bar}} {one.best}", width))
+    return "\n".join([*lines, "", *_wrapped(
+        "How many configurations moved the field, its share of 100 % by PED-ANOVA, and its values "
+        "among the best. A share of a field moved once or twice is chance.", width)])
+
+
+def lineage_table(found: Lineage) -> Table:
+    """One row a step, what it changed below it."""
+    table = Table.grid(padding=(0, 1))
+    for _ in range(2):
+        table.add_column()
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    table.add_row("run", "verdict", "bits/byte", "gain on the step before", style="bold")
+    for step in found.steps:
+        table.add_row(Text(step.run.label), Text(words.printable(step.verdict),
+                                                 style=STYLES.get(step.verdict, "")),
+                      words.decimal(step.run.val_bpb, 4), Text(_step(step)))
+    return table
+
+
+def _step(step: Step) -> str:
+    """Its gain, then what it changed."""
+    if step.gain is None:
+        start = step.changes or step.run.config_text
+        seeds = "1 seed" if step.n_seeds == 1 else f"{step.n_seeds or 'no'} seeds"
+        return f"{start}\n({seeds} finished)"
+    gain = f"{step.gain.bpb:+.4f}, one seed" if step.gain.n_first == step.gain.n_second == 1 else (
+        f"{step.gain.bpb:+.4f}, {step.gain.n_first} and {step.gain.n_second} seeds")
+    if step.gain.low is not None:
+        gain = (f"{step.gain.bpb:+.4f} ({interval(step.gain)}), "
+                f"{min(step.gain.n_first, step.gain.n_second)} seeds")
+    return f"{gain}\n{step.changes}"
+
+
+def lineage_sum(found: Lineage, width: int) -> str:
+    """The whole chain's gain, and how to read the others."""
+    steps: Sequence[Step] = found.steps
+    lines = []
+    if found.total:
+        lines += ["", *_wrapped(
+            f"{in_words(found.total, steps[0].run.label, steps[-1].run.label)}.", width)]
+    if any(step.gain and step.gain.low is None for step in steps):
+        lines += ["", *_wrapped("A gain on one seed claims too much: the step was kept because of "
+                                "that very score.", width)]
+    if any(step.gain and step.gain.low is not None for step in steps):
+        lines += ["", f"In brackets the {100 * CONFIDENCE:.0f} % interval of a gain."]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False)

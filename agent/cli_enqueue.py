@@ -1,0 +1,99 @@
+"""`agent enqueue`: a person's own idea joins the study."""
+
+import sys
+from contextlib import ExitStack
+from typing import Any
+
+import click
+
+from agent import guard, inbox, units
+from agent.cli import main
+from agent.cli_read import complete_labels
+from agent.cli_run import complete_fields
+from agent.cli_status import show_json
+from agent.clock import utc_stamp
+from agent.enqueue import Wanted, idea_of
+from agent.inbox import Idea
+from agent.ledger import Ledger
+from agent.lock import holder, only_one
+from agent.paths import Home
+from agent.reader import Reader
+from agent.records import Calibration, Run
+from engine.errors import UserError
+
+
+@main.command()
+@click.argument("config", nargs=-1, required=True, metavar="KEY=VALUE...|FILE|-",
+                shell_complete=complete_fields)
+@click.option("--from", "parent", metavar="RUN", shell_complete=complete_labels,
+              help="Change this run.  [default: the study's best]")
+@click.option("--seed", type=click.IntRange(min=0), help="Another seed.  [default: the best's]")
+@click.option("--max-ram", metavar="SIZE",
+              help="Refuse what needs more memory.  [default: 3G, or half of the machine]")
+@click.option("--dry-run", is_flag=True, help="Show what would be queued and queue nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON value and nothing else.")
+@click.pass_obj
+def enqueue(home: Home, /, config: tuple[str, ...], dry_run: bool, as_json: bool,
+            **options: Any) -> None:
+    """Queue an idea of your own; it is run before others and judged like them.
+
+    Example:  agent enqueue lr=2e-3 n_layer=6
+    """
+    max_ram = options.pop("max_ram")
+    wanted = Wanted(texts=config, **options, max_ram_mb=(
+        units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()))
+    with Reader.open(home.ledger) as ledger:
+        idea = idea_of(ledger, home, wanted, utc_stamp(), sys.stdin)
+        study = ledger.calibration(idea.calibration_id)
+    run = None if dry_run else submit(home, idea)
+    where = "dry" if dry_run else "inbox" if run is None else "queued"
+    if as_json:
+        show_json(_as_dict(idea, study, run, where))
+    else:
+        _say(idea, study, run, where)
+
+
+def submit(home: Home, idea: Idea) -> Run | None:
+    """Leave the idea in the inbox, and empty that here where no daemon does.
+
+    The run it became; None where it waits in the inbox: for the daemon's next tick, or for a
+    night that can prepare its vocabulary.
+    """
+    inbox.leave(home, idea)
+    with ExitStack() as stack:
+        if holder(home.lock) is None and _is_ours(stack, home):
+            ledger = stack.enter_context(Ledger.open(home.ledger))
+            for message in inbox.take_up(ledger, home, utc_stamp(), None):
+                ledger.event("inbox", message, utc_stamp())
+    with Reader.open(home.ledger) as reader:
+        return reader.run(idea.uid) if reader.has_uid(idea.uid) else None
+
+
+def _is_ours(stack: ExitStack, home: Home) -> bool:
+    """Hold the home's lock as long as the stack; an agent that was quicker takes the idea up."""
+    try:
+        stack.enter_context(only_one(home.lock))
+    except UserError:
+        return False
+    return True
+
+
+def _as_dict(idea: Idea, study: Calibration, run: Run | None, where: str) -> dict[str, Any]:
+    return {"where": where, "label": run.label if run else None, "uid": idea.uid,
+            "config": idea.config.to_dict(), "reason": idea.reason, "seed": idea.seed,
+            "parent_id": idea.parent_id, "calibration_id": study.id,
+            "budget_tokens": study.budget_tokens, "n_params": idea.config.n_params,
+            "predicted_mb": idea.config.predicted_mb(idea.replicas)}
+
+
+def _say(idea: Idea, study: Calibration, run: Run | None, where: str) -> None:
+    click.echo(f"{idea.config.describe()}\n{idea.reason}\nseed {idea.seed}, "
+               f"{study.budget_tokens:,} tokens, {idea.config.n_params:,} parameters, "
+               f"{idea.config.predicted_mb(idea.replicas):,.0f} MB predicted")
+    if where == "dry":
+        click.echo("nothing was queued: a dry run", err=True)
+    elif run is None:
+        click.echo("left in the inbox: the agent at work takes it up, or the next `agent run`",
+                   err=True)
+    else:
+        click.echo(f"queued as {run.label}; `agent run` executes and judges it", err=True)

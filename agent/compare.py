@@ -1,0 +1,238 @@
+"""Two configurations side by side: what differs, and whether the difference is more than luck.
+
+Every finished run of a configuration on the same text and budget counts, whichever of them was
+named. Gains are in bits per byte of the same validation text: losses a token do not compare where
+vocabularies differ.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from agent import student
+from agent.queries import Queries
+from agent.records import Calibration, Metric, Run
+from agent.status import corpus_of, find_run
+from engine.config import Config
+from engine.errors import LedgerError, UserError
+from strategies.base import describe_changes
+
+CONFIDENCE = 0.95
+HASH_DIGITS = 8  # of a configuration's hash that name it
+
+How = Literal["paired", "welch", "single"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """How many bits per byte a second configuration saves against a first."""
+
+    bpb: float  # above zero: the second is better
+    how: How  # paired by seed, Welch's for different seeds, or too few runs for either
+    n_first: int  # finished runs that were used
+    n_second: int
+    low: float | None = None  # 95 % interval; None where seeds are too few for one
+    high: float | None = None
+    df: float | None = None
+    noise_bpb: float | None = None  # standard deviation of such a difference by seeds alone
+
+    @property
+    def is_beyond_noise(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low is not None and self.high is not None and (
+            self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All that `agent compare` shows."""
+
+    first: Run
+    second: Run
+    changes: str  # from the first to the second; empty where they train the same way
+    first_bpb: dict[int, float]  # seed → score of each run that counts
+    second_bpb: dict[int, float]
+    gain: Gain
+    sentence: str  # the gain in words
+    first_curve: list[Metric]
+    second_curve: list[Metric]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare(ledger: Queries, first_key: str, second_key: str) -> Comparison:
+    """Two runs, or configurations by the hash of their settings, held against each other.
+
+    Raises LedgerError where one is unknown, and UserError where they do not compare.
+    """
+    first, second = find(ledger, first_key), find(ledger, second_key)
+    if first.id == second.id:
+        raise UserError(f"{first_key} and {second_key} are both {first.label}; name two runs")
+    _require_alike(ledger, first, second)
+    task = runs_alike(ledger, first)
+    if first.config_hash == second.config_hash:  # two seeds of one configuration
+        scores = [by_seed([run]) for run in (first, second)]
+    else:
+        scores = [by_seed(run for run in task if run.config_hash == one.config_hash)
+                  for one in (first, second)]
+    for run, found in zip((first, second), scores, strict=True):
+        if not found:
+            raise UserError(f"{run.label} ({run.state}) has no score, and no other seed of it has "
+                            "finished; compare finished runs")
+    found_gain = gain(scores[0], scores[1], noise(ledger, first))
+    return Comparison(
+        first=first, second=second, first_bpb=scores[0], second_bpb=scores[1],
+        changes=describe_changes(Config.from_dict(first.config), Config.from_dict(second.config)),
+        gain=found_gain, sentence=in_words(found_gain, first.label, second.label),
+        first_curve=ledger.metrics(first.id), second_curve=ledger.metrics(second.id))
+
+
+def find(ledger: Queries, key: str) -> Run:
+    """The run a person means, also by its configuration: the newest run of a config_hash."""
+    try:
+        return find_run(ledger, key)
+    except LedgerError:
+        wanted = key.lower()
+        found = [run for run in ledger.runs(newest_first=True)
+                 if len(wanted) >= HASH_DIGITS and (run.config_hash or "").startswith(wanted)]
+        if not found:
+            raise
+        finished = [run for run in found if run.state == "finished"]
+        return (finished or found)[0]
+
+
+def runs_alike(ledger: Queries, run: Run) -> list[Run]:
+    """Measured runs on the text and the budget of a run, itself among them; none of a published."""
+    corpus = corpus_of(ledger, run)
+    if corpus is None or run.budget_tokens is None:
+        return []
+    return ledger.runs_on(corpus.text_sha256, run.budget_tokens)
+
+
+def _require_alike(ledger: Queries, first: Run, second: Run) -> None:
+    corpora = [corpus_of(ledger, run) for run in (first, second)]
+    for run, corpus in zip((first, second), corpora, strict=True):
+        if corpus is None:
+            raise UserError(f"{run.label} is a published row; its text and seed are unknown, so "
+                            "nothing measured here compares with it")
+    a, b = corpora
+    assert a is not None  # just looked at
+    assert b is not None
+    if a.text_sha256 != b.text_sha256:
+        raise UserError(f"{first.label} was scored on {a.name}, {second.label} on {b.name}: scores "
+                        "on two texts do not compare")
+    if first.budget_tokens != second.budget_tokens:
+        raise UserError(
+            f"{first.label} had {first.budget_tokens or 0:,} training tokens, {second.label} "
+            f"{second.budget_tokens or 0:,}: scores of two budgets do not compare")
+
+
+# --- the statistics --------------------------------------------------------------------------
+
+
+def by_seed(runs: Iterable[Run]) -> dict[int, float]:
+    """Bits per byte of finished runs by their seed; the newest run of a seed counts."""
+    return {run.seed: run.val_bpb for run in runs if run.state == "finished"
+            and run.seed is not None and run.val_bpb is not None}
+
+
+def noise(ledger: Queries, run: Run) -> float | None:
+    """Standard deviation over seeds on a run's text and budget, pooled over the studies of it."""
+    corpus = corpus_of(ledger, run)
+    studies = [] if corpus is None else ledger.calibrations(corpus.text_sha256)
+    return pooled_sigma(one for one in studies if one.budget_tokens == run.budget_tokens)
+
+
+def pooled_sigma(studies: Iterable[Calibration]) -> float | None:
+    """Bits per byte; each study counts by its degrees of freedom, and a baseline only once.
+
+    `studies` come newest first; of two with one baseline the newer has all of its runs.
+    """
+    known: dict[str, tuple[int, float]] = {}
+    for study in studies:
+        if study.sigma_bpb is not None and study.n is not None and study.n > 1:
+            known.setdefault(Config.from_dict(study.config).hash, (study.n - 1, study.sigma_bpb))
+    total = sum(df for df, _ in known.values())
+    if not total:
+        return None
+    return math.sqrt(sum(df * sigma * sigma for df, sigma in known.values()) / total)
+
+
+def gain(first: Mapping[int, float], second: Mapping[int, float], sigma: float | None) -> Gain:
+    """What the second saves against the first; scores in bits per byte by seed, neither empty.
+
+    With two or more shared seeds the mean of their differences with its t interval; else Welch's
+    interval, where both have two runs; else the difference and no interval. `sigma` is the
+    standard deviation of one run over seeds.
+    """
+    shared = sorted(first.keys() & second.keys())
+    if len(shared) > 1:
+        pairs = [first[seed] - second[seed] for seed in shared]
+        error = statistics.stdev(pairs) / math.sqrt(len(pairs))
+        return _gain(statistics.fmean(pairs), "paired", len(pairs), len(pairs), sigma,
+                     error, len(pairs) - 1)
+    if min(len(first), len(second)) > 1:
+        return _welch(list(first.values()), list(second.values()), sigma)
+    if shared:  # one pair, which has the data order in common
+        return _gain(first[shared[0]] - second[shared[0]], "single", 1, 1, sigma)
+    difference = statistics.fmean(first.values()) - statistics.fmean(second.values())
+    return _gain(difference, "single", len(first), len(second), sigma)
+
+
+def _welch(first: Sequence[float], second: Sequence[float], sigma: float | None) -> Gain:
+    """Source: Welch 1947, The generalization of Student's problem, Biometrika 34."""
+    parts = [statistics.variance(scores) / len(scores) for scores in (first, second)]
+    squares = sum(part * part / (len(scores) - 1)
+                  for part, scores in zip(parts, (first, second), strict=True))
+    df = sum(parts) ** 2 / squares if squares else len(first) + len(second) - 2
+    return _gain(statistics.fmean(first) - statistics.fmean(second), "welch", len(first),
+                 len(second), sigma, math.sqrt(sum(parts)), df)
+
+
+def _gain(bpb: float, how: How, n_first: int, n_second: int, sigma: float | None,
+          error: float | None = None, df: float | None = None) -> Gain:
+    reach = None if error is None or df is None else (
+        error * student.quantile((1 + CONFIDENCE) / 2, df))
+    return Gain(
+        bpb=bpb, how=how, n_first=n_first, n_second=n_second, df=df,
+        low=None if reach is None else bpb - reach, high=None if reach is None else bpb + reach,
+        noise_bpb=None if sigma is None else sigma * math.sqrt(1 / n_first + 1 / n_second))
+
+
+# --- in words --------------------------------------------------------------------------------
+
+
+def in_words(found: Gain, first: str, second: str) -> str:
+    """What the numbers allow to say about two labels, and no more."""
+    text = (f"{second} is {abs(found.bpb):.4f} bits/byte "
+            f"{'better' if found.bpb > 0 else 'worse'} than {first}")
+    if found.how == "single":
+        return f"{text}; {_single(found)}"
+    runs = (f"over {found.n_first} shared seeds" if found.how == "paired"
+            else f"over {found.n_first} seeds of one and {found.n_second} of the other")
+    judged = "which is more than the seeds make" if found.is_beyond_noise else (
+        "so it may be luck")
+    return f"{text} {runs}; the 95 % interval is {interval(found)}, {judged}"
+
+
+def interval(found: Gain) -> str:
+    if found.low is None or found.high is None:
+        return "unknown"
+    return f"{found.low:+.4f} to {found.high:+.4f}"
+
+
+def _single(found: Gain) -> str:
+    seeds = ("one seed each" if found.n_first == found.n_second == 1
+             else f"a comparison of {found.n_first} with {found.n_second} seeds")
+    if not found.noise_bpb:
+        return (f"{seeds} tells nothing here, since the noise between seeds was not measured on "
+                "this text and budget")
+    if abs(found.bpb) <= found.noise_bpb:
+        return (f"{seeds} tells nothing: seeds alone make such differences vary by "
+                f"{found.noise_bpb:.4f} (s_d)")
+    return (f"{seeds} tells nothing beyond the noise: seeds alone make such differences vary by "
+            f"{found.noise_bpb:.4f} (s_d), this one is {abs(found.bpb) / found.noise_bpb:.1f} "
+            "times that, and more seeds would show whether it lasts")
