@@ -226,6 +226,6 @@ def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str]
 
 def _require_memory(config: Config, wish: Wish) -> None:
     predicted_mb = config.predicted_mb(wish.n_replicas)
-    word = guard.may_launch(predicted_mb, wish.max_ram_mb, guard.free_mb())
+    word = guard.may_launch(predicted_mb, wish.max_ram_mb, guard.free_mb(), guard.read_swap())
     if not word.is_go:
         raise UserError(word.reason)

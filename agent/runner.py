@@ -5,6 +5,7 @@ are the only thing it believes, so it does not matter which of the two dies firs
 
     claimed ──start──► worker runs ──poll──► done, diverged      → finished, diverged
                           │                  over its memory     → killed
+                          │                  the machine's short → queued again, up to 3 times
                           │                  exit 75 (asked)     → queued again
                           │                  SIGKILL, not ours   → queued again, up to 3 times
                           └──────────────────any other exit      → failed
@@ -76,7 +77,9 @@ class Trial:
     beat_at_s: float = 0.0
     polled_at_s: float = 0.0
     quiet_s: float = 0.0  # without a word from the worker, sleep of the machine not counted
-    stalled_why: str | None = None
+    stalled_why: str | None = None  # or what the machine lacked: it is not the run's fault
+    reading: guard.Reading | None = None  # the newest
+    n_blind: int = 0  # looks in a row that did not tell the memory
 
 
 class Runner:
@@ -164,7 +167,7 @@ class Runner:
         now_s = self.clock.seconds()
         trial.quiet_s += min(now_s - trial.polled_at_s, LONGEST_LOOK_S)
         trial.polled_at_s = now_s
-        reading = self._read(trial.process.pid)
+        trial.reading = reading = self._read(trial.process.pid)
         if reading.group_mb is not None:
             trial.peak_mb = max(trial.peak_mb or 0.0, reading.group_mb)
         if trial.ending:
@@ -174,11 +177,15 @@ class Runner:
             trial.ending = guard.Ending(trial.process.pid, now_s)
             return
         word = guard.may_go_on(reading, self.max_ram_mb)
-        if not word.is_go:
-            trial.killed_why = word.reason
+        trial.n_blind = 0 if reading.is_known else trial.n_blind + 1
+        if not word.is_go and trial.n_blind != 1:  # at the first it may have ended this moment
+            if word.may_pass:
+                trial.stalled_why = word.reason
+            else:
+                trial.killed_why = word.reason
             trial.ending = guard.Ending(trial.process.pid, now_s)
             self.ledger.event("guard", word.reason, self.clock.stamp(), trial.run.id,
-                              {"group_mb": reading.group_mb, "free_mb": reading.free_mb})
+                              word.readings)
         elif trial.quiet_s > (bound_s := stall_bound_s(trial.run, trial.last)):
             trial.stalled_why = f"no word for {bound_s:,.0f} s, so it was stopped"
             trial.ending = guard.Ending(trial.process.pid, now_s)

@@ -4,7 +4,6 @@ Android mostly denies the folders under /sys, so the battery is asked through Te
 command may hang for ever: it is started and looked at later, and nothing here waits for it.
 """
 
-import dataclasses
 import json
 import os
 import re
