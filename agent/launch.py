@@ -95,6 +95,7 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
                         "--home") from error
     with only_one(home.lock), Ledger.open(home.ledger) as ledger:
         home.control.unlink(missing_ok=True)  # it was meant for a daemon that is gone
+        home.guard.unlink(missing_ok=True)  # so was its word
         yield Desk(home, ledger, observer, progress)
 
 

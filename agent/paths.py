@@ -27,6 +27,11 @@ class Home:
         """What `pause`, `resume` and `stop` ask of the running daemon."""
         return self.root / "runs" / "control.json"
 
+    @property
+    def guard(self) -> Path:
+        """The guard's present word, left by the running daemon."""
+        return self.root / "runs" / "guard.json"
+
     def run(self, uid: str) -> "RunFolder":
         return RunFolder(self.root / "runs" / uid)
 

@@ -78,7 +78,7 @@ class Trial:
     polled_at_s: float = 0.0
     quiet_s: float = 0.0  # without a word from the worker, sleep of the machine not counted
     stalled_why: str | None = None  # or what the machine lacked: it is not the run's fault
-    reading: guard.Reading | None = None  # the newest
+    word: guard.Word | None = None  # the newest on its memory
     n_blind: int = 0  # looks in a row that did not tell the memory
 
 
@@ -167,7 +167,7 @@ class Runner:
         now_s = self.clock.seconds()
         trial.quiet_s += min(now_s - trial.polled_at_s, LONGEST_LOOK_S)
         trial.polled_at_s = now_s
-        trial.reading = reading = self._read(trial.process.pid)
+        reading = self._read(trial.process.pid)
         if reading.group_mb is not None:
             trial.peak_mb = max(trial.peak_mb or 0.0, reading.group_mb)
         if trial.ending:
@@ -178,7 +178,10 @@ class Runner:
             return
         word = guard.may_go_on(reading, self.max_ram_mb)
         trial.n_blind = 0 if reading.is_known else trial.n_blind + 1
-        if not word.is_go and trial.n_blind != 1:  # at the first it may have ended this moment
+        if trial.n_blind == 1:
+            return  # it may have ended this moment
+        trial.word = word
+        if not word.is_go:
             if word.may_pass:
                 trial.stalled_why = word.reason
             else:
