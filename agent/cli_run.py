@@ -11,7 +11,7 @@ import click
 from agent import guard, units
 from agent.cli import main
 from agent.cli_progress import Screen
-from agent.conditions import Limits, parse_window
+from agent.conditions import COOLER_C, Limits, parse_window
 from agent.daemon import send_command
 from agent.launch import Wish, desk, queue_grid, run_night, train_once
 from agent.ledger import Ledger
@@ -22,7 +22,6 @@ from engine.config import Config
 from engine.errors import UserError
 from strategies.grid import parse_tokens
 
-COOLER_C = 3.0  # a hot device goes on when it is so much cooler
 Command = Callable[..., Any]
 
 
@@ -84,7 +83,7 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
 @click.option("--min-battery", type=float, default=30.0, show_default=True, metavar="PERCENT",
               help="Wait below this charge, unless it charges; 0 is no limit.")
 @click.option("--max-heat", type=float, default=40.0, show_default=True, metavar="°C",
-              help="Wait at this temperature of the battery; go on 3 °C below.")
+              help=f"Wait at this temperature of the battery; go on {COOLER_C:g} °C below.")
 @click.option("--window", metavar="HH:MM-HH:MM", help="Work only in these hours: 22:00-07:00.")
 @click.option("--only-charging", is_flag=True, help="Work only while the device charges.")
 @_text_options
@@ -98,8 +97,8 @@ def run(home: Home, /, once: bool, **options: Any) -> None:
         raise click.UsageError("--run-for and --run-tokens both fix the budget; give one")
     if once:
         options["max_runs"] = 1
-    heat, window = options["max_heat"], options["window"]
-    limits = Limits(min_battery=options["min_battery"], stop_c=heat, go_c=heat - COOLER_C,
+    window = options["window"]
+    limits = Limits(min_battery=options["min_battery"], stop_c=options["max_heat"],
                     window=parse_window(window) if window else None,
                     only_charging=options["only_charging"])
     wish = dataclasses.replace(_wish(home, options), limits=limits)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from agent import present
 from agent.cli import main
 from agent.clock import utc_stamp
 from agent.lock import holder
@@ -48,7 +49,7 @@ def status(home: Home, watch: bool, as_json: bool) -> None:
 def _status(home: Home) -> Status:
     with Reader.open(home.ledger) as ledger:
         return gather(ledger, utc_stamp(), is_daemon_alive=holder(home.lock) is not None,
-                      read_mb=_group_mb)
+                      read_mb=_group_mb, present=present.read(home.guard))
 
 
 def _group_mb(pid: int) -> float | None:

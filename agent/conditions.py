@@ -3,6 +3,7 @@
 Whoever waits goes on only with a reserve over the limit, or a run would start and stop all night.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from engine.errors import UserError
 
 BATTERY_BACK = 5.0  # points over --min-battery before a waiting run goes on
 DISK_BACK_MB = 100.0  # free over the least; saving a checkpoint may take as much for a moment
+COOLER_C = 3.0  # a waiting run goes on when the battery is so much under --max-heat
 DAY_MINUTES = 24 * 60
 
 
@@ -77,7 +79,6 @@ class Limits:
 
     min_battery: float = 30.0  # percent, unless it charges; 0 is no limit
     stop_c: float = 40.0  # of the battery; BOINC's limit too
-    go_c: float = 37.0
     thermal: Heat = Heat(75.0, 65.0)  # of the zones, where the battery is silent
     min_disk_mb: float = MIN_DISK_MB
     window: Window | None = None  # None is all hours
@@ -89,7 +90,14 @@ class Limits:
         if not self.min_disk_mb >= 0:
             raise UserError(f"{self.min_disk_mb:g} MB cannot be the least free disk; write 0 or "
                             "more")
-        Heat(self.stop_c, self.go_c)
+        if not math.isfinite(self.stop_c):
+            raise UserError(f"--max-heat {self.stop_c:g} is no temperature; write degrees, such "
+                            "as 40")
+
+    @property
+    def battery(self) -> Heat:
+        """The limits of the battery's heat."""
+        return Heat(self.stop_c, self.stop_c - COOLER_C)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,7 @@ class Guard:
     def _heat(self, readings: Readings, is_waiting: bool) -> str | None:
         limits = self.limits
         if readings.battery_c is not None:
-            what, now_c, heat = "battery", readings.battery_c, Heat(limits.stop_c, limits.go_c)
+            what, now_c, heat = "battery", readings.battery_c, limits.battery
         elif readings.thermal_c is not None:
             what, now_c, heat = "hottest thermal zone", readings.thermal_c, limits.thermal
         else:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from agent import words
 from agent.curve import chart
+from agent.present import Present
 from agent.records import Decision, Run
 from agent.status import Night, Progress, Rung, Status
 
@@ -169,11 +170,27 @@ def _decisions(decisions: Sequence[Decision], width: int) -> RenderableType:
 
 
 def _guard(status: Status) -> str:
-    if status.guard is None:
-        return "nothing to object"
-    ago = words.duration(words.seconds_between(status.guard.at, status.at))
-    about = f"{status.guard.label}, " if status.guard.label else ""
-    return f"{about}{ago} ago: {words.printable(status.guard.message)}"
+    """The present word with its readings, or else the last one."""
+    now = status.guard_now
+    lines = [status.guard_word]
+    if now:
+        lines = [f"{now.word}: {now.told if now.word == 'go' and now.told else now.reason}"]
+        lines += [now.told] if now.word == "waits" and now.told else []
+        lines.append(_age(now, status.at))
+    if status.guard and status.guard_word != "waits":  # waiting is its last word
+        ago = words.duration(words.seconds_between(status.guard.at, status.at))
+        about = f"{status.guard.label}, " if status.guard.label else ""
+        lines.append(f"{about}{ago} ago: {status.guard.message}")
+    return words.printable("\n".join(lines))
+
+
+def _age(now: Present, at: str) -> str:
+    """How old the readings are; the battery is asked once a minute."""
+    age_s = words.seconds_between(now.at, at)
+    battery_s = now.readings.get("battery_age_s")
+    battery = "" if battery_s is None else (
+        f", the battery {words.duration(max(0.0, age_s) + battery_s)} ago")
+    return f"read {words.duration(age_s)} ago{battery}"
 
 
 def _score(nats: float | None, bpb: float | None) -> str:

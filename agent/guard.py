@@ -1,18 +1,45 @@
 """The RAM guard: reads the machine, says go or stop, and ends a process group.
 
 Where SELinux hides more of /proc, virtual_memory and the leader's memory_info still work.
+Unknown memory is not enough: nothing starts on it, and what runs saves and leaves.
 """
 
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
+from agent.sensors import swap_mb
+
 MB = 1e6
+MEMINFO = Path("/proc/meminfo")
 FREE_FLOOR_MB = 200.0  # below this the kernel starts to kill, and not the hog first
+# Android's lmkd kills earlier where less than a tenth of the swap is free: its default of
+# ro.lmk.swap_free_low_percentage. A phone in use lives with much of its zram taken, so spent swap
+# alone stops nothing; it doubles the reserve.
+SPENT_SHARE = 0.1
+SPENT_FLOOR_MB = 400.0
 TERM_GRACE_S = 5.0  # from the request to stop until the kill
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Swap of the machine; None where it would not tell."""
+
+    free_mb: float | None = None
+    total_mb: float | None = None  # 0 where there is none
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether there is swap and hardly any of it left."""
+        return (self.free_mb is not None and bool(self.total_mb)
+                and self.free_mb < SPENT_SHARE * (self.total_mb or 0.0))
+
+
+NO_SWAP = Swap()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +48,16 @@ class Reading:
 
     group_mb: float | None  # resident memory of the worker and its children
     free_mb: float | None  # what the machine can still give
+    swap: Swap = NO_SWAP
+
+    @property
+    def is_known(self) -> bool:
+        return self.group_mb is not None and self.free_mb is not None
+
+    def as_dict(self) -> dict[str, float | None]:
+        """As events and the present word hold it."""
+        return {"group_mb": self.group_mb, "free_mb": self.free_mb,
+                "swap_free_mb": self.swap.free_mb}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +68,7 @@ class Word:
     reason: str
     may_pass: bool = False  # waiting may change it
     cause: str = ""  # which limits spoke; unlike the reason, the same whatever the reading
+    readings: dict[str, float | None] = field(default_factory=dict)  # of memory, behind the word
 
 
 def group_mb(pid: int) -> float | None:
@@ -69,6 +107,21 @@ def free_mb() -> float | None:
         return None
 
 
+def read_swap() -> Swap:
+    return Swap(*swap_mb(MEMINFO))
+
+
+def reserve_mb(swap: Swap) -> float:
+    """MB that no run may take: more where the machine has nowhere left to put its pages."""
+    return SPENT_FLOOR_MB if swap.is_spent else FREE_FLOOR_MB
+
+
+def _spent(swap: Swap) -> str:
+    """Why the reserve is the larger one."""
+    return f" (only {swap.free_mb:,.0f} of {swap.total_mb:,.0f} MB of swap are free)" if (
+        swap.is_spent) else ""
+
+
 def default_max_ram_mb() -> float:
     """3 GB, or half of the machine where that is less: beyond it Android kills other apps."""
     try:
@@ -79,33 +132,43 @@ def default_max_ram_mb() -> float:
 
 def read(pid: int) -> Reading:
     """Sample the machine and the process group led by pid."""
-    return Reading(group_mb(pid), free_mb())
+    return Reading(group_mb(pid), free_mb(), read_swap())
 
 
-def may_launch(predicted_mb: float, max_ram_mb: float, free: float | None) -> Word:
+def may_launch(predicted_mb: float, max_ram_mb: float, free: float | None,
+               swap: Swap = NO_SWAP) -> Word:
     """Whether a run of this predicted peak may start."""
+    readings = {"predicted_mb": predicted_mb, "free_mb": free, "swap_free_mb": swap.free_mb}
     if predicted_mb > max_ram_mb:
         return Word(False, f"predicted peak {predicted_mb:,.0f} MB is over --max-ram "
-                           f"{max_ram_mb:,.0f} MB")
+                           f"{max_ram_mb:,.0f} MB", cause="max-ram", readings=readings)
     if free is None:
         return Word(False, "free memory cannot be read on this machine, and unknown is not "
-                           "enough", may_pass=True)
-    if predicted_mb + FREE_FLOOR_MB > free:
+                           "enough", may_pass=True, cause="unknown memory", readings=readings)
+    reserve = reserve_mb(swap)
+    if predicted_mb + reserve > free:
         return Word(False, f"predicted peak {predicted_mb:.0f} MB and a reserve of "
-                           f"{FREE_FLOOR_MB:.0f} MB do not fit in {free:.0f} MB free",
-                    may_pass=True)
-    return Word(True, f"{predicted_mb:.0f} MB predicted, {free:.0f} MB free")
+                           f"{reserve:.0f} MB{_spent(swap)} do not fit in {free:.0f} MB free",
+                    may_pass=True, cause="memory", readings=readings)
+    return Word(True, f"{predicted_mb:.0f} MB predicted, {free:.0f} MB free", readings=readings)
 
 
 def may_go_on(reading: Reading, max_ram_mb: float) -> Word:
-    """Whether the running worker may keep its memory."""
+    """Whether the running worker may keep its memory; may_pass where it is not the run's fault."""
+    readings, free = reading.as_dict(), reading.free_mb
     if reading.group_mb is not None and reading.group_mb > max_ram_mb:
         return Word(False, f"the run took {reading.group_mb:.0f} MB, over --max-ram "
-                           f"{max_ram_mb:,.0f} MB")
-    if reading.free_mb is not None and reading.free_mb < FREE_FLOOR_MB:
-        return Word(False, f"the machine has {reading.free_mb:.0f} MB free, under the reserve of "
-                           f"{FREE_FLOOR_MB:.0f} MB")
-    return Word(True, "memory is within its limits")
+                           f"{max_ram_mb:,.0f} MB", cause="max-ram", readings=readings)
+    if reading.group_mb is None or free is None:
+        what = "the run's memory" if reading.group_mb is None else "free memory"
+        return Word(False, f"{what} cannot be read, and unknown is not enough", may_pass=True,
+                    cause="unknown memory", readings=readings)
+    reserve = reserve_mb(reading.swap)
+    if free < reserve:
+        return Word(False, f"the machine has {free:.0f} MB free, under the reserve of "
+                           f"{reserve:.0f} MB{_spent(reading.swap)}", may_pass=True,
+                    cause="memory", readings=readings)
+    return Word(True, "memory is within its limits", readings=readings)
 
 
 class Ending:

@@ -94,6 +94,7 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
                         "--home") from error
     with only_one(home.lock), Ledger.open(home.ledger) as ledger:
         home.control.unlink(missing_ok=True)  # it was meant for a daemon that is gone
+        home.guard.unlink(missing_ok=True)  # so was its word
         yield Desk(home, ledger, observer, progress)
 
 
@@ -225,6 +226,6 @@ def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str]
 
 def _require_memory(config: Config, wish: Wish) -> None:
     predicted_mb = config.predicted_mb(wish.n_replicas)
-    word = guard.may_launch(predicted_mb, wish.max_ram_mb, guard.free_mb())
+    word = guard.may_launch(predicted_mb, wish.max_ram_mb, guard.free_mb(), guard.read_swap())
     if not word.is_go:
         raise UserError(word.reason)

@@ -62,11 +62,12 @@ class Night:
     def __init__(self, runner: Runner, plan: Plan, *,
                  prepare: Prepare, observer: Observer, eval_every: int | None = None,
                  read_free_mb: Callable[[], float | None] = guard.free_mb,
+                 read_swap: Callable[[], guard.Swap] = guard.read_swap,
                  watch: Watch | None = None) -> None:
         self.ledger, self.home, self.clock = runner.ledger, runner.home, runner.clock
         self.runner, self.plan = runner, plan
         self.prepare, self.observer, self.eval_every = prepare, observer, eval_every
-        self.read_free_mb, self.watch = read_free_mb, watch
+        self.read_free_mb, self.read_swap, self.watch = read_free_mb, read_swap, watch
         self.study: Calibration | None = None  # None: nothing is proposed
         self.only: int | None = None  # the one run to execute, by id
         self.n_ended = 0
@@ -75,7 +76,7 @@ class Night:
         self.is_held = False  # by the machine
         self.is_over = False
         self.wait_until_s = 0.0  # nothing is started before
-        self._waits_for: str | None = None  # what was last said of it
+        self.waits_for: guard.Word | None = None  # what memory lacks
         self._asleep_s = self.clock.boot() - self.clock.seconds()
 
     # --- one tick ----------------------------------------------------------------------------
@@ -250,7 +251,7 @@ class Night:
         assert self.study is not None
         free_mb = self.read_free_mb()
         max_mb = self.plan.max_ram_mb if free_mb is None else min(
-            self.plan.max_ram_mb, free_mb - guard.FREE_FLOOR_MB)
+            self.plan.max_ram_mb, free_mb - guard.reserve_mb(self.read_swap()))
         max_s = self.study.run_s and SLOWEST * self.study.run_s
         if self.plan.deadline_s is not None and max_s is not None:
             left_s = self.plan.deadline_s - self.clock.boot()
@@ -266,9 +267,10 @@ class Night:
         """Claim a queued run and start its worker; fail it, or wait, if something is in the way."""
         word = self._memory_for(waiting)
         if word.may_pass:
-            if word.reason != self._waits_for:
-                self.note("guard", f"{waiting.label} waits: {word.reason}", run_id=waiting.id)
-            self._waits_for = word.reason
+            if self.waits_for is None or self.waits_for.cause != word.cause:
+                self.note("guard", f"{waiting.label} waits: {word.reason}", word.readings,
+                          waiting.id)
+            self.waits_for = word
             self.wait_until_s = self.clock.seconds() + BACK_OFF_S
             return
         try:
@@ -284,13 +286,16 @@ class Night:
         if run is None:
             return  # it is no longer queued
         self.observer.say(f"{run.label} {run.config_text}, seed {run.seed}: {run.reason}")
-        self._waits_for = None
+        if self.waits_for:
+            self.note("guard", f"{run.label} goes on: {word.reason}", word.readings, run.id)
+        self.waits_for = None
         self.runner.start(run)
 
     def _memory_for(self, run: Run) -> guard.Word:
         config = Config.from_dict(run.config)
         predicted_mb = run.predicted_mb or config.predicted_mb(run.replicas or 1)
-        return guard.may_launch(predicted_mb, self.plan.max_ram_mb, self.read_free_mb())
+        return guard.may_launch(predicted_mb, self.plan.max_ram_mb, self.read_free_mb(),
+                                self.read_swap())
 
     def _tokens_of(self, run: Run) -> TokenSet:
         """Token files of a run; its text must be the one this night works on."""

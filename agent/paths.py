@@ -32,6 +32,11 @@ class Home:
         """Ideas that `agent enqueue` leaves for whoever holds the lock."""
         return self.root / "inbox"
 
+    @property
+    def guard(self) -> Path:
+        """The guard's present word, left by the running daemon."""
+        return self.root / "runs" / "guard.json"
+
     def run(self, uid: str) -> "RunFolder":
         return RunFolder(self.root / "runs" / uid)
 

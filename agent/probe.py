@@ -140,7 +140,7 @@ def try_storage(folder: Path) -> None:
 
 def _memory() -> tuple[float | None, float, float]:
     from agent import guard
-    return guard.free_mb(), guard.FREE_FLOOR_MB, guard.default_max_ram_mb()
+    return guard.free_mb(), guard.reserve_mb(guard.read_swap()), guard.default_max_ram_mb()
 
 
 def _holder(lock: Path) -> int | None:

@@ -5,6 +5,7 @@ are the only thing it believes, so it does not matter which of the two dies firs
 
     claimed ──start──► worker runs ──poll──► done, diverged      → finished, diverged
                           │                  over its memory     → killed
+                          │                  the machine's short → queued again, up to 3 times
                           │                  exit 75 (asked)     → queued again
                           │                  SIGKILL, not ours   → queued again, up to 3 times
                           └──────────────────any other exit      → failed
@@ -76,7 +77,9 @@ class Trial:
     beat_at_s: float = 0.0
     polled_at_s: float = 0.0
     quiet_s: float = 0.0  # without a word from the worker, sleep of the machine not counted
-    stalled_why: str | None = None
+    stalled_why: str | None = None  # or what the machine lacked: it is not the run's fault
+    word: guard.Word | None = None  # the newest on its memory
+    n_blind: int = 0  # looks in a row that did not tell the memory
 
 
 class Runner:
@@ -174,11 +177,18 @@ class Runner:
             trial.ending = guard.Ending(trial.process.pid, now_s)
             return
         word = guard.may_go_on(reading, self.max_ram_mb)
+        trial.n_blind = 0 if reading.is_known else trial.n_blind + 1
+        if trial.n_blind == 1:
+            return  # it may have ended this moment
+        trial.word = word
         if not word.is_go:
-            trial.killed_why = word.reason
+            if word.may_pass:
+                trial.stalled_why = word.reason
+            else:
+                trial.killed_why = word.reason
             trial.ending = guard.Ending(trial.process.pid, now_s)
             self.ledger.event("guard", word.reason, self.clock.stamp(), trial.run.id,
-                              {"group_mb": reading.group_mb, "free_mb": reading.free_mb})
+                              word.readings)
         elif trial.quiet_s > (bound_s := stall_bound_s(trial.run, trial.last)):
             trial.stalled_why = f"no word for {bound_s:,.0f} s, so it was stopped"
             trial.ending = guard.Ending(trial.process.pid, now_s)

@@ -37,6 +37,7 @@ class Readings:
     thermal_c: float | None = None  # the hottest thermal zone
     disk_free_mb: float | None = None  # under the home
     swap_free_mb: float | None = None
+    battery_age_s: float | None = None  # since the battery's source told
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Sensors:
         self._battery = BatteryCommand(which, start, kill)
         self._files = Readings()
         self._files_due_s: float | None = None
+        self._files_read_s = 0.0
 
     @property
     def is_settled(self) -> bool:
@@ -109,12 +111,15 @@ class Sensors:
         if self._files_due_s is None or now_s >= self._files_due_s:
             self._files = self._read_files()
             self._files_due_s = now_s + FILES_EVERY_S
+            self._files_read_s = now_s
         files = self._files
-        return Readings(
-            files.battery_percent if said.percent is None else said.percent,
-            files.is_charging if said.is_charging is None else said.is_charging,
-            files.battery_c if said.heat_c is None else said.heat_c,
-            files.thermal_c, files.disk_free_mb, files.swap_free_mb)
+        percent = files.battery_percent if said.percent is None else said.percent
+        is_charging = files.is_charging if said.is_charging is None else said.is_charging
+        heat_c = files.battery_c if said.heat_c is None else said.heat_c
+        told_s = self._files_read_s if said == Battery() else self._battery.told_s
+        is_known = (percent, is_charging, heat_c) != (None, None, None)
+        return Readings(percent, is_charging, heat_c, files.thermal_c, files.disk_free_mb,
+                        files.swap_free_mb, now_s - told_s if is_known else None)
 
     def close(self) -> None:
         """Kill what still runs."""
@@ -124,7 +129,7 @@ class Sensors:
         battery = supply(self._power)
         return Readings(battery.percent, battery.is_charging, battery.heat_c,
                         hottest_zone(self._thermal), disk_free_mb(self._home),
-                        swap_free_mb(self._meminfo))
+                        swap_mb(self._meminfo)[0])
 
 
 class BatteryCommand:
@@ -135,13 +140,16 @@ class BatteryCommand:
         self._which, self._start, self._kill = which, start, kill
         self._command: Command | None = None
         self._started_s: float | None = None
+        self._said = Battery()  # the newest answer as it came
         self._answer = Battery()
+        self._is_late = False
+        self.told_s = 0.0  # when the answer came that poll gives
         self.is_settled = False
 
     def poll(self, now_s: float) -> Battery:
-        """The last answer; nothing known after one that failed."""
+        """The last answer; what two in a row did not tell is unknown, after two minutes at most."""
         if self._command is not None:
-            self._look(self._command, now_s)
+            self._look(self._command, self._started_s or 0.0, now_s)
         elif self._started_s is None or now_s - self._started_s >= COMMAND_EVERY_S:
             self._begin(now_s)
         return self._answer
@@ -152,27 +160,38 @@ class BatteryCommand:
             self._end(self._command)
 
     def _begin(self, now_s: float) -> None:
-        self._started_s = now_s
+        self._started_s, self._is_late = now_s, False
         path = self._which(COMMAND)
         try:
             self._command = self._start(path) if path else None
         except OSError:
             self._command = None  # installed and not to be executed
         if self._command is None:
-            self._settle(Battery())
+            self._settle(Battery(), now_s)
 
-    def _look(self, command: Command, now_s: float) -> None:
+    def _look(self, command: Command, started_s: float, now_s: float) -> None:
         status = command.poll()
         if status is not None:
             self._command = None
             answer = parse(_output(command))  # read in any case: it closes the pipe
-            self._settle(answer if status == 0 else Battery())
-        elif self._started_s is not None and now_s - self._started_s >= COMMAND_S:
+            if not self._is_late:
+                self._settle(answer if status == 0 else Battery(), now_s)
+        elif now_s - started_s >= COMMAND_S:
             self._end(command)  # again at each tick, until it is gone; no second one till then
-            self._settle(Battery())
+            if not self._is_late or now_s - started_s >= COMMAND_EVERY_S:
+                self._settle(Battery(), now_s)  # one that will not die fails once a minute too
+            self._is_late = True
 
-    def _settle(self, answer: Battery) -> None:
-        self._answer, self.is_settled = answer, True
+    def _settle(self, answer: Battery, now_s: float) -> None:
+        """Take an answer in. What it leaves out stays as it was once: one failure cools nothing."""
+        old = self._said
+        self._answer = Battery(old.percent if answer.percent is None else answer.percent,
+                               old.is_charging if answer.is_charging is None
+                               else answer.is_charging,
+                               old.heat_c if answer.heat_c is None else answer.heat_c)
+        if answer != Battery():
+            self.told_s = now_s
+        self._said, self.is_settled = answer, True
 
     def _end(self, command: Command) -> None:
         try:
@@ -257,10 +276,13 @@ def disk_free_mb(home: Path) -> float | None:
         return None
 
 
-def swap_free_mb(meminfo: Path) -> float | None:
-    """MB of swap that are free. psutil would ask /proc/vmstat too, which Android denies."""
-    match = re.search(r"^SwapFree:\s+([0-9]+) kB$", _text(meminfo) or "", re.MULTILINE)
-    return int(match[1]) * 1024 / MB if match else None
+def swap_mb(meminfo: Path) -> tuple[float | None, float | None]:
+    """MB of swap: free, and in all. psutil would ask /proc/vmstat too, which Android denies."""
+    text = _text(meminfo) or ""
+    found = [re.search(rf"^{key}:\s+([0-9]+) kB$", text, re.MULTILINE | re.ASCII)
+             for key in ("SwapFree", "SwapTotal")]
+    free, total = (int(match[1]) * 1024 / MB if match else None for match in found)
+    return free, total
 
 
 def _folders(root: Path, pattern: str) -> list[Path]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.present import Present
 from agent.queries import Queries
 from agent.records import Corpus, Decision, Event, Metric, Run, State
 from agent.words import seconds_between
@@ -76,7 +77,9 @@ class Status:
     best_corpus: Corpus | None
     best_yardsticks: list[Rung]  # of that corpus, hardest last
     decisions: list[Decision]  # newest first
-    guard: Event | None  # its last word
+    guard_word: str  # go or waits; no word yet, no daemon
+    guard_now: Present | None  # what that word rests on; None where no daemon runs
+    guard: Event | None  # its last change of mind
     counts: dict[State, int]  # measured runs in each state
 
 
@@ -98,8 +101,13 @@ class Detail:
         return row | values
 
 
-def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb) -> Status:
-    """The state of things at `now`; read_mb tells the resident MB of a process and its children."""
+def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
+           present: Present | None = None) -> Status:
+    """The state of things at `now`; read_mb tells the resident MB of a process and its children.
+
+    present is the word that a daemon left; of one that is gone it counts for nothing.
+    """
+    present = present if is_daemon_alive else None
     shown, counts = ledger.current(), ledger.counts()
     running = shown if shown and shown.state == "running" else None
     best = ledger.best()
@@ -113,6 +121,8 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb)
         progress=_progress(running, curve, now, read_mb) if running and is_daemon_alive else None,
         curve=curve, yardsticks=ladder(corpus), best=best, best_corpus=best_corpus,
         best_yardsticks=ladder(best_corpus), decisions=ledger.decisions(limit=N_DECISIONS),
+        guard_word=present.word if present else "no word yet" if is_daemon_alive else "no daemon",
+        guard_now=present,
         guard=next((event for event in events if event.kind == "guard"), None),
         counts=counts)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.clock import Clock
-from agent.conditions import Guard, in_words
+from agent.conditions import Guard, Window, in_words
 from agent.guard import Word
 from agent.sensors import Sensors
 
@@ -25,24 +25,34 @@ class Watch:
     def __init__(self, sensors: Sensors, guard: Guard, clock: Clock, warns: bool) -> None:
         self._sensors, self._guard, self._clock = sensors, guard, clock
         self._owes_warnings = warns
-        self._last: Word | None = None
+        self.last: Look | None = None
+
+    @property
+    def window(self) -> Window | None:
+        """The hours this night may work in."""
+        return self._guard.limits.window
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the last word was to wait; not before the first."""
+        return self.last is not None and not self.last.word.is_go
 
     def look(self) -> Look | None:
         """None while the first answer of the sensors is still awaited: nothing may start yet."""
         readings = self._sensors.poll(self._clock.seconds())
         if not self._sensors.is_settled:
             return None
-        before = self._last
-        word = self._guard.word(readings, self._clock.local_minutes(),
-                                before is not None and not before.is_go)
-        self._last, news = word, []
+        was_waiting, before = self.is_waiting, self.last
+        word = self._guard.word(readings, self._clock.local_minutes(), was_waiting)
+        news: list[str] = []
         if self._owes_warnings:
             news, self._owes_warnings = self._guard.warnings(readings), False
-        if not word.is_go and (before is None or before.cause != word.cause):
+        if not word.is_go and (before is None or before.word.cause != word.cause):
             news.append(f"waits: {word.reason}")
-        elif word.is_go and before is not None and not before.is_go:
+        elif word.is_go and was_waiting:
             news.append(f"goes on: {in_words(readings)}")
-        return Look(word, news, dataclasses.asdict(readings))
+        self.last = Look(word, news, dataclasses.asdict(readings))
+        return self.last
 
     def close(self) -> None:
         self._sensors.close()

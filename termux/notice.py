@@ -30,7 +30,16 @@ def notice(status: Any) -> tuple[str, str]:
                number(at(status, "best", "val_bpb"), "{:.3f} bits/byte")]
     best = ", ".join(filter(None, numbers))
     label = at(status, "best", "label") or "a run"
-    return f"phi-auto: {state}", f"best {label}: {best}" if best else "no run has finished yet"
+    content = f"best {label}: {best}" if best else "no run has finished yet"
+    return f"phi-auto: {state}", content + guard(status)
+
+
+def guard(status: Any) -> str:
+    """The guard's present word, as the end of a sentence; nothing where no daemon has one."""
+    word, reason = at(status, "guard_now", "word"), at(status, "guard_now", "reason")
+    if not at(status, "is_daemon_alive") or word not in ("go", "waits"):
+        return ""
+    return f"; waits: {reason}" if word == "waits" and reason else f"; guard: {word}"
 
 
 def read(text: str) -> Any:

@@ -111,18 +111,26 @@ def test_thermal_zones_speak_only_where_the_battery_is_silent() -> None:
 
 
 def test_limits_of_heat_are_the_night_s_own() -> None:
-    limits = Limits(stop_c=45.0, go_c=42.5, thermal=Heat(60.0, 50.0))
+    limits = Limits(stop_c=45.0, thermal=Heat(60.0, 50.0))
     assert word(limits, battery_c=44.0).is_go
-    assert "the limit is 45 °C; goes on at 42.5 °C" in word(limits, battery_c=45.5).reason
+    assert "the limit is 45 °C; goes on at 42 °C" in word(limits, battery_c=45.5).reason
+    assert not word(limits, battery_c=42.1, is_waiting=True).is_go
+    assert word(limits, battery_c=42.0, is_waiting=True).is_go
     assert not word(limits, battery_c=None, thermal_c=60.0).is_go
 
 
 @pytest.mark.parametrize(("stop_c", "go_c"), [(36.0, 37.0), (37.0, 37.0)])
 def test_a_way_back_that_is_not_cooler_is_refused(stop_c: float, go_c: float) -> None:
     with pytest.raises(UserError) as caught:
-        Limits(stop_c=stop_c, go_c=go_c)
+        Heat(stop_c, go_c)
     assert str(caught.value) == (f"a run that stops at {stop_c:g} °C cannot go on at {go_c:g} °C; "
                                  "the second must be the lower")
+
+
+@pytest.mark.parametrize("stop_c", [float("nan"), float("inf")])
+def test_a_limit_of_heat_that_is_no_temperature_is_refused(stop_c: float) -> None:
+    with pytest.raises(UserError, match=f"^--max-heat {stop_c:g} is no temperature; write degr"):
+        Limits(stop_c=stop_c)
 
 
 # --- disk ------------------------------------------------------------------------------------

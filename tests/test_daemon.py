@@ -1,33 +1,47 @@
 """The alarm clock: one daemon a home, faults that are survived and faults that are not."""
 
+import datetime as dt
 import fcntl
 import os
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from apscheduler.schedulers import base
 
 from agent import daemon
 from agent import lock as home_lock
-from agent.daemon import MAX_FAULTS, Daemon, send_command
+from agent.bulletin import Bulletin
+from agent.conditions import Window, parse_window
+from agent.daemon import IDLE_TICK_S, MAX_FAULTS, Daemon, edges, minutes_east, send_command
 from agent.lock import holder, only_one
 from agent.night import take_command
+from agent.paths import Home
 from engine.errors import UserError
+from tests.parts import FakeTime
+
+Tick = Exception | Callable[[], None] | None
 
 
 class Stub:
     """A night whose ticks do what the test says."""
 
-    def __init__(self, ticks: list[Exception | None]) -> None:
-        self.ticks, self.said, self.n_asked = ticks, list[str](), 0
-        self.is_over = False
+    def __init__(self, ticks: Sequence[Tick]) -> None:
+        self.ticks, self.said, self.n_asked = list(ticks), list[str](), 0
+        self.is_over = self.is_paused = False
         self.observer = self.runner = self
+        self.home, self.clock = Home(Path("/nowhere")), FakeTime().clock()
+        self.watch = self.trial = self.waits_for = None
 
     def tick(self) -> None:
         found = self.ticks.pop(0)
         self.is_over = not self.ticks
-        if found:
+        if isinstance(found, Exception):
             raise found
+        if found:
+            found()
 
     def say(self, message: str) -> None:
         self.said.append(message)
@@ -42,9 +56,10 @@ class Stub:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "TICK_S", 0.02)
+    monkeypatch.setattr(Bulletin, "post", lambda self, night: None)
 
 
-def run(ticks: list[Exception | None]) -> Any:
+def run(ticks: Sequence[Tick]) -> Any:
     stub = Stub(ticks)
     Daemon(stub).run()  # type: ignore[arg-type]
     return stub
@@ -96,3 +111,134 @@ def test_a_command_is_taken_once(tmp_path: Path) -> None:
     control = tmp_path / "runs" / "control.json"
     send_command(control, "pause")
     assert (take_command(control), take_command(control)) == ("pause", None)
+
+
+# --- the pace, and the edges of the window ---------------------------------------------------
+
+
+class Waiting:
+    """A watch whose word the test gives."""
+
+    def __init__(self, window: Window | None = None) -> None:
+        self.is_waiting, self.window = True, window
+
+
+def a_daemon(watch: Waiting | None = None) -> tuple[Daemon, Any, Callable[[], float]]:
+    """A daemon whose ticks the test makes, its night, and the pace that APScheduler keeps."""
+    stub: Any = Stub([None] * 99)
+    stub.watch = watch
+    found = Daemon(stub)
+    found.scheduler.add_job(found._tick, "interval", seconds=daemon.TICK_S, timezone="UTC",
+                            id="tick")
+    found.scheduler._event = threading.Event()
+    base.BaseScheduler.start(found.scheduler, paused=True)  # without its loop
+    return found, stub, lambda: found.scheduler.get_job("tick").trigger.interval.total_seconds()
+
+
+def test_a_night_that_waits_with_nothing_running_ticks_seldom() -> None:
+    found, stub, pace_s = a_daemon(Waiting())
+    found._tick()
+    assert pace_s() == IDLE_TICK_S
+    stub.watch.is_waiting = False
+    found._tick()
+    assert pace_s() == daemon.TICK_S
+
+
+def test_what_runs_is_followed_at_full_pace_until_it_has_saved() -> None:
+    found, stub, pace_s = a_daemon(Waiting())
+    stub.trial = object()
+    found._tick()
+    assert pace_s() == daemon.TICK_S
+    stub.trial = None
+    found._tick()
+    assert pace_s() == IDLE_TICK_S
+
+
+def test_a_paused_night_ticks_seldom_and_a_busy_one_does_not() -> None:
+    found, stub, pace_s = a_daemon()
+    found._tick()
+    assert pace_s() == daemon.TICK_S
+    stub.is_paused = True
+    found._tick()
+    assert pace_s() == IDLE_TICK_S
+
+
+def test_pause_resume_and_stop_are_obeyed_within_10_s_at_any_pace() -> None:
+    assert IDLE_TICK_S <= 5.0  # one tick takes the command, the next at the latest obeys it
+
+
+def utc(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(("east", "opens", "closes"), [
+    (0, "2026-06-01T22:00", "2026-06-02T07:00"), (60, "2026-06-01T21:00", "2026-06-02T06:00"),
+    (345, "2026-06-01T16:15", "2026-06-02T01:15"),  # Kathmandu
+    (-420 % 1440, "2026-06-02T05:00", "2026-06-01T14:00"),  # Phoenix
+    (840, "2026-06-02T08:00", "2026-06-01T17:00")])  # Kiritimati
+def test_a_window_opens_and_closes_at_local_time(east: int, opens: str, closes: str) -> None:
+    found = edges(parse_window("22:00-07:00"), east)
+    for name, at, local in (("opens", opens, (22, 0)), ("closes", closes, (7, 0))):
+        fires = found[name].get_next_fire_time(None, utc("2026-06-01T12:00"))
+        assert fires == utc(at)
+        there = fires.astimezone(dt.timezone(dt.timedelta(minutes=east)))
+        assert (there.hour, there.minute) == local
+        assert found[name].get_next_fire_time(fires, fires) == fires + dt.timedelta(days=1)
+
+
+@pytest.mark.parametrize(("local", "east"), [
+    (10 * 60, 0), (12 * 60, 120), (15 * 60 + 45, 345), (3 * 60, 1020), (0, 840),
+    (12 * 60 + 1, 120), (11 * 60 + 59, 120)])  # the minute turned between the two clocks
+def test_the_offset_of_local_time_is_told_by_the_clocks(local: int, east: int) -> None:
+    assert minutes_east(FakeTime(minutes=local).clock()) == east  # at 10:00 UTC
+
+
+def test_the_triggers_follow_when_summer_time_ends() -> None:
+    found, stub, _ = a_daemon(Waiting(parse_window("22:00-07:00")))
+    time = FakeTime(minutes=12 * 60)
+    stub.clock = time.clock()
+
+    def opens() -> str:
+        trigger = found.scheduler.get_job("opens").trigger
+        return str(trigger.get_next_fire_time(None, utc("2026-10-24T12:00")).time())
+
+    found._tick()
+    assert opens() == "20:00:00"
+    time.minutes = 11 * 60
+    found._tick()
+    assert opens() == "21:00:00"
+    assert len(found.scheduler.get_jobs()) == 3  # the old ones are gone
+
+
+def test_without_a_window_there_is_no_trigger() -> None:
+    found, _, _ = a_daemon(Waiting())
+    found._tick()
+    assert [job.id for job in found.scheduler.get_jobs()] == ["tick"]
+
+
+def test_a_trigger_at_the_edge_ticks_the_night() -> None:
+    found, stub, pace_s = a_daemon(Waiting(parse_window("22:00-07:00")))
+    found._tick()
+    stub.watch.is_waiting = False  # the window has opened
+    found.scheduler.get_job("opens").func()
+    assert (len(stub.ticks), pace_s()) == (97, daemon.TICK_S)
+
+
+def test_a_daemon_ticks_on_when_the_clock_is_set_back_a_day(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(dt.datetime):
+        shift = dt.timedelta()
+
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
+            return dt.datetime.now(tz) + cls.shift
+
+    def set_back() -> None:
+        Clock.shift = dt.timedelta(days=-1)
+
+    class Module:
+        datetime, timedelta, UTC = Clock, dt.timedelta, dt.UTC
+
+    monkeypatch.setattr(base, "datetime", Clock)
+    monkeypatch.setattr(daemon, "dt", Module)
+    assert run([None, set_back, None, None, None]).ticks == []

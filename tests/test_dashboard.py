@@ -4,12 +4,14 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from agent import dashboard
 from agent.ledger import Ledger
+from agent.present import Present
 from agent.status import Status, gather
 from tests import example_ledger as example
 from tests.example_ledger import NOW, START
@@ -122,8 +124,43 @@ def test_it_gives_the_reason_of_each_decision(night: Ledger) -> None:
 
 
 def test_it_gives_the_guards_last_word_and_its_age(night: Ledger) -> None:
-    assert ("guard E2, 5 min ago: the machine has 190 MB free, under the reserve of 200 MB"
-            in words_of(look(night)))
+    assert ("guard no word yet E2, 5 min ago: the machine has 190 MB free, under the reserve of "
+            "200 MB") in words_of(look(night))
+
+
+def word(**changes: Any) -> Present:
+    values = {"at": "2026-03-24T22:30:08Z", "word": "go", "cause": "", "reason": "all is well",
+              "told": "battery 80 %, 31.0 °C", "readings": {"battery_age_s": 45.0}}
+    return Present(**(values | changes))
+
+
+def with_word(ledger: Ledger, alive: bool = True, **changes: Any) -> Status:
+    return gather(ledger, NOW, is_daemon_alive=alive, read_mb=lambda pid: 101.5,
+                  present=word(**changes))
+
+
+def test_while_the_guard_lets_go_its_readings_and_their_age_are_shown(night: Ledger) -> None:
+    status = with_word(night)
+    assert (status.guard_word, status.guard_now) == ("go", word())
+    assert ("guard go: battery 80 %, 31.0 °C read 12 s ago, the battery 57 s ago E2, 5 min ago: "
+            "the machine") in words_of(status)
+
+
+def test_while_the_guard_waits_its_reason_comes_first(night: Ledger) -> None:
+    status = with_word(night, word="waits", reason="battery at 20 %", readings={})
+    assert status.guard_word == "waits"
+    assert words_of(status).endswith(
+        "guard waits: battery at 20 % battery 80 %, 31.0 °C read 12 s ago")
+
+
+def test_the_word_of_a_daemon_that_is_gone_counts_for_nothing(night: Ledger) -> None:
+    status = with_word(night, alive=False)
+    assert (status.guard_word, status.guard_now) == ("no daemon", None)
+    assert "guard no daemon E2, 5 min ago: the machine" in words_of(status)
+
+
+def test_a_go_without_readings_says_its_reason(night: Ledger) -> None:
+    assert "guard go: all is well read 12 s ago" in words_of(with_word(night, told="", readings={}))
 
 
 def test_a_run_without_a_sign_of_life_is_named(night: Ledger) -> None:
@@ -157,7 +194,7 @@ def test_an_empty_ledger_says_how_to_begin(ledger: Ledger) -> None:
     text = words_of(look(ledger, alive=False))
     assert "none yet; `agent run --for 8h` starts one" in text
     assert "nothing has run yet; `agent run --for 4m` makes a first night" in text
-    assert "guard nothing to object" in text
+    assert text.endswith("guard no daemon")
 
 
 def test_a_queued_first_run_is_told(ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 """The guard's words are pure; its readings are compared with the kernel's own."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent import guard
-from agent.guard import Reading
+from agent.guard import Reading, Swap
 
 
 def test_a_run_predicted_over_max_ram_may_not_start() -> None:
@@ -29,7 +30,7 @@ def test_unknown_free_memory_is_not_enough() -> None:
 
 @pytest.mark.parametrize(("reading", "is_go"), [
     (Reading(2999, 8000), True), (Reading(3001, 8000), False), (Reading(100, 199), False),
-    (Reading(None, None), True)])
+    (Reading(100, 200), True)])
 def test_a_running_worker_is_stopped_over_its_limit_or_when_the_machine_runs_short(
         reading: Reading, is_go: bool) -> None:
     assert guard.may_go_on(reading, 3000).is_go is is_go
@@ -38,6 +39,67 @@ def test_a_running_worker_is_stopped_over_its_limit_or_when_the_machine_runs_sho
 def test_the_reason_names_what_was_taken_and_what_is_allowed() -> None:
     assert guard.may_go_on(Reading(3456, 8000), 3000).reason == (
         "the run took 3456 MB, over --max-ram 3,000 MB")
+
+
+# --- unknown memory, and swap ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("reading", "reason"), [
+    (Reading(None, 8000), "the run's memory cannot be read, and unknown is not enough"),
+    (Reading(100, None), "free memory cannot be read, and unknown is not enough")])
+def test_unknown_memory_stops_what_runs(reading: Reading, reason: str) -> None:
+    word = guard.may_go_on(reading, 3000)
+    assert (word.is_go, word.may_pass, word.cause, word.reason) == (
+        False, True, "unknown memory", reason)
+
+
+def test_a_run_over_its_limit_is_over_it_whatever_else_is_unknown() -> None:
+    word = guard.may_go_on(Reading(3456, None), 3000)
+    assert (word.cause, word.may_pass) == ("max-ram", False)
+
+
+SPENT, HALF = Swap(199.0, 2000.0), Swap(1000.0, 2000.0)
+
+
+@pytest.mark.parametrize(("swap", "is_spent"), [
+    (SPENT, True), (Swap(200.0, 2000.0), False), (HALF, False), (Swap(0.0, 2000.0), True),
+    (Swap(0.0, 0.0), False), (Swap(), False), (Swap(None, 2000.0), False), (Swap(0.0), False)])
+def test_swap_is_spent_where_there_is_some_and_under_a_tenth_of_it_free(
+        swap: Swap, is_spent: bool) -> None:
+    assert swap.is_spent is is_spent
+
+
+def test_spent_swap_stops_a_run_where_memory_is_low_and_only_there() -> None:
+    word = guard.may_go_on(Reading(100, 399, SPENT), 3000)
+    assert (word.is_go, word.may_pass, word.cause) == (False, True, "memory")
+    assert word.reason == ("the machine has 399 MB free, under the reserve of 400 MB (only 199 of "
+                           "2,000 MB of swap are free)")
+    assert word.readings == {"group_mb": 100, "free_mb": 399, "swap_free_mb": 199.0}
+    assert guard.may_go_on(Reading(100, 400, SPENT), 3000).is_go
+    assert guard.may_go_on(Reading(100, 399, HALF), 3000).is_go
+
+
+def test_spent_swap_doubles_what_a_launch_must_leave() -> None:
+    assert guard.may_launch(700, 3000, 1000, HALF).is_go
+    word = guard.may_launch(700, 3000, 1000, SPENT)
+    assert (word.is_go, word.may_pass, word.cause) == (False, True, "memory")
+    assert word.reason == ("predicted peak 700 MB and a reserve of 400 MB (only 199 of 2,000 MB of "
+                           "swap are free) do not fit in 1000 MB free")
+    assert guard.may_launch(600, 3000, 1000, SPENT).is_go
+
+
+def test_swap_is_what_sysinfo_says() -> None:
+    class Sysinfo(ctypes.Structure):  # of <sys/sysinfo.h>
+        _fields_ = (("head", ctypes.c_ulong * 8), ("totalswap", ctypes.c_ulong),
+                    ("freeswap", ctypes.c_ulong), ("procs", ctypes.c_ushort),
+                    ("high", ctypes.c_ulong * 2), ("unit", ctypes.c_uint),
+                    ("rest", ctypes.c_char * 64))
+
+    told = Sysinfo()
+    assert ctypes.CDLL(None).sysinfo(ctypes.byref(told)) == 0
+    found = guard.read_swap()
+    assert found.total_mb == pytest.approx(told.totalswap * told.unit / 1e6, abs=0.01)
+    assert found.free_mb == pytest.approx(told.freeswap * told.unit / 1e6, abs=50)
 
 
 def test_group_memory_is_what_the_kernel_says_of_a_single_process() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.guard import Reading
+from agent.guard import Reading, Swap
 from agent.inbox import Idea, leave
 from agent.job import STOPPED
 from agent.ledger import Ledger
@@ -181,10 +181,27 @@ def test_short_memory_makes_a_run_wait_and_is_told_once(stage: Stage) -> None:
     stage.free_mb = 210.0
     for _ in range(3):
         stage.night.tick()
+        stage.free_mb += 1.0  # a reading never stands still; that is no news
         stage.time.now_s += BACK_OFF_S
     assert stage.states() == ["queued"]
     assert [e.kind for e in stage.ledger.events()] == ["guard"]
     stage.free_mb = 8000.0
+    stage.night.tick()
+    assert stage.states() == ["running"]
+    goes, waits = stage.ledger.events()
+    assert (goes.message.partition(":")[0], waits.message.partition(":")[0]) == (
+        "T1 goes on", "T1 waits")
+    assert [event.data["free_mb"] for event in (goes, waits) if event.data] == [8000.0, 210.0]
+
+
+def test_spent_swap_keeps_a_run_out_that_would_fit(stage: Stage) -> None:
+    stage.queue()
+    stage.free_mb, stage.night.read_swap = 400.0, lambda: Swap(10.0, 2000.0)
+    stage.night.tick()
+    assert stage.states() == ["queued"]
+    assert "(only 10 of 2,000 MB of swap are free)" in stage.ledger.events()[0].message
+    stage.night.read_swap = lambda: Swap(1900.0, 2000.0)
+    stage.time.now_s += BACK_OFF_S
     stage.night.tick()
     assert stage.states() == ["running"]
 

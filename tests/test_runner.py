@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent import guard
-from agent.guard import Reading
+from agent.guard import Reading, Swap
 from agent.job import STOPPED
 from agent.ledger import Ledger
 from agent.orphan import GONE
@@ -107,7 +107,59 @@ def test_a_worker_over_its_memory_is_ended_and_the_ledger_says_why(stage: Stage)
     assert (run.state, run.peak_mb) == ("killed", 140.0)
     assert run.error == "the run took 140 MB, over --max-ram 100 MB"
     guards = [e for e in stage.ledger.events(run_id=run.id) if e.kind == "guard"]
-    assert [e.data for e in guards] == [{"group_mb": 140.0, "free_mb": 8000.0}]
+    assert [e.data for e in guards] == [
+        {"group_mb": 140.0, "free_mb": 8000.0, "swap_free_mb": None}]
+
+
+def test_a_run_on_a_machine_that_runs_short_saves_and_is_tried_again(stage: Stage) -> None:
+    stage.start()
+    stage.reading = Reading(50.0, 150.0, Swap(10.0, 2000.0))
+    stage.runner.poll()
+    run = stage.end(STOPPED)
+    assert run.state == "queued"
+    newest = stage.ledger.events(run_id=run.id)
+    assert [(event.kind, event.message) for event in newest[:2]] == [
+        ("retry", "the machine has 150 MB free, under the reserve of 400 MB (only 10 of 2,000 "
+                  "MB of swap are free); goes on from its checkpoint"),
+        ("guard", "the machine has 150 MB free, under the reserve of 400 MB (only 10 of 2,000 "
+                  "MB of swap are free)")]
+    assert newest[1].data == {"group_mb": 50.0, "free_mb": 150.0, "swap_free_mb": 10.0}
+
+
+def test_a_run_that_makes_the_machine_short_each_time_is_killed_in_the_end(stage: Stage) -> None:
+    for _ in range(MAX_RETRIES + 1):
+        stage.start()
+        stage.reading = Reading(50.0, 150.0)
+        stage.runner.poll()
+        run = stage.end(STOPPED)
+    assert run.state == "killed"
+    assert run.error == ("the machine has 150 MB free, under the reserve of 200 MB "
+                         f"{MAX_RETRIES + 1} times")
+
+
+@pytest.mark.parametrize(("reading", "what"), [
+    (Reading(None, 8000.0), "the run's memory"), (Reading(50.0, None), "free memory")])
+def test_memory_that_is_unknown_at_two_looks_stops_the_run(
+        stage: Stage, reading: Reading, what: str) -> None:
+    stage.start()
+    stage.reading = reading
+    stage.runner.poll()
+    assert stage.runner.trial is not None
+    assert stage.runner.trial.ending is None  # it may have ended this moment
+    stage.runner.poll()
+    run = stage.end(STOPPED)
+    assert run.state == "queued"
+    (guarded,) = (e for e in stage.ledger.events(run_id=run.id) if e.kind == "guard")
+    assert guarded.message == f"{what} cannot be read, and unknown is not enough"
+
+
+def test_one_look_that_tells_nothing_stops_no_run(stage: Stage) -> None:
+    stage.start()
+    for reading in (Reading(None, 8000.0), Reading(50.0, 8000.0), Reading(50.0, None)):
+        stage.reading = reading
+        stage.runner.poll()
+    assert stage.runner.trial is not None
+    assert stage.runner.trial.ending is None
 
 
 def test_a_stopped_worker_is_queued_again(stage: Stage) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,12 +131,78 @@ def test_no_second_command_is_started_beside_one_that_will_not_die(tmp_path: Pat
     assert len(starter.killed) == 3
 
 
-def test_an_answer_is_forgotten_when_the_next_command_hangs(tmp_path: Path) -> None:
-    found = sensors_of(tmp_path, Starter(answering(), FakeCommand(status=None)))
-    found.poll(0.0)
-    found.poll(0.5)
-    found.poll(60.0)
-    assert found.poll(65.0).battery_percent is None
+def failing() -> FakeCommand:
+    return FakeCommand(status=1)
+
+
+def hanging() -> FakeCommand:
+    return FakeCommand(status=None)
+
+
+@pytest.mark.parametrize("failure", [failing, hanging, lambda: FakeCommand(b"{half")])
+def test_an_answer_is_kept_through_one_failure(
+        tmp_path: Path, failure: Callable[[], FakeCommand]) -> None:
+    found = sensors_of(tmp_path, Starter(answering(temperature=41.5), failure()))
+    for now_s in (0.0, 0.5, 60.0, 60.5, 65.0):
+        found.poll(now_s)
+    kept = found.poll(119.0)
+    assert (kept.battery_percent, kept.is_charging, kept.battery_c) == (54.0, True, 41.5)
+    assert kept.battery_age_s == 118.5
+
+
+@pytest.mark.parametrize(("first", "second"), [(failing, failing), (failing, hanging)])
+def test_after_the_second_failure_in_a_row_it_is_unknown(
+        tmp_path: Path, first: Callable[[], FakeCommand], second: Callable[[], FakeCommand],
+) -> None:
+    found = sensors_of(tmp_path, Starter(answering(), first(), second()))
+    for now_s in (0.0, 0.5, 60.0, 60.5, 120.0):
+        found.poll(now_s)
+    unknown = found.poll(125.0)
+    assert (unknown.battery_percent, unknown.battery_c, unknown.battery_age_s) == (
+        None, None, None)
+
+
+def test_a_command_that_hangs_and_is_reaped_has_failed_once(tmp_path: Path) -> None:
+    late = hanging()
+    found = sensors_of(tmp_path, Starter(answering(), late))
+    for now_s in (0.0, 0.5, 60.0, 65.0, 65.5):
+        found.poll(now_s)
+    late.status = -9
+    assert found.poll(66.0).battery_percent == 54.0
+
+
+def test_a_command_that_will_not_die_fails_once_a_minute(tmp_path: Path) -> None:
+    found = sensors_of(tmp_path, Starter(answering(), hanging()))
+    for now_s in (0.0, 0.5, 60.0, 65.0):
+        found.poll(now_s)
+    assert found.poll(119.9).battery_percent == 54.0
+    assert found.poll(120.0).battery_percent is None
+
+
+def test_failures_with_an_answer_between_them_do_not_add_up(tmp_path: Path) -> None:
+    found = sensors_of(tmp_path, Starter(answering(), failing(), answering(percentage=53),
+                                         failing()))
+    for now_s in (0.0, 0.5, 60.0, 60.5, 120.0, 120.5, 180.0):
+        found.poll(now_s)
+    assert found.poll(180.5).battery_percent == 53.0
+
+
+def test_a_key_that_is_missing_once_is_kept_and_twice_unknown(tmp_path: Path) -> None:
+    found = sensors_of(tmp_path, Starter(answering(temperature=39.9),
+                                         answering(percentage=53, temperature=None)))
+    for now_s in (0.0, 0.5, 60.0):
+        found.poll(now_s)
+    once = found.poll(60.5)
+    assert (once.battery_percent, once.battery_c, once.battery_age_s) == (53.0, 39.9, 0.0)
+    found.poll(120.0)
+    assert found.poll(120.5).battery_c is None
+
+
+def test_the_age_of_a_battery_under_sys_is_that_of_the_look(tmp_path: Path) -> None:
+    write(tmp_path / "power/battery", type="Battery", capacity="71")
+    found = sensors_of(tmp_path)
+    assert found.poll(100.0).battery_age_s == 0.0
+    assert found.poll(107.0).battery_age_s == 7.0
 
 
 def test_an_answer_after_a_long_gap_between_ticks_still_counts(tmp_path: Path) -> None:
@@ -440,9 +507,11 @@ def test_free_disk_is_what_the_kernel_gives_an_ordinary_user(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("text", "known"), [
-    ("MemFree: 5 kB\nSwapTotal: 9 kB\nSwapFree:    1953125 kB", 2000.0),
-    ("SwapFree: 0 kB", 0.0), ("MemFree: 5 kB", None), ("SwapFree: much", None)])
-def test_free_swap_is_read_where_it_is_told(
-        tmp_path: Path, text: str, known: float | None) -> None:
-    (tmp_path / "meminfo").write_text(text, encoding="ascii")
-    assert sensors_of(tmp_path).poll(0.0).swap_free_mb == known
+    ("MemFree: 5 kB\nSwapTotal: 3906250 kB\nSwapFree:    1953125 kB", (2000.0, 4000.0)),
+    ("SwapTotal: 0 kB\nSwapFree: 0 kB", (0.0, 0.0)), ("MemFree: 5 kB", (None, None)),
+    ("SwapFree: much", (None, None)), ("SwapFree: ٥ kB", (None, None))])
+def test_swap_is_read_where_it_is_told(
+        tmp_path: Path, text: str, known: tuple[float | None, float | None]) -> None:
+    (tmp_path / "meminfo").write_text(text, encoding="utf-8")
+    assert sensors.swap_mb(tmp_path / "meminfo") == known
+    assert sensors_of(tmp_path).poll(0.0).swap_free_mb == known[0]
