@@ -225,7 +225,7 @@ class Config:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def canonical(self) -> dict[str, Any]:
         """to_dict with derived values resolved and fields without effect set to one value.

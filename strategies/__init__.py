@@ -1,9 +1,17 @@
-"""From history to the next experiment: six mutators, and the size × data grid beside them.
+"""From history to the next experiment: seven mutators, and the size × data grid beside them.
 
 Pure functions: history comes in as values, a Proposal or NoProposal goes out.
 """
 
-from strategies import efficiency, learning_rate, random, scale_down, scale_up, sequence_length
+from strategies import (
+    efficiency,
+    learning_rate,
+    random,
+    scale_down,
+    scale_up,
+    sequence_length,
+    tpe,
+)
 from strategies.base import Mutator
 
 STRATEGIES: dict[str, Mutator] = {
@@ -13,4 +21,5 @@ STRATEGIES: dict[str, Mutator] = {
     "learning_rate": learning_rate.propose,
     "sequence_length": sequence_length.propose,
     "efficiency": efficiency.propose,
+    "tpe": tpe.propose,
 }

@@ -17,7 +17,9 @@ from engine.config import BOUNDS, OPTIMIZER_TITLES, Config
 from engine.errors import NoProposal
 
 MAX_CANDIDATES = 500  # where fresh gives up on a stream
+OVERFLOW = "predicted at the memory of a run that ran out of it, or above"
 NEAR = 1.25  # fields within this factor of a diverged run count as the same recipe
+ENDS = ("finished", "diverged", "killed", "failed")  # states that judge a configuration
 HEAD_SIZES = (16, 64)  # smaller heads see little, larger ones leave few of them
 
 TITLES = {
@@ -34,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the ledger knows of one trial; a failed one has no score."""
+    """What the ledger knows of one trial; a failed or pruned one has no score."""
 
     config: Config
     seed: int
@@ -44,6 +46,9 @@ class Outcome:
     val_loss: float | None = None  # nats per token
     verdict: str | None = None  # baseline, kept, discarded
     strategy: str | None = None
+    is_pruned: bool = False  # ended at the rung; val_bpb, if any, is not final
+    rung_bpb: float | None = None  # at a quarter of the budget
+    is_out_of_memory: bool = False  # killed, or failed, because memory ran out
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +86,58 @@ class Change(NamedTuple):
     why: str
 
 
+class Scored(NamedTuple):
+    """A configuration, its mean bits per byte over seeds, and whether any seed got to the end."""
+
+    config: Config
+    bpb: float
+    has_finished: bool
+
+
 class Mutator(Protocol):
     """A pure function from history to the next proposal; raises NoProposal."""
 
     def __call__(self, parent: Config, history: Sequence[Outcome], rng: Generator,
                  limits: Limits = ...) -> Proposal: ...
+
+
+# --- what is known ---------------------------------------------------------------------------
+
+
+def scores(history: Sequence[Outcome], budget_tokens: int) -> list[Scored]:
+    """Every configuration judged at this budget, best first; those that never finished come last.
+
+    A failure counts as the 90th percentile (nearest rank) of the finite losses, a pruned trial as
+    that or its rung, whichever is worse. Trials that wait, run or were lost say nothing of their
+    configuration. Empty while no trial has finished.
+    """
+    judged = [o for o in history if o.budget_tokens == budget_tokens
+              and (o.is_pruned or o.state in ENDS)]
+    finite = sorted(v for v in map(_final_bpb, judged) if v is not None)
+    if not finite:
+        return []
+    bad = finite[-(-9 * len(finite) // 10) - 1]
+    trials: dict[tuple[Any, ...], list[Outcome]] = {}
+    for outcome in judged:
+        if outcome.state != "finished" or outcome.val_bpb is not None or outcome.is_pruned:
+            trials.setdefault(tuple(outcome.config.canonical().values()), []).append(outcome)
+    found = []
+    for seeds in trials.values():
+        finals = [_final_bpb(o) for o in seeds]
+        values = [max(bad, _finite(o.rung_bpb) or bad) if final is None else final
+                  for o, final in zip(seeds, finals, strict=True)]
+        has_finished = any(final is not None for final in finals)
+        found.append(Scored(seeds[0].config, sum(values) / len(values), has_finished))
+    return sorted(found, key=lambda s: (not s.has_finished, s.bpb))
+
+
+def _final_bpb(outcome: Outcome) -> float | None:
+    is_final = outcome.state == "finished" and not outcome.is_pruned
+    return _finite(outcome.val_bpb) if is_final else None
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 # --- what fits -------------------------------------------------------------------------------
@@ -124,17 +176,20 @@ def _obstacle(config: Config, limits: Limits) -> tuple[str, str] | None:
 
 def fresh(candidates: Iterable[Change], parent: Config, history: Sequence[Outcome],
           limits: Limits, strategy: str) -> Proposal:
-    """The first candidate that is new, within limits and not beside a diverged run.
+    """The first candidate that is new, within limits and not like what diverged or overflowed.
 
     New means that no trial of it, whatever became of it, is known at this budget. Raises
     NoProposal with a count of what stood in the way when the stream ends first.
     """
     tried = {o.config.hash for o in history if o.budget_tokens == limits.budget_tokens}
     diverged = [o.config.canonical() for o in history if o.state == "diverged"]
+    too_large_mb = _too_large_mb(history, limits.n_replicas)
     refused: Counter[str] = Counter()
     for change in itertools.islice(candidates, MAX_CANDIDATES):
         config = repaired(parent, change.fields)
         barrier = _barrier(config, parent, tried, diverged, limits)
+        if barrier is None and config.predicted_mb(limits.n_replicas) >= too_large_mb:
+            barrier = OVERFLOW
         if barrier is None:
             reason = f"{describe_changes(parent, config)}: {change.why}"
             return Proposal(config, reason, strategy)
@@ -156,6 +211,17 @@ def _barrier(config: Config, parent: Config, tried: Collection[str],
     if any(_is_near(config.canonical(), failed) for failed in diverged):
         return "too near a run that diverged"
     return None
+
+
+def _too_large_mb(history: Sequence[Outcome], n_replicas: int) -> float:
+    """Least predicted memory at which a run ran out of it and no larger run finished, MB."""
+    overflowed = [o for o in history if o.is_out_of_memory]
+    if not overflowed:
+        return math.inf
+    held = max((o.config.predicted_mb(n_replicas) for o in history if o.state == "finished"),
+               default=0.0)
+    return min((mb for o in overflowed if (mb := o.config.predicted_mb(n_replicas)) > held),
+               default=math.inf)
 
 
 def _is_near(config: dict[str, Any], diverged: dict[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from numpy.random import Generator
 
@@ -16,6 +16,7 @@ from strategies.base import (
     Proposal,
     fresh,
     round_2,
+    scores,
     shown,
     shuffled,
 )
@@ -38,39 +39,42 @@ def _candidates(parent: Config, history: Sequence[Outcome], rng: Generator,
     """The fitted minimum, then the schedule once the rate is bracketed, then steps."""
     kin = [o for o in history
            if dataclasses.replace(o.config, lr=parent.lr).hash == parent.hash]
-    scores = _scores(kin, limits.budget_tokens)
-    ceiling = min((o.config.lr for o in kin if o.state == "diverged"), default=math.inf)
-    best = min(scores, key=lambda lr: scores[lr], default=parent.lr)
-    below = max((lr for lr in scores if lr < best), default=0.0)
-    above = min([lr for lr in scores if lr > best] + [ceiling])
-    yield from _fitted(scores, best, ceiling)
+    judged = {s.config.lr: s for s in scores(history, limits.budget_tokens)
+              if dataclasses.replace(s.config, lr=parent.lr).hash == parent.hash}
+    finished = {lr: s.bpb for lr, s in judged.items() if s.has_finished}
+    best = min(finished, key=lambda lr: finished[lr], default=parent.lr)
+    ceiling = min((o.config.lr for o in kin if _limits_the_rate(o) and o.config.lr > best),
+                  default=math.inf)
+    below = max((lr for lr in judged if lr < best), default=0.0)
+    above = min([lr for lr in judged if lr > best] + [ceiling])
+    yield from _fitted(finished, judged, best, ceiling)
     if below * 2 >= best and above <= best * 2:
         yield from _schedules(parent, best, rng)
-    yield from _steps(scores, best, _direction(below, above, rng), rng)
+    for change in _steps(finished, best, _direction(below, above, rng), rng):
+        if change.fields["lr"] < ceiling:
+            yield change
 
 
-def _scores(kin: Sequence[Outcome], budget_tokens: int) -> dict[float, float]:
-    """Mean bits per byte over seeds of every rate finished at this budget."""
-    found: dict[float, list[float]] = {}
-    for outcome in kin:
-        if outcome.val_bpb is not None and outcome.budget_tokens == budget_tokens:
-            found.setdefault(outcome.config.lr, []).append(outcome.val_bpb)
-    return {lr: sum(values) / len(values) for lr, values in found.items()}
+def _limits_the_rate(outcome: Outcome) -> bool:
+    """Whether a run broke in a way that a higher rate would not mend."""
+    return outcome.state in ("diverged", "failed") and not outcome.is_out_of_memory
 
 
-def _fitted(scores: Mapping[float, float], best: float, ceiling: float) -> Iterator[Change]:
-    if len(scores) < 3:
+def _fitted(found: Mapping[float, float], judged: Collection[float], best: float,
+            ceiling: float) -> Iterator[Change]:
+    """The lowest point of a parabola through what finished, where nothing was judged yet."""
+    if len(found) < 3:
         return
-    rates = sorted(sorted(scores, key=lambda lr: abs(math.log(lr / best)))[:N_FIT])
-    minimum = parabola_minimum([math.log(lr) for lr in rates], [scores[lr] for lr in rates])
+    rates = sorted(sorted(found, key=lambda lr: abs(math.log(lr / best)))[:N_FIT])
+    minimum = parabola_minimum([math.log(lr) for lr in rates], [found[lr] for lr in rates])
     if minimum is None:
         return
     low = math.log(rates[0] / FIT_REACH)
     high = math.log(min(rates[-1] * FIT_REACH, ceiling / (NEAR * 1.05)))
     lr = round_2(math.exp(min(max(minimum, low), high)))
-    if all(abs(math.log(lr / tried)) >= math.log(SAME) for tried in scores):
+    if all(abs(math.log(lr / tried)) >= math.log(SAME) for tried in judged):
         yield Change({"lr": lr}, f"minimum of a parabola through {len(rates)} rates from "
-                     f"{_point(scores, rates[0])} to {_point(scores, rates[-1])}")
+                     f"{_point(found, rates[0])} to {_point(found, rates[-1])}")
 
 
 def parabola_minimum(xs: Sequence[float], ys: Sequence[float]) -> float | None:
@@ -100,7 +104,7 @@ def _direction(below: float, above: float, rng: Generator) -> int:
     return coin
 
 
-def _steps(scores: Mapping[float, float], best: float, direction: int,
+def _steps(found: Mapping[float, float], best: float, direction: int,
            rng: Generator) -> Iterator[Change]:
     """Steps from the best rate in the given direction, then the other; small ones last."""
     coarse = shuffled(STEPS, rng)
@@ -109,7 +113,7 @@ def _steps(scores: Mapping[float, float], best: float, direction: int,
         for factor in factors:
             word = "×" if sign > 0 else "÷"
             yield Change({"lr": best * factor**sign},
-                         f"a step {word} {factor:g} from {_point(scores, best)}")
+                         f"a step {word} {factor:g} from {_point(found, best)}")
 
 
 def _schedules(parent: Config, best: float, rng: Generator) -> Iterator[Change]:
@@ -133,6 +137,6 @@ def _halved_doubled(parent: Config, name: str, largest: float) -> list[float]:
     return [v for v in (value / 2, value * 2) if v <= max(largest, value)]
 
 
-def _point(scores: Mapping[float, float], lr: float) -> str:
-    score = f" ({scores[lr]:.3f} bits/byte)" if lr in scores else ""
+def _point(found: Mapping[float, float], lr: float) -> str:
+    score = f" ({found[lr]:.3f} bits/byte)" if lr in found else ""
     return f"{shown(lr)}{score}"

@@ -1,4 +1,4 @@
-"""What is special to each of the six mutators; what they have in common is test_strategies."""
+"""What is special to each of the mutators but tpe; what they have in common is test_strategies."""
 
 import dataclasses
 import math
@@ -150,6 +150,26 @@ def test_learning_rate_continues_where_it_improved(history: list[Outcome]) -> No
 ])
 def test_learning_rate_turns_away_from_divergence_and_loss(history: list[Outcome]) -> None:
     assert all(p.config.lr < 3e-3 for p in proposals("learning_rate", 20, history=history))
+
+
+def test_learning_rate_stays_under_a_rate_that_failed() -> None:
+    failed = outcome(bpb=None, state="failed", lr=8e-3)
+    rates = [p.config.lr for p in proposals("learning_rate", 40, history=[outcome(), failed])]
+    assert max(rates) < 8e-3
+    steep = propose("learning_rate", history=[*bowl(9e-3, 1e-3, 2e-3, 3e-3), failed])
+    assert steep.config.lr == pytest.approx(8e-3 / (1.25 * 1.05), rel=0.02)
+
+
+def test_learning_rate_does_not_blame_the_rate_for_memory() -> None:
+    large = outcome(bpb=None, state="failed", lr=4e-3, is_out_of_memory=True)
+    history = [outcome(bpb=1.2), outcome(lr=1e-3, bpb=1.3), large]
+    assert max(p.config.lr for p in proposals("learning_rate", 40, history=history)) > 4e-3
+
+
+def test_learning_rate_takes_a_pruned_rate_for_a_worse_one() -> None:
+    pruned = dataclasses.replace(outcome(lr=4.5e-3, bpb=1.0), is_pruned=True, rung_bpb=1.3)
+    found = proposals("learning_rate", 20, history=[outcome(bpb=1.2), pruned])
+    assert all(p.config.lr < 3e-3 for p in found)
 
 
 def test_learning_rate_steps_by_a_half_double_or_triple_from_nothing() -> None:

@@ -28,6 +28,7 @@ from strategies.base import (
     fresh,
     legal_heads,
     legal_width,
+    scores,
     shown,
     why_not,
 )
@@ -59,8 +60,9 @@ def propose(name: str, parent: Config = PARENT, history: Sequence[Outcome] = (),
 def outcome(parent: Config = PARENT, bpb: float | None = 1.2, state: str = "finished",
             budget_tokens: int = BUDGET, verdict: str | None = None, strategy: str | None = None,
             **fields: Any) -> Outcome:
+    own = {k: fields.pop(k) for k in ("is_out_of_memory",) if k in fields}
     config = dataclasses.replace(parent, **fields)
-    return Outcome(config, 1, budget_tokens, state, bpb, None, verdict, strategy)
+    return Outcome(config, 1, budget_tokens, state, bpb, None, verdict, strategy, **own)
 
 
 FAILURES = [outcome(bpb=None, state=state, lr=lr, n_layer=layers)
@@ -118,8 +120,8 @@ def test_proposal_differs_from_its_parent_and_says_from_what_to_what(name: str) 
     for proposal in proposals(name, 20):
         assert proposal.config.hash != PARENT.hash
         assert proposal.strategy == name
-        for field, (old, new) in PARENT.difference(proposal.config).items():
-            old = PARENT.hidden if field == "n_hidden" else old
+        for field, (_, new) in PARENT.difference(proposal.config).items():
+            old = PARENT.canonical()[field]
             assert f"{shown(old)} → {shown(new)}" in proposal.reason
 
 
@@ -195,7 +197,7 @@ def test_two_hundred_proposals_hold_no_duplicate(name: str) -> None:
             break
         assert found.config.hash not in {o.config.hash for o in history}
         history.append(outcome(found.config, bpb=1.2 + seed % 7 / 100, strategy=name))
-    assert len(history) > (200 if name == "random" else 8)
+    assert len(history) > (200 if name in ("random", "tpe") else 8)
 
 
 @every_strategy
@@ -242,6 +244,69 @@ def test_neighbourhood_of_a_diverged_run_is_refused() -> None:
         fresh(stream, PARENT, diverged, Limits(), "any")
     assert fresh([Change({"lr": 4e-3}, "below")], PARENT, diverged, Limits(), "any")
     assert fresh([Change({"lr": 6e-3, "clip": 0.5}, "other")], PARENT, diverged, Limits(), "any")
+
+
+@every_strategy
+def test_memory_that_ran_out_is_not_asked_for_again(name: str) -> None:
+    roomy = outcome(bpb=None, state="killed", is_out_of_memory=True, n_embd=192)
+    for proposal in proposals(name, 20, history=[outcome(), roomy]):
+        assert proposal.config.peak_mb < roomy.config.peak_mb
+
+
+def test_memory_that_sufficed_before_is_no_obstacle() -> None:
+    small = outcome(bpb=None, state="killed", is_out_of_memory=True)
+    stream = [Change({"lr": 2e-3}, "as large")]
+    with pytest.raises(NoProposal, match="1 predicted at the memory of a run that ran out of it"):
+        fresh(stream, PARENT, [small], Limits(), "any")
+    assert fresh(stream, PARENT, [small, outcome(lr=1e-3)], Limits(), "any")
+
+
+def finals(*values: float) -> list[Outcome]:
+    return [outcome(bpb=bpb, lr=(i + 1) * 1e-4) for i, bpb in enumerate(values)]
+
+
+def test_scores_average_the_seeds_of_a_configuration_best_first() -> None:
+    found = scores([outcome(bpb=1.5), outcome(bpb=1.1, clip=0.5), outcome(bpb=1.1)], BUDGET)
+    assert [(s.config.clip, s.bpb, s.has_finished) for s in found] == [
+        (0.5, 1.1, True), (1.0, pytest.approx(1.3), True)]
+
+
+@pytest.mark.parametrize("state", ["diverged", "killed", "failed"])
+def test_failure_scores_as_the_90th_percentile_and_comes_last(state: str) -> None:
+    history = [outcome(bpb=0.5, state=state, clip=0.5),
+               *finals(*(1 + i / 10 for i in range(10)))]
+    found = scores(history, BUDGET)
+    assert found[-1] == (outcome(clip=0.5).config, pytest.approx(1.8), False)
+    assert [s.has_finished for s in found] == [True] * 10 + [False]
+
+
+def test_failed_seed_weighs_on_the_mean_of_its_configuration() -> None:
+    history = [outcome(bpb=1.0), outcome(bpb=None, state="diverged"), *finals(1.4)]
+    assert [s.bpb for s in scores(history, BUDGET)] == [pytest.approx(1.2), 1.4]
+
+
+@pytest.mark.parametrize(("rung", "counts_as"), [
+    (1.2, 1.4), (1.9, 1.9), (None, 1.4), (float("nan"), 1.4)])
+def test_pruned_run_scores_as_its_rung_or_a_failure_whichever_is_worse(
+        rung: float | None, counts_as: float) -> None:
+    pruned = dataclasses.replace(outcome(bpb=0.9, clip=0.5), is_pruned=True, rung_bpb=rung)
+    assert scores([*finals(1.0, 1.4), pruned], BUDGET)[-1] == (pruned.config, counts_as, False)
+
+
+@pytest.mark.parametrize("other", [
+    outcome(bpb=None, state="queued", clip=0.5), outcome(bpb=None, state="lost", clip=0.5),
+    outcome(bpb=0.1, clip=0.5, budget_tokens=BUDGET // 2), outcome(bpb=None, clip=0.5)])
+def test_trials_that_judge_nothing_have_no_score(other: Outcome) -> None:
+    assert [s.config for s in scores([other, outcome()], BUDGET)] == [PARENT]
+
+
+def test_loss_that_is_no_number_counts_as_a_failure() -> None:
+    broken = outcome(bpb=float("nan"), clip=0.5)
+    assert scores([broken, *finals(1.4)], BUDGET)[-1] == (broken.config, 1.4, False)
+
+
+def test_nothing_is_scored_while_no_trial_has_finished() -> None:
+    assert scores(FAILURES, BUDGET) == []
 
 
 @pytest.mark.parametrize(("limits", "words"), [
