@@ -31,7 +31,7 @@ SLEEP_S = 5.0  # of sleep are worth a word
 BACK_OFF_S = 5.0  # before a run the system killed, or memory kept out, is tried again; doubled
 SLOWEST = 2.0  # a proposal may take so many times as long as the baseline
 SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
-SAFETY = 0.8  # of the time left may be planned: predictions by operation count err on small models
+SAFETY = 0.8  # of the time left may be planned: what feasible.py foresees errs by a quarter
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +219,14 @@ class Night:
 
     def _fits(self, run: Run) -> bool:
         """Whether a run is likely to end before the night does; what is done of it counts."""
-        if self.plan.deadline_s is None or self.study is None or not self.study.flops_per_s:
+        if self.plan.deadline_s is None or self.study is None:
             return True
-        left = (run.budget_tokens or 0) - (run.tokens or 0)
-        run_s = left * Config.from_dict(run.config).flops_per_token / self.study.flops_per_s
-        return run_s <= self.plan.deadline_s - self.clock.boot() + OVERRUN_S
+        run_s = study.foresee(self.ledger, self.study, run.replicas or 1)
+        if run_s is None:
+            return True
+        budget = run.budget_tokens or 0
+        left_s = run_s(Config.from_dict(run.config), budget) * (1 - (run.tokens or 0) / budget)
+        return left_s <= self.plan.deadline_s - self.clock.boot() + OVERRUN_S
 
     def _propose(self) -> Run:
         """Queue what a strategy proposes. Raises NoProposal where none has anything that fits."""
@@ -252,16 +255,17 @@ class Night:
         free_mb = self.read_free_mb()
         max_mb = self.plan.max_ram_mb if free_mb is None else min(
             self.plan.max_ram_mb, free_mb - guard.reserve_mb(self.read_swap()))
-        max_s = self.study.run_s and SLOWEST * self.study.run_s
+        base = Config.from_dict(self.study.config)
+        run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas)
+        max_s = run_s and SLOWEST * run_s(base, self.study.budget_tokens)
         if self.plan.deadline_s is not None and max_s is not None:
             left_s = self.plan.deadline_s - self.clock.boot()
             max_s = min(max_s, SAFETY * left_s)
-        base = Config.from_dict(self.study.config)
         text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
         return Limits(
             budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,
             max_params=MAX_PARAMS, max_mb=max_mb - text_mb, max_vocab=base.vocab_size,
-            min_steps=study.MIN_STEPS, max_s=max_s, flops_per_s=self.study.flops_per_s)
+            min_steps=study.MIN_STEPS, max_s=max_s, run_s=run_s)
 
     def _launch(self, waiting: Run) -> None:
         """Claim a queued run and start its worker; fail it, or wait, if something is in the way."""

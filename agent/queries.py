@@ -90,6 +90,13 @@ class Queries:
     def has_uid(self, uid: str) -> bool:
         return bool(self._rows("SELECT 1 FROM runs WHERE uid = ?", uid))
 
+    def timed_runs(self, device: str, cores: str, limit: int) -> list[Run]:
+        """The newest runs of a device that ended with a speed, the newest last."""
+        found = self._runs(
+            "WHERE source = 'measured' AND state = 'finished' AND tok_per_s > 0 AND device = ? "
+            "AND cores = ? ORDER BY ended_at DESC, id DESC LIMIT ?", device, cores, limit)
+        return found[::-1]
+
     def baselines(self, calibration: Calibration) -> list[Run]:
         """Runs of a study's starting point on its seeds, also those another study asked for."""
         config_hash, seeds = Config.from_dict(calibration.config).hash, calibration.seeds

@@ -7,9 +7,10 @@ gives the same result later, not a worse one.
 import math
 import subprocess
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import machine, verdict
+from agent import feasible, machine, verdict
 from agent.clock import Clock
 from agent.job import Job
 from agent.ledger import Ledger
@@ -21,11 +22,9 @@ from agent.runner import Spawn, last_words
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import UserError
-from engine.train import default_eval_every
 
 MEASURE_TRIES = 4
 MEASURE_S = 4.0  # of training steps; long enough for the clock speed to settle
-SPAWN_S = 1.5  # from the end of one run to the first step of the next, with the final save
 MIN_STEPS = 20  # fewer tell nothing of a configuration
 MIN_RUNS = 8  # in a night: three baselines and a few ideas
 RUN_S = 600.0  # a run where nothing is said of the night
@@ -47,9 +46,7 @@ class Speed:
 
     def run_s(self, config: Config, budget_tokens: int, n_valid: int) -> float:
         """Seconds of one run of the measured configuration, with its evaluations."""
-        n_steps = config.steps_for(budget_tokens)
-        n_evals = math.ceil(n_steps / default_eval_every(config, n_steps, n_valid))
-        return SPAWN_S + n_steps * self.step_s + n_evals * n_valid * self.eval_token_s
+        return feasible.run_s(config, budget_tokens, n_valid, self.step_s, self.eval_token_s)
 
 
 def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn: Spawn,
@@ -146,6 +143,32 @@ def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, s
         run_s=speed.run_s(config, budget_tokens, tokens.n_tokens["search"]),
         tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
         device=machine.device())))
+
+
+def foresee(ledger: Ledger, study: Calibration,
+            n_replicas: int) -> Callable[[Config, int], float] | None:
+    """Seconds of a run of a configuration and budget, learnt from what this device has run.
+
+    None where neither a run nor the study's own measurement tells anything of it.
+    """
+    corpora = {corpus.id: corpus for corpus in ledger.corpora()}
+    runs = ledger.timed_runs(machine.device(), machine.cores(), feasible.MAX_TIMINGS)
+    timings = [feasible.timing_of(run, corpora[run.corpus_id or 0].n_tokens_search)
+               for run in runs]
+    n_valid = corpora[study.corpus_id].n_tokens_search
+    # A ledger moved to another machine: the other's measurement counts until this one has a run.
+    if study.device == machine.device() or not runs:
+        timings.insert(0, feasible.timing_of_study(study, n_replicas, n_valid))
+    known = [timing for timing in timings if timing]
+    model = feasible.learn(known)
+    n_valid_of = {corpus.vocab_size: corpus.n_tokens_search for corpus in corpora.values()
+                  if corpus.text_sha256 == study.text_sha256}
+
+    def run_s(config: Config, budget_tokens: int) -> float:
+        n_tokens = n_valid_of.get(config.vocab_size) or n_valid or 1
+        return model.run_s(config, budget_tokens, n_replicas, n_tokens)
+
+    return run_s if known else None
 
 
 def queue_baselines(ledger: Ledger, study: Calibration, now: str, n_replicas: int) -> None:

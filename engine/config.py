@@ -25,6 +25,7 @@ OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2}
 EVAL_TOKENS = 1024  # rows of one evaluation pass: decides memory, not the score's meaning
 EVAL_LOGITS = 1 << 20  # evaluation computes the head in row blocks of at most so many logits
 PROCESS_MB = 45.0  # interpreter, numpy and BLAS buffers before the model
+SAVE_MB = 16.8  # a checkpoint is written in copied pieces of at most 16 MiB of an array
 FORK_MB = 7.0  # what a replica changes of them, and its own BLAS buffers: measured 4 to 8
 
 # (smallest, largest) allowed; the upper ends only keep typing errors out of a night.
@@ -201,7 +202,8 @@ class Config:
         n = min(n_replicas, self.batch_size)
         copies = 1 + OPTIMIZER_SLOTS[self.optimizer] + n
         workspaces = sum(self._workspace((self.batch_size + rank) // n) for rank in range(n))
-        return PROCESS_MB + (n - 1) * FORK_MB + 4e-6 * (self.n_params * copies + workspaces)
+        fixed = PROCESS_MB + (n - 1) * FORK_MB + min(4e-6 * self.n_params, SAVE_MB)
+        return fixed + 4e-6 * (self.n_params * copies + workspaces)
 
     # --- text forms --------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -62,7 +62,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run may cost; predicted time is checked when both max_s and flops_per_s are known."""
+    """What a run may cost; its time is checked where both max_s and run_s are known."""
 
     budget_tokens: int = 2_000_000
     n_replicas: int = 1  # processes that will share the training
@@ -73,7 +73,7 @@ class Limits:
     max_seq_len: int = 2048
     min_steps: int = 50  # optimizer steps a budget must leave
     max_s: float | None = None
-    flops_per_s: float | None = None
+    run_s: Callable[[Config, int], float] | None = None  # of a configuration and a budget
 
 
 DEFAULT_LIMITS = Limits()
@@ -161,8 +161,8 @@ def _obstacle(config: Config, limits: Limits) -> tuple[str, str] | None:
     if steps < limits.min_steps:
         return (f"{steps:,} steps", f"under the {limits.min_steps:,} steps that "
                 f"{limits.budget_tokens:,} tokens must leave")
-    if limits.max_s is not None and limits.flops_per_s is not None:
-        run_s = limits.budget_tokens * config.flops_per_token / limits.flops_per_s
+    if limits.max_s is not None and limits.run_s is not None:
+        run_s = limits.run_s(config, limits.budget_tokens)
         if run_s > limits.max_s:
             return f"{run_s:,.0f} s predicted", f"over the limit of {limits.max_s:,.0f} s"
     if not limits.min_vocab <= config.vocab_size <= limits.max_vocab:

@@ -277,7 +277,7 @@ def test_one_process_is_predicted_to_take_the_peak():
 @pytest.mark.parametrize("n", [2, 4, 8])
 def test_replicas_share_parameters_and_optimizer_and_have_the_rest_to_themselves(n):
     alone = Config(batch_size=8 // n, optimizer="schedule_free")
-    shared_mb = PROCESS_MB + 4e-6 * 3 * alone.n_params  # with two slots
+    shared_mb = PROCESS_MB + 4e-6 * 4 * alone.n_params  # with two slots, and what saving copies
     assert Config(batch_size=8, optimizer="schedule_free").predicted_mb(n) == pytest.approx(
         shared_mb + n * (alone.peak_mb - shared_mb) + (n - 1) * FORK_MB)
 

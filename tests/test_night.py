@@ -210,7 +210,7 @@ def test_a_queued_run_too_long_for_what_is_left_stays_queued(
         tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> None:
     stage = Stage(tmp_path, ledger, tokens, deadline_s=1100.0)
     study = stage.study()
-    stage.ledger.update_calibration(study, flops_per_s=1.0)
+    stage.ledger.update_calibration(study, tok_per_s=1.0)
     stage.night.study = stage.ledger.calibration(study)
     stage.queue(strategy="grid")
     stage.night.tick()

@@ -172,7 +172,7 @@ def test_corners_of_the_bounds_give_what_fits_or_words(
     (Limits(budget_tokens=100), "under the 50 steps that 100 tokens must leave"),
     (Limits(min_vocab=2000, max_vocab=2100), "outside the 2,000 to 2,100 this corpus supports"),
     (Limits(max_seq_len=4), "over the limit of 4 tokens a window"),
-    (Limits(max_s=1.0, flops_per_s=1e6), "over the limit of 1 s"),
+    (Limits(max_s=1.0, run_s=lambda config, budget: 2.0), "over the limit of 1 s"),
 ])
 def test_limits_that_nothing_meets_are_named(name: str, limits: Limits, words: str) -> None:
     with pytest.raises(NoProposal, match=words):
@@ -321,10 +321,11 @@ def test_nothing_is_scored_while_no_trial_has_finished() -> None:
     (Limits(min_vocab=1025), "vocabulary 1,024, outside the 1,025 to 32,768 this corpus supports"),
     (Limits(max_vocab=1000), "vocabulary 1,024, outside the 257 to 1,000 this corpus supports"),
     (Limits(max_seq_len=127), "windows of 128, over the limit of 127 tokens a window"),
-    # 7,471,104 operations a token, from 6 · (1,311,872 − 1,152 − 131,072) + 6 · 4 · 128 · 128
-    (Limits(max_s=1494.0, flops_per_s=1e10), "1,494 s predicted, over the limit of 1,494 s"),
-    (Limits(max_s=1495.0, flops_per_s=1e10), None),
+    (Limits(max_s=1999.0, run_s=lambda config, budget: budget / 1000),
+     "2,000 s predicted, over the limit of 1,999 s"),
+    (Limits(max_s=2000.0, run_s=lambda config, budget: budget / 1000), None),
     (Limits(max_s=0.001), None),
+    (Limits(run_s=lambda config, budget: 1e9), None),
 ])
 def test_why_not_says_what_stands_in_the_way(limits: Limits, words: str | None) -> None:
     assert why_not(PARENT, limits) == words
