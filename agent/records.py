@@ -12,19 +12,21 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 from engine.config import Config
 
-State = Literal["queued", "running", "finished", "diverged", "killed", "failed", "lost"]
-Ending = Literal["finished", "diverged", "killed", "failed"]
+State = Literal[
+    "queued", "running", "finished", "pruned", "diverged", "killed", "failed", "lost"]
+Ending = Literal["finished", "pruned", "diverged", "killed", "failed"]
 Verdict = Literal[
-    "baseline", "kept", "discarded", "recorded", "diverged", "killed", "failed", "lost"]
+    "baseline", "kept", "discarded", "pruned", "recorded", "diverged", "killed", "failed", "lost",
+    "confirmed", "refuted", "undecided", "ablated"]
 
-ENDED: tuple[State, ...] = ("finished", "diverged", "killed", "failed", "lost")
+ENDED: tuple[State, ...] = ("finished", "pruned", "diverged", "killed", "failed", "lost")
 
 # The published table, and with it the view `experiments`, has exactly these columns.
 EXPERIMENT_COLUMNS = (
     "ID", "Date", "Params", "Config", "Steps", "val_loss", "vs Unigram", "Status", "Notes")
 
 # A label is the letter of the run's strategy and the next number; every mutator makes an E.
-LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T"}
+LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T", "confirm": "C", "ablate": "A"}
 
 _JSON_COLUMNS = {"config", "seeds", "evidence", "data", "sizes", "tokens", "cells"}
 

@@ -1,0 +1,409 @@
+"""The search of one study: what is known, what follows from it, and what to run next.
+
+Everything is folded from ended runs and their decisions, in the order of the ledger, so a daemon
+that died knows the same as one that did not, and `agent simulate` runs this very code.
+
+    propose ──kept──► chain grows ──4 steps, a plateau, the night's end──► batch on fresh seeds
+       ▲                                                                        │
+       └── head = confirmed ◄──refuted──┬──confirmed──► chain starts anew ──────┤
+                                        └──undecided──► the chain goes on ──────┘
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from agent import verdict
+from agent.bandit import Bandit
+from agent.records import Verdict
+from agent.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
+
+RESERVE = 6  # runs left when the night's last batch begins: three pairs
+LEAST_BATCH = 2 * verdict.MIN_PAIRS  # with fewer left no word on a batch can be had
+PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of strategies is asked
+CLASSES: tuple[tuple[str, ...] | None, ...] = (
+    None, ("efficiency", "sequence_length", "random"), ("scale_up", "scale_down"))
+CLASS_NAMES = ("any", "structure", "size")
+MAX_SKIPPED = 2  # such seeds, and a batch is left undecided
+
+Kind = Literal["baseline", "search", "confirm", "ablate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A run that has ended, as the search sees it; scores in bits per byte."""
+
+    run_id: int
+    key: str  # canonical hash of the configuration
+    seed: int
+    kind: Kind
+    state: str  # finished, pruned, diverged, killed, failed, lost
+    bpb: float | None = None  # on the search shard
+    confirm_bpb: float | None = None  # on the shard that only confirms
+    strategy: str = ""
+    parent_id: int | None = None  # ablate: the run whose step is left out
+    cost: float = 1.0  # in runs of the baseline
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A configuration with a run of it that can be compared with."""
+
+    key: str
+    run_id: int
+    seed: int
+    bpb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A kept run, and what it gained over its head."""
+
+    node: Node
+    gain: float
+
+
+@dataclass(slots=True)
+class Batch:
+    """Head against the confirmed configuration on fresh seeds."""
+
+    head: Node
+    base: Node
+    steps: list[Step]
+    seeds: list[int] = field(default_factory=list)
+    skipped: set[int] = field(default_factory=set)  # seeds on which the system killed a run
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Run a known configuration on a seed."""
+
+    kind: Kind
+    node: Node
+    seed: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """Run the confirmed configuration without one of its steps."""
+
+    base: Node  # what the steps were made on
+    steps: tuple[Step, ...]  # all that remain, this one included
+    step: Step
+    seed: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """Ask the strategies for a challenger of the head, on the head's seed."""
+
+    head: Node
+    names: tuple[str, ...] | None  # None: all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    reason: str
+
+
+Action = Repeat | Without | Propose | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A decision on an earlier run that follows from what is known now."""
+
+    run_id: int
+    against_id: int | None
+    decision: Decision
+    echoes: tuple[tuple[int, Decision], ...] = ()  # what it means for other runs
+
+
+# Told of a decision: on which run, against which, and the decision.
+Record = Callable[[int, int | None, Decision], None]
+
+
+class Search:
+    """What a study knows; `apply` takes in one decided run, `next` says what to do."""
+
+    def __init__(self, reserve: int = RESERVE, patience: tuple[int, ...] = PATIENCE) -> None:
+        self.reserve, self.patience = reserve, patience
+        self.head: Node | None = None
+        self.confirmed: Node | None = None
+        self.chain: list[Step] = []  # kept since the last confirmation
+        self.batch: Batch | None = None
+        self.bandit = Bandit()
+        self.level = 0  # index of CLASSES
+        self.n_misses = 0
+        self.claims: list[float] = []  # gain of every confirmed batch, as claimed
+        self.n_vain = 0  # batches since the last confirmed one
+        self._n_tested = 0  # steps of the chain that a batch has left undecided
+        self._base: Node | None = None  # under the newest confirmed batch
+        self._steps: list[Step] = []  # of it, to be tried without, smallest first
+        self._settled: list[Step] = []  # of it, tried and kept
+        self._variants: dict[int, str] = {}  # configuration without a step, by the step's run
+        self._baseline: list[float] = []  # confirm scores
+        self._scores: dict[str, dict[int, float]] = {}  # confirm scores by configuration and seed
+        self._nodes: dict[tuple[str, int], Node] = {}
+        self._last_seed = 0
+        self._noise: Noise | None = None
+
+    # --- what is known -----------------------------------------------------------------------
+
+    @property
+    def noise(self) -> Noise | None:
+        """Of a paired difference; pooled from the baseline and all pairs that share two seeds."""
+        if self._noise is None:
+            self._noise = verdict.pooled(self._baseline, self.pairs())
+        return self._noise
+
+    @property
+    def sigma(self) -> float | None:
+        """Standard deviation of the baseline's confirm scores over seeds."""
+        return verdict.seed_noise(self._baseline)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every class of strategies has been tried in vain."""
+        return self.level >= len(self.patience)
+
+    def pairs(self) -> Iterator[list[float]]:
+        """Differences of two configurations over the two or more seeds they share."""
+        repeated = [scores for scores in self._scores.values() if len(scores) > 1]
+        for a, b in itertools.combinations(repeated, 2):
+            shared = sorted(a.keys() & b.keys())
+            if len(shared) > 1:
+                yield [a[seed] - b[seed] for seed in shared]
+
+    # --- verdicts ----------------------------------------------------------------------------
+
+    def judge(self, trial: Trial) -> Decision:
+        """The decision on a run that has just ended."""
+        if trial.state != "finished" or trial.bpb is None:
+            return Decision(cast(Verdict, trial.state), {}, f"the run is {trial.state}")
+        if trial.kind == "baseline":
+            return Decision("baseline", {"bpb": trial.bpb, "seed": trial.seed},
+                            "the study's starting point; its spread over seeds is the noise")
+        if trial.kind != "search":
+            what = ("one arm of a comparison on fresh seeds" if trial.kind == "confirm"
+                    else "the confirmed configuration without one of its steps")
+            return Decision("recorded", {"bpb": trial.bpb, "confirm_bpb": trial.confirm_bpb,
+                                         "seed": trial.seed}, what)
+        against = self.rival(trial)
+        if against is None:
+            return Decision("recorded", {"bpb": trial.bpb, "seed": trial.seed},
+                            f"the head has no run on seed {trial.seed} to compare with")
+        return verdict.search_step(trial.bpb, against.bpb)
+
+    def rival(self, trial: Trial) -> Node | None:
+        """The head's run on the seed of a challenger."""
+        return self.head and self._nodes.get((self.head.key, trial.seed))
+
+    def due(self) -> Due | None:
+        """The decision on a batch or on a step that the runs so far allow, if there is one."""
+        if self.noise is None or self.sigma is None or self.confirmed is None:
+            return None
+        if self.batch:
+            return self._batch_due(self.batch, self.noise)
+        if not self._steps:
+            return None
+        step = self._steps[0]
+        having = self._scores[self.confirmed.key]
+        lacking = self._scores.get(self._variants.get(step.node.run_id, ""), {})
+        shared = sorted(having.keys() & lacking.keys())
+        if len(shared) < N_ABLATION_SEEDS:
+            return None
+        found = verdict.ablation([lacking[seed] - having[seed] for seed in shared], self.noise,
+                                 self.sigma)
+        variant = self._any_node(self._variants[step.node.run_id])
+        if found.verdict != "ablated" or variant is None:
+            return Due(step.node.run_id, self.confirmed.run_id, found)
+        echo = Decision("confirmed", {"with": step.node.run_id},
+                        "the confirmed configuration, simpler by that step")
+        return Due(step.node.run_id, self.confirmed.run_id, found, ((variant.run_id, echo),))
+
+    def _batch_due(self, batch: Batch, noise: Noise) -> Due | None:
+        found = self._batch_word(batch, noise)
+        if found is None:
+            return None
+        said = {"confirmed": "confirmed as a step of what fresh seeds confirmed",
+                "refuted": "rolled back with the steps made on it"}
+        echoes = [(step.node.run_id, Decision(found.verdict, {"with": batch.head.run_id},
+                                              said[found.verdict]))
+                  for step in batch.steps
+                  if found.verdict in said and step.node.run_id != batch.head.run_id]
+        return Due(batch.head.run_id, batch.base.run_id, found, tuple(echoes))
+
+    def _batch_word(self, batch: Batch, noise: Noise) -> Decision | None:
+        head, base = self._scores.get(batch.head.key, {}), self._scores.get(batch.base.key, {})
+        shared = [seed for seed in batch.seeds if seed in head and seed in base]
+        found = verdict.confirmation([base[seed] - head[seed] for seed in shared], noise,
+                                     self.n_vain)
+        if found is None and len(batch.skipped) > MAX_SKIPPED:
+            found = Decision("undecided", {"n": len(shared)}, f"on {len(batch.skipped)} fresh "
+                             "seeds the system killed a run: it stays provisional")
+        return found and Decision(found.verdict, found.evidence | {"seeds": shared}, found.reason)
+
+    # --- the fold ----------------------------------------------------------------------------
+
+    def settle(self, trial: Trial, record: Record) -> Decision:
+        """Judge a run that has ended, and whatever that settles; `record` is told each decision.
+
+        A decision is recorded before it is taken in, so that a crash between the two forgets
+        nothing: the next fold takes it in from the record.
+        """
+        found = self.judge(trial)
+        against = self.rival(trial) if trial.kind == "search" else None
+        record(trial.run_id, against.run_id if against else None, found)
+        self.apply(trial, found.verdict)
+        self.settle_due(record)
+        return found
+
+    def settle_due(self, record: Record) -> None:
+        """Record and take in the decisions on earlier runs that are due."""
+        while due := self.due():
+            for run_id, echo in due.echoes:  # first: they are found again if this is cut short
+                record(run_id, due.run_id, echo)
+            record(due.run_id, due.against_id, due.decision)
+            self.apply_due(due)
+
+    def apply(self, trial: Trial, found: str) -> None:
+        """Take in a run with the verdict on it."""
+        self._last_seed = max(self._last_seed, trial.seed)
+        self._remember(trial)
+        if found == "baseline":
+            node = self._nodes[trial.key, trial.seed]
+            self.head, self.confirmed = self.head or node, self.confirmed or node
+        elif trial.kind == "search":
+            self._take_challenger(trial, found)
+        elif trial.kind == "confirm":
+            self._take_arm(trial)
+        elif trial.kind == "ablate" and trial.parent_id is not None:
+            self._take_variant(trial, trial.parent_id)
+
+    def _remember(self, trial: Trial) -> None:
+        score = trial.confirm_bpb
+        if trial.state == "finished" and trial.bpb is not None:
+            self._nodes[trial.key, trial.seed] = Node(trial.key, trial.run_id, trial.seed,
+                                                      trial.bpb)
+        elif trial.state == "diverged" and trial.kind != "search":
+            score = verdict.failure_score(
+                [known for by_seed in self._scores.values() for known in by_seed.values()])
+        if score is not None:
+            self._noise = None
+            self._scores.setdefault(trial.key, {})[trial.seed] = score
+            if trial.kind == "baseline":
+                self._baseline.append(score)
+
+    def _take_challenger(self, trial: Trial, found: str) -> None:
+        against = self.rival(trial)
+        gain = None if trial.bpb is None or against is None else against.bpb - trial.bpb
+        self.bandit.reward(trial.strategy, gain, self.noise and self.noise.s_d, trial.cost)
+        if found == "kept":
+            self.head = self._nodes[trial.key, trial.seed]
+            self.chain.append(Step(self.head, gain or 0.0))
+            self.level = self.n_misses = 0
+        elif found in ("discarded", "pruned", "diverged"):  # the others are the machine's doing
+            self.n_misses += 1
+            if not self.is_exhausted and self.n_misses >= self.patience[self.level]:
+                self.level, self.n_misses = self.level + 1, 0
+
+    def _take_arm(self, trial: Trial) -> None:
+        if self.batch is None and self.head and self.confirmed:
+            self.batch = Batch(self.head, self.confirmed, list(self.chain))
+        if self.batch:
+            if trial.seed not in self.batch.seeds:
+                self.batch.seeds.append(trial.seed)
+            if trial.state in ("killed", "failed", "lost"):
+                self.batch.skipped.add(trial.seed)
+
+    def _take_variant(self, trial: Trial, step_run_id: int) -> None:
+        self._variants[step_run_id] = trial.key
+        if trial.state in ("killed", "failed", "lost"):  # it cannot be told what it costs
+            self._settle(lambda step: step.node.run_id == step_run_id)
+
+    def _settle(self, is_it: Callable[[Step], bool]) -> None:
+        self._settled += [step for step in self._steps if is_it(step)]
+        self._steps = [step for step in self._steps if not is_it(step)]
+
+    def apply_due(self, due: Due) -> None:
+        """Take in a decision on an earlier run: of a batch, or of a step tried without."""
+        batch, word = self.batch, due.decision
+        if batch is None:
+            self._drop_or_settle(due)
+            return
+        self.batch = None
+        self.n_vain = 0 if word.verdict == "confirmed" else self.n_vain + 1
+        if word.verdict == "undecided":
+            self.head, self._n_tested = self._on_fresh_seed(batch.head, batch), len(self.chain)
+            return
+        if word.verdict == "confirmed":
+            self.claims.append(word.evidence["gain_bpb"])
+            self._base, self._settled = batch.base, []
+            self._steps = sorted(batch.steps, key=lambda step: step.gain)
+            if len(self._steps) < 2:  # without its only step it is what it was tested against
+                self._steps = []
+        winner = batch.head if word.verdict == "confirmed" else batch.base
+        self.confirmed = self.head = self._on_fresh_seed(winner, batch)
+        self.chain, self._n_tested = [], 0
+
+    def _drop_or_settle(self, due: Due) -> None:
+        step = next(step for step in self._steps if step.node.run_id == due.run_id)
+        if due.decision.verdict != "ablated":
+            self._settle(lambda known: known is step)
+            return
+        self._steps.remove(step)
+        self.claims[-1] -= due.decision.evidence["cost_bpb"]
+        self.confirmed = self.head = self._any_node(self._variants[due.run_id])
+
+    def _any_node(self, key: str) -> Node | None:
+        return next((node for (known, _), node in self._nodes.items() if known == key), None)
+
+    def _on_fresh_seed(self, node: Node, batch: Batch) -> Node:
+        """The node by a run that no step was selected on, so that its lead holds no luck."""
+        return next((self._nodes[node.key, seed] for seed in batch.seeds
+                     if (node.key, seed) in self._nodes), node)
+
+    # --- what to run next --------------------------------------------------------------------
+
+    def next(self, n_left: float) -> Action:
+        """What to run, with so many runs left in the night."""
+        if self.head is None or self.confirmed is None:
+            return Stop("no baseline run has finished, so there is nothing to improve on; "
+                        "`agent show` says what happened to each")
+        if self.batch:
+            return self._next_arm(self.batch)
+        is_ending = LEAST_BATCH <= n_left <= self.reserve
+        n_new = len(self.chain) - self._n_tested
+        if n_new and self.noise and (n_new >= N_BATCH or self.level or is_ending):
+            return self._next_arm(Batch(self.head, self.confirmed, self.chain))
+        if self._steps and not self.chain and (is_ending or self.is_exhausted):
+            return self._next_without(self.confirmed)
+        if self.is_exhausted:
+            return Stop(f"a plateau: {sum(self.patience)} runs in a row, of any kind, of other "
+                        "shapes and of other sizes, kept nothing")
+        return Propose(self.head, CLASSES[self.level])
+
+    def _next_arm(self, batch: Batch) -> Repeat:
+        """The next of head, base, base, head, …: what drifts with time falls on both."""
+        for i, seed in enumerate([*batch.seeds, self._last_seed + 1]):
+            for node in (batch.head, batch.base)[:: -1 if i % 2 else 1]:
+                if seed not in batch.skipped and seed not in self._scores.get(node.key, {}):
+                    return Repeat("confirm", node, seed, f"fresh seed {i + 1}: is the head better "
+                                  "than what was confirmed before it?")
+        raise AssertionError("the seed after the last one is always free")
+
+    def _next_without(self, confirmed: Node) -> Without:
+        step, known = self._steps[0], self._scores[confirmed.key]
+        lacking = self._scores.get(self._variants.get(step.node.run_id, ""), {})
+        seed = next(seed for seed in sorted(known) if seed not in lacking)
+        steps = sorted([*self._steps, *self._settled], key=lambda known: known.node.run_id)
+        assert self._base is not None  # set with the steps
+        return Without(self._base, tuple(steps), step, seed, "does it need this step?")
+
+    def cannot_leave_out(self, step: Step) -> None:
+        """Take note that a configuration without this step is not to be had."""
+        self._settle(lambda known: known is step)
