@@ -301,7 +301,8 @@ class Search:
     def _take_challenger(self, trial: Trial, found: str) -> None:
         against = self.rival(trial)
         gain = None if trial.bpb is None or against is None else against.bpb - trial.bpb
-        self.bandit.reward(trial.strategy, gain, self.noise and self.noise.s_d, trial.cost)
+        noise = self.noise
+        self.bandit.reward(trial.strategy, gain, noise.s_d if noise else None, trial.cost)
         if found == "kept":
             self.head = self._nodes[trial.key, trial.seed]
             self.chain.append(Step(self.head, gain or 0.0))
