@@ -44,6 +44,7 @@ class Trial:
     strategy: str = ""
     parent_id: int | None = None  # ablate: the run whose step is left out
     cost: float = 1.0  # in runs of the baseline
+    error: str = ""  # why it did not finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,8 @@ class Search:
     def judge(self, trial: Trial) -> Decision:
         """The decision on a run that has just ended."""
         if trial.state != "finished" or trial.bpb is None:
-            return Decision(cast(Verdict, trial.state), {}, f"the run is {trial.state}")
+            return Decision(cast(Verdict, trial.state), {"error": trial.error or None},
+                            trial.error or f"the run is {trial.state}")
         if trial.kind == "baseline":
             return Decision("baseline", {"bpb": trial.bpb, "seed": trial.seed},
                             "the study's starting point; its spread over seeds is the noise")
@@ -404,6 +406,10 @@ class Search:
         steps = sorted([*self._steps, *self._settled], key=lambda known: known.node.run_id)
         assert self._base is not None  # set with the steps
         return Without(self._base, tuple(steps), step, seed, "does it need this step?")
+
+    def avoid(self, seed: int) -> None:
+        """Never take this seed, which another run has, for a fresh one."""
+        self._last_seed = max(self._last_seed, seed)
 
     def cannot_leave_out(self, step: Step) -> None:
         """Take note that a configuration without this step is not to be had."""
