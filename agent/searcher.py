@@ -44,7 +44,7 @@ class Silent:
 
 
 class Searcher:
-    """One study's search. Where a write to the ledger fails it must be made anew: it may be ahead."""
+    """One study's search. After a write that failed it may be ahead: it must be made anew."""
 
     def __init__(self, ledger: Ledger, found: Calibration) -> None:
         self.ledger, self.study = ledger, found
