@@ -198,7 +198,7 @@ class Search:
         if against is None:
             return Decision("recorded", {"bpb": trial.bpb, "seed": trial.seed},
                             f"the head has no run on seed {trial.seed} to compare with")
-        return verdict.search_step(trial.bpb, against.bpb)
+        return verdict.search_step(trial.bpb, against.bpb, self.noise)
 
     def rival(self, trial: Trial) -> Node | None:
         """The head's run on the seed of a challenger."""

@@ -93,14 +93,17 @@ def seed_correlation(baseline: Sequence[float],
 # --- the search tier -------------------------------------------------------------------------
 
 
-def search_step(challenger_bpb: float, head_bpb: float) -> Decision:
+def search_step(challenger_bpb: float, head_bpb: float, noise: Noise | None) -> Decision:
     """Kept, provisionally, where one run on the head's seed is better at all."""
     gain = head_bpb - challenger_bpb
     evidence = {"bpb": challenger_bpb, "head_bpb": head_bpb, "gain_bpb": gain, "n": 1}
+    said = f"{_amount(gain)} than the head on one seed"
+    if noise:
+        evidence |= {"s_d": noise.s_d, "df": noise.df}
+        said += f", with a noise of {noise.s_d:.4f}"
     if gain > 0:
-        return Decision("kept", evidence, f"{_amount(gain)} than the head on its seed: kept until "
-                        "fresh seeds confirm or refute it")
-    return Decision("discarded", evidence, f"{_amount(gain)} than the head on its seed")
+        return Decision("kept", evidence, f"{said}: until fresh seeds confirm or refute it")
+    return Decision("discarded", evidence, said)
 
 
 def failure_score(finite_bpb: Sequence[float]) -> float | None:

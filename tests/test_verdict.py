@@ -68,17 +68,18 @@ def test_what_a_seed_shares_shows_as_less_noise_between_pairs() -> None:
 @pytest.mark.parametrize(("challenger", "verdict"), [
     (1.4999, "kept"), (1.5, "discarded"), (1.6, "discarded")])
 def test_a_step_is_kept_on_the_sign_of_one_difference(challenger: float, verdict: str) -> None:
-    found = search_step(challenger, 1.5)
+    found = search_step(challenger, 1.5, None)
     assert found.verdict == verdict
     assert found.evidence == {"bpb": challenger, "head_bpb": 1.5, "n": 1,
                               "gain_bpb": pytest.approx(1.5 - challenger)}
 
 
-def test_a_kept_step_says_that_it_is_provisional() -> None:
-    assert search_step(1.4, 1.5).reason == (
-        "0.1000 bits/byte better than the head on its seed: kept until fresh seeds confirm or "
-        "refute it")
-    assert search_step(1.6, 1.5).reason == "0.1000 bits/byte worse than the head on its seed"
+def test_a_kept_step_says_how_loud_the_noise_is_and_that_it_is_provisional() -> None:
+    assert search_step(1.4, 1.5, NOISE).reason == (
+        "0.1000 bits/byte better than the head on one seed, with a noise of 0.0200: until fresh "
+        "seeds confirm or refute it")
+    assert search_step(1.6, 1.5, None).reason == "0.1000 bits/byte worse than the head on one seed"
+    assert search_step(1.6, 1.5, NOISE).evidence["s_d"] == 0.02
 
 
 def test_a_failure_counts_as_the_ninetieth_percentile() -> None:
