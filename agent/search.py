@@ -12,11 +12,11 @@ that died knows the same as one that did not, and `agent simulate` runs this ver
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
 from agent import verdict
 from agent.bandit import Bandit
-from agent.records import Verdict
+from agent.records import State
 from agent.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
 
 RESERVE = 6  # runs left when the night's last batch begins: three pairs
@@ -38,7 +38,7 @@ class Trial:
     key: str  # canonical hash of the configuration
     seed: int
     kind: Kind
-    state: str  # finished, pruned, diverged, killed, failed, lost
+    state: State
     bpb: float | None = None  # on the search shard
     confirm_bpb: float | None = None  # on the shard that only confirms
     strategy: str = ""
@@ -184,7 +184,7 @@ class Search:
     def judge(self, trial: Trial) -> Decision:
         """The decision on a run that has just ended."""
         if trial.state != "finished" or trial.bpb is None:
-            return Decision(cast(Verdict, trial.state), {"error": trial.error or None},
+            return Decision(verdict.of_state(trial.state), {"error": trial.error or None},
                             trial.error or f"the run is {trial.state}")
         if trial.kind == "baseline":
             return Decision("baseline", {"bpb": trial.bpb, "seed": trial.seed},

@@ -8,9 +8,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import proposer, study
+from agent import proposer
 from agent.ledger import Ledger
-from agent.records import Calibration, NewRun, Run
+from agent.records import Calibration, Run
 from agent.search import (
     Due,
     Kind,
@@ -32,6 +32,15 @@ KINDS: dict[str, Kind] = {"baseline": "baseline", "confirm": "confirm", "ablate"
 
 # Told of each decision as it is recorded: the run, what it was compared with, and the decision.
 Tell = Callable[[Run, Run | None, Decision], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A run to queue."""
+
+    config: Config
+    seed: int
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,7 @@ class Searcher:
 
     # --- the next run ------------------------------------------------------------------------
 
-    def next(self, n_left: float, limits: Limits, seed: int) -> "Wanted":
+    def next(self, n_left: float, limits: Limits, seed: int) -> Wanted:
         """What to queue, with so many runs left. Raises NoProposal with the reason to end."""
         runs = self.ledger.comparable_runs(self.study)
         for run in runs:
@@ -116,12 +125,12 @@ class Searcher:
                     "ablate", action.why, self.study.id, action.step.node.run_id))
             self.search.cannot_leave_out(action.step)
 
-    def _repeat(self, action: Repeat) -> "Wanted":
+    def _repeat(self, action: Repeat) -> Wanted:
         first = self._first(action.node.key)
         return Wanted(Config.from_dict(first.config), action.seed,
                       Origin(action.kind, action.why, self.study.id, first.id))
 
-    def _propose(self, action: Propose, runs: list[Run], limits: Limits, seed: int) -> "Wanted":
+    def _propose(self, action: Propose, runs: list[Run], limits: Limits, seed: int) -> Wanted:
         parent = self._first(action.head.key)
         config = Config.from_dict(parent.config)
         known = proposer.history(self.ledger, runs)
@@ -177,17 +186,3 @@ class Searcher:
         if not gains:
             return None
         return Silent(sum(self.search.claims), sum(gains), len(gains))
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A run to queue."""
-
-    config: Config
-    seed: int
-    origin: Origin
-
-    def row(self, ledger: Ledger, of: Calibration, corpus_id: int, now: str,
-            n_replicas: int) -> NewRun:
-        return study.new_run(ledger, self.config, self.seed, of.budget_tokens, corpus_id, now,
-                             self.origin, n_replicas)

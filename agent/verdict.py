@@ -19,9 +19,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from agent.records import Verdict
+from agent.records import State, Verdict
 from agent.student import quantile
 
 RULE = "two-tier/1"
@@ -88,6 +88,12 @@ def seed_correlation(baseline: Sequence[float],
         return None
     squares = sum((len(d) - 1) * statistics.variance(d) for d in pairs)
     return max(-1.0, 1 - squares / df / (2 * sigma**2))
+
+
+def of_state(state: State) -> Verdict:
+    """The verdict on a run that did not finish: what became of it."""
+    assert state not in ("queued", "running", "finished")
+    return cast(Verdict, state)
 
 
 # --- the search tier -------------------------------------------------------------------------
