@@ -116,7 +116,7 @@ class Queries:
         """
         return self._runs(
             "WHERE source = 'measured' AND id IN (SELECT id FROM runs WHERE state IN "
-            "('finished', 'diverged', 'killed', 'failed', 'lost') AND NOT EXISTS "
+            "('finished', 'pruned', 'diverged', 'killed', 'failed', 'lost') AND NOT EXISTS "
             "(SELECT 1 FROM decisions WHERE run_id = runs.id)) ORDER BY id")
 
     def incumbent(self, calibration_id: int) -> Run | None:
