@@ -368,7 +368,7 @@ def test_decision_is_forced_to_the_disk_and_other_commits_are_not(ledger: Ledger
 def test_running_run_cannot_be_decided(ledger: Ledger) -> None:
     run = running(ledger)
     with pytest.raises(LedgerError, match="^E1 is running, so it cannot be decided; only a run "
-                                          "that is finished or diverged or killed"):
+                                          "that is finished or pruned or diverged"):
         ledger.decide(run.id, None, "kept", "noise-1", {}, "too early", NOW)
 
 
