@@ -129,7 +129,12 @@ def test_a_state_that_is_none_and_a_run_of_no_corpus_are_still_refused(
             db.execute("DELETE FROM decisions")
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
-        assert db.execute("PRAGMA writable_schema").fetchone() == (0,)
+
+
+def test_the_schema_cannot_be_written_once_it_is_the_newest(path: Path) -> None:
+    with Ledger.open(path) as ledger, pytest.raises(
+            sqlite3.OperationalError, match="table sqlite_master may not be modified"):
+        ledger._db.execute("UPDATE sqlite_master SET sql = sql")
 
 
 def test_who_has_the_ledger_open_meanwhile_sees_the_new_schema(path: Path) -> None:
