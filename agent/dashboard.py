@@ -19,8 +19,9 @@ CHART_ROWS = 9
 REFRESH_S = 2.0
 BAR = "━"
 
-STYLES = {"kept": "bold green", "baseline": "cyan", "discarded": "dim", "diverged": "red",
-          "killed": "red", "failed": "red", "lost": "red"}
+STYLES = {"kept": "green", "confirmed": "bold green", "baseline": "cyan", "ablated": "cyan",
+          "discarded": "dim", "pruned": "dim", "refuted": "yellow", "undecided": "yellow",
+          "diverged": "red", "killed": "red", "failed": "red", "lost": "red"}
 
 
 def render(status: Status, width: int, chart_rows: int = CHART_ROWS) -> RenderableType:

@@ -251,6 +251,12 @@ class Ledger(Reader):
                 "decided_at": now, "run_id": run_id, "against_id": against_id,
                 "verdict": verdict, "rule": rule, "evidence": evidence, "reason": reason})
 
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        """All decisions inside are on the disk at its end, or none of them."""
+        with self._writing(synchronous="FULL"):
+            yield
+
     # --- underneath --------------------------------------------------------------------------
 
     @contextmanager

@@ -1,7 +1,6 @@
-"""The next experiment: history from the ledger, a strategy by chance, a proposal that fits."""
+"""The next experiment: history from the ledger, a strategy by its luck so far, one that fits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,41 +9,42 @@ from agent.records import Calibration, Run
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES
-from strategies.base import Limits, Outcome, Proposal
+from strategies.base import Limits, Outcome, Proposal, describe_changes, why_not
+
+WARM_START = "warm_start"
+N_WARM = 3  # earlier studies whose head is tried
 
 
-@dataclass(frozen=True, slots=True)
-class Idea:
-    """A proposal and the run it departs from."""
+def propose(parent: Config, known: Sequence[Outcome], names: Sequence[str], seed: Sequence[int],
+            limits: Limits) -> Proposal:
+    """The first proposal that fits, of the strategies in the order given.
 
-    proposal: Proposal
-    parent: Run
-
-
-def propose(ledger: Ledger, study: Calibration, limits: Limits, seed: int) -> Idea:
-    """The next configuration to try against the incumbent of a study.
-
-    The strategies are asked in a random order until one has something that fits; the order and
-    the proposal are functions of the seed and of how many runs the study has. Raises NoProposal
-    with every strategy's reason where none has.
+    A function of its arguments alone. Raises NoProposal with every strategy's reason where none
+    has anything.
     """
-    runs = ledger.comparable_runs(study)
-    parent = ledger.incumbent(study.id)
-    if parent is None:
-        raise NoProposal("no baseline run has finished, so there is nothing to improve on; "
-                         "`agent show` says what happened to each")
-    rng = np.random.default_rng([seed, 3, len(runs)])
-    names = list(STRATEGIES)
+    rng = np.random.default_rng(list(seed))
     refusals = []
-    for i in rng.permutation(len(names)):
+    for name in names:
         try:
-            proposal = STRATEGIES[names[i]](
-                Config.from_dict(parent.config), history(ledger, runs), rng, limits)
+            return STRATEGIES[name](parent, known, rng, limits)
         except NoProposal as refusal:
             refusals.append(str(refusal))
-        else:
-            return Idea(proposal, parent)
     raise NoProposal("no strategy found anything that fits: " + "; ".join(refusals))
+
+
+def warm_start(ledger: Ledger, study: Calibration, parent: Config, known: Sequence[Outcome],
+               limits: Limits) -> Proposal | None:
+    """The head of an earlier study that this one has not tried, the newest first."""
+    tried = {outcome.config.hash for outcome in known} | {parent.hash}
+    for earlier in [one for one in ledger.studies() if one.id != study.id][:N_WARM]:
+        head = ledger.incumbent(earlier.id)
+        if head is None or head.strategy == "baseline":
+            continue
+        config = Config.from_dict(head.config)
+        if config.hash not in tried and why_not(config, limits) is None:
+            return Proposal(config, f"{describe_changes(parent, config)}: head of the study "
+                            f"{earlier.id}, of {earlier.budget_tokens:,} tokens a run", WARM_START)
+    return None
 
 
 def history(ledger: Ledger, runs: Sequence[Run]) -> list[Outcome]:
@@ -53,6 +53,8 @@ def history(ledger: Ledger, runs: Sequence[Run]) -> list[Outcome]:
     return [
         Outcome(config=Config.from_dict(run.config), seed=run.seed or 0,
                 budget_tokens=run.budget_tokens or 0, state=run.state, val_bpb=run.val_bpb,
-                val_loss=run.val_loss, verdict=verdicts.get(run.id), strategy=run.strategy)
+                val_loss=run.val_loss, verdict=verdicts.get(run.id), strategy=run.strategy,
+                is_pruned=run.state == "pruned", rung_bpb=run.rung_bpb,
+                is_out_of_memory=run.state == "killed" and "--max-ram" in (run.error or ""))
         for run in runs
     ]

@@ -120,10 +120,14 @@ class Queries:
             "(SELECT 1 FROM decisions WHERE run_id = runs.id)) ORDER BY id")
 
     def incumbent(self, calibration_id: int) -> Run | None:
-        """The run to beat in a study: the last one kept, else its first finished baseline."""
+        """The run to beat in a study: the newest that was kept and not rolled back since.
+
+        The first finished baseline where there is none.
+        """
         found = self._runs(
             "JOIN decisions d ON d.run_id = runs.id WHERE calibration_id = ? "
-            "AND state = 'finished' AND d.verdict = 'kept' AND NOT EXISTS "
+            "AND state = 'finished' AND d.verdict IN ('kept', 'confirmed', 'undecided') "
+            "AND NOT EXISTS "
             "(SELECT 1 FROM decisions later WHERE later.run_id = runs.id AND later.id > d.id) "
             "ORDER BY d.id DESC LIMIT 1", calibration_id)
         if found:
@@ -135,7 +139,8 @@ class Queries:
     def best(self) -> Run | None:
         """The finished run with the fewest bits per byte on the text of the newest one.
 
-        What a verdict discarded does not count: its lead was no more than noise.
+        What a verdict discarded or refuted does not count: its lead was no more than noise. Nor
+        does the arm of a comparison: it is another's configuration on another seed.
         """
         found = self._runs(
             "JOIN corpora c ON c.id = corpus_id WHERE state = 'finished' "
@@ -143,7 +148,10 @@ class Queries:
             "  SELECT text_sha256 FROM runs r JOIN corpora ON corpora.id = r.corpus_id "
             "  WHERE r.state = 'finished' ORDER BY r.id DESC LIMIT 1) "
             "AND COALESCE((SELECT verdict FROM decisions d WHERE d.run_id = runs.id "
-            "  ORDER BY d.id DESC LIMIT 1), '') != 'discarded' ORDER BY val_bpb, runs.id LIMIT 1")
+            "  ORDER BY d.id DESC LIMIT 1), '') NOT IN ('discarded', 'refuted', 'ablated') "
+            "AND NOT (strategy IN ('confirm', 'ablate') AND NOT EXISTS (SELECT 1 FROM decisions d "
+            "  WHERE d.run_id = runs.id AND d.verdict = 'confirmed')) "
+            "ORDER BY val_bpb, runs.id LIMIT 1")
         return found[0] if found else None
 
     def current(self) -> Run | None:
@@ -218,6 +226,11 @@ class Queries:
 
     def calibration(self, calibration_id: int) -> Calibration:
         return self._one(Calibration, "calibrations", calibration_id)
+
+    def studies(self) -> list[Calibration]:
+        """Every study, newest first."""
+        return [from_columns(Calibration, row)
+                for row in self._rows("SELECT * FROM calibrations ORDER BY id DESC")]
 
     def calibrations(self, text_sha256: str) -> list[Calibration]:
         """The studies of a text, newest first."""

@@ -144,9 +144,11 @@ def _decision(decision: Decision, width: int) -> list[str]:
 
 
 _EVIDENCE = {
-    "bpb": "{:.4f} bits/byte", "incumbent_bpb": "incumbent {:.4f}", "gain_bpb": "gain {:+.4f}",
-    "noise_bpb": "noise {:.4f}", "sigma_bpb": "spread of one run {:.4f}",
-    "n_seeds": "{} baseline seeds",
+    "bpb": "{:.4f} bits/byte", "confirm_bpb": "{:.4f} on the shard that confirms",
+    "head_bpb": "head {:.4f}", "gain_bpb": "gain {:+.4f}", "cost_bpb": "costs {:+.4f}",
+    "most_bpb": "at most {:+.4f}", "low_bpb": "95 % from {:+.4f}", "high_bpb": "to {:+.4f}",
+    "n": "n {}", "z": "z {:.2f}", "least_z": "of {:.2f}", "s_d": "noise of a difference {:.4f}",
+    "df": "{} degrees of freedom", "sigma": "spread of one run {:.4f}",
 }
 
 

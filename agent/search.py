@@ -12,11 +12,11 @@ that died knows the same as one that did not, and `agent simulate` runs this ver
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
 from agent import verdict
 from agent.bandit import Bandit
-from agent.records import Verdict
+from agent.records import State
 from agent.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
 
 RESERVE = 6  # runs left when the night's last batch begins: three pairs
@@ -38,12 +38,13 @@ class Trial:
     key: str  # canonical hash of the configuration
     seed: int
     kind: Kind
-    state: str  # finished, pruned, diverged, killed, failed, lost
+    state: State
     bpb: float | None = None  # on the search shard
     confirm_bpb: float | None = None  # on the shard that only confirms
     strategy: str = ""
     parent_id: int | None = None  # ablate: the run whose step is left out
     cost: float = 1.0  # in runs of the baseline
+    error: str = ""  # why it did not finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,8 @@ class Search:
     def judge(self, trial: Trial) -> Decision:
         """The decision on a run that has just ended."""
         if trial.state != "finished" or trial.bpb is None:
-            return Decision(cast(Verdict, trial.state), {}, f"the run is {trial.state}")
+            return Decision(verdict.of_state(trial.state), {"error": trial.error or None},
+                            trial.error or f"the run is {trial.state}")
         if trial.kind == "baseline":
             return Decision("baseline", {"bpb": trial.bpb, "seed": trial.seed},
                             "the study's starting point; its spread over seeds is the noise")
@@ -196,7 +198,7 @@ class Search:
         if against is None:
             return Decision("recorded", {"bpb": trial.bpb, "seed": trial.seed},
                             f"the head has no run on seed {trial.seed} to compare with")
-        return verdict.search_step(trial.bpb, against.bpb)
+        return verdict.search_step(trial.bpb, against.bpb, self.noise)
 
     def rival(self, trial: Trial) -> Node | None:
         """The head's run on the seed of a challenger."""
@@ -404,6 +406,10 @@ class Search:
         steps = sorted([*self._steps, *self._settled], key=lambda known: known.node.run_id)
         assert self._base is not None  # set with the steps
         return Without(self._base, tuple(steps), step, seed, "does it need this step?")
+
+    def avoid(self, seed: int) -> None:
+        """Never take this seed, which another run has, for a fresh one."""
+        self._last_seed = max(self._last_seed, seed)
 
     def cannot_leave_out(self, step: Step) -> None:
         """Take note that a configuration without this step is not to be had."""

@@ -4,6 +4,7 @@ The budget is fixed once, from the measured speed of the device, and kept: a pho
 gives the same result later, not a worse one.
 """
 
+import itertools
 import math
 import subprocess
 import uuid
@@ -26,7 +27,7 @@ from engine.errors import UserError
 MEASURE_TRIES = 4
 MEASURE_S = 4.0  # of training steps; long enough for the clock speed to settle
 MIN_STEPS = 20  # fewer tell nothing of a configuration
-MIN_RUNS = 8  # in a night: three baselines and a few ideas
+MIN_RUNS = 16  # in a night: five baselines, some ideas, and three pairs to confirm them
 RUN_S = 600.0  # a run where nothing is said of the night
 HEADROOM = 0.9  # of the night that is planned for runs
 
@@ -108,7 +109,7 @@ def plan_budget(speed: Speed, config: Config, n_valid: int, run_s: float) -> int
 
 
 def planned_run_s(night_s: float | None) -> float:
-    """How long a run of a night may take: an eighth of it, ten minutes at most."""
+    """How long a run of a night may take: a sixteenth of it, ten minutes at most."""
     return RUN_S if night_s is None else min(RUN_S, HEADROOM * night_s / MIN_RUNS)
 
 
@@ -139,7 +140,7 @@ def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, s
     return ledger.calibration(ledger.add_calibration(NewCalibration(
         created_at=now, corpus_id=register_corpus(ledger, tokens, now),
         text_sha256=tokens.corpus.sha256, budget_tokens=budget_tokens, config=config.to_dict(),
-        seeds=[seed + i for i in range(verdict.N_BASELINE_SEEDS)], n=0,
+        seeds=baseline_seeds(ledger, tokens.corpus.sha256, config, budget_tokens, seed), n=0,
         run_s=speed.run_s(config, budget_tokens, tokens.n_tokens["search"]),
         tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
         device=machine.device())))
@@ -171,6 +172,20 @@ def foresee(ledger: Ledger, study: Calibration,
     return run_s if known else None
 
 
+def baseline_seeds(ledger: Ledger, text_sha256: str, config: Config, budget_tokens: int,
+                   seed: int) -> list[int]:
+    """The seeds of a baseline: from the one given on, without those whose run tells too little.
+
+    A run of an older version, or one by hand, has no score on the shard that confirms, and
+    nothing runs twice.
+    """
+    silent = {run.seed for run in ledger.runs_on(text_sha256, budget_tokens)
+              if run.config_hash == config.hash and run.state == "finished"
+              and run.confirm_bpb is None}
+    fresh = (number for number in itertools.count(seed) if number not in silent)
+    return list(itertools.islice(fresh, verdict.N_BASELINE_SEEDS))
+
+
 def queue_baselines(ledger: Ledger, study: Calibration, now: str, n_replicas: int) -> None:
     """Queue the seeds of a study's baseline that have no run yet, or none that came to an end.
 
@@ -191,7 +206,7 @@ def queue_baselines(ledger: Ledger, study: Calibration, now: str, n_replicas: in
 class Origin:
     """Who proposed a run and why, and what it belongs to."""
 
-    strategy: str  # baseline, hand, grid or a mutator
+    strategy: str  # baseline, confirm, ablate, hand, grid or a mutator
     reason: str
     calibration_id: int | None = None
     parent_id: int | None = None

@@ -19,9 +19,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from agent.records import Verdict
+from agent.records import State, Verdict
 from agent.student import quantile
 
 RULE = "two-tier/1"
@@ -90,17 +90,26 @@ def seed_correlation(baseline: Sequence[float],
     return max(-1.0, 1 - squares / df / (2 * sigma**2))
 
 
+def of_state(state: State) -> Verdict:
+    """The verdict on a run that did not finish: what became of it."""
+    assert state not in ("queued", "running", "finished")
+    return cast(Verdict, state)
+
+
 # --- the search tier -------------------------------------------------------------------------
 
 
-def search_step(challenger_bpb: float, head_bpb: float) -> Decision:
+def search_step(challenger_bpb: float, head_bpb: float, noise: Noise | None) -> Decision:
     """Kept, provisionally, where one run on the head's seed is better at all."""
     gain = head_bpb - challenger_bpb
     evidence = {"bpb": challenger_bpb, "head_bpb": head_bpb, "gain_bpb": gain, "n": 1}
+    said = f"{_amount(gain)} than the head on one seed"
+    if noise:
+        evidence |= {"s_d": noise.s_d, "df": noise.df}
+        said += f", with a noise of {noise.s_d:.4f}"
     if gain > 0:
-        return Decision("kept", evidence, f"{_amount(gain)} than the head on its seed: kept until "
-                        "fresh seeds confirm or refute it")
-    return Decision("discarded", evidence, f"{_amount(gain)} than the head on its seed")
+        return Decision("kept", evidence, f"{said}: until fresh seeds confirm or refute it")
+    return Decision("discarded", evidence, said)
 
 
 def failure_score(finite_bpb: Sequence[float]) -> float | None:

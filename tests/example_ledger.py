@@ -103,16 +103,17 @@ def fill(ledger: Ledger) -> None:
     log_steps(ledger, kept, [4.9, 3.3, 2.7, 2.5], "2026-03-24T22:10:00Z", 500)
     finish(ledger, kept, 2.5, "2026-03-24T22:11:00Z")
     ledger.decide(kept.id, baseline.id, "kept", "rule/1",
-                  {"bpb": 1.159, "incumbent_bpb": 1.1822, "gain_bpb": 0.0232, "sigma_bpb": 0.002,
-                   "n_seeds": 3, "noise_bpb": 0.0028},
-                  "0.0232 bits/byte better, more than the noise of 0.0028 (3 baseline seeds)",
+                  {"bpb": 1.159, "head_bpb": 1.1822, "gain_bpb": 0.0232, "n": 1,
+                   "s_d": 0.0028, "df": 4},
+                  "0.0232 bits/byte better than the head on one seed, with a noise of 0.0028: "
+                  "until fresh seeds confirm or refute it",
                   "2026-03-24T22:11:01Z")
 
     queue(ledger, Config(n_embd=64), strategy="scale_down", parent_id=kept.id)
     discarded = claim(ledger, "2026-03-24T22:12:00Z")
     finish(ledger, discarded, 2.61, "2026-03-24T22:18:00Z")
     ledger.decide(discarded.id, kept.id, "discarded", "rule/1", {"bpb": 1.21},
-                  "0.0510 bits/byte worse, against a noise of 0.0028 (3 baseline seeds)",
+                  "0.0510 bits/byte worse than the head on one seed, with a noise of 0.0028",
                   "2026-03-24T22:18:01Z")
     ledger.event("guard", "the machine has 190 MB free, under the reserve of 200 MB",
                  "2026-03-24T22:25:20Z", discarded.id)

@@ -256,7 +256,7 @@ def test_show_json_is_the_row_and_what_belongs_to_it(home: Home) -> None:
     assert found["label"] == "E1"
     assert found["diff"] == {"lr": {"old": 0.003, "new": 0.002}}
     assert found["parent"]["label"] == "B2"
-    assert found["decisions"][0]["evidence"]["noise_bpb"] == 0.0028
+    assert found["decisions"][0]["evidence"]["s_d"] == 0.0028
     assert found["metrics"][0] == {
         "step": 500, "tokens": 512000, "train_loss": 4.9 - 0.05, "val_loss": 4.9,
         "val_bpb": 4.9 * example.BITS_PER_NAT, "lr": 0.003, "grad_norm": 0.8,

@@ -118,7 +118,7 @@ def test_bars_are_as_long_as_the_losses(night: Ledger) -> None:
 
 def test_it_gives_the_reason_of_each_decision(night: Ledger) -> None:
     text = words_of(look(night))
-    assert "E2 discarded 0.0510 bits/byte worse, against a noise of 0.0028" in text
+    assert "E2 discarded 0.0510 bits/byte worse than the head on one seed" in text
     assert "E1 kept 0.0232 bits/byte better" in text
     assert text.index("E2 discarded") < text.index("E1 kept") < text.index("B2 baseline")
 

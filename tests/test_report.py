@@ -99,9 +99,9 @@ def test_a_page_tells_sizes_times_and_memory(night: Ledger) -> None:
 def test_a_page_tells_the_decision_with_its_evidence_in_words(night: Ledger) -> None:
     text = words_of(page(night, "E1"))
     assert "kept against B2, 2026-03-24 22:11 UTC, rule rule/1" in text
-    assert "because 0.0232 bits/byte better, more than the noise of 0.0028" in text
-    assert ("evidence 1.1590 bits/byte, incumbent 1.1822, gain +0.0232, noise 0.0028, spread of "
-            "one run 0.0020, 3 baseline seeds") in text
+    assert "because 0.0232 bits/byte better than the head on one seed, with a noise of" in text
+    assert ("evidence 1.1590 bits/byte, head 1.1822, gain +0.0232, n 1, noise of a difference "
+            "0.0028") in text
 
 
 def test_evidence_no_rule_here_knows_is_named_as_it_is(night: Ledger) -> None:

@@ -1,49 +1,162 @@
-"""Keep or discard: beyond the noise, within it, and when the noise is unknown."""
+"""The arithmetic of decisions, against the formulas worked out with the statistics module."""
 
+import math
 import statistics
 
 import pytest
 
-from agent.verdict import judge, seed_noise
+from agent.verdict import (
+    ALPHA,
+    MAX_PAIRS,
+    Decision,
+    Noise,
+    ablation,
+    confirmation,
+    failure_score,
+    interval,
+    least_z,
+    pooled,
+    search_step,
+    seed_correlation,
+    seed_noise,
+)
+
+BASELINE = [1.50, 1.53, 1.47, 1.52, 1.49]
+NOISE = Noise(0.02, 4)
+
+
+def word(gains: list[float], noise: Noise = NOISE, n_vain: int = 0) -> Decision | None:
+    return confirmation(gains, noise, n_vain)
+
+
+# --- noise -----------------------------------------------------------------------------------
 
 
 def test_noise_is_the_sample_deviation_of_the_baselines() -> None:
-    scores = [1.50, 1.53, 1.47]
-    assert seed_noise(scores) == pytest.approx(statistics.stdev(scores))
-
-
-def test_one_baseline_measures_no_noise() -> None:
+    assert seed_noise(BASELINE) == pytest.approx(statistics.stdev(BASELINE))
     assert seed_noise([1.5]) is None
 
 
-@pytest.mark.parametrize(("challenger", "expected"), [
-    (1.5 - 0.0142, "kept"),  # √2 · 0.01 = 0.01414: just beyond
-    (1.5 - 0.0141, "discarded"),  # just within
-    (1.5, "discarded"),
-    (1.6, "discarded"),
-])
-def test_a_gain_is_kept_only_beyond_the_noise_of_a_difference(
-        challenger: float, expected: str) -> None:
-    assert judge(challenger, 1.5, 0.01, 3).verdict == expected
+def test_a_difference_of_two_baselines_varies_by_root_two_of_one() -> None:
+    noise = pooled(BASELINE)
+    assert noise is not None
+    assert noise.s_d == pytest.approx(math.sqrt(2) * statistics.stdev(BASELINE))
+    assert noise.df == 4
+    assert pooled([1.5]) is None
 
 
-def test_the_evidence_holds_every_number_of_the_decision() -> None:
-    found = judge(1.4, 1.5, 0.01, 3)
-    assert found.evidence == {
-        "bpb": 1.4, "incumbent_bpb": 1.5, "gain_bpb": pytest.approx(0.1), "sigma_bpb": 0.01,
-        "n_seeds": 3, "noise_bpb": pytest.approx(0.0141421, abs=1e-6)}
-    assert found.reason == ("0.1000 bits/byte better, more than the noise of 0.0141 "
-                            "(3 baseline seeds)")
+def test_every_pair_of_configurations_is_pooled_by_its_degrees_of_freedom() -> None:
+    pairs = [[0.01, 0.05, 0.03], [-0.02, 0.02]]
+    noise = pooled(BASELINE, pairs)
+    assert noise is not None
+    total = 4 * 2 * statistics.variance(BASELINE) + sum(
+        (len(pair) - 1) * statistics.variance(pair) for pair in pairs)
+    assert noise.s_d == pytest.approx(math.sqrt(total / 7))
+    assert noise.df == 7
 
 
-def test_a_loss_is_told_as_worse() -> None:
-    assert judge(1.6, 1.5, 0.01, 3).reason.startswith("0.1000 bits/byte worse, against")
+def test_what_a_seed_shares_shows_as_less_noise_between_pairs() -> None:
+    variance = statistics.variance(BASELINE)
+    reach = math.sqrt(variance / 2)  # of two: their variance is that of one run, so ρ is a half
+    assert seed_correlation(BASELINE, [[reach, -reach]]) == pytest.approx(0.5)
+    assert seed_correlation(BASELINE, []) is None
 
 
-def test_without_measured_noise_nothing_is_kept() -> None:
-    found = judge(1.0, 1.5, None, 1)
-    assert (found.verdict, "noise could not be measured" in found.reason) == ("discarded", True)
+# --- the search tier -------------------------------------------------------------------------
 
 
-def test_the_first_finished_run_has_nothing_to_beat() -> None:
-    assert judge(1.5, None, None, 0).verdict == "kept"
+@pytest.mark.parametrize(("challenger", "verdict"), [
+    (1.4999, "kept"), (1.5, "discarded"), (1.6, "discarded")])
+def test_a_step_is_kept_on_the_sign_of_one_difference(challenger: float, verdict: str) -> None:
+    found = search_step(challenger, 1.5, None)
+    assert found.verdict == verdict
+    assert found.evidence == {"bpb": challenger, "head_bpb": 1.5, "n": 1,
+                              "gain_bpb": pytest.approx(1.5 - challenger)}
+
+
+def test_a_kept_step_says_how_loud_the_noise_is_and_that_it_is_provisional() -> None:
+    assert search_step(1.4, 1.5, NOISE).reason == (
+        "0.1000 bits/byte better than the head on one seed, with a noise of 0.0200: until fresh "
+        "seeds confirm or refute it")
+    assert search_step(1.6, 1.5, None).reason == "0.1000 bits/byte worse than the head on one seed"
+    assert search_step(1.6, 1.5, NOISE).evidence["s_d"] == 0.02
+
+
+def test_a_failure_counts_as_the_ninetieth_percentile() -> None:
+    assert failure_score([float(n) for n in range(1, 11)]) == 9.0
+    assert failure_score([]) is None
+
+
+# --- the confirmation tier -------------------------------------------------------------------
+
+
+def test_bounds_are_the_sequential_ones_worked_out_by_hand() -> None:
+    # t(0.98; 4) = 2.9985, tabulated; √(5/2) at two pairs, 1 at five.
+    assert least_z(5, 4, 0) == pytest.approx(2.9985, abs=1e-3)
+    assert least_z(2, 4, 0) == pytest.approx(2.9985 * math.sqrt(2.5), abs=2e-3)
+    assert least_z(5, 10**6, 0) == pytest.approx(2.0537, abs=1e-3)  # normal
+    assert least_z(5, 10**6, 0) >= 2.0
+
+
+def test_chances_spent_on_batches_in_vain_never_add_up_to_more_than_alpha() -> None:
+    assert sum(ALPHA / (k * (k + 1)) for k in range(1, 10_000)) < ALPHA
+    assert least_z(5, 20, 3) > least_z(5, 20, 2) > least_z(5, 20, 0)
+
+
+def test_one_pair_decides_nothing() -> None:
+    assert word([1.0]) is None
+
+
+def test_a_large_gain_is_confirmed_after_two_pairs_with_its_interval() -> None:
+    found = word([0.10, 0.12])
+    assert found is not None
+    assert found.verdict == "confirmed"
+    assert found.evidence["gain_bpb"] == pytest.approx(0.11)
+    assert found.evidence["z"] == pytest.approx(0.11 * math.sqrt(2) / 0.02)
+    # t(0.975; 4) = 2.7764, tabulated
+    assert found.evidence["low_bpb"] == pytest.approx(0.11 - 2.7764 * 0.02 / math.sqrt(2), abs=1e-5)
+    assert found.reason == ("0.1100 bits/byte better over 2 fresh seeds, z 7.78, at least 4.74 "
+                            "(95 %: +0.0707 to +0.1493)")
+
+
+def test_a_head_that_is_worse_on_fresh_seeds_is_refuted() -> None:
+    found = word([0.02, -0.03])
+    assert found is not None
+    assert found.verdict == "refuted"
+    assert found.reason == ("0.0050 bits/byte worse over 2 fresh seeds, z -0.35: rolled back to "
+                            "what was confirmed before")
+
+
+def test_between_the_bounds_another_pair_is_asked_for_until_the_last() -> None:
+    gains = [0.01, 0.02, 0.01, 0.02, 0.01]
+    assert [word(gains[:n]) for n in range(1, MAX_PAIRS)] == [None] * 4
+    found = word(gains)
+    assert found is not None
+    assert found.verdict == "undecided"
+    assert found.reason == ("0.0140 bits/byte better over 5 fresh seeds, z 1.57, under 3.00 after "
+                            "5 pairs: it stays provisional")
+
+
+def test_the_interval_narrows_with_the_root_of_the_pairs() -> None:
+    low, high = interval([0.1] * 4, NOISE)
+    wide_low, wide_high = interval([0.1], NOISE)
+    assert (wide_high - wide_low) == pytest.approx(2 * (high - low))
+
+
+# --- simpler wins ----------------------------------------------------------------------------
+
+
+def test_a_step_is_dropped_where_its_removal_surely_costs_less_than_half_a_sigma() -> None:
+    # t(0.90; 4) = 1.5332: the most is mean + 1.5332 · 0.02 / √2 = mean + 0.02168
+    assert ablation([-0.02, -0.02], NOISE, 0.014).verdict == "ablated"
+    stays = ablation([-0.01, -0.01], NOISE, 0.014)
+    assert stays.verdict == "confirmed"
+    assert stays.evidence["most_bpb"] == pytest.approx(0.01168, abs=1e-5)
+    assert stays.reason == ("without it 0.0100 bits/byte better, at most +0.0117 (90 %): the step "
+                            "stays")
+
+
+def test_a_dropped_step_says_that_simpler_wins() -> None:
+    assert ablation([-0.02, -0.02], NOISE, 0.014).reason == (
+        "without it 0.0200 bits/byte better, at most +0.0017 (90 %), less than half the spread of "
+        "a seed: dropped, simpler wins")

@@ -31,9 +31,13 @@ PATIENCE_S = 300.0  # for what is left after the last kill
 COMPARED = ("val_loss", "val_bpb", "train_loss", "steps", "tokens")
 CLAIMS = {
     "every run has ended": "SELECT count(*) = 0 FROM runs WHERE state IN ('queued', 'running')",
-    "every run has one decision":
-        "SELECT count(*) = 0 FROM runs WHERE "
-        "(SELECT count(*) FROM decisions WHERE run_id = runs.id) != 1",
+    "every run has one decision of its own":  # others may follow from it
+        "SELECT count(*) = 0 FROM runs WHERE (SELECT count(*) FROM decisions WHERE "
+        "run_id = runs.id AND verdict NOT IN ('confirmed', 'refuted', 'undecided', 'ablated')) "
+        "!= 1",
+    "no decision is doubled":
+        "SELECT count(*) = 0 FROM (SELECT 1 FROM decisions "
+        "GROUP BY run_id, verdict, evidence HAVING count(*) > 1)",
     "no run failed": "SELECT count(*) = 0 FROM runs WHERE state IN ('failed', 'lost')",
     "curves end at the loss of their run":
         "SELECT count(*) = 0 FROM runs r WHERE state = 'finished' AND val_loss IS NOT "

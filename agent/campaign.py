@@ -1,0 +1,172 @@
+"""What a night does with its study: decides on what has ended, and queues what is next."""
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent import rung, study, verdict
+from agent.clock import Clock
+from agent.ledger import Ledger
+from agent.records import Calibration, Run
+from agent.searcher import KINDS, Searcher, Silent, Tell
+from engine.config import Config
+from engine.corpus import TokenSet
+from engine.errors import CorpusError, NoProposal, TokenizerError
+from strategies.base import Limits
+
+MAX_PARAMS = 10_000_000
+SLOWEST = 2.0  # a proposal may take so many times as long as the baseline
+SAFETY = 0.8  # of the time left may be planned: what feasible.py foresees errs by a quarter
+OVERRUN_S = 15.0  # past its deadline a night lets a run go on so long, then saves and queues it
+
+Prepare = Callable[[int], TokenSet]  # token files for a vocabulary size
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a night was asked for; None is without limit."""
+
+    max_ram_mb: float
+    n_replicas: int = 1  # of the runs it proposes
+    seed: int = 0
+    deadline_s: float | None = None  # on the clock that runs on while the device sleeps
+    max_runs: int | None = None
+
+
+class Campaign:
+    """The study of a night, and those whose runs are still to be decided on."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, plan: Plan, prepare: Prepare,
+                 room_mb: Callable[[], float | None]) -> None:
+        self.ledger, self.clock, self.plan, self.prepare = ledger, clock, plan, prepare
+        self.study: Calibration | None = None  # None: nothing is proposed
+        self._room_mb = room_mb  # what a run could take of this machine's memory now
+        self._searchers: dict[int, Searcher] = {}
+
+    # --- verdicts ----------------------------------------------------------------------------
+
+    def judge(self, run: Run, tell: Tell) -> None:
+        """Record the decision on a run that has ended, and those that follow from it."""
+        now = self.clock.stamp()
+        if run.calibration_id is None:
+            found = _alone(run)
+            self.ledger.decide(run.id, None, found.verdict, verdict.RULE, found.evidence,
+                               found.reason, now)
+            tell(run, None, found)
+            return
+        if run.strategy == "baseline":
+            noted = study.note_noise(self.ledger, self.ledger.calibration(run.calibration_id))
+            if self.study and noted.id == self.study.id:
+                self.study = noted
+        try:
+            self._searcher(run.calibration_id).settle(run, now, tell)
+        except BaseException:
+            self._searchers.clear()  # it may have taken in what the ledger did not
+            raise
+
+    def _searcher(self, calibration_id: int) -> Searcher:
+        if calibration_id not in self._searchers:
+            self._searchers[calibration_id] = Searcher(
+                self.ledger, self.ledger.calibration(calibration_id))
+        return self._searchers[calibration_id]
+
+    def silent(self) -> Silent | None:
+        """The confirmed chain on the shard that decides nothing."""
+        return self._searcher(self.study.id).silent() if self.study else None
+
+    # --- the next run ------------------------------------------------------------------------
+
+    def queue_next(self, n_ended: int) -> Run:
+        """Queue what the search asks for; n_ended runs of the night are over.
+
+        Raises NoProposal with the reason where the night has nothing more to do.
+        """
+        assert self.study is not None
+        run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas)
+        wanted = self._searcher(self.study.id).next(
+            self._n_left(n_ended, run_s), self._limits(run_s), self.plan.seed)
+        now = self.clock.stamp()
+        try:
+            tokens = self.prepare(wanted.config.vocab_size)
+        except (CorpusError, TokenizerError):
+            corpus_id = self.study.corpus_id  # launching it will fail, and the ledger say why
+        else:
+            if tokens.corpus.sha256 != self.study.text_sha256:
+                raise NoProposal(f"the text {tokens.corpus.name} has changed since the night "
+                                 "began; start again to study the new one")
+            corpus_id = study.register_corpus(self.ledger, tokens, now)
+        return self.ledger.queue(study.new_run(
+            self.ledger, wanted.config, wanted.seed, self.study.budget_tokens, corpus_id, now,
+            wanted.origin, self.plan.n_replicas))
+
+    def fits(self, run: Run) -> bool:
+        """Whether a run is likely to end before the night does; what is done of it counts."""
+        if self.plan.deadline_s is None or self.study is None:
+            return True
+        run_s = study.foresee(self.ledger, self.study, run.replicas or 1)
+        if run_s is None:
+            return True
+        budget = run.budget_tokens or 0
+        left_s = run_s(Config.from_dict(run.config), budget) * (1 - (run.tokens or 0) / budget)
+        return left_s <= self.plan.deadline_s - self.clock.boot() + OVERRUN_S
+
+    def belongs(self, run: Run) -> bool:
+        """Whether a queued run is for this night: of its text, of its study or of none.
+
+        The others keep what they have done and wait for a night of their own.
+        """
+        if self.study is None:
+            return True
+        text = self.ledger.corpus(run.corpus_id or 0).text_sha256
+        return text == self.study.text_sha256 and run.calibration_id in (None, self.study.id)
+
+    def rung_limit(self, run: Run) -> float | None:
+        """The loss at a quarter of the budget over which a challenger is given up; None is never.
+        """
+        if run.calibration_id is None or (run.strategy or "") in KINDS:
+            return None
+        if not rung.is_comparable(Config.from_dict(run.config)):
+            return None
+        known = [one for one in self.ledger.study_runs(run.calibration_id)
+                 if one.rung_bpb is not None and rung.is_comparable(Config.from_dict(one.config))]
+        rungs = [one.rung_bpb for one in known if one.rung_bpb is not None]
+        finals = [(one.rung_bpb, one.val_bpb) for one in known
+                  if one.rung_bpb is not None and one.val_bpb is not None]
+        draw = random.Random(f"{self.plan.seed} rung {run.id}").random()
+        return rung.limit(rungs, finals, draw)
+
+    def _n_left(self, n_ended: int, run_s: Callable[[Config, int], float] | None) -> float:
+        """How many more runs of the head the night has room for."""
+        assert self.study is not None
+        n_left = math.inf if self.plan.max_runs is None else self.plan.max_runs - n_ended
+        if self.plan.deadline_s is not None and run_s is not None:
+            head = self.ledger.incumbent(self.study.id)
+            config = Config.from_dict(head.config if head else self.study.config)
+            left_s = self.plan.deadline_s - self.clock.boot()
+            n_left = min(n_left, left_s / run_s(config, self.study.budget_tokens))
+        return n_left
+
+    def _limits(self, run_s: Callable[[Config, int], float] | None) -> Limits:
+        """What a proposal may cost in what is left of the night."""
+        assert self.study is not None
+        room_mb = self._room_mb()
+        max_mb = self.plan.max_ram_mb if room_mb is None else min(self.plan.max_ram_mb, room_mb)
+        base = Config.from_dict(self.study.config)
+        max_s = run_s and SLOWEST * run_s(base, self.study.budget_tokens)
+        if self.plan.deadline_s is not None and max_s is not None:
+            max_s = min(max_s, SAFETY * (self.plan.deadline_s - self.clock.boot()))
+        text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
+        return Limits(
+            budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,
+            max_params=MAX_PARAMS, max_mb=max_mb - text_mb, max_vocab=base.vocab_size,
+            min_steps=study.MIN_STEPS, max_s=max_s, run_s=run_s)
+
+
+def _alone(run: Run) -> verdict.Decision:
+    """The decision on a run that belongs to no study."""
+    if run.state == "finished":
+        return verdict.Decision("recorded", {"bpb": run.val_bpb},
+                                "a measurement of its own; compared with nothing")
+    return verdict.Decision(verdict.of_state(run.state), {"error": run.error},
+                            run.error or f"the run is {run.state}")

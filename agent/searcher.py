@@ -1,0 +1,188 @@
+"""The search of one study over its ledger: taken up from what is there, judged, carried on.
+
+`Search` knows neither ledger nor configurations; here its actions become queued runs, and ended
+runs and decisions become what it knows.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent import proposer
+from agent.ledger import Ledger
+from agent.records import Calibration, Run
+from agent.search import (
+    Due,
+    Kind,
+    Propose,
+    Repeat,
+    Search,
+    Stop,
+    Trial,
+    Without,
+)
+from agent.study import Origin
+from agent.verdict import RULE, Decision
+from engine.config import Config
+from engine.errors import NoProposal, UserError
+from strategies import STRATEGIES
+from strategies.base import Limits
+
+KINDS: dict[str, Kind] = {"baseline": "baseline", "confirm": "confirm", "ablate": "ablate"}
+
+# Told of each decision as it is recorded: the run, what it was compared with, and the decision.
+Tell = Callable[[Run, Run | None, Decision], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A run to queue."""
+
+    config: Config
+    seed: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """The confirmed chain on the shard that decides nothing."""
+
+    claimed_bpb: float
+    silent_bpb: float
+    n_batches: int
+
+
+class Searcher:
+    """One study's search. After a write that failed it may be ahead: it must be made anew."""
+
+    def __init__(self, ledger: Ledger, found: Calibration) -> None:
+        self.ledger, self.study = ledger, found
+        self.search = Search()
+        decided: set[int] = set()
+        runs = {run.id: run for run in self._runs()}
+        for decision in reversed(ledger.decisions()):
+            run = runs.get(decision.run_id)
+            if run is None or "with" in decision.evidence:
+                continue  # of another study; what another run's decision meant for this one
+            if run.id in decided:
+                self.search.apply_due(Due(run.id, decision.against_id, Decision(
+                    decision.verdict, decision.evidence, decision.reason)))
+            else:
+                decided.add(run.id)
+                self.search.apply(self._trial(run), decision.verdict)
+
+    def _runs(self) -> list[Run]:
+        """The study's runs, and baselines of it that another study asked for."""
+        baselines = {run.id for run in self.ledger.baselines(self.study)}
+        return [run for run in self.ledger.comparable_runs(self.study)
+                if run.calibration_id == self.study.id or run.id in baselines]
+
+    def _trial(self, run: Run) -> Trial:
+        assert run.config_hash is not None  # every measured run has both
+        assert run.seed is not None
+        cost = 1.0
+        if run.duration_s and self.study.run_s:
+            cost = run.duration_s / self.study.run_s
+        return Trial(run.id, run.config_hash, run.seed, KINDS.get(run.strategy or "", "search"),
+                     run.state, run.val_bpb, run.confirm_bpb, run.strategy or "", run.parent_id,
+                     cost, run.error or "")
+
+    # --- verdicts ----------------------------------------------------------------------------
+
+    def settle(self, run: Run, now: str, tell: Tell) -> None:
+        """Decide on a run that has ended and on all that follows, in one transaction."""
+        told: list[tuple[int, int | None, Decision]] = []
+
+        def record(run_id: int, against_id: int | None, found: Decision) -> None:
+            self.ledger.decide(run_id, against_id, found.verdict, RULE, found.evidence,
+                               found.reason, now)
+            told.append((run_id, against_id, found))
+
+        with self.ledger.deciding():
+            self.search.settle(self._trial(run), record)
+        for run_id, against_id, found in told:
+            tell(self.ledger.run(run_id), self.ledger.run(against_id) if against_id else None,
+                 found)
+
+    # --- the next run ------------------------------------------------------------------------
+
+    def next(self, n_left: float, limits: Limits, seed: int) -> Wanted:
+        """What to queue, with so many runs left. Raises NoProposal with the reason to end."""
+        runs = self.ledger.comparable_runs(self.study)
+        for run in runs:
+            self.search.avoid(run.seed or 0)
+        while True:
+            action = self.search.next(n_left)
+            if isinstance(action, Stop):
+                raise NoProposal(action.reason)
+            if isinstance(action, Repeat):
+                return self._repeat(action)
+            if isinstance(action, Propose):
+                return self._propose(action, runs, limits, seed)
+            config = self._without(action)
+            if config and not self._is_known(config, action.seed, runs):
+                return Wanted(config, action.seed, Origin(
+                    "ablate", action.why, self.study.id, action.step.node.run_id))
+            self.search.cannot_leave_out(action.step)
+
+    def _repeat(self, action: Repeat) -> Wanted:
+        first = self._first(action.node.key)
+        return Wanted(Config.from_dict(first.config), action.seed,
+                      Origin(action.kind, action.why, self.study.id, first.id))
+
+    def _propose(self, action: Propose, runs: list[Run], limits: Limits, seed: int) -> Wanted:
+        parent = self._first(action.head.key)
+        config = Config.from_dict(parent.config)
+        known = proposer.history(self.ledger, runs)
+        found = proposer.warm_start(self.ledger, self.study, config, known, limits)
+        if found is None:
+            names = self.search.bandit.order(action.names or tuple(STRATEGIES),
+                                             random.Random(f"{seed} {len(runs)}"))
+            found = proposer.propose(config, known, names, [seed, 3, len(runs)], limits)
+        return Wanted(found.config, action.head.seed,
+                      Origin(found.strategy, found.reason, self.study.id, parent.id))
+
+    def _first(self, key: str) -> Run:
+        """The run by which a configuration came into the study."""
+        return next(run for run in self._runs() if run.config_hash == key)
+
+    def _without(self, action: Without) -> Config | None:
+        """The base with every step made on it but one; None where that is not legal."""
+        values = dict(self._first(action.base.key).config)
+        for step in action.steps:
+            if step is action.step:
+                continue
+            run = self.ledger.run(step.node.run_id)
+            before = self.ledger.run(run.parent_id) if run.parent_id else run
+            values |= {name: value for name, value in run.config.items()
+                       if before.config.get(name) != value}
+        try:
+            return Config.from_dict(values)
+        except UserError:
+            return None
+
+    @staticmethod
+    def _is_known(config: Config, seed: int, runs: list[Run]) -> bool:
+        return any(run.config_hash == config.hash and run.seed == seed for run in runs)
+
+    # --- what decides nothing ----------------------------------------------------------------
+
+    def silent(self) -> Silent | None:
+        """What the confirmed batches gained on the silent shard; None where none is confirmed."""
+        scores: dict[tuple[str | None, int | None], float | None] = {
+            (run.config_hash, run.seed): run.test_bpb for run in self._runs()}
+        gains = []
+        for decision in self.ledger.decisions():
+            run = self.ledger.run(decision.run_id)
+            if (run.calibration_id != self.study.id or decision.verdict != "confirmed"
+                    or "seeds" not in decision.evidence or decision.against_id is None):
+                continue
+            base = self.ledger.run(decision.against_id)
+            pairs = [(scores.get((base.config_hash, seed)), scores.get((run.config_hash, seed)))
+                     for seed in decision.evidence["seeds"]]
+            known = [a - b for a, b in pairs if a is not None and b is not None]
+            if known:
+                gains.append(sum(known) / len(known))
+        if not gains:
+            return None
+        return Silent(sum(self.search.claims), sum(gains), len(gains))

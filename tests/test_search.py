@@ -1,0 +1,380 @@
+"""The two tiers of a study: what is kept, put to the test, rolled back, simplified, given up."""
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from agent.search import (
+    CLASSES,
+    LEAST_BATCH,
+    MAX_SKIPPED,
+    PATIENCE,
+    RESERVE,
+    Due,
+    Kind,
+    Propose,
+    Repeat,
+    Search,
+    Stop,
+    Trial,
+    Without,
+)
+from agent.verdict import Decision
+
+BASELINE = [1.50, 1.51, 1.49, 1.505, 1.495]  # a spread of 0.008
+MANY = 1000.0
+
+
+@dataclass
+class Play:
+    """A search, what was recorded of it, and the runs it is told of."""
+
+    search: Search = field(default_factory=Search)
+    record: list[tuple[int, int | None, Decision]] = field(default_factory=list)
+    trials: dict[int, Trial] = field(default_factory=dict)
+
+    def ended(self, key: str, seed: int, kind: Kind, bpb: float | None, state: str = "finished",
+              parent_id: int | None = None, strategy: str = "random") -> str:
+        """One run ends; the verdict on it. Both shards score it alike, where both do."""
+        trial = Trial(len(self.trials) + 1, key, seed, kind, state, bpb,
+                      None if kind == "search" else bpb, strategy, parent_id)
+        self.trials[trial.run_id] = trial
+        return self.search.settle(trial, lambda *found: self.record.append(found)).verdict
+
+    def challenger(self, key: str, bpb: float | None, state: str = "finished") -> str:
+        assert self.search.head is not None
+        return self.ended(key, self.search.head.seed, "search", bpb, state)
+
+    def arm(self, bpb: float | None, state: str = "finished") -> Repeat:
+        """The run of a batch that is asked for next ends with this score."""
+        action = self.search.next(MANY)
+        assert isinstance(action, Repeat)
+        self.ended(action.node.key, action.seed, "confirm", bpb, state)
+        return action
+
+    def batch(self, head: float, base: float, n_pairs: int) -> None:
+        """Pairs with these scores of the two configurations."""
+        for _ in range(2 * n_pairs):
+            action = self.search.next(MANY)
+            assert isinstance(action, Repeat)
+            is_head = action.node.key == self.head
+            self.ended(action.node.key, action.seed, "confirm", head if is_head else base)
+
+    @property
+    def head(self) -> str:
+        assert self.search.head is not None
+        return self.search.head.key
+
+    @property
+    def confirmed(self) -> str:
+        assert self.search.confirmed is not None
+        return self.search.confirmed.key
+
+    def verdicts(self, key: str) -> list[str]:
+        """Verdicts on the challenger of that configuration, in their order."""
+        return [found.verdict for run_id, _, found in self.record
+                if self.trials[run_id].key == key and self.trials[run_id].kind != "confirm"]
+
+
+@pytest.fixture
+def play() -> Play:
+    """A search whose five baselines have ended."""
+    play = Play()
+    for seed, bpb in enumerate(BASELINE):
+        assert play.ended("base", seed, "baseline", bpb) == "baseline"
+    return play
+
+
+def keep(play: Play, *keys: str, gain: float = 0.01) -> None:
+    for key in keys:
+        assert play.search.head is not None
+        assert play.challenger(key, play.search.head.bpb - gain) == "kept"
+
+
+# --- the search tier -------------------------------------------------------------------------
+
+
+def test_before_a_baseline_there_is_nothing_to_improve() -> None:
+    found = Search().next(MANY)
+    assert isinstance(found, Stop)
+    assert found.reason == ("no baseline run has finished, so there is nothing to improve on; "
+                            "`agent show` says what happened to each")
+
+
+def test_challengers_of_the_baseline_are_asked_for_on_its_seed(play: Play) -> None:
+    found = play.search.next(MANY)
+    assert isinstance(found, Propose)
+    assert (found.head.key, found.head.seed, found.names) == ("base", 0, None)
+
+
+def test_a_kept_step_is_the_next_head_and_a_discarded_one_is_not(play: Play) -> None:
+    assert play.challenger("worse", 1.52) == "discarded"
+    assert play.head == "base"
+    assert play.challenger("better", 1.49) == "kept"
+    assert (play.head, play.confirmed) == ("better", "base")
+
+
+def test_a_person_s_run_on_a_seed_the_head_lacks_is_recorded(play: Play) -> None:
+    keep(play, "a")
+    assert play.ended("idea", 7, "search", 0.9) == "recorded"
+    assert play.head == "a"
+
+
+@pytest.mark.parametrize("state", ["pruned", "diverged", "killed", "failed", "lost"])
+def test_a_run_that_did_not_finish_gets_its_state_as_verdict(play: Play, state: str) -> None:
+    assert play.challenger("broken", None, state) == state
+    assert play.head == "base"
+
+
+# --- batches on fresh seeds ------------------------------------------------------------------
+
+
+def test_after_four_kept_steps_head_and_confirmed_alternate_on_fresh_seeds(play: Play) -> None:
+    keep(play, "a", "b", "c", "d", gain=0.001)
+    arms = [play.arm(bpb) for bpb in (1.48, 1.49, 1.49, 1.48)]
+    assert [(arm.node.key, arm.seed) for arm in arms] == [
+        ("d", 5), ("base", 5), ("base", 6), ("d", 6)]
+
+
+def test_what_fresh_seeds_confirm_is_the_new_ground_with_all_its_steps(play: Play) -> None:
+    keep(play, "a", "b", "c", "d")
+    play.batch(head=1.40, base=1.50, n_pairs=2)
+    assert (play.head, play.confirmed, play.search.chain) == ("d", "d", [])
+    assert play.verdicts("d") == ["kept", "confirmed"]
+    assert [play.verdicts(key) for key in "abc"] == [["kept", "confirmed"]] * 3
+    assert play.search.claims == [pytest.approx(0.1)]
+
+
+def test_a_head_is_compared_by_a_run_that_no_step_was_selected_on(play: Play) -> None:
+    keep(play, "a", "b", "c", "d")
+    play.batch(head=1.40, base=1.50, n_pairs=2)
+    assert play.search.head is not None
+    assert (play.search.head.seed, play.search.head.bpb) == (5, 1.40)
+    assert play.challenger("e", 1.39) == "kept"
+
+
+def test_what_fresh_seeds_refute_is_rolled_back_with_all_its_steps(play: Play) -> None:
+    keep(play, "a", "b", "c", "d")
+    play.batch(head=1.51, base=1.50, n_pairs=2)
+    assert (play.head, play.confirmed, play.search.chain) == ("base", "base", [])
+    assert [play.verdicts(key) for key in "abcd"] == [["kept", "refuted"]] * 4
+    assert play.search.claims == []
+
+
+def test_an_undecided_head_stays_and_is_tested_again_after_four_more_steps(play: Play) -> None:
+    keep(play, "a", "b", "c", "d")
+    play.batch(head=1.498, base=1.50, n_pairs=5)
+    assert play.verdicts("d") == ["kept", "undecided"]
+    assert (play.head, play.confirmed) == ("d", "base")
+    keep(play, "e", "f", "g")
+    assert isinstance(play.search.next(MANY), Propose)
+    keep(play, "h")
+    assert isinstance(play.search.next(MANY), Repeat)
+
+
+def test_each_batch_in_vain_raises_the_bar_and_a_confirmed_one_lowers_it(play: Play) -> None:
+    keep(play, "a", "b", "c", "d")
+    play.batch(head=1.51, base=1.50, n_pairs=2)
+    assert play.search.n_vain == 1
+    keep(play, "e", "f", "g", "h")
+    play.batch(head=1.30, base=1.50, n_pairs=2)
+    assert play.verdicts("h") == ["kept", "confirmed"]
+    assert play.search.n_vain == 0
+
+
+def test_the_last_runs_of_a_night_confirm_what_it_has_kept(play: Play) -> None:
+    keep(play, "a")
+    assert isinstance(play.search.next(RESERVE + 1), Propose)
+    assert isinstance(play.search.next(RESERVE), Repeat)
+    assert isinstance(play.search.next(LEAST_BATCH - 1), Propose)  # too few to tell anything
+
+
+def test_a_batch_goes_on_where_the_night_before_left_it(play: Play) -> None:
+    keep(play, "a", "b", "c", "d")
+    play.arm(1.4)
+    found = play.search.next(1)
+    assert isinstance(found, Repeat)
+    assert (found.node.key, found.seed) == ("base", 5)
+
+
+def test_a_fresh_seed_is_one_that_no_run_has_had(play: Play) -> None:
+    play.search.avoid(41)
+    keep(play, "a", "b", "c", "d")
+    assert play.arm(1.4).seed == 42
+
+
+def test_a_head_that_diverges_on_a_fresh_seed_counts_as_a_bad_run(play: Play) -> None:
+    keep(play, "a", "b", "c", "d")
+    for _ in range(2):
+        for _ in range(2):
+            action = play.search.next(MANY)
+            assert isinstance(action, Repeat)
+            is_head = action.node.key == "d"
+            play.ended(action.node.key, action.seed, "confirm", None if is_head else 1.49,
+                       "diverged" if is_head else "finished")
+    assert play.verdicts("d") == ["kept", "refuted"]
+
+
+def test_a_seed_on_which_the_system_killed_a_run_is_left_for_another(play: Play) -> None:
+    keep(play, "a", "b", "c", "d")
+    play.arm(None, "killed")
+    found = play.search.next(MANY)
+    assert isinstance(found, Repeat)
+    assert (found.node.key, found.seed) == ("base", 6)  # the next pair begins with the other
+
+
+def test_too_many_such_seeds_leave_the_head_undecided(play: Play) -> None:
+    keep(play, "a", "b", "c", "d")
+    for _ in range(MAX_SKIPPED + 1):
+        play.arm(None, "killed")
+    assert play.verdicts("d") == ["kept", "undecided"]
+    assert play.record[-1][2].reason == (
+        "on 3 fresh seeds the system killed a run: it stays provisional")
+
+
+# --- plateaus --------------------------------------------------------------------------------
+
+
+def test_a_plateau_asks_for_structure_then_size_then_ends_the_night(play: Play) -> None:
+    asked = []
+    for n in range(sum(PATIENCE)):
+        found = play.search.next(MANY)
+        assert isinstance(found, Propose)
+        asked.append(found.names)
+        play.challenger(f"x{n}", 1.6)
+    assert asked == [names for names, n in zip(CLASSES, PATIENCE, strict=True) for _ in range(n)]
+    found = play.search.next(MANY)
+    assert isinstance(found, Stop)
+    assert found.reason == ("a plateau: 55 runs in a row, of any kind, of other shapes and of "
+                            "other sizes, kept nothing")
+
+
+def test_at_a_plateau_what_was_kept_is_put_to_the_test(play: Play) -> None:
+    keep(play, "a")
+    for n in range(PATIENCE[0]):
+        play.challenger(f"x{n}", 1.6)
+    assert isinstance(play.search.next(MANY), Repeat)
+
+
+def test_a_kept_step_ends_a_plateau(play: Play) -> None:
+    for n in range(PATIENCE[0]):
+        play.challenger(f"x{n}", 1.6)
+    keep(play, "a")
+    assert play.search.level == 0
+
+
+def test_what_the_machine_ended_says_nothing_of_a_plateau(play: Play) -> None:
+    for n in range(PATIENCE[0]):
+        play.challenger(f"x{n}", None, "killed")
+    assert play.search.n_misses == 0
+
+
+# --- simpler wins ----------------------------------------------------------------------------
+
+
+def confirmed_pair(play: Play) -> None:
+    """Two steps, the second the smaller, confirmed on seeds 5 and 6."""
+    keep(play, "a", gain=0.08)
+    keep(play, "b", gain=0.01)
+    for _ in range(4):
+        action = play.search.next(RESERVE)
+        assert isinstance(action, Repeat)
+        play.ended(action.node.key, action.seed, "confirm", 1.40 if action.node.key == "b" else 1.5)
+    assert play.confirmed == "b"
+
+
+def left_out(play: Play, bpb: float) -> Without:
+    action = play.search.next(RESERVE)
+    assert isinstance(action, Without)
+    play.ended("b without " + play.trials[action.step.node.run_id].key, action.seed, "ablate", bpb,
+               parent_id=action.step.node.run_id)
+    return action
+
+
+def test_at_the_end_steps_are_tried_without_the_smallest_first_on_the_same_seeds(
+        play: Play) -> None:
+    confirmed_pair(play)
+    assert isinstance(play.search.next(MANY), Propose)
+    actions = [left_out(play, 1.48) for _ in range(4)]
+    assert [(action.step.node.key, action.seed) for action in actions] == [
+        ("b", 5), ("b", 6), ("a", 5), ("a", 6)]
+    assert actions[0].base.key == "base"
+    assert play.verdicts("a") == play.verdicts("b") == ["kept", "confirmed", "confirmed"]
+    assert isinstance(play.search.next(RESERVE), Propose)
+
+
+def test_a_step_that_is_not_needed_goes_and_the_rest_is_what_is_confirmed(play: Play) -> None:
+    confirmed_pair(play)
+    for _ in range(2):
+        left_out(play, 1.37)
+    assert play.verdicts("b")[-1] == "ablated"
+    assert (play.confirmed, play.head) == ("b without b",) * 2
+    assert play.verdicts("b without b") == ["recorded", "recorded", "confirmed"]
+    assert play.search.claims == [pytest.approx(0.13)]
+
+
+def test_a_step_that_cannot_be_left_out_stays(play: Play) -> None:
+    confirmed_pair(play)
+    action = play.search.next(RESERVE)
+    assert isinstance(action, Without)
+    play.search.cannot_leave_out(action.step)
+    after = play.search.next(RESERVE)
+    assert isinstance(after, Without)
+    assert after.step.node.key == "a"
+
+
+# --- the record is all there is --------------------------------------------------------------
+
+
+def play_by_chance(seed: int, n: int) -> Play:
+    """Runs with random scores, ends and losses, as a search asks for them."""
+    rng, play = random.Random(seed), Play()
+    for i in range(5):
+        play.ended("base", i, "baseline", rng.gauss(1.5, 0.01))
+    true = {"base": 1.5}
+    for i in range(n):
+        action = play.search.next(rng.choice([MANY, RESERVE]))
+        state = rng.choices(["finished", "killed", "diverged"], [20, 1, 1])[0]
+        parent_id = None
+        if isinstance(action, Propose):
+            key, kind, run_seed = f"c{i}", "search", action.head.seed
+            true[key] = true[action.head.key] + rng.gauss(0, 0.02)
+        elif isinstance(action, Repeat):
+            key, kind, run_seed = action.node.key, action.kind, action.seed
+        elif isinstance(action, Without):
+            parent_id = action.step.node.run_id
+            key, kind, run_seed = f"without {parent_id}", "ablate", action.seed
+            true.setdefault(key, true[action.base.key] + rng.gauss(-0.02, 0.02))
+        else:
+            break
+        bpb = rng.gauss(true[key], 0.01) if state == "finished" else None
+        play.ended(key, run_seed, kind, bpb, state, parent_id)
+    return play
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_search_folded_from_its_record_goes_on_as_the_one_that_made_it(seed: int) -> None:
+    play = play_by_chance(seed, 80)
+    folded, decided = Search(), set()
+    for run_id, against_id, found in play.record:
+        if "with" in found.evidence:
+            continue
+        if run_id in decided:
+            folded.apply_due(Due(run_id, against_id, found))
+        else:
+            decided.add(run_id)
+            folded.apply(play.trials[run_id], found.verdict)
+    assert folded.noise == play.search.noise
+    assert vars(folded) | {"bandit": None} == vars(play.search) | {"bandit": None}
+    assert vars(folded.bandit) == vars(play.search.bandit)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_run_is_asked_for_twice_and_none_is_decided_twice_by_the_first_tier(seed: int) -> None:
+    play = play_by_chance(seed, 80)
+    asked = [(trial.key, trial.seed) for trial in play.trials.values()]
+    assert len(asked) == len(set(asked))
+    first = [run_id for run_id, _, found in play.record
+             if found.verdict not in ("confirmed", "refuted", "undecided", "ablated")]
+    assert sorted(first) == sorted(play.trials)
