@@ -368,7 +368,7 @@ def test_decision_is_forced_to_the_disk_and_other_commits_are_not(ledger: Ledger
 def test_running_run_cannot_be_decided(ledger: Ledger) -> None:
     run = running(ledger)
     with pytest.raises(LedgerError, match="^E1 is running, so it cannot be decided; only a run "
-                                          "that is finished or diverged or killed"):
+                                          "that is finished or pruned or diverged"):
         ledger.decide(run.id, None, "kept", "noise-1", {}, "too early", NOW)
 
 
@@ -480,8 +480,8 @@ def test_counts_name_every_state_of_measured_runs(ledger: Ledger) -> None:
     ledger.import_published(as_csv(PUBLISHED), NOW)
     finished(ledger, 1.2)
     ledger.queue(new_run(seed=1))
-    assert ledger.counts() == {"queued": 1, "running": 0, "finished": 1, "diverged": 0,
-                               "killed": 0, "failed": 0, "lost": 0}
+    assert ledger.counts() == {"queued": 1, "running": 0, "finished": 1, "pruned": 0,
+                               "diverged": 0, "killed": 0, "failed": 0, "lost": 0}
 
 
 # --- corpora, studies, grids, events ---------------------------------------------------------
