@@ -1,29 +1,21 @@
 """The alarm clock around a night: scheduler and signals."""
 
-import json
 import os
 import signal
 import threading
 import traceback
-from pathlib import Path
 from types import FrameType
 
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from agent.night import Night
+from agent.queries import BLOCKED
 from engine.errors import UserError
-from engine.files import write_atomically
 
 TICK_S = 0.5
 MAX_FAULTS = 5  # ticks in a row that may fail before the daemon gives up
 KILLED = 128  # exit status of a process ended by signal N is 128 + N
-
-
-def send_command(control: Path, command: str) -> None:
-    """Leave pause, resume or stop for the daemon's next tick."""
-    control.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(control, json.dumps({"command": command}).encode())
 
 
 class Daemon:
@@ -34,6 +26,7 @@ class Daemon:
         self.asked = threading.Event()
         self.n_faults = 0
         self.failure: str | None = None
+        self.is_waiting = False  # for room on the disk, or for the ledger
         # Jobs run in the scheduler's own thread: one thread forks, writes and judges.
         self.scheduler = BlockingScheduler(
             timezone="UTC", executors={"default": DebugExecutor()},
@@ -59,19 +52,41 @@ class Daemon:
         self.asked.set()
 
     def _tick(self) -> None:
-        if self.asked.is_set():
-            self.night.stop("asked to by a signal")
         try:
+            if self.asked.is_set():
+                self.night.stop("asked to by a signal")
             self.night.tick()
-            self.n_faults = 0
+            self._go_on()
+        except BLOCKED as error:
+            self._wait(error)
         except Exception as error:  # noqa: BLE001 the edge of a tick: record, carry on, give up late
             self.n_faults += 1
             is_told = isinstance(error, UserError)
             self.night.observer.say(str(error) if is_told else traceback.format_exc())
             if self.n_faults >= MAX_FAULTS:
-                self.failure = f"gave up after {MAX_FAULTS} faults in a row; the last: {error}"
-                self.night.runner.ask_to_stop()
-                self.night.is_over = True
+                self._give_up(f"gave up after {MAX_FAULTS} faults in a row; the last: {error}")
         if self.night.is_over:
             # From a thread of its own: shutdown waits for the lock that this job runs under.
             threading.Thread(target=self.scheduler.shutdown, kwargs={"wait": False}).start()
+
+    def _go_on(self) -> None:
+        self.n_faults = 0
+        if self.is_waiting:
+            self.is_waiting = False
+            self.night.note("unblocked", "goes on: the ledger and the disk can be written again")
+
+    def _wait(self, error: UserError) -> None:
+        """A full disk or a locked ledger passes: told once, tried again at each tick.
+
+        Who was asked to stop waits for the worker only; the next start takes up what is missing.
+        """
+        if not self.is_waiting:
+            self.is_waiting = True
+            self.night.observer.say(f"waits: {error}")
+        if self.night.is_stopping and not self.night.runner.is_computing():
+            self._give_up(f"stopped before all was noted: {error}")
+
+    def _give_up(self, why: str) -> None:
+        self.failure = why
+        self.night.runner.ask_to_stop()
+        self.night.is_over = True

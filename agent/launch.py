@@ -12,6 +12,7 @@ from agent import guard, machine, study, verdict, words
 from agent.clock import Clock, later
 from agent.conditions import Guard
 from agent.conditions import Limits as MachineLimits
+from agent.control import take_command
 from agent.daemon import Daemon
 from agent.ledger import Ledger
 from agent.lock import only_one
@@ -34,6 +35,7 @@ SHORTER, LONGER = 0.5, 1.4
 
 
 DEFAULT_LIMITS = MachineLimits()
+LOOK_S = 1.0  # a tick waits so long for a locked ledger; the daemon tries again at the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
         raise UserError(f"cannot make the folder {home.root}: {error.strerror}; use another "
                         "--home") from error
     with only_one(home.lock), Ledger.open(home.ledger) as ledger:
-        home.control.unlink(missing_ok=True)  # it was meant for a daemon that is gone
+        take_command(home.control)  # it was meant for a daemon that is gone
         yield Desk(home, ledger, observer, progress)
 
 
@@ -113,12 +115,18 @@ def run_night(at: Desk, wish: Wish) -> Night:
     night.note("night", _announce(night.study, wish), {
         "started_at": started_at, "max_runs": wish.max_runs, "max_ram_mb": wish.max_ram_mb,
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
+        "n_ended_before": at.ledger.n_ended(),
         "budget_tokens": night.study.budget_tokens, "run_s": night.study.run_s})
     try:
-        Daemon(night).run()
+        _tick_through(night)
     finally:
         watch.close()
     return night
+
+
+def _tick_through(night: Night) -> None:
+    night.ledger.wait_at_most(LOOK_S)
+    Daemon(night).run()
 
 
 def _announce(found: Calibration, wish: Wish) -> str:
@@ -196,7 +204,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
                       study.Origin("hand", "asked for with agent train"), wish.n_replicas))
     night.only = run.id
-    Daemon(night).run()
+    _tick_through(night)
     return at.ledger.run(run.id)
 
 

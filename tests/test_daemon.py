@@ -9,10 +9,10 @@ import pytest
 
 from agent import daemon
 from agent import lock as home_lock
-from agent.daemon import MAX_FAULTS, Daemon, send_command
+from agent.control import send_command, take_command
+from agent.daemon import MAX_FAULTS, Daemon
 from agent.lock import holder, only_one
-from agent.night import take_command
-from engine.errors import UserError
+from engine.errors import LedgerBusy, StorageError, UserError
 
 
 class Stub:
@@ -20,7 +20,9 @@ class Stub:
 
     def __init__(self, ticks: list[Exception | None]) -> None:
         self.ticks, self.said, self.n_asked = ticks, list[str](), 0
-        self.is_over = False
+        self.is_over = self.is_stopping = False
+        self.is_busy = False  # its worker
+        self.noted: list[str] = []
         self.observer = self.runner = self
 
     def tick(self) -> None:
@@ -34,6 +36,12 @@ class Stub:
 
     def ask_to_stop(self) -> None:
         self.n_asked += 1
+
+    def note(self, kind: str, message: str) -> None:
+        self.noted.append(message)
+
+    def is_computing(self) -> bool:
+        return self.is_busy
 
     def stop(self, reason: str) -> None:
         self.is_over = True
@@ -57,7 +65,36 @@ def test_a_fault_in_a_tick_is_told_and_the_next_tick_goes_on() -> None:
 
 
 def test_what_a_person_can_mend_is_told_without_a_traceback() -> None:
-    assert run([UserError("the disk is full"), None]).said == ["the disk is full"]
+    assert run([UserError("no such field"), None]).said == ["no such field"]
+
+
+@pytest.mark.parametrize("fault", [LedgerBusy("it is locked"), StorageError("the disk is full")])
+def test_what_passes_by_itself_is_waited_for_and_told_once(fault: UserError) -> None:
+    stub = run([*[fault] * 4 * MAX_FAULTS, None, None])
+    assert stub.said == [f"waits: {fault}"]
+    assert stub.noted == ["goes on: the ledger and the disk can be written again"]
+    assert stub.n_asked == 0
+
+
+def test_a_second_wait_is_told_again() -> None:
+    fault = LedgerBusy("it is locked")
+    assert run([fault, None, fault, fault, None]).said == ["waits: it is locked"] * 2
+
+
+def test_who_is_asked_to_stop_waits_for_the_worker_and_not_for_the_ledger() -> None:
+    fault = LedgerBusy("it is locked")
+    stub = Stub([fault, fault, fault, fault, None])
+    stub.is_stopping = stub.is_busy = True
+    tick = stub.tick
+
+    def tick_and_end() -> None:
+        stub.is_busy = len(stub.ticks) > 3
+        tick()
+
+    stub.tick = tick_and_end  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="^stopped before all was noted: it is locked$"):
+        Daemon(stub).run()  # type: ignore[arg-type]
+    assert len(stub.ticks) == 2
 
 
 def test_too_many_faults_in_a_row_end_the_daemon_with_the_reason() -> None:

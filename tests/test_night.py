@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from agent.control import take_command
 from agent.guard import Reading
 from agent.job import STOPPED
 from agent.ledger import Ledger
-from agent.night import BACK_OFF_S, MAX_RECOVERS, OVERRUN_S, Night, Plan, take_command
+from agent.night import BACK_OFF_S, MAX_RECOVERS, OVERRUN_S, Night, Plan
 from agent.orphan import GONE
 from agent.paths import Home
 from agent.records import Run
