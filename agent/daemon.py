@@ -1,5 +1,6 @@
 """The alarm clock around a night: scheduler and signals."""
 
+import datetime as dt
 import os
 import signal
 import threading
@@ -18,6 +19,18 @@ MAX_FAULTS = 5  # ticks in a row that may fail before the daemon gives up
 KILLED = 128  # exit status of a process ended by signal N is 128 + N
 
 
+class Scheduler(BlockingScheduler):  # type: ignore[misc]  # it comes without types
+    """One that goes on where the clock is set back: its next tick would be as far ahead."""
+
+    def _process_jobs(self) -> float | None:
+        now = dt.datetime.now(dt.UTC)
+        for job in self.get_jobs():
+            if job.next_run_time - now > 2 * dt.timedelta(seconds=TICK_S):
+                job.modify(next_run_time=now)
+        wait_s: float | None = super()._process_jobs()
+        return wait_s
+
+
 class Daemon:
     """Ticks a night until it is over."""
 
@@ -28,7 +41,7 @@ class Daemon:
         self.failure: str | None = None
         self.is_waiting = False  # for room on the disk, or for the ledger
         # Jobs run in the scheduler's own thread: one thread forks, writes and judges.
-        self.scheduler = BlockingScheduler(
+        self.scheduler = Scheduler(
             timezone="UTC", executors={"default": DebugExecutor()},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
 
