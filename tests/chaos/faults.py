@@ -86,9 +86,12 @@ class Place:
             return []
 
     def events(self, kind: str) -> list[dict[str, Any]]:
-        """What the workers of all runs wrote, of one kind; spoilt lines are passed over."""
+        """What the workers of all runs wrote, of one kind; spoilt lines are passed over.
+
+        Runs are named by hexadecimal digits; the folder `measure` is none.
+        """
         found = []
-        for path in sorted(self.home.glob("runs/*/events.jsonl")):
+        for path in sorted(self.home.glob("runs/[0-9a-f]*/events.jsonl")):
             for line in path.read_bytes().split(b"\n"):
                 with contextlib.suppress(ValueError):
                     found.append(json.loads(line))

@@ -155,7 +155,7 @@ def test_a_clock_set_back_a_day_changes_nothing_but_the_stamps(
         status = place.agent("status", "--json")
         assert status.returncode == 0, status.stderr
         told = json.loads(status.stdout)
-        assert (told["night"]["state"], told["night"]["n_ended"]) == ("running", 1)
+        assert (told["night"]["state"], told["night"]["n_ended"]) == ("on", 1)
         assert told["progress"]["silent_s"] is None
         assert place.agent("status").returncode == 0
         assert daemon.wait(120) == 0, place.said()
