@@ -204,20 +204,21 @@ class Search:
 
     def due(self) -> Due | None:
         """The decision on a batch or on a step that the runs so far allow, if there is one."""
-        if self.noise is None or self.sigma is None or self.confirmed is None:
+        if self.confirmed is None or not (self.batch or self._steps):
+            return None
+        noise, sigma = self.noise, self.sigma
+        if noise is None or sigma is None:
             return None
         if self.batch:
-            return self._batch_due(self.batch, self.noise)
-        if not self._steps:
-            return None
+            return self._batch_due(self.batch, noise)
         step = self._steps[0]
         having = self._scores[self.confirmed.key]
         lacking = self._scores.get(self._variants.get(step.node.run_id, ""), {})
         shared = sorted(having.keys() & lacking.keys())
         if len(shared) < N_ABLATION_SEEDS:
             return None
-        found = verdict.ablation([lacking[seed] - having[seed] for seed in shared], self.noise,
-                                 self.sigma)
+        found = verdict.ablation([lacking[seed] - having[seed] for seed in shared], noise,
+                                 sigma)
         variant = self._any_node(self._variants[step.node.run_id])
         if found.verdict != "ablated" or variant is None:
             return Due(step.node.run_id, self.confirmed.run_id, found)
@@ -293,8 +294,10 @@ class Search:
             score = verdict.failure_score(
                 [known for by_seed in self._scores.values() for known in by_seed.values()])
         if score is not None:
-            self._noise = None
-            self._scores.setdefault(trial.key, {})[trial.seed] = score
+            scores = self._scores.setdefault(trial.key, {})
+            scores[trial.seed] = score
+            if trial.kind == "baseline" or len(scores) > 1:  # else it pairs with nothing
+                self._noise = None
             if trial.kind == "baseline":
                 self._baseline.append(score)
 
