@@ -11,9 +11,11 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from agent.search import Kind, Propose, Repeat, Search, Stop, Trial, Without
-from agent.surface import BASELINE, Surface, World, synthetic
+from agent.actions import Kind, Propose, Repeat, Stop, Trial, Without
+from agent.search import Search
+from agent.surface import BASELINE, SIGMA, Surface, World, synthetic
 from agent.verdict import N_BASELINE_SEEDS, Decision
 from strategies import STRATEGIES
 
@@ -278,11 +280,11 @@ class Suite:
                   "claims are not what is true")]
         return [words for is_met, words in lines if not is_met]
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def suite(n_nights: int, n_runs: int = N_RUNS, seed: int = 0, *, sigma: float = 1.0,
+def suite(n_nights: int, n_runs: int = N_RUNS, seed: int = 0, *, sigma: float = SIGMA,
           rho: float = 0.0, tick: Tick = lambda: None) -> Suite:
     """The acceptance lines over n_nights each."""
     found = {name: simulate(synthetic(name, sigma, rho), n_nights, n_runs, seed, tick)

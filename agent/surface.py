@@ -21,6 +21,7 @@ from engine.config import Config
 from engine.errors import UserError
 
 BASELINE = "0"
+SIGMA = 1.0  # of a made-up surface; gains are then in standard deviations
 SAME_RUN = 0.9  # w: two shards are scored by one model, so most of its luck is on both
 HELPING = 0.1  # share of the proposals that help
 PLANTED = 2.0  # gain of the planted configuration, in standard deviations of a paired difference
@@ -167,6 +168,11 @@ def synthetic(name: str, sigma: float, rho: float, help_sigmas: float = 2.0) -> 
     effect = some_help(help_sigmas * sigma) if name == "mixed" else nothing
     return lambda rng: Synthetic(rng, sigma, rho, effect, planted=planted,
                                  swaps_seeds=name == "seed-swap")
+
+
+def table(losses: Mapping[str, float], sigma: float, rho: float) -> Surface:
+    """The surface whose every night proposes those configurations in another order."""
+    return lambda rng: Table(rng, sigma, rho, losses)
 
 
 @dataclass(frozen=True, slots=True)
