@@ -173,8 +173,7 @@ class Night:
     def _tell_decision(self, run: Run, against: Run | None, found: verdict.Decision) -> None:
         score = "" if run.val_loss is None else (
             f" {run.val_loss:.3f} nats/token, {run.val_bpb:.3f} bits/byte")
-        self.observer.say(f"{run.label} {run.config_text}:{score} → {found.verdict}: "
-                          f"{found.reason}")
+        self.observer.say(f"{run.label}:{score} → {found.verdict}: {found.reason}")
         # A night of models nobody goes on with would fill a phone.
         if found.verdict in NOT_KEPT or run.strategy == "confirm":
             self.home.run(run.uid).remove_checkpoints()
