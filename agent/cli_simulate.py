@@ -75,7 +75,7 @@ class Wanted:
               help="Propose the newest study's finished runs instead.")
 @click.option("--nights", type=click.IntRange(min=1), help="[default: 1,000]")
 @click.option("--runs", type=click.IntRange(min=N_BASELINE_SEEDS + 1),
-              help="Of a night, baseline and all.  [default: 60]")
+              help="Of a night, baseline and all.  [default: 100]")
 @click.option("--sigma", type=click.FloatRange(min=0, min_open=True),
               help="Spread of a score over seeds, bits per byte.  [default: 1, or as measured]")
 @click.option("--rho", type=click.FloatRange(0, 1, max_open=True),

@@ -135,7 +135,7 @@ class Search:
             return None
         found = verdict.ablation([lacking[seed] - having[seed] for seed in shared], noise,
                                  sigma)
-        variant = self._any_node(self._variants[step.node.run_id])
+        variant = self._newest_node(self._variants[step.node.run_id])
         if found.verdict != "ablated" or variant is None:
             return Due(step.node.run_id, self.confirmed.run_id, found)
         echo = Decision("confirmed", {"with": step.node.run_id},
@@ -287,10 +287,12 @@ class Search:
             return
         self._steps.remove(step)
         self.claims[-1] -= due.decision.evidence["cost_bpb"]
-        self.confirmed = self.head = self._any_node(self._variants[due.run_id])
+        self.confirmed = self.head = self._newest_node(self._variants[due.run_id])
 
-    def _any_node(self, key: str) -> Node | None:
-        return next((node for (known, _), node in self._nodes.items() if known == key), None)
+    def _newest_node(self, key: str) -> Node | None:
+        """A configuration by its newest run: of one that was a step once, not the lucky one."""
+        nodes = [node for (known, _), node in self._nodes.items() if known == key]
+        return max(nodes, key=lambda node: node.run_id, default=None)
 
     def _on_fresh_seed(self, node: Node, batch: Batch) -> Node:
         """The node by a run that no step was selected on, so that its lead holds no luck."""

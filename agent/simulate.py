@@ -19,7 +19,7 @@ from agent.surface import BASELINE, SIGMA, Surface, World, synthetic
 from agent.verdict import N_BASELINE_SEEDS, Decision
 from strategies import STRATEGIES
 
-N_RUNS = 60  # of a night
+N_RUNS = 100  # of a night
 SUITE = ("no-op", "seed-swap", "planted", "mixed")
 MOST_FALSE, LEAST_FOUND, LEAST_GAIN, MOST_OPTIMISM = 0.05, 0.90, 0.75, 0.15
 Z_95 = statistics.NormalDist().inv_cdf(0.975)

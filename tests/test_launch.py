@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.launch import Wish, _goes_on, _require_time
+from agent.ledger import Ledger
 from agent.orphan import end_orphan
 from agent.prepare import Source
 from agent.records import Calibration
@@ -19,8 +22,15 @@ from tests.parts import NOW
 def known(**changes: Any) -> Calibration:
     values: dict[str, Any] = {
         "id": 1, "created_at": NOW, "corpus_id": 1, "text_sha256": "t", "budget_tokens": 160_000,
-        "config": Config().to_dict(), "seeds": [0, 1, 2], "run_s": 26.0}
+        "config": Config().to_dict(), "seeds": [0, 1, 2, 3, 4], "run_s": 26.0}
     return Calibration(**values | changes)
+
+
+@pytest.fixture
+def goes_on(tmp_path: Path) -> Iterator[Callable[..., bool]]:
+    """Whether a study goes on, in a ledger without runs."""
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        yield partial(_goes_on, ledger)
 
 
 def wish(**changes: Any) -> Wish:
@@ -32,30 +42,38 @@ def wish(**changes: Any) -> Wish:
     (600.0, False),  # eight hours after four minutes: runs of ten minutes, not of 26 s
     (7.0, False)])  # one minute: six of those runs would not fit
 def test_a_study_goes_on_where_its_runs_are_about_as_long_as_planned(
-        run_s: float, expected: bool) -> None:
-    assert _goes_on(known(), wish(), Config(), run_s) is expected
+        goes_on: Callable[..., bool], run_s: float, expected: bool) -> None:
+    assert goes_on(known(), wish(), Config(), run_s) is expected
 
 
-def test_a_budget_in_tokens_finds_the_study_with_exactly_that() -> None:
-    assert _goes_on(known(), wish(run_tokens=160_000), Config(), 600.0)
-    assert not _goes_on(known(), wish(run_tokens=150_000), Config(), 26.0)
+def test_a_budget_in_tokens_finds_the_study_with_exactly_that(
+        goes_on: Callable[..., bool]) -> None:
+    assert goes_on(known(), wish(run_tokens=160_000), Config(), 600.0)
+    assert not goes_on(known(), wish(run_tokens=150_000), Config(), 26.0)
 
 
-def test_another_baseline_or_seed_is_another_study() -> None:
+def test_another_baseline_or_seed_is_another_study(
+        goes_on: Callable[..., bool]) -> None:
     changed = Config(lr=1e-3)
-    assert not _goes_on(known(), wish(settings=["lr=1e-3"]), changed, 26.0)
-    assert not _goes_on(known(), wish(seed=7), Config(), 26.0)
+    assert not goes_on(known(), wish(settings=["lr=1e-3"]), changed, 26.0)
+    assert not goes_on(known(), wish(seed=7), Config(), 26.0)
 
 
-def test_without_settings_the_study_keeps_its_own_baseline() -> None:
-    assert _goes_on(known(config=Config(n_embd=64).to_dict()), wish(), Config(), 26.0)
+def test_a_study_of_fewer_seeds_than_are_calibrated_on_now_does_not_go_on(
+        goes_on: Callable[..., bool]) -> None:
+    assert not goes_on(known(seeds=[0, 1, 2]), wish(), Config(), 26.0)
+
+
+def test_without_settings_the_study_keeps_its_own_baseline(
+        goes_on: Callable[..., bool]) -> None:
+    assert goes_on(known(config=Config(n_embd=64).to_dict()), wish(), Config(), 26.0)
 
 
 def test_a_time_that_does_not_hold_the_baselines_is_refused() -> None:
-    with pytest.raises(UserError, match="4 s are too short for a night here: three baseline runs"):
+    with pytest.raises(UserError, match="4 s are too short for a night here: five baseline runs"):
         _require_time(12.0, wish(), 4.0)
     _require_time(12.0, wish(max_runs=1), 4.0)  # a number of runs was asked for, not a night
-    _require_time(12.0, wish(), 36.0)
+    _require_time(12.0, wish(), 60.0)
 
 
 def worker(folder: str) -> "subprocess.Popen[bytes]":

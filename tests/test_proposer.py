@@ -1,11 +1,12 @@
-"""The next experiment comes from the ledger's history, by a seeded chance, and fits."""
+"""The next experiment comes from what is known, by a seeded chance, and fits."""
 
 from pathlib import Path
 
 import pytest
 
 from agent.ledger import Ledger
-from agent.proposer import history, propose
+from agent.proposer import history, propose, warm_start
+from agent.records import Run
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES
@@ -15,58 +16,84 @@ from tests.parts import NOW, TINY, a_run, a_study
 ROOM = Limits(budget_tokens=3200, min_steps=5, max_vocab=300)
 
 
-def with_baseline(ledger: Ledger) -> int:
-    study = a_study(ledger)
-    run = a_run(ledger, strategy="baseline", study=study)
+def tuned(**changes: object) -> Config:
+    return Config.from_dict(TINY.to_dict() | changes)
+
+
+def ended(ledger: Ledger, config: Config, verdict: str, strategy: str = "random",
+          study: int | None = None) -> Run:
+    """A run that finished, with the verdict on it."""
+    run = a_run(ledger, config, strategy=strategy, study=study)
     ledger.claim(NOW)
     ledger.finish(run.id, "finished", NOW, val_bpb=2.0, val_loss=4.5)
-    ledger.decide(run.id, None, "baseline", "test/1", {}, "a baseline", NOW)
-    return study
+    ledger.decide(run.id, None, verdict, "test/1", {}, "a test", NOW)  # type: ignore[arg-type]
+    return run
 
 
-def test_same_ledger_and_seed_give_the_same_proposal(tmp_path: Path) -> None:
-    with Ledger.open(tmp_path / "ledger.db") as ledger:
-        study = ledger.calibration(with_baseline(ledger))
-        assert propose(ledger, study, ROOM, 5) == propose(ledger, study, ROOM, 5)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_first_strategy_named_is_asked_first(name: str) -> None:
+    found = propose(TINY, [], [name, *STRATEGIES], [5], ROOM)
+    assert found.strategy == name
+    assert found.config.hash != TINY.hash
+    assert found == propose(TINY, [], [name, *STRATEGIES], [5], ROOM)
 
 
-def test_the_proposal_departs_from_the_incumbent_and_fits(tmp_path: Path) -> None:
-    with Ledger.open(tmp_path / "ledger.db") as ledger:
-        idea = propose(ledger, ledger.calibration(with_baseline(ledger)), ROOM, 0)
-        assert idea.parent.label == "B1"
-        assert idea.proposal.config.hash != TINY.hash
-        assert idea.proposal.strategy in STRATEGIES
-
-
-def test_every_strategy_gets_its_turn(tmp_path: Path) -> None:
-    with Ledger.open(tmp_path / "ledger.db") as ledger:
-        study = ledger.calibration(with_baseline(ledger))
-        asked = {propose(ledger, study, ROOM, seed).proposal.strategy for seed in range(60)}
-        assert asked == set(STRATEGIES)
-
-
-def test_without_a_finished_baseline_there_is_nothing_to_improve(tmp_path: Path) -> None:
-    with Ledger.open(tmp_path / "ledger.db") as ledger:
-        study = ledger.calibration(a_study(ledger))
-        with pytest.raises(NoProposal, match="no baseline run has finished"):
-            propose(ledger, study, ROOM, 0)
-
-
-def test_when_nothing_fits_every_strategy_says_why(tmp_path: Path) -> None:
-    with Ledger.open(tmp_path / "ledger.db") as ledger:
-        study = ledger.calibration(with_baseline(ledger))
-        with pytest.raises(NoProposal, match="no strategy found anything that fits") as refusal:
-            propose(ledger, study, Limits(max_mb=1.0), 0)
-        assert all(name in str(refusal.value) for name in STRATEGIES)
+def test_when_nothing_fits_every_strategy_says_why() -> None:
+    with pytest.raises(NoProposal, match="no strategy found anything that fits") as refusal:
+        propose(TINY, [], list(STRATEGIES), [0], Limits(max_mb=1.0))
+    assert all(name in str(refusal.value) for name in STRATEGIES)
 
 
 def test_history_tells_what_became_of_each_run(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db") as ledger:
-        study = with_baseline(ledger)
-        failed = a_run(ledger, Config.from_dict(TINY.to_dict() | {"lr": 0.5}),
-                       strategy="learning_rate", study=study)
-        ledger.claim(NOW)
-        ledger.finish(failed.id, "diverged", NOW, error="loss nan")
+        study = a_study(ledger)
+        ended(ledger, TINY, "baseline", "baseline", study)
+        for lr, state, error in ((0.5, "diverged", "loss nan"), (0.6, "pruned", None),
+                                 (0.7, "killed", "the run took 99 MB, over --max-ram 50 MB")):
+            run = a_run(ledger, tuned(lr=lr), strategy="learning_rate", study=study)
+            ledger.claim(NOW)
+            ledger.finish(run.id, state, NOW, error=error,  # type: ignore[arg-type]
+                          rung_bpb=2.5 if state == "pruned" else None)
         found = history(ledger, ledger.study_runs(study))
-        assert [(o.state, o.verdict, o.val_bpb) for o in found] == [
-            ("finished", "baseline", 2.0), ("diverged", None, None)]
+        assert [(o.state, o.verdict, o.val_bpb, o.rung_bpb, o.is_pruned, o.is_out_of_memory)
+                for o in found] == [
+            ("finished", "baseline", 2.0, None, False, False),
+            ("diverged", None, None, None, False, False),
+            ("pruned", None, None, 2.5, True, False),
+            ("killed", None, None, None, False, True)]
+
+
+# --- what earlier studies found --------------------------------------------------------------
+
+
+def test_the_head_of_an_earlier_study_is_tried_first(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        earlier = a_study(ledger, budget_tokens=64_000)
+        ended(ledger, tuned(lr=2e-3), "kept", study=earlier)
+        study = ledger.calibration(a_study(ledger))
+        found = warm_start(ledger, study, TINY, [], ROOM)
+        assert found is not None
+        assert (found.config.lr, found.strategy) == (2e-3, "warm_start")
+        assert found.reason == ("learning rate 3e-3 → 2e-3: head of the study 1, of 64,000 tokens "
+                                "a run")
+
+
+@pytest.mark.parametrize(("verdict", "strategy"), [
+    ("discarded", "random"), ("refuted", "random"), ("baseline", "baseline")])
+def test_what_an_earlier_study_did_not_keep_is_no_start(
+        tmp_path: Path, verdict: str, strategy: str) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        earlier = a_study(ledger, budget_tokens=64_000)
+        ended(ledger, tuned(lr=2e-3), verdict, strategy, study=earlier)
+        assert warm_start(ledger, ledger.calibration(a_study(ledger)), TINY, [], ROOM) is None
+
+
+def test_a_head_that_was_tried_or_does_not_fit_is_passed_over(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        earlier = a_study(ledger, budget_tokens=64_000)
+        head = tuned(lr=2e-3)
+        ended(ledger, head, "kept", study=earlier)
+        study = ledger.calibration(a_study(ledger))
+        known = history(ledger, ledger.study_runs(earlier))
+        assert warm_start(ledger, study, TINY, known, ROOM) is None
+        assert warm_start(ledger, study, TINY, [], Limits(max_mb=1.0)) is None

@@ -10,7 +10,7 @@ from agent.study import Speed
 from engine import corpus
 from engine.config import Config
 from engine.stories import write_stories
-from tests.parts import NOW, TINY, FakeTime, a_study
+from tests.parts import NOW, TEXT, TINY, FakeTime, a_run, a_study
 
 CONFIG = Config()
 SPEED = Speed(step_s=0.1, eval_token_s=2e-5, tokens_per_step=CONFIG.tokens_per_step)
@@ -32,13 +32,13 @@ def test_however_short_the_time_a_run_has_a_few_steps() -> None:
     assert CONFIG.steps_for(budget) == study.MIN_STEPS
 
 
-def test_a_night_is_planned_for_at_least_eight_runs_of_ten_minutes_at_most() -> None:
-    assert study.planned_run_s(240.0) == pytest.approx(27.0)
+def test_a_night_is_planned_for_at_least_sixteen_runs_of_ten_minutes_at_most() -> None:
+    assert study.planned_run_s(240.0) == pytest.approx(13.5)
     assert study.planned_run_s(8 * 3600.0) == 600.0
     assert study.planned_run_s(None) == 600.0
 
 
-def test_a_new_study_queues_its_baseline_on_three_seeds(tmp_path: Path) -> None:
+def test_a_new_study_queues_its_baseline_on_five_seeds(tmp_path: Path) -> None:
     path = tmp_path / "stories.txt"
     path.write_text("<|endoftext|>".join(write_stories(40, 0)))
     tokens = corpus.prepare_tokens(corpus.from_file(tmp_path, path), 300)
@@ -48,7 +48,7 @@ def test_a_new_study_queues_its_baseline_on_three_seeds(tmp_path: Path) -> None:
         for _ in range(2):  # again in the next night
             study.queue_baselines(ledger, first, NOW, 1)
         assert [(run.label, run.seed, run.strategy) for run in ledger.runs()] == [
-            ("B1", 5, "baseline"), ("B2", 6, "baseline"), ("B3", 7, "baseline")]
+            (f"B{number}", 4 + number, "baseline") for number in range(1, 6)]
         found = ledger.corpus(first.corpus_id)
         assert found.unigram_nats == tokens.yardsticks.unigram
         # Bits a byte from nats a token: the same total, spread over the bytes instead.
@@ -96,3 +96,15 @@ def test_a_second_study_of_the_same_budget_uses_the_baselines_of_the_first(
         assert len(ledger.runs()) == 3
         assert incumbent is not None
         assert incumbent.label == "B1"
+
+
+def test_seeds_whose_run_tells_nothing_of_the_shard_that_confirms_are_passed_over(
+        tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        for seed, confirm_bpb in ((5, None), (6, 2.0), (7, None)):
+            a_run(ledger, seed=seed)
+            run = ledger.claim(NOW)
+            assert run is not None
+            ledger.finish(run.id, "finished", NOW, val_bpb=2.0, confirm_bpb=confirm_bpb)
+        assert study.baseline_seeds(ledger, TEXT, TINY, 3200, 5) == [6, 8, 9, 10, 11]
+        assert study.baseline_seeds(ledger, TEXT, TINY, 6400, 5) == [5, 6, 7, 8, 9]

@@ -1,0 +1,265 @@
+"""A study's search over its ledger: what it queues, what it decides, and that the ledger is all."""
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.ledger import Ledger
+from agent.records import Run, Verdict
+from agent.searcher import Searcher, Wanted
+from agent.study import Origin, new_run
+from agent.verdict import Decision
+from engine.config import Config
+from engine.errors import NoProposal
+from strategies.base import Limits
+from tests.parts import NOW, TINY, a_run, a_study
+
+ROOM = Limits(budget_tokens=3200, min_steps=5, max_vocab=300)
+MANY = 1000.0
+BASELINE = [1.50, 1.51, 1.49, 1.505, 1.495]
+
+
+class Desk:
+    """A study whose runs end with the scores a test gives them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.study = ledger.calibration(a_study(ledger, seeds=[0, 1, 2, 3, 4]))
+        self.searcher = Searcher(ledger, self.study)
+        self.told: list[tuple[str, str]] = []
+
+    def tell(self, run: Run, against: Run | None, found: Decision) -> None:
+        self.told.append((run.label, found.verdict))
+
+    def end(self, run: Run, bpb: float | None, **outcome: Any) -> None:
+        self.ledger.claim(NOW, run_id=run.id)
+        state = outcome.pop("state", "finished")
+        if run.strategy in ("baseline", "confirm", "ablate"):
+            outcome |= {"confirm_bpb": bpb, "test_bpb": None if bpb is None else bpb + 0.001}
+        self.ledger.finish(run.id, state, NOW, val_bpb=bpb, **outcome)
+        self.searcher.settle(self.ledger.run(run.id), NOW, self.tell)
+
+    def calibrate(self) -> None:
+        for seed, bpb in enumerate(BASELINE):
+            self.end(a_run(self.ledger, seed=seed, strategy="baseline", study=self.study.id), bpb)
+
+    def challenge(self, gain: float, **fields: Any) -> Run:
+        """A challenger of the head that gains so much ends."""
+        head = self.searcher.search.head
+        assert head is not None
+        parent = self.searcher._first(head.key)
+        run = self.ledger.queue(new_run(
+            self.ledger, Config.from_dict(parent.config | fields), head.seed, 3200, 1, NOW,
+            self.origin(parent)))
+        self.end(run, head.bpb - gain)
+        return self.ledger.run(run.id)
+
+    def origin(self, parent: Run) -> Origin:
+        return Origin("random", "a test asked", self.study.id, parent.id)
+
+    def next(self, n_left: float = MANY) -> Wanted:
+        return self.searcher.next(n_left, ROOM, 0)
+
+    def queue(self, wanted: Wanted) -> Run:
+        return self.ledger.queue(new_run(self.ledger, wanted.config, wanted.seed, 3200, 1, NOW,
+                                         wanted.origin))
+
+    def verdicts(self, label: str) -> list[str]:
+        return [d.verdict for d in reversed(self.ledger.decisions(self.ledger.run(label).id))]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(ledger: Ledger) -> Desk:
+    desk = Desk(ledger)
+    desk.calibrate()
+    return desk
+
+
+def four_steps(desk: Desk) -> None:
+    """E1 to E4, each with another field."""
+    for fields in ({"lr": 1e-3}, {"weight_decay": 0.2}, {"clip": 0.5}, {"beta1": 0.8}):
+        desk.challenge(0.02, **fields)
+
+
+def confirm(desk: Desk, bpb: float, n: int = 2) -> None:
+    for _ in range(n):
+        desk.end(desk.queue(desk.next()), bpb)
+
+
+# --- what is queued --------------------------------------------------------------------------
+
+
+def test_a_challenger_departs_from_the_head_on_its_seed(desk: Desk) -> None:
+    kept = desk.challenge(0.02, lr=1e-3)
+    wanted = desk.next()
+    assert wanted.seed == kept.seed
+    assert (wanted.origin.parent_id, wanted.origin.calibration_id) == (kept.id, desk.study.id)
+    assert wanted.config.hash not in (kept.config_hash, TINY.hash)
+
+
+def test_the_same_ledger_and_seed_ask_for_the_same_run(desk: Desk) -> None:
+    again = Searcher(desk.ledger, desk.study)
+    assert desk.next() == again.next(MANY, ROOM, 0)
+    assert {again.next(MANY, ROOM, seed).config.hash for seed in range(20)} > {
+        desk.next().config.hash}
+
+
+def test_before_a_baseline_has_finished_there_is_nothing_to_queue(ledger: Ledger) -> None:
+    with pytest.raises(NoProposal, match="no baseline run has finished"):
+        Desk(ledger).next()
+
+
+def test_four_kept_steps_are_run_again_on_the_baseline_s_other_seeds(desk: Desk) -> None:
+    four_steps(desk)
+    wanted = desk.next()
+    head = desk.ledger.run("E4")
+    assert (wanted.config.hash, wanted.seed) == (head.config_hash, 1)
+    run = desk.queue(wanted)
+    assert (run.label, run.strategy, run.parent_id) == ("C1", "confirm", head.id)
+
+
+def test_a_fresh_seed_is_one_that_no_run_of_the_text_has_had(desk: Desk) -> None:
+    a_run(desk.ledger, Config.from_dict(TINY.to_dict() | {"lr": 0.9}), seed=41)  # by hand
+    four_steps(desk)
+    confirm(desk, 1.495, 4)  # between the bounds on all of the baseline's seeds
+    assert desk.next().seed == 42
+
+
+def test_the_head_of_an_earlier_study_goes_before_all_strategies(desk: Desk) -> None:
+    desk.challenge(0.02, lr=1e-3)
+    later = desk.ledger.calibration(a_study(desk.ledger, budget_tokens=6400))
+    run = desk.ledger.queue(new_run(desk.ledger, TINY, 0, 6400, 1, NOW,
+                                    Origin("baseline", "a test asked", later.id)))
+    desk.ledger.claim(NOW, run_id=run.id)
+    desk.ledger.finish(run.id, "finished", NOW, val_bpb=1.4)
+    second = Searcher(desk.ledger, later)
+    second.settle(desk.ledger.run(run.id), NOW, desk.tell)
+    wanted = second.next(MANY, Limits(budget_tokens=6400, min_steps=5, max_vocab=300), 0)
+    assert (wanted.config.lr, wanted.origin.strategy) == (1e-3, "warm_start")
+
+
+# --- what is decided -------------------------------------------------------------------------
+
+
+def test_what_fresh_seeds_confirm_is_told_of_each_of_its_steps(desk: Desk) -> None:
+    four_steps(desk)
+    confirm(desk, 1.40)
+    assert [desk.verdicts(label) for label in ("E1", "E2", "E3", "E4", "C1", "C2")] == [
+        ["kept", "confirmed"]] * 4 + [["recorded"]] * 2
+    newest = desk.ledger.decisions()[0]
+    assert (newest.label, newest.against, newest.rule) == ("E4", "B1", "two-tier/1")
+    assert newest.evidence["n"] == 2
+    incumbent, best = desk.ledger.incumbent(desk.study.id), desk.ledger.best()
+    assert incumbent is not None
+    assert best is not None
+    assert (incumbent.label, best.label) == ("E4", "E4")  # an arm is no run of its own
+
+
+def test_what_is_refuted_is_neither_head_nor_best_any_more(desk: Desk) -> None:
+    four_steps(desk)
+    confirm(desk, 1.55)
+    assert [desk.verdicts(f"E{n}") for n in range(1, 5)] == [["kept", "refuted"]] * 4
+    incumbent, best = desk.ledger.incumbent(desk.study.id), desk.ledger.best()
+    assert incumbent is not None
+    assert best is not None
+    assert (incumbent.label, best.label) == ("B1", "B3")
+
+
+def test_a_pruned_run_is_decided_with_its_rung(desk: Desk) -> None:
+    run = a_run(desk.ledger, Config.from_dict(TINY.to_dict() | {"lr": 0.9}), study=desk.study.id,
+                strategy="random")
+    desk.end(run, None, state="pruned", rung_bpb=2.5)
+    assert desk.ledger.decisions()[0].reason == (
+        "2.5000 bits/byte at a quarter of the budget, not among the better 30 % there")
+
+
+def test_decisions_that_follow_from_one_run_are_written_together_or_not_at_all(
+        desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    four_steps(desk)
+    confirm(desk, 1.40, 1)
+    run = desk.queue(desk.next())
+    before, decide, n = len(desk.ledger.decisions()), desk.ledger.decide, iter(range(100))
+
+    def fails(*words: Any) -> None:
+        if next(n) == 3:
+            raise OSError("no room")
+        decide(*words)
+
+    monkeypatch.setattr(desk.ledger, "decide", fails)
+    with pytest.raises(OSError, match="no room"):
+        desk.end(run, 1.40)
+    assert len(desk.ledger.decisions()) == before
+    monkeypatch.undo()
+    again = Searcher(desk.ledger, desk.study)
+    again.settle(desk.ledger.run(run.id), NOW, desk.tell)
+    assert desk.verdicts("E4") == ["kept", "confirmed"]
+
+
+# --- simpler wins ----------------------------------------------------------------------------
+
+
+def test_a_step_is_left_out_and_the_others_stay(desk: Desk) -> None:
+    desk.challenge(0.05, lr=1e-3)
+    desk.challenge(0.01, weight_decay=0.2)
+    for _ in range(2):
+        desk.end(desk.queue(desk.next(6)), 1.40)
+    wanted = desk.next(6)
+    assert wanted.origin.strategy == "ablate"
+    assert wanted.config == Config.from_dict(TINY.to_dict() | {"lr": 1e-3})
+    assert wanted.origin.parent_id == desk.ledger.run("E2").id  # the smaller gain first
+    for _ in range(2):
+        run = desk.queue(desk.next(6))
+        desk.end(run, 1.37)
+    assert desk.verdicts("E2") == ["kept", "confirmed", "ablated"]
+    assert desk.verdicts(run.label) == ["recorded", "confirmed"]
+    incumbent = desk.ledger.incumbent(desk.study.id)
+    assert incumbent is not None
+    assert incumbent.label == run.label == "A2"
+
+
+# --- what decides nothing --------------------------------------------------------------------
+
+
+def test_the_silent_shard_scores_what_was_confirmed(desk: Desk) -> None:
+    assert desk.searcher.silent() is None
+    four_steps(desk)
+    confirm(desk, 1.40)
+    found = desk.searcher.silent()
+    assert found is not None
+    assert (found.claimed_bpb, found.silent_bpb) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert found.n_batches == 1
+
+
+# --- the ledger is all -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_search_taken_up_anywhere_goes_on_as_if_never_left(ledger: Ledger, seed: int) -> None:
+    desk, rng = Desk(ledger), random.Random(seed)
+    desk.calibrate()
+    for _ in range(45):
+        wanted = desk.next(rng.choice([MANY, 6]))
+        again = Searcher(ledger, desk.study)
+        assert again.search.noise == desk.searcher.search.noise
+        assert vars(again.search.bandit) == vars(desk.searcher.search.bandit)
+        assert again.search.head == desk.searcher.search.head
+        assert again.search.chain == desk.searcher.search.chain
+        desk.searcher = rng.choice([again, desk.searcher])
+        state = rng.choices(["finished", "diverged"], [12, 1])[0]
+        bpb = rng.gauss(1.5 - 0.2 * rng.random(), 0.01) if state == "finished" else None
+        desk.end(desk.queue(wanted), bpb, state=state)
+    first: list[Verdict] = ["confirmed", "refuted", "undecided", "ablated"]
+    own = [d.run_id for d in ledger.decisions() if d.verdict not in first]
+    assert sorted(own) == [run.id for run in ledger.runs()]
+    lines = [json.dumps([d.run_id, d.verdict, d.evidence]) for d in ledger.decisions()]
+    assert len(lines) == len(set(lines))
