@@ -24,7 +24,7 @@ from engine.stories import write_stories
 from tests.parts import settings
 
 RUN_TOKENS = 120_000  # some seconds: several kills meet a run, more than its retries only rarely
-N_RUNS = 8
+N_RUNS = 14  # five baselines, challengers, and a batch on fresh seeds
 GAP_S = (0.1, 7.0)  # between kills
 VICTIMS = {"daemon": 4, "worker": 3, "replica": 3}  # and how often each is wanted
 PATIENCE_S = 300.0  # for what is left after the last kill
@@ -72,7 +72,7 @@ class Night:
         self.daemon = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        left = max(1, N_RUNS - self._ask("SELECT count(*) FROM decisions")[0][0])
+        left = max(1, N_RUNS - self._ask("SELECT count(DISTINCT run_id) FROM decisions")[0][0])
         with open(self.log, "ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "agent", "--home", str(self.home), "run", "--runs",
