@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,17 @@ from engine.files import write_atomically
 
 VERSION = 1
 STOPPED = 75  # exit status of a worker that saved and may go on: EX_TEMPFAIL
+
+
+SHARDS = ("confirm", "test")  # beside the one that searches
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFile:
+    """A token file that is scored once, after the last step."""
+
+    path: str  # absolute
+    n_bytes: int  # of the text behind all tokens but the first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +44,14 @@ class Job:
     orphan_s: float = 60.0  # a worker without a daemon goes on so long, to be adopted
     sample_prompt: str = "Once upon a time"
     measure_s: float | None = None  # only measure speed, for about so many seconds
+    shards: dict[str, ShardFile] = field(default_factory=dict)  # by names of SHARDS
+    rung_step: int | None = None  # evaluated just there, whatever eval_every says
+    rung_max_bpb: float | None = None  # above it the run ends there as pruned
 
     def write(self, path: Path) -> None:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        values |= {"version": VERSION, "config": self.config.to_dict()}
+        shards = {name: dataclasses.asdict(one) for name, one in self.shards.items()}
+        values |= {"version": VERSION, "config": self.config.to_dict(), "shards": shards}
         write_atomically(path, json.dumps(values, indent=1).encode())
 
     @classmethod
@@ -44,6 +60,38 @@ class Job:
             values: dict[str, Any] = json.loads(path.read_bytes())
             if values.pop("version") != VERSION:
                 raise ValueError(f"version is not {VERSION}")
-            return cls(**values | {"config": Config.from_dict(values["config"])})
+            _check_rung(values.get("rung_step"), values.get("rung_max_bpb"))
+            return cls(**values | {"config": Config.from_dict(values["config"]),
+                                   "shards": _shards(values.get("shards", {}))})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is not a job this program wrote: {error}") from error
+
+
+def _shards(values: dict[str, Any]) -> dict[str, ShardFile]:
+    found = {}
+    for name, value in values.items():
+        if name not in SHARDS:
+            raise ValueError(f"shard '{name}' is not known; use {', '.join(SHARDS)}")
+        one = found[name] = ShardFile(**value)
+        if not isinstance(one.path, str):
+            raise TypeError(f"path={one.path!r} of shard {name} is not a text")
+        if not _is_count(one.n_bytes):
+            raise ValueError(f"n_bytes={one.n_bytes!r} of shard {name} is not a whole number over "
+                             "0")
+    return found
+
+
+def _check_rung(step: object, max_bpb: object) -> None:
+    if step is not None and not _is_count(step):
+        raise ValueError(f"rung_step={step!r} is not a whole number over 0")
+    if max_bpb is None:
+        return
+    if isinstance(max_bpb, bool) or not isinstance(max_bpb, int | float) or not math.isfinite(
+            max_bpb):
+        raise ValueError(f"rung_max_bpb={max_bpb!r} is not a finite number")
+    if step is None:
+        raise ValueError("rung_max_bpb is given without a rung_step")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -209,7 +209,7 @@ def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str]
     corpus_id = study.register_corpus(at.ledger, found, now)
     done = {(run.config_hash or "", run.budget_tokens or 0) for run in at.ledger.runs()
             if run.corpus_id == corpus_id and run.seed == wish.seed
-            and run.state in ("queued", "running", "finished", "diverged")}
+            and run.state in ("queued", "running", "finished", "pruned", "diverged")}
     max_mb = wish.max_ram_mb - study.text_mb(at.ledger.corpus(corpus_id))
     limits = Limits(n_replicas=wish.n_replicas, max_params=MAX_PARAMS, max_mb=max_mb,
                     max_vocab=base.vocab_size, min_steps=study.MIN_STEPS)

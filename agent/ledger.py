@@ -3,7 +3,7 @@
 One process writes; any number of readers look on, while it writes and after it died. Each state
 change is one committed transaction, so a kill at any instant loses at most the one under way.
 
-    queued ──claim──► running ──finish──► finished, diverged, killed, failed
+    queued ──claim──► running ──finish──► finished, pruned, diverged, killed, failed
        ▲                 │  └──mark_lost──► lost
        └─────requeue─────┘
 """

@@ -6,6 +6,8 @@ The tables are written as SQL text because SQLite keeps the comments: `.schema r
 
 from sqlite_utils import Database, Migrations
 
+from engine.errors import LedgerError
+
 migrations = Migrations("ledger")
 
 CORPORA = """
@@ -217,6 +219,62 @@ def m003_experiments_view(db: Database) -> None:
 def m004_replicas(db: Database) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN replicas INTEGER "
                "-- processes that share the training; fixed, since the rounding depends on it\n")
+
+
+# Step 5 writes the texts of two tables anew, since ALTER TABLE neither changes a CHECK nor keeps
+# comments where they belong.
+RUNS_5 = (
+    RUNS.replace("'finished', 'diverged'", "'finished', 'pruned', 'diverged'")
+    .replace("B baseline, E experiment,", "B baseline, C confirm, A ablate, E experiment,")
+    .replace("baseline, grid, hand or a", "baseline, confirm, ablate, grid, hand or a")
+    .replace("    notes TEXT,\n", """\
+    notes TEXT,
+    replicas INTEGER,               -- processes that share the training; rounding depends on it
+    confirm_bpb REAL,               -- bits per byte on the shard that confirms, where asked for
+    test_bpb REAL,                  -- bits per byte on the silent shard; decides nothing
+    rung_bpb REAL,                  -- on the search shard at a quarter of the budget; never final
+"""))
+DECISIONS_5 = DECISIONS.replace("""\
+-- baseline, kept, discarded, diverged, killed, failed, lost;
+                                    -- recorded: measured by hand or for a grid, compared with none
+""", """\
+-- baseline, kept, discarded, pruned, diverged, killed, failed,
+                                    -- lost; recorded: compared with none by itself;
+                                    -- later, of what was kept: confirmed, refuted, undecided,
+                                    -- ablated: it does as well without
+""")
+
+
+@migrations()
+def m005_shards_and_rung(db: Database) -> None:
+    for column in ("confirm_bpb", "test_bpb", "rung_bpb"):
+        db.execute(f"ALTER TABLE runs ADD COLUMN {column} REAL")
+    _write_anew(db, "runs", RUNS_5)
+    _write_anew(db, "decisions", DECISIONS_5)
+
+
+def _write_anew(db: Database, table: str, text: str) -> None:
+    """Give a table another text that says the same of how its rows are stored.
+
+    The documented way to change a CHECK: sqlite.org/lang_altertable.html, section 7. LedgerError,
+    which undoes the step, where the columns are not those expected or the file is not sound.
+    """
+    columns = db.execute(f"PRAGMA table_xinfo({table})").fetchall()
+    version = db.execute("PRAGMA schema_version").fetchone()[0]
+    db.execute("PRAGMA writable_schema = ON")
+    try:
+        db.execute("UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?",
+                   [text.strip(), table])
+        db.execute(f"PRAGMA schema_version = {version + 1}")  # other connections read it anew
+    finally:
+        db.execute("PRAGMA writable_schema = RESET")  # off, and this connection reads it anew
+    if db.execute(f"PRAGMA table_xinfo({table})").fetchall() != columns:
+        raise LedgerError(f"the columns of {table} are not those this program made, so the ledger "
+                          "cannot be brought up to date; use another --home")
+    found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise LedgerError(f"the ledger is not sound, so it is not brought up to date: {found}; "
+                          "`agent doctor` says more")
 
 
 def known_steps() -> list[str]:

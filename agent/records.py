@@ -189,6 +189,9 @@ class Run:
     cells: dict[str, str] | None
     notes: str | None
     replicas: int | None
+    confirm_bpb: float | None
+    test_bpb: float | None
+    rung_bpb: float | None
 
 
 class Outcome(TypedDict, total=False):
@@ -199,6 +202,9 @@ class Outcome(TypedDict, total=False):
     train_loss: float | None
     val_loss: float | None
     val_bpb: float | None
+    confirm_bpb: float | None
+    test_bpb: float | None
+    rung_bpb: float | None
     vs_unigram: float | None
     peak_mb: float | None
     tok_per_s: float | None

@@ -96,6 +96,15 @@ def _eval(event: LogEvent) -> str:
             f"{words.decimal(event.get('bpb'), 4)} bits/byte")
 
 
+def _rung(event: LogEvent) -> str:
+    return f"{_at_step(event)}  {words.decimal(event.get('bpb'), 4)} bits/byte at the rung"
+
+
+def _pruned(event: LogEvent) -> str:
+    return (f"{_at_step(event)}  {words.decimal(event.get('rung_bpb'), 4)} bits/byte is over "
+            f"{words.decimal(event.get('max_bpb'), 4)}, so the run ends here")
+
+
 def _done(event: LogEvent) -> str:
     return (f"{_at_step(event)}  in {words.duration(event.get('elapsed_s'))}, "
             f"{words.megabytes(event.get('peak_mb'))}")
@@ -111,5 +120,5 @@ def _anything(event: LogEvent) -> str:
 
 _SENTENCES: dict[str, Callable[[LogEvent], str]] = {
     "start": _start, "step": _step, "eval": _eval, "sample": _at_step, "checkpoint": _at_step,
-    "done": _done, "diverged": _diverged,
+    "rung": _rung, "pruned": _pruned, "done": _done, "diverged": _diverged,
 }

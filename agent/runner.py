@@ -3,7 +3,8 @@
 The runner never waits: `poll` is called again and again and does what is due. The worker's files
 are the only thing it believes, so it does not matter which of the two dies first.
 
-    claimed ──start──► worker runs ──poll──► done, diverged      → finished, diverged
+    claimed ──start──► worker runs ──poll──► done, pruned        → finished, pruned
+                          │                  diverged            → diverged
                           │                  over its memory     → killed
                           │                  the machine's short → queued again, up to 3 times
                           │                  exit 75 (asked)     → queued again
@@ -19,9 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent import guard, machine
+from agent import guard, machine, rung
 from agent.clock import Clock
-from agent.job import STOPPED, Job
+from agent.job import SHARDS, STOPPED, Job, ShardFile
 from agent.ledger import Ledger
 from agent.paths import Home, RunFolder
 from agent.records import Ending, Metric, Outcome, Run
@@ -39,6 +40,7 @@ LONGEST_LOOK_S = 5.0  # more between two polls was spent asleep, and is no sign 
 UNKNOWN_STALL_S = 1800.0  # without a word, while the worker's own speed is not known yet
 LEAST_STALL_S = 300.0
 STALL_FACTOR = 20.0  # times what a worker needs from one word to the next
+CONFIRMING = ("baseline", "confirm", "ablate")  # strategies whose runs are scored on all shards
 
 
 class Process(Protocol):
@@ -92,13 +94,14 @@ class Runner:
         self.max_ram_mb, self._spawn, self._read = max_ram_mb, spawn, read
         self.trial: Trial | None = None
 
-    def write_job(self, run: Run, tokens: TokenSet, eval_every: int | None = None) -> None:
+    def write_job(self, run: Run, tokens: TokenSet, eval_every: int | None = None,
+                  rung_max_bpb: float | None = None) -> None:
         """Write what the worker is asked, before the run is claimed; a run taken up keeps its own.
         """
         folder = self.home.run(run.uid)
         if not folder.job.exists():
             folder.root.mkdir(parents=True, exist_ok=True)
-            job_of(run, tokens, eval_every).write(folder.job)
+            job_of(run, tokens, eval_every, rung_max_bpb).write(folder.job)
 
     def start(self, run: Run) -> None:
         """Launch the worker of a claimed run, from its checkpoint if it has one."""
@@ -198,6 +201,8 @@ class Runner:
     def _conclude(self, trial: Trial, status: int) -> Run:
         if "done" in trial.last:
             return self._finish(trial, "finished", trial.last["done"])
+        if "pruned" in trial.last:
+            return self._finish(trial, "pruned", trial.last["pruned"])
         if "diverged" in trial.last:
             event = trial.last["diverged"]
             return self._finish(trial, "diverged", event, error=event["message"])
@@ -228,13 +233,17 @@ class Runner:
             "peak_mb": max(peaks, default=None), "error": error,
             "device": machine.device(), "cores": machine.cores(),
             "code_version": machine.code_version(), "duration_s": event.get("elapsed_s"),
+            "rung_bpb": event.get("rung_bpb"),
         }
         checkpoint.previous(trial.folder.checkpoint).unlink(missing_ok=True)
         if "step" in event:
             fields |= {"steps": event["step"], "tokens": event["tokens"]}
+        if state in ("finished", "pruned"):
+            fields |= {"tok_per_s": event["tok_per_s"]}
         if state == "finished":
             fields |= {"train_loss": event["train_loss"], "val_loss": event["nats"],
-                       "val_bpb": event["bpb"], "tok_per_s": event["tok_per_s"],
+                       "val_bpb": event["bpb"], "confirm_bpb": event.get("confirm_bpb"),
+                       "test_bpb": event.get("test_bpb"),
                        "vs_unigram": self._vs_unigram(trial.run, event["nats"])}
         return self.ledger.finish(trial.run.id, state, self.clock.stamp(), **fields)
 
@@ -245,14 +254,20 @@ class Runner:
         return None if unigram is None else nats / unigram - 1
 
 
-def job_of(run: Run, tokens: TokenSet, eval_every: int | None) -> Job:
-    """The job a worker is given for a run."""
+def job_of(run: Run, tokens: TokenSet, eval_every: int | None,
+           rung_max_bpb: float | None = None) -> Job:
+    """The job a worker is given for a run; without a comparable rung there is no limit at it."""
     assert run.seed is not None  # every measured run has both
     assert run.budget_tokens is not None
-    return Job(config=Config.from_dict(run.config), seed=run.seed, budget_tokens=run.budget_tokens,
+    config = Config.from_dict(run.config)
+    rung_step = rung.step_of(config, run.budget_tokens)
+    shards = {name: ShardFile(str(tokens.paths[name]), tokens.n_bytes[name])
+              for name in SHARDS if run.strategy in CONFIRMING}
+    return Job(config=config, seed=run.seed, budget_tokens=run.budget_tokens,
                train_tokens=str(tokens.paths["train"]), valid_tokens=str(tokens.paths["search"]),
                n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
-               eval_every=eval_every, n_replicas=run.replicas or 1)
+               eval_every=eval_every, n_replicas=run.replicas or 1, shards=shards,
+               rung_step=rung_step, rung_max_bpb=None if rung_step is None else rung_max_bpb)
 
 
 def stall_bound_s(run: Run, last: dict[str, dict[str, Any]]) -> float:

@@ -25,7 +25,17 @@ from engine.data import open_tokens
 from engine.errors import Diverged, ReplicaDied, UserError
 from engine.sample import generate
 from engine.tokenizer import Tokenizer
-from engine.train import Done, Eval, Step, Texts, Trainer, default_eval_every, seeded, train
+from engine.train import (
+    Done,
+    Eval,
+    Shard,
+    Step,
+    Texts,
+    Trainer,
+    default_eval_every,
+    seeded,
+    train,
+)
 
 LOG_POINTS = 100  # training rows a run leaves in the ledger
 SAMPLE_TOKENS = 60
@@ -60,12 +70,7 @@ class Worker:
         self._lock = only_worker(folder)
         self.events = Events(folder.events)
         self.n_steps = self.job.config.steps_for(self.job.budget_tokens)
-        valid = open_tokens(Path(self.job.valid_tokens), self.job.config.vocab_size)
-        if self.job.measure_s is not None:  # a few passes tell the speed of all of it
-            valid = valid[: MEASURED_PASSES * EVAL_TOKENS + 1]
-        texts = Texts(open_tokens(Path(self.job.train_tokens), self.job.config.vocab_size),
-                      valid, self.job.n_valid_bytes)
-        self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, texts,
+        self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, _open(self.job),
                                self.job.n_replicas)
         saved = checkpoint.load_newest(folder.checkpoint)
         if saved:
@@ -73,6 +78,7 @@ class Worker:
         self.tokenizer = Tokenizer.load(Path(self.job.tokenizer))
         earlier = saved[1]["timing"] if saved else {"elapsed_s": 0.0, "train_s": 0.0, "n": 0}
         self.train_s, self.n_timed = earlier["train_s"], earlier["n"]
+        self.rung_bpb: float | None = earlier.get("rung_bpb")
         self.saved_at = self.looked_at = self.alone_since = time.monotonic()
         self.started_at = self.saved_at - earlier["elapsed_s"]
         self.home_lock = folder.home.lock
@@ -86,7 +92,7 @@ class Worker:
         every = self.job.eval_every or default_eval_every(
             self.job.config, self.n_steps, self.trainer.texts.valid.size)
         try:
-            for event, seconds in _timed(train(self.trainer, every)):
+            for event, seconds in _timed(train(self.trainer, every, self.job.rung_step)):
                 if isinstance(event, Step):
                     self.train_s, self.n_timed = self.train_s + seconds, self.n_timed + 1
                     self._after_step(event)
@@ -97,12 +103,13 @@ class Worker:
                 elif isinstance(event, Eval):
                     self.events.write("eval", step=event.step, tokens=event.tokens,
                                       nats=event.score.nats, bpb=event.score.bpb, eval_s=seconds)
+                    if event.step == self.job.rung_step and self._ends_at_rung(event):
+                        break
                 else:
                     self._finish(event)
         except Diverged as error:
             self.events.write("diverged", step=self.trainer.step, tokens=self.trainer.tokens,
-                              message=str(error), peak_mb=self._peak_mb(),
-                              elapsed_s=self._elapsed_s())
+                              message=str(error), **self._ending())
         self.events.sync()
         return 0
 
@@ -117,12 +124,28 @@ class Worker:
             self._save()
             self._sample()
 
+    def _ends_at_rung(self, event: Eval) -> bool:
+        """Note the score at the rung; whether it is not good enough for the run to go on."""
+        self.rung_bpb, max_bpb = event.score.bpb, self.job.rung_max_bpb
+        self.events.write("rung", step=event.step, tokens=event.tokens, bpb=self.rung_bpb)
+        if max_bpb is None or self.rung_bpb <= max_bpb:
+            return False
+        self.events.write("pruned", step=event.step, tokens=event.tokens, max_bpb=max_bpb,
+                          tok_per_s=self._speed(), **self._ending())
+        return True
+
     def _finish(self, done: Done) -> None:
         self._save()  # the finished model, to sample from
         self._sample()
+        shards = {f"{name}_bpb": self.trainer.evaluate(name).bpb for name in self.job.shards}
         self.events.write("done", step=done.step, tokens=done.tokens, train_loss=done.train_loss,
                           nats=done.score.nats, bpb=done.score.bpb, tok_per_s=self._speed(),
-                          peak_mb=self._peak_mb(), elapsed_s=self._elapsed_s())
+                          **shards, **self._ending())
+
+    def _ending(self) -> dict[str, float | None]:
+        """What every last event tells."""
+        return {"rung_bpb": self.rung_bpb, "peak_mb": self._peak_mb(),
+                "elapsed_s": self._elapsed_s()}
 
     def _speed(self) -> float | None:
         """Tokens a second of training alone, over all processes of this run."""
@@ -144,7 +167,8 @@ class Worker:
 
     def _save(self) -> None:
         self.events.sync()  # what the checkpoint is past must not be lost after it
-        timing = {"elapsed_s": self._elapsed_s(), "train_s": self.train_s, "n": self.n_timed}
+        timing = {"elapsed_s": self._elapsed_s(), "train_s": self.train_s, "n": self.n_timed,
+                  "rung_bpb": self.rung_bpb}
         scalars = self.trainer.scalars() | {"timing": timing}
         checkpoint.save(self.folder.checkpoint, self.trainer.arrays(), scalars)
         self.saved_at = time.monotonic()
@@ -194,6 +218,17 @@ class Worker:
                           peak_mb=self._peak_mb())
         self.events.sync()
         return 0
+
+
+def _open(job: Job) -> Texts:
+    """The token files of a job."""
+    vocab_size = job.config.vocab_size
+    valid = open_tokens(Path(job.valid_tokens), vocab_size)
+    if job.measure_s is not None:  # a few passes tell the speed of all of it
+        valid = valid[: MEASURED_PASSES * EVAL_TOKENS + 1]
+    shards = {name: Shard(open_tokens(Path(one.path), vocab_size), one.n_bytes)
+              for name, one in job.shards.items()}
+    return Texts(open_tokens(Path(job.train_tokens), vocab_size), valid, job.n_valid_bytes, shards)
 
 
 def _timed(events: Any) -> Any:

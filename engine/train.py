@@ -5,8 +5,8 @@ It reads no clock and writes no file; who runs it decides when to save and what 
 
 import math
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,12 +56,21 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """A slice that can be scored: token ids (n,), and the bytes that tokens[1:] spell."""
+
+    tokens: Array
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Texts:
     """What a run reads: token ids (n,), and the bytes that valid[1:] spell."""
 
     train: Array
     valid: Array
     n_valid_bytes: int
+    shards: Mapping[str, Shard] = field(default_factory=dict)  # scored only when named
 
 
 class Trainer:
@@ -83,13 +92,14 @@ class Trainer:
         self.grads = [Flat.over(config, shared_zeros(config.n_params)) for _ in range(n)]
         self.optimizer = make_optimizer(config, shared_zeros)
         self.batches = Batches(texts.train, config.seq_len, seed)
-        self.windows = windows(texts.valid.size, config.seq_len)
+        self._shards = [Shard(texts.valid, texts.n_valid_bytes), *texts.shards.values()]
+        self.windows = [windows(one.tokens.size, config.seq_len) for one in self._shards]
         self._rows, self._parts = parts(config.batch_size, n), parts(config.n_params, n)
         # What the leader and its replicas tell each other beside parameters and gradients.
         self._asked = shared_zeros(3, np.float64)  # step, learning rate, gradient scale
         self._losses, self._squares = shared_zeros(n, np.float64), shared_zeros(n, np.float64)
-        self._totals = shared_zeros(len(self.windows), np.float64)
-        self._is_averaged = shared_zeros(1, np.float64)
+        self._totals = shared_zeros(max(map(len, self.windows)), np.float64)
+        self._scored = shared_zeros(2, np.int64)  # index of the shard; whether at an average
         self.step = 0
         self.first_loss = math.nan
         self.recent: deque[float] = deque(maxlen=RECENT)
@@ -127,13 +137,15 @@ class Trainer:
             raise Diverged(f"training loss {self.train_loss:.2f} at step {self.step + 1} is above "
                            f"the {self.first_loss:.2f} it started from")
 
-    def evaluate(self) -> Score:
-        """Score of the validation slice at the optimizer's evaluation point."""
-        point = self.evaluation_params()
-        self._is_averaged[0] = point is not self.params
+    def evaluate(self, shard: str | None = None) -> Score:
+        """Score at the optimizer's evaluation point: of the validation slice, or of a named shard.
+        """
+        index = 0 if shard is None else 1 + list(self.texts.shards).index(shard)
+        self._scored[:] = index, self.evaluation_params() is not self.params
         with np.errstate(over="ignore", invalid="ignore"):
             self.team.run(SCORE)
-        return score_of(self._totals.tolist(), self.texts.valid.size, self.texts.n_valid_bytes)
+        asked, totals = self._shards[index], self._totals[: len(self.windows[index])]
+        return score_of(totals.tolist(), asked.tokens.size, asked.n_bytes)
 
     def evaluation_params(self) -> Flat:
         """The parameters a user of this model should have."""
@@ -171,12 +183,13 @@ class Trainer:
                               self._parts[rank])
 
     def _score(self, rank: int) -> None:
-        """Every n-th window of the validation slice."""
-        point = self.grads[0] if self._is_averaged[0] else self.params
-        for i in range(rank, len(self.windows), self.n_replicas):
+        """Every n-th window of the shard that is asked for."""
+        index, is_averaged = self._scored
+        point, tokens = self.grads[0] if is_averaged else self.params, self._shards[index].tokens
+        for i in range(rank, len(self.windows[index]), self.n_replicas):
             self._totals[i] = total_nats(
                 lambda ids, targets: self.model.token_losses(point, ids, targets),
-                self.texts.valid, self.windows[i])
+                tokens, self.windows[index][i])
 
     # --- saving and resuming -----------------------------------------------------------------
 
@@ -213,15 +226,19 @@ class Trainer:
         self.recent = deque(scalars["recent"], maxlen=RECENT)
 
 
-def train(trainer: Trainer, eval_every: int | None) -> Iterator[Step | Eval | Done]:
+def train(trainer: Trainer, eval_every: int | None,
+          rung_step: int | None = None) -> Iterator[Step | Eval | Done]:
     """Run to the last step: a Step each, an Eval every eval_every steps and at the end, Done.
+
+    rung_step, where given, is evaluated after too, whether or not its turn has come.
 
     A trainer restored at a step that was due for evaluation repeats that evaluation, since the
     one that was under way may have been lost.
     """
     def is_due() -> bool:
-        at_end = trainer.step == trainer.n_steps
-        return at_end or bool(eval_every and trainer.step and trainer.step % eval_every == 0)
+        if trainer.step in (rung_step, trainer.n_steps):
+            return True
+        return bool(eval_every and trainer.step and trainer.step % eval_every == 0)
 
     score: Score | None = None
     if is_due():

@@ -480,8 +480,8 @@ def test_counts_name_every_state_of_measured_runs(ledger: Ledger) -> None:
     ledger.import_published(as_csv(PUBLISHED), NOW)
     finished(ledger, 1.2)
     ledger.queue(new_run(seed=1))
-    assert ledger.counts() == {"queued": 1, "running": 0, "finished": 1, "diverged": 0,
-                               "killed": 0, "failed": 0, "lost": 0}
+    assert ledger.counts() == {"queued": 1, "running": 0, "finished": 1, "pruned": 0,
+                               "diverged": 0, "killed": 0, "failed": 0, "lost": 0}
 
 
 # --- corpora, studies, grids, events ---------------------------------------------------------

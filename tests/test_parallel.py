@@ -358,10 +358,11 @@ def test_the_number_of_replicas_changes_ten_steps_by_rounding_only(
 
 def test_every_window_is_scored_by_one_replica_and_all_take_part(trainer, monkeypatch):
     run = trainer(3)
-    scorer, count = shared_zeros(len(run.windows), np.int64), shared_zeros(len(run.windows))
+    (found,) = run.windows
+    scorer, count = shared_zeros(len(found), np.int64), shared_zeros(len(found))
 
     def noted(losses, tokens, window):
-        index = run.windows.index(window)
+        index = found.index(window)
         scorer[index], count[index] = os.getpid(), count[index] + 1
         return total_nats(losses, tokens, window)
 

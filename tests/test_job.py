@@ -1,0 +1,72 @@
+"""job.json is read back as it was written, and anything else is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.job import Job, ShardFile
+from engine.errors import UserError
+from tests.parts import TINY
+
+PLAIN = Job(config=TINY, seed=3, budget_tokens=320, train_tokens="/t", valid_tokens="/v",
+            n_valid_bytes=400, tokenizer="/k")
+FULL = Job(config=TINY, seed=3, budget_tokens=320, train_tokens="/t", valid_tokens="/v",
+           n_valid_bytes=400, tokenizer="/k", rung_step=5, rung_max_bpb=2.5,
+           shards={"confirm": ShardFile("/c", 300), "test": ShardFile("/e", 200)})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "job.json"
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    FULL.write(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("job", [PLAIN, FULL], ids=["plain", "full"])
+def test_a_job_is_read_as_it_was_written(path: Path, job: Job) -> None:
+    job.write(path)
+    assert Job.read(path) == job
+
+
+def test_a_job_written_before_there_were_shards_is_still_one(path: Path) -> None:
+    PLAIN.write(path)
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in values.items()
+                                if name not in ("shards", "rung_step", "rung_max_bpb")}))
+    assert Job.read(path) == PLAIN
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"version": 2}, "version is not 1"),
+    ({"shards": {"train": {"path": "/c", "n_bytes": 3}}},
+     "shard 'train' is not known; use confirm, test"),
+    ({"shards": {"test": {"path": "/c", "n_bytes": 0}}},
+     "n_bytes=0 of shard test is not a whole number over 0"),
+    ({"shards": {"test": {"path": "/c", "n_bytes": True}}},
+     "n_bytes=True of shard test is not a whole number over 0"),
+    ({"shards": {"test": {"path": "/c", "n_bytes": 2.5}}},
+     "n_bytes=2.5 of shard test is not a whole number over 0"),
+    ({"shards": {"test": {"path": 7, "n_bytes": 3}}}, "path=7 of shard test is not a text"),
+    ({"shards": {"test": {"path": "/c"}}}, "missing 1 required positional argument: 'n_bytes'"),
+    ({"shards": {"test": {"path": "/c", "n_bytes": 3, "n": 1}}}, "unexpected keyword argument 'n'"),
+    ({"shards": {"test": "/c"}}, "must be a mapping"),
+    ({"shards": ["test"]}, "'list' object has no attribute 'items'"),
+    ({"rung_step": 0}, "rung_step=0 is not a whole number over 0"),
+    ({"rung_step": "5"}, "rung_step='5' is not a whole number over 0"),
+    ({"rung_max_bpb": float("nan")}, "rung_max_bpb=nan is not a finite number"),
+    ({"rung_max_bpb": "2"}, "rung_max_bpb='2' is not a finite number"),
+    ({"rung_max_bpb": True}, "rung_max_bpb=True is not a finite number"),
+    ({"rung_step": None}, "rung_max_bpb is given without a rung_step"),
+])
+def test_what_is_no_job_of_ours_is_refused(
+        path: Path, changes: dict[str, Any], words: str) -> None:
+    rewrite(path, **changes)
+    with pytest.raises(UserError) as caught:
+        Job.read(path)
+    assert str(caught.value).startswith(f"{path} is not a job this program wrote: ")
+    assert words in str(caught.value)
