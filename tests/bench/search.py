@@ -252,7 +252,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.search")
     parser.add_argument("--seeds", type=int, default=5, help="nights of each arm")
     parser.add_argument("--runs", type=int, default=60, help="that a night's tokens suffice for")
-    parser.add_argument("--tokens", type=parse_tokens, default=150_000, help="of a run, such as 150k")
+    parser.add_argument("--tokens", type=parse_tokens, default=150_000, help="of a run: 150k")
     parser.add_argument("--arms", type=_arms, default=list(ARMS))
     parser.add_argument("--vocab", type=int, default=1024)
     parser.add_argument("--fresh", type=int, default=3, help="seeds a winner is scored on")
@@ -297,12 +297,12 @@ def run_all(words: Sequence[str], options: argparse.Namespace) -> list[Night]:
 
 
 def main(words: Sequence[str]) -> int:
-    options = parse(words)
-    if find_spec("optuna") is None and options.arms != ["agent"]:
-        sys.stderr.write("the arms tpe and random need Optuna: pip install '.[bench]', or give "
-                         "--arms agent\n")
-        return 2
     try:
+        options = parse(words)
+        if find_spec("optuna") is None and options.arms != ["agent"]:
+            sys.stderr.write("the arms tpe and random need Optuna: pip install '.[bench]', or "
+                             "give --arms agent\n")
+            return 2
         if options.part:
             return run_part(options)
         found = results(run_all(words, options))

@@ -45,7 +45,7 @@ ARMS = ("agent", "tpe", "random")
 START = Config(n_embd=64, n_layer=2, n_head=2, lr=3e-4)  # mediocre: there is something to find
 MAX_RAM_MB = 3000.0
 RUNGS = (0.25, 0.5)  # of a run, where MedianPruner looks
-MAX_TRIALS = 20  # for each run of the night: a sampler that finds nothing legal ends there
+MAX_TRIALS = 100  # for each run of the night: a sampler that finds nothing legal ends there
 BEGAN = "2026-01-01T00:00:00Z"  # of every night, on its own clock
 SEEDS_APART = 10_000  # of two nights; the seeds a winner is scored on begin half way
 FRESH = SEEDS_APART // 2
