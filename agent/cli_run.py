@@ -12,7 +12,7 @@ from agent import guard, units
 from agent.cli import main
 from agent.cli_progress import Screen
 from agent.conditions import COOLER_C, Limits, parse_window
-from agent.daemon import send_command
+from agent.control import send_command
 from agent.launch import Wish, desk, queue_grid, run_night, train_once
 from agent.ledger import Ledger
 from agent.lock import holder

@@ -1,15 +1,15 @@
 """The alarm clock around a night: scheduler and signals."""
 
 import datetime as dt
-import json
 import os
 import signal
 import threading
 import traceback
-from pathlib import Path
 from types import FrameType
 
 from apscheduler.executors.debug import DebugExecutor
+from apscheduler.job import Job
+from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.cron import CronTrigger
 
@@ -17,19 +17,13 @@ from agent.bulletin import Bulletin
 from agent.clock import Clock
 from agent.conditions import DAY_MINUTES, Window
 from agent.night import Night
+from agent.queries import BLOCKED
 from engine.errors import UserError
-from engine.files import write_atomically
 
 TICK_S = 0.5
 IDLE_TICK_S = 5.0  # while the night waits and nothing runs: to spare the battery
 MAX_FAULTS = 5  # ticks in a row that may fail before the daemon gives up
 KILLED = 128  # exit status of a process ended by signal N is 128 + N
-
-
-def send_command(control: Path, command: str) -> None:
-    """Leave pause, resume or stop for the daemon's next tick."""
-    control.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(control, json.dumps({"command": command}).encode())
 
 
 def minutes_east(clock: Clock) -> int:
@@ -49,19 +43,27 @@ def edges(window: Window, east: int) -> dict[str, CronTrigger]:
                                  ("closes", (window.closes - east) % DAY_MINUTES))}
 
 
-class Alarm(BlockingScheduler):  # type: ignore[misc]  # APScheduler comes without types
-    """A scheduler that ticks on when the clock is set back.
+class Jobs(MemoryJobStore):  # type: ignore[misc]  # APScheduler comes without types
+    """Jobs whose tick never waits for a time of day that the clock, being set, has moved away.
 
-    APScheduler waits for a time of day: with the clock a day back, a tick would be a day late.
+    APScheduler looks for what is due by the clock. Set back, the next tick would be as late; set
+    on, as on a phone that starts in 1970, every tick that was passed over would be counted first.
     """
 
-    def _process_jobs(self) -> float | None:
-        wait_s: float | None = super()._process_jobs()
-        tick, now = self.get_job("tick"), dt.datetime.now(dt.UTC)
-        if tick is None or tick.next_run_time <= now + dt.timedelta(seconds=IDLE_TICK_S):
-            return wait_s
-        tick.modify(next_run_time=now)
-        return 0.0
+    def get_due_jobs(self, now: dt.datetime) -> list[Job]:
+        self._follow(now)
+        found: list[Job] = super().get_due_jobs(now)
+        return found
+
+    def get_next_run_time(self) -> dt.datetime | None:
+        self._follow(dt.datetime.now(dt.UTC))  # it may have been set while the tick ran
+        found: dt.datetime | None = super().get_next_run_time()
+        return found
+
+    def _follow(self, now: dt.datetime) -> None:
+        tick = self.lookup_job("tick")
+        if tick and abs(tick.next_run_time - now) > dt.timedelta(seconds=IDLE_TICK_S):
+            tick.modify(next_run_time=now)
 
 
 class Daemon:
@@ -76,12 +78,14 @@ class Daemon:
         self.asked = threading.Event()
         self.n_faults = 0
         self.failure: str | None = None
+        self.is_waiting = False  # for room on the disk, or for the ledger
         self.bulletin = Bulletin(night.home.guard, night.clock)
+        self._is_ending = False
         self._pace_s = TICK_S
         self._east: int | None = None  # of the triggers that are set
         # Jobs run in the scheduler's own thread: one thread forks, writes and judges.
-        self.scheduler = Alarm(
-            timezone="UTC", executors={"default": DebugExecutor()},
+        self.scheduler = BlockingScheduler(
+            timezone="UTC", jobstores={"default": Jobs()}, executors={"default": DebugExecutor()},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
 
     def run(self) -> None:
@@ -105,24 +109,51 @@ class Daemon:
         self.asked.set()
 
     def _tick(self) -> None:
-        if self.asked.is_set():
-            self.night.stop("asked to by a signal")
+        if not self.night.is_over:  # a trigger may be due in the moment of the last tick
+            self._tick_night()
+        if self.night.is_over and not self._is_ending:
+            # From a thread of its own: shutdown waits for the lock that this job runs under.
+            threading.Thread(target=self.scheduler.shutdown, kwargs={"wait": False}).start()
+            self._is_ending = True  # only now: a device may have no thread to give, this time
+
+    def _tick_night(self) -> None:
         try:
+            if self.asked.is_set():
+                self.night.stop("asked to by a signal")
             self.night.tick()
             self.bulletin.post(self.night)
             self._set_alarms()
-            self.n_faults = 0
+            self._go_on()
+        except BLOCKED as error:
+            self._wait(error)
         except Exception as error:  # noqa: BLE001 the edge of a tick: record, carry on, give up late
             self.n_faults += 1
             is_told = isinstance(error, UserError)
             self.night.observer.say(str(error) if is_told else traceback.format_exc())
             if self.n_faults >= MAX_FAULTS:
-                self.failure = f"gave up after {MAX_FAULTS} faults in a row; the last: {error}"
-                self.night.runner.ask_to_stop()
-                self.night.is_over = True
-        if self.night.is_over:
-            # From a thread of its own: shutdown waits for the lock that this job runs under.
-            threading.Thread(target=self.scheduler.shutdown, kwargs={"wait": False}).start()
+                self._give_up(f"gave up after {MAX_FAULTS} faults in a row; the last: {error}")
+
+    def _go_on(self) -> None:
+        self.n_faults = 0
+        if self.is_waiting:
+            self.is_waiting = False
+            self.night.note("unblocked", "goes on: the ledger and the disk can be written again")
+
+    def _wait(self, error: UserError) -> None:
+        """A full disk or a locked ledger passes: told once, tried again at each tick.
+
+        Who was asked to stop waits for the worker only; the next start takes up what is missing.
+        """
+        if not self.is_waiting:
+            self.is_waiting = True
+            self.night.observer.say(f"waits: {error}")
+        if self.night.is_stopping and not self.night.runner.is_computing():
+            self._give_up(f"stopped before all was noted: {error}")
+
+    def _give_up(self, why: str) -> None:
+        self.failure = why
+        self.night.runner.ask_to_stop()
+        self.night.is_over = True
 
     def _set_alarms(self) -> None:
         """The pace of the ticks, and the edges of the window where local time has moved."""

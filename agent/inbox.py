@@ -17,6 +17,7 @@ from typing import Any, Self
 from agent import study, words
 from agent.ledger import Ledger
 from agent.paths import Home
+from agent.queries import BLOCKED
 from agent.records import Run
 from engine.config import Config
 from engine.corpus import TokenSet
@@ -110,9 +111,11 @@ def take_up(ledger: Ledger, home: Home, now: str, prepare: Prepare | None) -> It
                 continue
             run = _queue(ledger, idea, corpus_id)
             message = f"{run.label} {run.config_text}, seed {run.seed}, queued: {idea.reason}"
+        except BLOCKED:
+            raise  # it passes, and the idea is not to blame
         except UserError as error:
             if isinstance(error.__cause__, sqlite3.Error):
-                raise  # the ledger is locked or its disk full: the idea is not to blame
+                raise  # nor for a ledger that is not sound
             message = words.printable(f"{path.name} in the inbox was refused: {error}")
         path.unlink()
         yield message

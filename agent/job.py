@@ -13,6 +13,8 @@ from engine.files import write_atomically
 
 VERSION = 1
 STOPPED = 75  # exit status of a worker that saved and may go on: EX_TEMPFAIL
+STORAGE = "storage"  # kind of the event of a run for which the disk had no room
+NO_STORAGE = 74  # of one that could not write and may go on once there is room: EX_IOERR
 
 
 SHARDS = ("confirm", "test")  # beside the one that searches

@@ -13,6 +13,7 @@ from agent import guard, machine, study, verdict, words
 from agent.clock import Clock, later
 from agent.conditions import Guard
 from agent.conditions import Limits as MachineLimits
+from agent.control import take_command
 from agent.daemon import Daemon
 from agent.ledger import Ledger
 from agent.lock import only_one
@@ -21,6 +22,7 @@ from agent.orphan import end_orphan, living_worker
 from agent.paths import Home
 from agent.prepare import Progress, Source, prepare
 from agent.records import Calibration, Run
+from agent.recover import recover
 from agent.runner import Runner, spawn_worker
 from agent.sensors import Sensors
 from agent.watch import Watch
@@ -34,6 +36,7 @@ from strategies.base import Limits
 SHORTER, LONGER = 0.5, 1.4
 
 DEFAULT_LIMITS = MachineLimits()
+LOOK_S = 1.0  # a tick waits so long for a locked ledger; the daemon tries again at the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
         raise UserError(f"cannot make the folder {home.root}: {error.strerror}; use another "
                         "--home") from error
     with only_one(home.lock), Ledger.open(home.ledger) as ledger:
-        home.control.unlink(missing_ok=True)  # it was meant for a daemon that is gone
+        take_command(home.control)  # it was meant for a daemon that is gone
         home.guard.unlink(missing_ok=True)  # so was its word
         yield Desk(home, ledger, observer, progress)
 
@@ -113,12 +116,18 @@ def run_night(at: Desk, wish: Wish) -> Night:
     night.note("night", _announce(night.study, wish), {
         "started_at": started_at, "max_runs": wish.max_runs, "max_ram_mb": wish.max_ram_mb,
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
+        "n_ended_before": at.ledger.n_ended(),
         "budget_tokens": night.study.budget_tokens, "run_s": night.study.run_s})
     try:
-        Daemon(night).run()
+        _tick_through(night)
     finally:
         watch.close()
     return night
+
+
+def _tick_through(night: Night) -> None:
+    night.ledger.wait_at_most(LOOK_S)
+    Daemon(night).run()
 
 
 def _announce(found: Calibration, wish: Wish) -> str:
@@ -138,10 +147,10 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
     for known in at.ledger.calibrations(tokens.corpus.sha256):
         if _goes_on(known, wish, base, run_s):
             night.study = known
-            night.recover(end_orphan, living_worker)
+            recover(night, end_orphan, living_worker)
             at.observer.say(f"going on with study {known.id}: {known.budget_tokens:,} tokens a run")
             return known
-    night.recover(end_orphan)  # before measuring: what still runs would slow it down
+    recover(night, end_orphan)  # before measuring: what still runs would slow it down
     _require_memory(base, wish)
     at.observer.say(f"measuring this device with {base.describe()}, some seconds")
     speed = study.measure(at.home, tokens, base, wish.n_replicas, spawn_worker)
@@ -184,7 +193,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1), wish.source,
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)
-    night.recover(end_orphan)
+    recover(night, end_orphan)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:
         speed = study.measure(at.home, tokens, config, wish.n_replicas, spawn_worker)
@@ -196,7 +205,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
                       study.Origin("hand", "asked for with agent train"), wish.n_replicas))
     night.only = run.id
-    Daemon(night).run()
+    _tick_through(night)
     return at.ledger.run(run.id)
 
 

@@ -81,6 +81,12 @@ class Ledger(Reader):
                 connection.close()
                 raise
 
+    def wait_at_most(self, seconds: float) -> None:
+        """How long a statement waits from now on for another program's lock: who asks again and
+        again waits shortly, to hear signals and watch memory meanwhile.
+        """
+        self._db.execute(f"PRAGMA busy_timeout = {1000 * seconds:.0f}").fetchone()
+
     @property
     def schema_version(self) -> int:
         return len(taken_steps(self._db))

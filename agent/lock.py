@@ -4,10 +4,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
-from engine.errors import UserError
+from engine.errors import StorageError, UserError
 
 LOOKS, LOOK_S = 5, 0.1  # at a lock that is taken, before it counts as another daemon's
 
@@ -15,8 +16,7 @@ LOOKS, LOOK_S = 5, 0.1  # at a lock that is taken, before it counts as another d
 @contextmanager
 def only_one(lock: Path) -> Iterator[None]:
     """Hold the home's lock; UserError, naming who holds it, where another daemon does."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "a+", encoding="ascii") as file:
+    with _opened(lock) as file:
         for attempt in range(LOOKS):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,9 +30,18 @@ def only_one(lock: Path) -> Iterator[None]:
                                 f"{lock.parent}; `agent stop` ends it, or use another --home"
                                 ) from error
         file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # no room for a name: the lock holds without
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield
+
+
+def _opened(lock: Path) -> TextIO:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return open(lock, "a+", encoding="ascii")
+    except OSError as error:
+        raise StorageError(f"cannot write in the folder {lock.parent}: {error.strerror}; give it "
+                           "room, make it yours, or use another --home") from error
 
 
 def holder(lock: Path) -> int | None:

@@ -4,31 +4,29 @@ Everything is in the ledger before the next thing begins, so a night that dies a
 taken up by the next one where it stood.
 """
 
-import json
-import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from agent import guard, inbox, proposer, study, verdict, words
-from agent.paths import RunFolder
+from agent.control import take_command
+from agent.job import STORAGE
+from agent.queries import BLOCKED
 from agent.records import Calibration, Run
-from agent.run_events import this_attempt
-from agent.runner import RETRY, Process, Runner
+from agent.runner import RETRY, Runner
 from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet
-from engine.errors import NoProposal, UserError
+from engine.errors import CorpusError, NoProposal, TokenizerError, UserError
 from strategies.base import Limits
 
 OVERRUN_S = 15.0  # past its deadline a night lets a run go on so long, then saves and queues it
 MAX_PARAMS = 10_000_000
 NOT_KEPT = ("discarded", "diverged", "killed", "failed", "lost")  # no checkpoint is kept of them
-RECOVER = "recover"  # kind of the event that notes a run whose daemon died
-MAX_RECOVERS = 10  # a run that so often has lost its daemon may well be the reason
 SLEEP_S = 5.0  # of sleep are worth a word
 BACK_OFF_S = 5.0  # before a run the system killed, or memory kept out, is tried again; doubled
+MAX_DOUBLED = 7  # times: 320 s at most
 SLOWEST = 2.0  # a proposal may take so many times as long as the baseline
 SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
 SAFETY = 0.8  # of the time left may be planned: what feasible.py foresees errs by a quarter
@@ -77,6 +75,7 @@ class Night:
         self.is_over = False
         self.wait_until_s = 0.0  # nothing is started before
         self.waits_for: guard.Word | None = None  # what memory lacks
+        self._untold: list[tuple[Any, ...]] = []  # events the ledger could not take yet
         self._asleep_s = self.clock.boot() - self.clock.seconds()
 
     # --- one tick ----------------------------------------------------------------------------
@@ -86,6 +85,14 @@ class Night:
         self._obey()
         self._notice_sleep()
         self._ask_machine()
+        try:
+            self._go_on()
+            self._tell_ledger()
+        except BLOCKED:
+            self.wait_until_s = self.clock.seconds() + BACK_OFF_S
+            raise
+
+    def _go_on(self) -> None:
         is_busy = self.runner.trial is not None and self._follow()
         self._open_inbox()
         if is_busy:
@@ -95,8 +102,11 @@ class Night:
         reason = self.is_stopping or self._why_over()
         if reason:
             self._end(reason)
-        elif not (self.is_paused or self.is_held) and self.clock.seconds() >= self.wait_until_s:
+        elif not (self.is_paused or self.is_held) and self._has_waited():
             self._next()
+
+    def _has_waited(self) -> bool:
+        return self.clock.seconds() >= self.wait_until_s
 
     def stop(self, reason: str) -> None:
         """Save what runs, then end the night."""
@@ -124,9 +134,11 @@ class Night:
     def _note_requeued(self, run: Run) -> None:
         newest = self.ledger.events(limit=1, run_id=run.id)[0]
         self.observer.say(f"{run.label} waits: {newest.message}")
-        if newest.kind == RETRY:  # what killed it may need a while to pass
-            n = self.ledger.n_events(run.id, RETRY)
+        if newest.kind in (RETRY, STORAGE):  # what stopped it may need a while to pass
+            n = min(self.ledger.n_events(run.id, newest.kind), MAX_DOUBLED)
             self.wait_until_s = self.clock.seconds() + BACK_OFF_S * 2 ** (n - 1)
+        if newest.kind == STORAGE and self.only is not None:
+            self.stop(newest.message)  # somebody waits for this one run, and can make room
         if self._is_overrun():
             self.stop("the night's time is over")
 
@@ -144,13 +156,20 @@ class Night:
         return "the night's time is over" if left_s <= least_s else None
 
     def _end(self, reason: str) -> None:
-        self.is_over = True
-        self.note("night_over", f"over: {reason}; {_count(self.n_ended)} ended")
+        self._tell_ledger()
+        message = f"over: {reason}; {_count(self.n_ended)} ended"
+        self.ledger.event("night_over", message, self.clock.stamp())
+        self.is_over = True  # only now: a ledger that failed is told at the next tick
+        self.observer.say(message)
 
     # --- verdicts ----------------------------------------------------------------------------
 
     def judge(self, run: Run) -> None:
         """Append the decision on a run that has ended."""
+        if run.strategy == "baseline" and run.calibration_id is not None:
+            noted = study.note_noise(self.ledger, self.ledger.calibration(run.calibration_id))
+            if self.study and noted.id == self.study.id:
+                self.study = noted
         found, against = self._verdict(run)
         self.ledger.decide(run.id, against.id if against else None, found.verdict,
                            verdict.RULE, found.evidence, found.reason, self.clock.stamp())
@@ -160,10 +179,6 @@ class Night:
                           f"{found.reason}")
         if found.verdict in NOT_KEPT:  # a night of discarded models would fill a phone
             self.home.run(run.uid).remove_checkpoints()
-        if run.strategy == "baseline" and run.calibration_id is not None:
-            noted = study.note_noise(self.ledger, self.ledger.calibration(run.calibration_id))
-            if self.study and noted.id == self.study.id:
-                self.study = noted
 
     def _verdict(self, run: Run) -> tuple[verdict.Decision, Run | None]:
         if run.state in ("diverged", "killed", "failed", "lost"):
@@ -187,6 +202,8 @@ class Night:
 
     def _next(self) -> None:
         """Launch what is queued, or else a proposal."""
+        for run in self.ledger.runs("running"):  # claimed, and no room to start it or to say so
+            self.ledger.requeue(run.id, self.clock.stamp(), "no worker could be started", STORAGE)
         if self.only is not None:
             self._launch(self.ledger.run(self.only))
             return
@@ -213,7 +230,7 @@ class Night:
         text = self.ledger.corpus(run.corpus_id or 0).text_sha256
         return text == self.study.text_sha256 and run.calibration_id in (None, self.study.id)
 
-    def _is_wanted(self, run: Run) -> bool:
+    def is_wanted(self, run: Run) -> bool:
         """Whether a run that computes already is one this night would launch."""
         return self.study is not None and self._belongs(run)
 
@@ -235,7 +252,7 @@ class Night:
         config, now = idea.proposal.config, self.clock.stamp()
         try:
             tokens = self.prepare(config.vocab_size)
-        except UserError:
+        except (CorpusError, TokenizerError):
             corpus_id = self.study.corpus_id  # launching it will fail, and the ledger say why
         else:
             if tokens.corpus.sha256 != self.study.text_sha256:
@@ -282,6 +299,8 @@ class Night:
                 raise UserError(word.reason)
             tokens = self._tokens_of(waiting)
             self.runner.write_job(waiting, tokens, self.eval_every)
+        except BLOCKED:
+            raise  # it passes, and is no fault of the run
         except UserError as error:
             self.n_ended += 1
             self.ledger.finish(waiting.id, "failed", self.clock.stamp(), error=str(error))
@@ -343,60 +362,26 @@ class Night:
             self.note("resume", "going on, as asked by `agent resume`")
 
     def _open_inbox(self) -> None:
-        """Queue what `agent enqueue` left; no new vocabulary while a trial wants to be watched."""
+        """Queue what `agent enqueue` left; a new vocabulary is only made where a run may start."""
         if self.study:
-            prepare = None if self.runner.trial or self.is_stopping else self.prepare
-            for message in inbox.take_up(self.ledger, self.home, self.clock.stamp(), prepare):
+            may_prepare = not (self.runner.trial or self.is_stopping) and self._has_waited()
+            for message in inbox.take_up(self.ledger, self.home, self.clock.stamp(),
+                                         self.prepare if may_prepare else None):
                 self.note("inbox", message)
 
     def note(self, kind: str, message: str, data: dict[str, Any] | None = None,
              run_id: int | None = None) -> None:
-        """Tell the ledger and the person."""
-        self.ledger.event(kind, message, self.clock.stamp(), run_id, data)
+        """Tell the person at once, and the ledger as soon as it can be written."""
+        self._untold.append((kind, message, self.clock.stamp(), run_id, data))
         self.observer.say(message)
+        with suppress(*BLOCKED):
+            self._tell_ledger()
 
-    # --- what a dead daemon left -------------------------------------------------------------
-
-    def recover(self, end_orphan: Callable[[int, Path], None],
-                find: Callable[[RunFolder], Process | None] = lambda folder: None) -> None:
-        """Adopt, queue again or end whatever a night before this one left; judge what it did not.
-
-        Only one daemon works on a home, so a running row now has no owner. `find` gives the
-        worker that still computes in a folder: it is taken over as it is, if the run is this
-        night's. Others are asked to save first.
-        """
-        for run in self.ledger.runs("running"):
-            folder = self.home.run(run.uid)
-            worker = find(folder) if self._is_wanted(run) else None
-            if worker and self.runner.trial is None:
-                self.runner.adopt(run, worker)
-                self.note("adopt", f"{run.label} still runs (pid {worker.pid}); this night takes "
-                                   "it over", {"pid": worker.pid}, run.id)
-                continue
-            for pid in {run.pid, this_attempt(folder).get("start", {}).get("pid")}:
-                if pid is not None:
-                    end_orphan(pid, folder.root)
-            if self.ledger.n_events(run.id, RECOVER) >= MAX_RECOVERS:
-                self.ledger.mark_lost(run.id, self.clock.stamp())  # running → lost
-            else:
-                self.ledger.requeue(run.id, self.clock.stamp(),
-                                    "its daemon died; goes on from its checkpoint", RECOVER)
-                self.observer.say(f"{run.label} was left running; it goes on from its checkpoint")
-        for run in self.ledger.undecided():
-            self.judge(run)
+    def _tell_ledger(self) -> None:
+        while self._untold:
+            self.ledger.event(*self._untold[0])
+            del self._untold[0]
 
 
 def _count(n: int) -> str:
     return f"{n} run" if n == 1 else f"{n} runs"
-
-
-def take_command(path: Path) -> str | None:
-    """What the control file asks for, removed as it is read; None where it asks nothing."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        os.unlink(path)
-        return str(json.loads(text)["command"])
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
-        return None  # not written by this program; it is gone now

@@ -18,7 +18,7 @@ from pathlib import Path
 from agent import machine
 from engine import corpus
 from engine.corpus import TokenSet
-from engine.errors import CorpusError, UserError
+from engine.errors import CorpusError, StorageError, UserError
 
 Progress = Callable[[str, int, int], None]
 
@@ -52,7 +52,8 @@ def prepare(source: Source, vocab_size: int, progress: Progress) -> TokenSet:
             for line in child.stdout:
                 message = json.loads(line)
                 if "error" in message:
-                    raise CorpusError(message["error"])
+                    kind = StorageError if message["is_storage"] else CorpusError
+                    raise kind(message["error"])
                 progress(message["stage"], message["done"], message["total"])
         except KeyboardInterrupt:
             child.kill()  # what it has finished is kept
@@ -70,7 +71,7 @@ def main(arguments: list[str]) -> int:
     try:
         Source(**request).open(vocab_size, _print)
     except UserError as error:
-        _write({"error": str(error)})
+        _write({"error": str(error), "is_storage": isinstance(error, StorageError)})
         return 1
     return 0
 

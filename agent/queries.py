@@ -21,13 +21,14 @@ from agent.records import (
     from_columns,
 )
 from engine.config import Config
-from engine.errors import LedgerError, StorageError, UserError
+from engine.errors import LedgerBusy, LedgerError, StorageError, UserError
 
 _CURRENT = (("state = 'running'", "heartbeat_at"),
             ("state = 'queued' AND started_at IS NOT NULL", "id"),
             ("state NOT IN ('queued', 'running')", "ended_at"))
 
 BUSY_S = 10.0  # how long a statement waits for another program's lock
+BLOCKED = (LedgerBusy, StorageError)  # what passes by itself: a night waits for it
 
 
 class Queries:
@@ -170,6 +171,10 @@ class Queries:
                            "AND ended_at >= ?", stamp)
         return int(found[0]["n"])
 
+    def n_ended(self) -> int:
+        """How many measured runs have ended, ever."""
+        return sum(n for state, n in self.counts().items() if state not in ("queued", "running"))
+
     def counts(self) -> dict[State, int]:
         """How many measured runs are in each state."""
         found = self._rows("SELECT state, count(*) AS n FROM runs "
@@ -286,10 +291,10 @@ def in_words(path: Path) -> Iterator[None]:
         if sentence is None:
             raise
         kind, text = sentence
-        raise kind(text.format(path=path, error=error, wait=BUSY_S)) from error
+        raise kind(text.format(path=path, error=error)) from error
 
 
-_LOCKED = (LedgerError, "another program has kept {path} locked for {wait:g} s; end it or wait")
+_LOCKED = (LedgerBusy, "another program keeps {path} locked; end it or wait")
 _CLOSED = (LedgerError, "{path} cannot be opened; it must be a file in a folder, and both must "
                         "be yours to read and write")
 _FIXED = (LedgerError, "{path} cannot be written ({error}); it was opened for reading, or the "

@@ -27,7 +27,7 @@ def read_events(folder: RunFolder, offset: int) -> tuple[list[dict[str, Any]], i
 def _event(line: bytes) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) and "kind" in event else None
 

@@ -8,6 +8,7 @@ are the only thing it believes, so it does not matter which of the two dies firs
                           │                  over its memory     → killed
                           │                  the machine's short → queued again, up to 3 times
                           │                  exit 75 (asked)     → queued again
+                          │                  exit 74 (no room)   → queued again, until there is
                           │                  SIGKILL, not ours   → queued again, up to 3 times
                           └──────────────────any other exit      → failed
 """
@@ -22,7 +23,7 @@ from typing import Any, Protocol
 
 from agent import guard, machine, rung
 from agent.clock import Clock
-from agent.job import SHARDS, STOPPED, Job, ShardFile
+from agent.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from agent.ledger import Ledger
 from agent.paths import Home, RunFolder
 from agent.records import Ending, Metric, Outcome, Run
@@ -30,7 +31,8 @@ from agent.run_events import note, read_events, this_attempt
 from engine import checkpoint
 from engine.config import Config
 from engine.corpus import TokenSet
-from engine.errors import UserError
+from engine.errors import StorageError, UserError
+from engine.files import storage_error
 
 MAX_RETRIES = 3  # a run the system killed is started again so often
 RETRY = "retry"  # kind of the event that notes it
@@ -100,7 +102,10 @@ class Runner:
         """
         folder = self.home.run(run.uid)
         if not folder.job.exists():
-            folder.root.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.root.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise storage_error(error, folder.root, 0) from error
             job_of(run, tokens, eval_every, rung_max_bpb).write(folder.job)
 
     def start(self, run: Run) -> None:
@@ -109,9 +114,11 @@ class Runner:
         try:
             process = self._spawn(folder)
         except OSError as error:  # no process to be had, no space for its output
+            is_storage = isinstance(storage_error(error, folder.output, 0), StorageError)
             self.ledger.requeue(run.id, self.clock.stamp(), f"cannot start a worker: {error}",
-                                RETRY)
-            raise UserError(f"cannot start a worker for {run.label}: {error}") from error
+                                STORAGE if is_storage else RETRY)
+            kind = StorageError if is_storage else UserError
+            raise kind(f"cannot start a worker for {run.label}: {error}") from error
         now_s = self.clock.seconds()
         self.trial = Trial(run, folder, process, run.events_offset, beat_at_s=now_s,
                            polled_at_s=now_s)
@@ -122,6 +129,10 @@ class Runner:
         folder, now_s = self.home.run(run.uid), self.clock.seconds()
         self.trial = Trial(run, folder, process, run.events_offset, this_attempt(folder),
                            beat_at_s=now_s, polled_at_s=now_s)
+
+    def is_computing(self) -> bool:
+        """Whether a worker is at work, and not only its end left to be noted."""
+        return self.trial is not None and self.trial.process.poll() is None
 
     def ask_to_stop(self) -> None:
         """Ask the worker to save and leave; it is killed if it does not within ASK_GRACE_S."""
@@ -213,6 +224,9 @@ class Runner:
         if not trial.stalled_why and (has_saved or asked):
             return self._requeue(trial, "stopped at a checkpoint" if has_saved
                                  else "did not save in time; goes on from an earlier checkpoint")
+        if status == NO_STORAGE or STORAGE in trial.last:
+            told = trial.last.get(STORAGE, {}).get("message") or "the disk had no room for it"
+            return self._requeue(trial, f"{told}; goes on from its checkpoint", STORAGE)
         why = trial.stalled_why or trial.last.get("killed", {}).get("message") or (
             "killed by the system" if status == -signal.SIGKILL and "failed" not in trial.last
             else None)
@@ -282,13 +296,17 @@ def stall_bound_s(run: Run, last: dict[str, dict[str, Any]]) -> float:
 
 
 def _metric(event: dict[str, Any]) -> Metric | None:
-    """The ledger's row of an event that has a step's numbers."""
-    if event["kind"] == "step":
-        return Metric(event["step"], event["tokens"], train_loss=event["loss"], lr=event["lr"],
-                      grad_norm=event["grad_norm"], tok_per_s=event["tok_per_s"])
-    if event["kind"] == "eval":
-        return Metric(event["step"], event["tokens"], val_loss=event["nats"],
-                      val_bpb=event["bpb"])
+    """The ledger's row of an event that has a step's numbers; None where they are spoilt."""
+    try:
+        if event["kind"] == "step":
+            return Metric(event["step"], event["tokens"], train_loss=event["loss"],
+                          lr=event["lr"], grad_norm=event["grad_norm"],
+                          tok_per_s=event["tok_per_s"])
+        if event["kind"] == "eval":
+            return Metric(event["step"], event["tokens"], val_loss=event["nats"],
+                          val_bpb=event["bpb"])
+    except KeyError:
+        pass  # a bit fell over in a name
     return None
 
 

@@ -182,10 +182,18 @@ def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int]
     is_open = state not in ("over", "off")
     return Night(
         state=state, message=last.message, started_at=started_at, deadline_at=deadline_at,
-        left_s=max(0.0, seconds_between(now, deadline_at)) if deadline_at and is_open else None,
+        left_s=_left_s(now, started_at, deadline_at) if deadline_at and is_open else None,
         max_runs=data.get("max_runs"), max_ram_mb=data.get("max_ram_mb"),
         budget_tokens=data.get("budget_tokens"),
-        n_ended=ledger.n_ended_since(started_at), n_queued=counts["queued"])
+        n_ended=(sum(counts.values()) - counts["queued"] - counts["running"] - before
+                 if isinstance(before := data.get("n_ended_before"), int)
+                 else ledger.n_ended_since(started_at)), n_queued=counts["queued"])
+
+
+def _left_s(now: str, started_at: str, deadline_at: str) -> float:
+    """Seconds to the deadline; all of them at most, where the clock was set back."""
+    all_s = seconds_between(started_at, deadline_at)
+    return max(0.0, min(seconds_between(now, deadline_at), all_s))
 
 
 def _progress(run: Run, curve: Sequence[Metric], now: str, read_mb: ReadMb) -> Progress:

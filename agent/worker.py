@@ -12,17 +12,19 @@ import signal
 import statistics
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from agent.job import STOPPED, Job
+from agent.job import NO_STORAGE, STOPPED, STORAGE, Job
 from agent.lock import holder
 from agent.orphan import start_ticks
 from agent.paths import RunFolder
 from engine import checkpoint
 from engine.config import EVAL_TOKENS
 from engine.data import open_tokens
-from engine.errors import Diverged, ReplicaDied, UserError
+from engine.errors import Diverged, ReplicaDied, StorageError, UserError
+from engine.files import storage_error
 from engine.sample import generate
 from engine.tokenizer import Tokenizer
 from engine.train import (
@@ -51,11 +53,12 @@ class Events:
             whole = path.read_bytes().rpartition(b"\n")
             if whole[2]:
                 os.truncate(path, len(whole[0]) + len(whole[1]))
-        self._file = open(path, "ab")  # closed with the process
+        self._file = open(path, "ab", buffering=0)  # closed with the process
 
     def write(self, kind: str, **values: Any) -> None:
-        self._file.write(json.dumps({"kind": kind, **values}).encode() + b"\n")
-        self._file.flush()
+        line = json.dumps({"kind": kind, **values}).encode() + b"\n"
+        while line:  # a disk that fills up takes a part, and refuses the rest
+            line = line[self._file.write(line):]
 
     def sync(self) -> None:
         os.fsync(self._file.fileno())
@@ -279,6 +282,17 @@ def _by_the_system(error: Exception) -> bool:
     return isinstance(error, ReplicaDied) and error.signal == signal.SIGKILL
 
 
+def _last_words(worker: Worker | None, error: Exception) -> None:
+    """Say why it ends, as far as the disk takes it."""
+    kind = "killed" if _by_the_system(error) else (
+        STORAGE if isinstance(error, StorageError) else "failed")
+    with suppress(OSError):
+        os.write(2, f"{error}\n".encode())  # not sys.stderr, which would try again at exit
+    with suppress(OSError):
+        if worker:  # an adopted worker's exit status reaches nobody
+            worker.events.write(kind, message=str(error))
+
+
 def main(arguments: list[str]) -> int:
     """Run the job in a folder for the daemon of that pid."""
     worker: Worker | None = None
@@ -293,12 +307,12 @@ def main(arguments: list[str]) -> int:
     try:
         worker = Worker(RunFolder(Path(arguments[0])), int(arguments[1]))
         return worker.run()
-    except (UserError, ReplicaDied, Diverged) as error:
-        sys.stderr.write(f"{error}\n")
-        if worker:  # an adopted worker's exit status reaches nobody
-            worker.events.write("killed" if _by_the_system(error) else "failed",
-                                message=str(error))
-        return 1
+    except (UserError, ReplicaDied, Diverged, OSError) as error:
+        told = storage_error(error, Path(arguments[0]), 0) if isinstance(error, OSError) else error
+        if isinstance(told, OSError):
+            raise
+        _last_words(worker, told)
+        return NO_STORAGE if isinstance(told, StorageError) else 1
     finally:
         if worker:
             worker.trainer.close()

@@ -8,6 +8,7 @@
     ├── StorageError          the disk is full or may not be written
     ├── NoProposal            a strategy found nothing that fits; its text says why
     └── LedgerError           the ledger cannot be read, or a request does not fit what it holds
+        └── LedgerBusy        another program keeps it locked; that passes
     ReplicaDied               a process that shares the training of a run is gone
     Diverged                  the loss left the finite numbers, or rose above its start
 """
@@ -43,6 +44,10 @@ class NoProposal(UserError):
 
 class LedgerError(UserError):
     """The ledger cannot be read, or a request does not fit what it holds."""
+
+
+class LedgerBusy(LedgerError):
+    """Another program keeps the ledger locked; who waits may go on."""
 
 
 class Diverged(Exception):

@@ -12,6 +12,7 @@ import pytest
 
 def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=20, help="kills of a chaos night (-m chaos)")
+    parser.addoption("--long", action="store_true", help="longer faults, too (-m chaos)")
 
 
 @pytest.fixture

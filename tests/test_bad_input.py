@@ -89,7 +89,7 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Pat
     assert (tmp_path / "ledger.db").read_bytes() == before
 
 
-def test_a_full_disk_fails_the_run_in_one_sentence_and_the_ledger_is_whole(
+def test_a_full_disk_stops_the_run_in_one_sentence_and_the_same_command_goes_on(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # In the worker, and there alone, forcing a checkpoint to disk fails as on a full one.
     (tmp_path / "sitecustomize.py").write_text(
@@ -102,13 +102,19 @@ def test_a_full_disk_fails_the_run_in_one_sentence_and_the_ledger_is_whole(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path.cwd())]))
     result = agent(tmp_path, "train", "--steps", "5", "--corpus", str(a_text(tmp_path)),
                    *settings())
-    assert "No space left on device" in sentence(result)
-    assert "free some space" in sentence(result)
+    assert sentence(result) == "T1 was stopped at a checkpoint; the same command goes on"
+    said = [line for line in result.stderr.splitlines() if "T1 waits: " in line]
+    assert len(said) == 1
+    assert "No space left on device" in said[0]
+    assert "free some space" in said[0]
     with sqlite3.connect(tmp_path / "ledger.db") as db:
-        assert db.execute("SELECT state, error LIKE '%No space left%' FROM runs").fetchall() == [
-            ("failed", 1)]
-        assert db.execute("SELECT verdict FROM decisions").fetchall() == [("failed",)]
+        assert db.execute("SELECT state, error FROM runs").fetchall() == [("queued", None)]
+        assert db.execute("SELECT verdict FROM decisions").fetchall() == []
     db.close()
+    monkeypatch.delenv("PYTHONPATH")
+    again = agent(tmp_path, "train", "--steps", "5", "--corpus", str(tmp_path / "stories.txt"),
+                  *settings())
+    assert again.exit_code == 0, again.stderr
 
 
 def test_a_run_that_cannot_fit_in_memory_is_refused_before_anything_starts(

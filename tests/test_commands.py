@@ -84,13 +84,17 @@ def test_an_unknown_command_is_told_and_what_is_near_it() -> None:
         assert "status" in result.stderr.partition("No such command 'statsu'")[2]
 
 
-def test_an_unknown_command_imports_none() -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "agent", "nonsense"],
-        capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "No such command 'nonsense'" in done.stderr
-    assert "agent.cli_" not in done.stderr
+@pytest.mark.parametrize(("words", "n_modules"), [(("nonsense",), 0), (("stop", "-h"), 1)])
+def test_an_unknown_command_imports_none_and_a_known_one_its_own(
+        words: tuple[str, ...], n_modules: int, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, sys\natexit.register(lambda: sys.stderr.write(' '.join(sys.modules)))\n")
+    path = os.pathsep.join([str(tmp_path), str(AGENT.parent)])
+    done = subprocess.run([sys.executable, "-m", "agent", *words], capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": path})
+    assert done.returncode == (0 if n_modules else 2)
+    assert ("No such command 'nonsense'" in done.stderr) == (n_modules == 0)
+    assert len(set(done.stderr.split()) & set(cli.MODULES.values())) == n_modules
 
 
 def test_the_shell_completes_the_names_of_commands() -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import fcntl
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -9,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apscheduler.schedulers import base
+from apscheduler.schedulers import base, blocking
 
 from agent import daemon
 from agent import lock as home_lock
 from agent.bulletin import Bulletin
 from agent.conditions import Window, parse_window
-from agent.daemon import IDLE_TICK_S, MAX_FAULTS, Daemon, edges, minutes_east, send_command
+from agent.control import send_command, take_command
+from agent.daemon import IDLE_TICK_S, MAX_FAULTS, Daemon, edges, minutes_east
 from agent.lock import holder, only_one
-from agent.night import take_command
 from agent.paths import Home
-from engine.errors import UserError
+from engine.errors import LedgerBusy, StorageError, UserError
 from tests.parts import FakeTime
 
 Tick = Exception | Callable[[], None] | None
@@ -30,7 +31,9 @@ class Stub:
 
     def __init__(self, ticks: Sequence[Tick]) -> None:
         self.ticks, self.said, self.n_asked = list(ticks), list[str](), 0
-        self.is_over = self.is_paused = False
+        self.is_over = self.is_paused = self.is_stopping = False
+        self.is_busy = False  # its worker
+        self.noted: list[str] = []
         self.observer = self.runner = self
         self.home, self.clock = Home(Path("/nowhere")), FakeTime().clock()
         self.watch = self.trial = self.waits_for = None
@@ -48,6 +51,12 @@ class Stub:
 
     def ask_to_stop(self) -> None:
         self.n_asked += 1
+
+    def note(self, kind: str, message: str) -> None:
+        self.noted.append(message)
+
+    def is_computing(self) -> bool:
+        return self.is_busy
 
     def stop(self, reason: str) -> None:
         self.is_over = True
@@ -72,7 +81,36 @@ def test_a_fault_in_a_tick_is_told_and_the_next_tick_goes_on() -> None:
 
 
 def test_what_a_person_can_mend_is_told_without_a_traceback() -> None:
-    assert run([UserError("the disk is full"), None]).said == ["the disk is full"]
+    assert run([UserError("no such field"), None]).said == ["no such field"]
+
+
+@pytest.mark.parametrize("fault", [LedgerBusy("it is locked"), StorageError("the disk is full")])
+def test_what_passes_by_itself_is_waited_for_and_told_once(fault: UserError) -> None:
+    stub = run([*[fault] * 4 * MAX_FAULTS, None, None])
+    assert stub.said == [f"waits: {fault}"]
+    assert stub.noted == ["goes on: the ledger and the disk can be written again"]
+    assert stub.n_asked == 0
+
+
+def test_a_second_wait_is_told_again() -> None:
+    fault = LedgerBusy("it is locked")
+    assert run([fault, None, fault, fault, None]).said == ["waits: it is locked"] * 2
+
+
+def test_who_is_asked_to_stop_waits_for_the_worker_and_not_for_the_ledger() -> None:
+    fault = LedgerBusy("it is locked")
+    stub = Stub([fault, fault, fault, fault, None])
+    stub.is_stopping = stub.is_busy = True
+    tick = stub.tick
+
+    def tick_and_end() -> None:
+        stub.is_busy = len(stub.ticks) > 3
+        tick()
+
+    stub.tick = tick_and_end  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="^stopped before all was noted: it is locked$"):
+        Daemon(stub).run()  # type: ignore[arg-type]
+    assert len(stub.ticks) == 2
 
 
 def test_too_many_faults_in_a_row_end_the_daemon_with_the_reason() -> None:
@@ -224,6 +262,14 @@ def test_a_trigger_at_the_edge_ticks_the_night() -> None:
     assert (len(stub.ticks), pace_s()) == (97, daemon.TICK_S)
 
 
+class Impatient(threading.Event):
+    """What a scheduler waits with, where a wait that is too long fails instead of hanging."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert self.is_set() or (timeout or math.inf) <= IDLE_TICK_S
+        return super().wait(timeout)
+
+
 def test_a_daemon_ticks_on_when_the_clock_is_set_back_a_day(
         monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock(dt.datetime):
@@ -241,4 +287,46 @@ def test_a_daemon_ticks_on_when_the_clock_is_set_back_a_day(
 
     monkeypatch.setattr(base, "datetime", Clock)
     monkeypatch.setattr(daemon, "dt", Module)
+    monkeypatch.setattr(blocking, "Event", Impatient)
     assert run([None, set_back, None, None, None]).ticks == []
+
+
+@pytest.mark.parametrize("days", [-20_000, -1, 1, 20_000])  # a phone may start in 1970
+def test_a_clock_that_was_set_brings_one_tick_at_once(days: int) -> None:
+    found, _, _ = a_daemon()
+    now = found.scheduler.get_job("tick").next_run_time + dt.timedelta(days=days)
+    (due,) = found.scheduler._lookup_jobstore("default").get_due_jobs(now)
+    assert (due.id, due.next_run_time) == ("tick", now)
+
+
+@pytest.mark.parametrize(("late_s", "n_due"), [
+    (-IDLE_TICK_S, 0), (-0.1, 0), (0.0, 1), (IDLE_TICK_S, 1)])
+def test_a_tick_that_is_only_early_or_late_keeps_its_time(late_s: float, n_due: int) -> None:
+    found, _, _ = a_daemon()
+    at = found.scheduler.get_job("tick").next_run_time
+    jobs = found.scheduler._lookup_jobstore("default")
+    assert len(jobs.get_due_jobs(at + dt.timedelta(seconds=late_s))) == n_due
+    assert found.scheduler.get_job("tick").next_run_time == at
+
+
+def test_a_night_that_is_over_is_not_ticked_again() -> None:
+    found, stub, _ = a_daemon()
+    stub.ticks = [None]
+    found._tick()
+    found._tick()  # a trigger at the same moment
+    assert stub.said == []
+
+
+def test_a_daemon_that_gets_no_thread_to_end_by_tries_again(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    class Thread(threading.Thread):
+        def start(self) -> None:
+            if first:
+                raise first.pop()
+            super().start()
+
+    first = [RuntimeError("can't start new thread")]
+    monkeypatch.setattr(daemon.threading, "Thread", Thread)
+    monkeypatch.setattr(blocking, "Event", Impatient)
+    assert run([None, None]).said == []
+    assert first == []

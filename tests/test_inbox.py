@@ -17,7 +17,7 @@ from agent.paths import Home
 from engine import corpus
 from engine.config import Config
 from engine.corpus import TokenSet
-from engine.errors import LedgerError, TokenizerError, UserError
+from engine.errors import LedgerBusy, LedgerError, StorageError, TokenizerError, UserError
 from engine.stories import write_stories
 from tests.parts import NOW, TEXT, TINY, a_run, a_study, new_corpus
 
@@ -108,6 +108,18 @@ def test_a_ledger_that_is_locked_does_not_cost_the_idea(
     monkeypatch.setattr(ledger, "queue", locked)
     with pytest.raises(LedgerError, match="locked"):
         taken(ledger, home)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("fault", [LedgerBusy("locked"), StorageError("full")])
+def test_what_passes_by_itself_does_not_cost_the_idea(
+        fault: UserError, ledger: Ledger, home: Home) -> None:
+    def prepare(vocab_size: int) -> TokenSet:
+        raise fault
+
+    path = leave(home, WIDER)
+    with pytest.raises(type(fault)):
+        list(take_up(ledger, home, NOW, prepare))
     assert path.exists()
 
 

@@ -1,14 +1,22 @@
 """job.json is read back as it was written, and anything else is refused."""
 
+import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.job import Job, ShardFile
+from agent.ledger import Ledger
+from agent.paths import Home
+from agent.runner import Runner, job_of
+from engine import corpus
+from engine.corpus import TokenSet
 from engine.errors import UserError
-from tests.parts import TINY
+from engine.stories import write_stories
+from tests.parts import TINY, FakeTime, a_run
 
 PLAIN = Job(config=TINY, seed=3, budget_tokens=320, train_tokens="/t", valid_tokens="/v",
             n_valid_bytes=400, tokenizer="/k")
@@ -70,3 +78,56 @@ def test_what_is_no_job_of_ours_is_refused(
         Job.read(path)
     assert str(caught.value).startswith(f"{path} is not a job this program wrote: ")
     assert words in str(caught.value)
+
+
+# --- what a run's job is ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def ledger(home: Home) -> Iterator[Ledger]:
+    with Ledger.open(home.ledger) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> TokenSet:
+    root = tmp_path_factory.mktemp("texts")
+    (root / "stories.txt").write_text("<|endoftext|>".join(write_stories(40, 0)))
+    return corpus.prepare_tokens(corpus.from_file(root, root / "stories.txt"), 300)
+
+
+@pytest.mark.parametrize("strategy", ["baseline", "confirm", "ablate"])
+def test_runs_that_confirm_are_scored_on_all_shards(
+        ledger: Ledger, tokens: TokenSet, strategy: str) -> None:
+    run = a_run(ledger, seed=5, strategy=strategy)
+    assert job_of(run, tokens, None).shards == {
+        "confirm": ShardFile(str(tokens.paths["confirm"]), tokens.n_bytes["confirm"]),
+        "test": ShardFile(str(tokens.paths["test"]), tokens.n_bytes["test"])}
+
+
+@pytest.mark.parametrize("strategy", ["hand", "grid", "random", "learning_rate"])
+def test_other_runs_see_the_shard_that_searches_alone(
+        ledger: Ledger, tokens: TokenSet, strategy: str) -> None:
+    assert job_of(a_run(ledger, seed=5, strategy=strategy), tokens, None).shards == {}
+
+
+@pytest.mark.parametrize(("schedule", "rung"), [("wsd", (25, 2.5)), ("constant", (25, 2.5)),
+                                                ("cosine", (None, None))])
+def test_a_job_has_its_rung_at_a_quarter_where_the_schedule_compares(
+        ledger: Ledger, home: Home, tokens: TokenSet, schedule: str,
+        rung: tuple[int | None, float | None]) -> None:
+    config = dataclasses.replace(TINY, schedule=schedule)  # 100 steps
+    run = a_run(ledger, config, seed=5)
+    job = job_of(run, tokens, None, rung_max_bpb=2.5)
+    assert (job.rung_step, job.rung_max_bpb) == rung
+    assert job_of(run, tokens, None).rung_max_bpb is None
+    runner, folder = Runner(ledger, home, FakeTime().clock(), 100.0), home.run(run.uid)
+    runner.write_job(run, tokens, rung_max_bpb=2.5)
+    assert Job.read(folder.job) == job
+    runner.write_job(run, tokens)
+    assert Job.read(folder.job) == job  # a run taken up keeps its own

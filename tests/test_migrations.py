@@ -2,7 +2,9 @@
 
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from sqlite_utils import Database
@@ -10,6 +12,8 @@ from sqlite_utils import Database
 from agent import reader
 from agent.ledger import Ledger
 from agent.migrations import known_steps, migrations, taken_steps
+from agent.records import LABEL_LETTERS, NewRun, State, Verdict
+from engine.config import Config
 from engine.errors import LedgerError
 
 ROWS_OF_SCHEMA_1 = """
@@ -42,8 +46,8 @@ def schema(path: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def older(path: Path, next_step: str) -> None:
-    """A ledger of the schema just before a step, with a row in every table."""
+def older(path: Path, next_step: str | None) -> None:
+    """A ledger of the schema just before a step, or of the newest, with a row in every table."""
     db = Database(sqlite3.connect(path))
     migrations.apply(db, stop_before=next_step)
     db.executescript(ROWS_OF_SCHEMA_1)
@@ -88,6 +92,99 @@ def test_older_schema_becomes_the_newest_and_keeps_its_rows(
         assert [list(row.values()) for row in ledger.experiments()] == [
             ["E1", "03-24", "1.3M", "128d/4L", "10", "5.25", "-1.0%", "Kept", "to see"]]
     assert schema(path) == schema(tmp_path / "new.db")
+
+
+@pytest.mark.parametrize("next_step", STEPS[1:])
+def test_a_run_of_an_older_schema_has_no_rung_and_a_new_one_may_be_pruned_at_it(
+        path: Path, next_step: str) -> None:
+    older(path, next_step)
+    with Ledger.open(path) as ledger:
+        old = ledger.run("E1")
+        assert (old.confirm_bpb, old.test_bpb, old.rung_bpb) == (None, None, None)
+        new = ledger.queue(NewRun(
+            uid="beef", created_at="2026-03-24T10:20:00Z", strategy="random", config=Config(),
+            seed=0, budget_tokens=2_048_000, corpus_id=1))
+        ledger.finish(new.id, "pruned", "2026-03-24T10:30:00Z", steps=500, rung_bpb=1.5)
+        assert [(run.state, run.rung_bpb) for run in ledger.runs()[1:]] == [("pruned", 1.5)]
+        row = ledger.experiments()[1]
+        assert [row[name] for name in ("Steps", "val_loss", "vs Unigram", "Status")] == [
+            "500", "-", "-", "Pruned"]
+        assert ledger.undecided() == [ledger.run("E2")]
+
+
+@pytest.mark.parametrize("next_step", [*STEPS[1:], None])
+def test_a_state_that_is_none_and_a_run_of_no_corpus_are_still_refused(
+        path: Path, next_step: str | None) -> None:
+    older(path, next_step)
+    Ledger.open(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA foreign_keys = ON")
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed: state IN"):
+            db.execute("UPDATE runs SET state = 'resting'")
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed: source"):
+            db.execute("UPDATE runs SET corpus_id = NULL")
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY constraint failed"):
+            db.execute("UPDATE runs SET corpus_id = 7")
+        with pytest.raises(sqlite3.IntegrityError, match="decisions are append-only"):
+            db.execute("DELETE FROM decisions")
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_the_schema_cannot_be_written_once_it_is_the_newest(path: Path) -> None:
+    with Ledger.open(path) as ledger, pytest.raises(
+            sqlite3.OperationalError, match="table sqlite_master may not be modified"):
+        ledger._db.execute("UPDATE sqlite_master SET sql = sql")
+
+
+def test_who_has_the_ledger_open_meanwhile_sees_the_new_schema(path: Path) -> None:
+    older(path, "m005_shards_and_rung")
+    with closing(sqlite3.connect(path)) as onlooker:
+        assert onlooker.execute("SELECT state FROM runs").fetchall() == [("finished",)]
+        Ledger.open(path).close()
+        onlooker.execute("UPDATE runs SET state = 'pruned', rung_bpb = 1.5")
+        assert onlooker.execute("SELECT state, rung_bpb FROM runs").fetchall() == [("pruned", 1.5)]
+
+
+def test_every_verdict_and_letter_is_named_in_the_schema(path: Path) -> None:
+    Ledger.open(path).close()
+    texts = dict(schema(path))
+    comment = texts["decisions"].partition("verdict TEXT")[2].partition("rule TEXT")[0]
+    assert [one for one in get_args(Verdict) if not re.search(rf"\b{one}\b", comment)] == []
+    label = next(line for line in texts["runs"].splitlines() if " label TEXT" in line)
+    assert [(letter, name) for name, letter in LABEL_LETTERS.items()
+            if f"{letter} {name.replace('grid', 'grid cell').replace('hand', 'by hand')}"
+            not in label] == []
+    states = re.findall(r"'(\w+)'", texts["runs"].partition("(state IN")[2].partition(")")[0])
+    assert states == list(get_args(State))
+
+
+def test_a_table_that_was_changed_by_hand_is_left_as_it_is(path: Path) -> None:
+    older(path, "m005_shards_and_rung")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("ALTER TABLE decisions ADD COLUMN mood TEXT")
+    before = schema(path)
+    with pytest.raises(LedgerError) as caught:
+        Ledger.open(path)
+    assert str(caught.value) == (
+        "the columns of decisions are not those this program made, so the ledger cannot be brought "
+        "up to date; use another --home")
+    assert schema(path) == before
+
+
+def test_a_ledger_that_is_not_sound_is_left_as_it_is(path: Path) -> None:
+    older(path, "m005_shards_and_rung")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute("UPDATE runs SET state = 'resting'")
+        db.commit()
+    before = schema(path)
+    with pytest.raises(LedgerError) as caught:
+        Ledger.open(path)
+    assert str(caught.value) == (
+        "the ledger is not sound, so it is not brought up to date: CHECK constraint failed in "
+        "runs; `agent doctor` says more")
+    assert schema(path) == before
 
 
 @pytest.mark.parametrize(("next_step", "number"), [(STEPS[1], 1), (STEPS[-1], len(STEPS) - 1)])
@@ -138,7 +235,8 @@ def test_failing_step_leaves_the_older_schema_whole(
 def test_every_column_of_runs_that_needs_words_has_them(path: Path) -> None:
     Ledger.open(path).close()
     text = dict(schema(path))["runs"]
-    for column in ("vs_unigram", "events_offset", "budget_tokens", "cells", "config_hash"):
+    for column in ("vs_unigram", "events_offset", "budget_tokens", "cells", "config_hash",
+                   "replicas", "confirm_bpb", "test_bpb", "rung_bpb"):
         assert re.search(rf"^ +{column} .*-- \w+", text, re.MULTILINE), column
 
 

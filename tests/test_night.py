@@ -8,19 +8,21 @@ from typing import Any
 
 import pytest
 
+from agent.control import take_command
 from agent.guard import Reading, Swap
 from agent.inbox import Idea, leave
 from agent.job import STOPPED
 from agent.ledger import Ledger
-from agent.night import BACK_OFF_S, MAX_RECOVERS, OVERRUN_S, Night, Plan, take_command
+from agent.night import BACK_OFF_S, OVERRUN_S, Night, Plan
 from agent.orphan import GONE
 from agent.paths import Home
 from agent.records import Run
+from agent.recover import MAX_RECOVERS, recover
 from agent.runner import Runner
 from engine import corpus
 from engine.config import Config
 from engine.corpus import TokenSet
-from engine.errors import TokenizerError
+from engine.errors import StorageError, TokenizerError
 from engine.stories import write_stories
 from tests.parts import (
     NOW,
@@ -334,6 +336,27 @@ def test_an_idea_of_a_new_vocabulary_waits_until_the_trial_has_ended(stage: Stag
     assert list(stage.home.inbox.iterdir()) == []
 
 
+def test_a_new_vocabulary_that_finds_no_room_is_not_made_at_each_tick(stage: Stage) -> None:
+    def prepare(vocab_size: int) -> TokenSet:
+        asked.append(vocab_size)
+        raise StorageError("the disk is full")
+
+    asked: list[int] = []
+    stage.study()
+    stage.night.prepare = prepare
+    stage.queue()
+    leave(stage.home, an_idea(config=dataclasses.replace(TINY, vocab_size=310)))
+    with pytest.raises(StorageError, match="the disk is full"):
+        stage.night.tick()
+    stage.night.tick()
+    assert asked == [310]
+    stage.time.now_s += BACK_OFF_S
+    with pytest.raises(StorageError, match="the disk is full"):
+        stage.night.tick()
+    assert asked == [310, 310]
+    assert len(list(stage.home.inbox.iterdir())) == 1
+
+
 def test_a_run_by_hand_leaves_the_inbox_to_the_next_night(stage: Stage) -> None:
     a_study(stage.ledger, stage.text.corpus.sha256)
     leave(stage.home, an_idea())
@@ -358,7 +381,7 @@ def test_a_run_left_running_is_queued_again_after_its_orphan_is_gone(stage: Stag
     folder.root.mkdir(parents=True)
     folder.job.write_text("{}")
     ended: list[tuple[int, Path]] = []
-    stage.night.recover(lambda pid, where: ended.append((pid, where)))
+    recover(stage.night, lambda pid, where: ended.append((pid, where)))
     assert (stage.states(), ended) == (["queued"], [(77, folder.root)])
 
 
@@ -371,7 +394,7 @@ def test_a_worker_that_still_lives_is_adopted_and_its_run_goes_on(stage: Stage) 
     folder = stage.home.run(run.uid)
     folder.root.mkdir(parents=True)
     write(folder, {"kind": "start", "pid": worker.pid, "step": 0, "n_steps": 9})
-    stage.night.recover(lambda pid, where: pytest.fail("it was ended"), lambda where: worker)
+    recover(stage.night, lambda pid, where: pytest.fail("it was ended"), lambda where: worker)
     stage.night.tick()
     assert (stage.states(), stage.spawn.processes) == (["running"], [])
     assert [event.kind for event in stage.ledger.events(10)].count("adopt") == 1
@@ -387,7 +410,7 @@ def test_a_worker_of_another_study_is_not_adopted(stage: Stage) -> None:
     stage.queue(study=a_study(stage.ledger, stage.text.corpus.sha256, budget_tokens=9))
     stage.ledger.claim(NOW, pid=77)
     ended: list[int] = []
-    stage.night.recover(lambda pid, where: ended.append(pid), lambda where: FakeProcess())
+    recover(stage.night, lambda pid, where: ended.append(pid), lambda where: FakeProcess())
     assert (stage.states(), ended, stage.night.runner.trial) == (["queued"], [77], None)
 
 
@@ -409,16 +432,16 @@ def test_sleep_of_the_device_is_noted_once_and_brings_the_end_nearer(
 
 def test_a_run_left_before_its_worker_began_is_queued_again(stage: Stage) -> None:
     running(stage)  # and no folder: the daemon died between the claim and the worker
-    stage.night.recover(lambda pid, where: None)
+    recover(stage.night, lambda pid, where: None)
     assert stage.states() == ["queued"]
 
 
 def test_trial_without_heartbeat_becomes_lost(stage: Stage) -> None:
     run = running(stage)
     for _ in range(MAX_RECOVERS):  # it takes its daemon down again and again
-        stage.night.recover(lambda pid, where: None)
+        recover(stage.night, lambda pid, where: None)
         stage.ledger.claim(NOW)
-    stage.night.recover(lambda pid, where: None)
+    recover(stage.night, lambda pid, where: None)
     assert (stage.states(), stage.verdicts()) == (["lost"], ["lost"])
     assert stage.ledger.run(run.id).error == f"no sign of life since {NOW}"
 
@@ -431,7 +454,7 @@ def test_an_orphan_is_found_by_its_log_where_the_ledger_has_no_pid(stage: Stage)
     folder.root.mkdir(parents=True)
     write(folder, {"kind": "start", "pid": 78, "step": 0, "n_steps": 9})
     ended: list[int] = []
-    stage.night.recover(lambda pid, where: ended.append(pid))
+    recover(stage.night, lambda pid, where: ended.append(pid))
     assert ended == [78]
 
 
@@ -441,7 +464,7 @@ def test_the_noise_of_baselines_judged_late_is_taken_in(stage: Stage) -> None:
         run = stage.queue(seed=seed, strategy="baseline", study=study)
         stage.ledger.claim(NOW)
         stage.ledger.finish(run.id, "finished", NOW, val_bpb=bpb, val_loss=4.0)
-    stage.night.recover(lambda pid, where: None)
+    recover(stage.night, lambda pid, where: None)
     assert stage.ledger.calibration(study).sigma_bpb == pytest.approx(0.1)
 
 
@@ -463,5 +486,5 @@ def test_models_that_were_discarded_leave_no_checkpoint(stage: Stage) -> None:
 def test_a_run_that_ended_without_a_verdict_gets_it(stage: Stage) -> None:
     run = running(stage)
     stage.ledger.finish(run.id, "finished", NOW, val_bpb=2.0, val_loss=4.0)
-    stage.night.recover(lambda pid, where: None)
+    recover(stage.night, lambda pid, where: None)
     assert stage.verdicts() == ["recorded"]

@@ -20,7 +20,7 @@ from engine.errors import Diverged, ReplicaDied
 from engine.evaluate import score_model, total_nats
 from engine.model import GPT
 from engine.parallel import Team, parts, shared_zeros
-from engine.train import Step, Texts, Trainer, train
+from engine.train import Shard, Step, Texts, Trainer, train
 
 ROOT = Path(__file__).parents[1]
 CONFIG = Config(n_embd=16, n_layer=2, n_head=2, n_hidden=20, vocab_size=257, seq_len=16,
@@ -380,6 +380,21 @@ def test_the_score_of_the_same_parameters_does_not_depend_on_the_replicas(n, opt
         one.advance()
     several.restore(one.arrays(), one.scalars())
     assert several.evaluate() == one.evaluate()
+
+
+@OPTIMIZER
+@pytest.mark.parametrize("n", [2, 3])
+def test_the_score_of_a_shard_does_not_depend_on_the_replicas(n, optimizer, trainer):
+    shards = {"confirm": Shard(text(6 * EVAL_TOKENS, 2), 11_000), "test": Shard(text(40, 3), 70)}
+    one, several = (trainer(count, texts=replace(TEXTS, shards=shards), optimizer=optimizer)
+                    for count in (1, n))
+    for _ in range(4):
+        one.advance()
+    several.restore(one.arrays(), one.scalars())
+    for name in ("test", "confirm", None, "test"):
+        assert several.evaluate(name) == one.evaluate(name)
+    assert one.evaluate("confirm") == score_model(
+        GPT(one.config), one.evaluation_params(), shards["confirm"].tokens, 11_000)
 
 
 def test_schedule_free_with_replicas_is_evaluated_at_its_average(trainer):

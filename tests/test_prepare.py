@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.prepare import Source, prepare
-from engine.errors import CorpusError
+from engine.errors import CorpusError, StorageError
 from engine.stories import write_stories
 
 
@@ -22,3 +22,9 @@ def test_what_the_child_met_is_told_in_its_words(tmp_path: Path) -> None:
     source = Source(str(tmp_path / "data"), str(tmp_path / "none.txt"))
     with pytest.raises(CorpusError, match="there is no file .*none.txt"):
         prepare(source, 300, lambda stage, done, total: None)
+
+
+def test_a_folder_the_child_cannot_make_is_told_as_storage(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    with pytest.raises(StorageError, match="cannot make the folder .*data: .*; texts and tokens"):
+        prepare(Source(str(tmp_path / "data"), n_stories=40), 300, lambda stage, done, total: None)

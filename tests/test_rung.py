@@ -50,7 +50,7 @@ def test_who_goes_on_by_chance_is_told_so() -> None:
 
 @pytest.mark.parametrize(("ends", "rho", "max_bpb"), [
     ([1.0, 2.0, 3.0, 6.0, 5.0, 4.0], 0.77, 1.2), ([4.0, 2.0, 1.0, 3.0, 5.0, 6.0], 0.60, 1.2),
-    ([4.0, 3.0, 1.0, 2.0, 5.0, 6.0], 0.54, None), ([6.0, 5.0, 4.0, 3.0, 2.0, 1.0], -1.00, None)])
+    ([4.0, 3.0, 1.0, 2.0, 5.0, 6.0], 0.49, None), ([6.0, 5.0, 4.0, 3.0, 2.0, 1.0], -1.00, None)])
 def test_a_rung_whose_order_is_not_that_of_the_ends_is_off(
         ends: list[float], rho: float, max_bpb: float | None) -> None:
     found = rung.word(GOOD, [*ends, *[None] * 4], 0.5)
@@ -114,7 +114,7 @@ def test_a_rung_compares_in_the_constant_part_of_a_schedule(
     assert (rung.step_of(config, 400 * config.tokens_per_step) == 100) is is_comparable
 
 
-@pytest.mark.parametrize("n_steps", range(3, 131))
+@pytest.mark.parametrize("n_steps", range(3, 43))
 @pytest.mark.parametrize(("warmup_frac", "decay_frac"), [
     (0.25, 0.75), (0.0, 0.75), (0.25, 0.0), (0.03, 0.2), (0.21, 0.71)])
 def test_the_update_before_the_rung_has_the_full_learning_rate(

@@ -27,7 +27,17 @@ from agent.runner import (
     stall_bound_s,
 )
 from engine.errors import UserError
-from tests.parts import KILLED, FakeProcess, FakeSpawn, FakeTime, a_folder, a_run, done, step
+from tests.parts import (
+    KILLED,
+    FakeProcess,
+    FakeSpawn,
+    FakeTime,
+    a_folder,
+    a_run,
+    done,
+    pruned,
+    step,
+)
 from tests.parts import write_events as write
 
 
@@ -89,6 +99,41 @@ def test_a_finished_run_has_its_score_against_the_unigram(stage: Stage) -> None:
     assert (run.state, run.val_loss, run.val_bpb, run.steps, run.tokens, run.duration_s) == (
         "finished", 4.5, 2.0, 100, 3200, 3.0)
     assert run.vs_unigram == pytest.approx(-0.1)  # the unigram of the corpus scores 5 nats
+
+
+def test_a_finished_run_has_its_scores_on_the_other_shards_and_at_the_rung(stage: Stage) -> None:
+    stage.start()
+    write(stage.folder, done(confirm_bpb=2.1, test_bpb=2.2, rung_bpb=2.5))
+    run = stage.end(0)
+    assert (run.val_bpb, run.confirm_bpb, run.test_bpb, run.rung_bpb) == (2.0, 2.1, 2.2, 2.5)
+
+
+def test_a_worker_of_before_the_shards_tells_none_of_their_scores(stage: Stage) -> None:
+    stage.start()
+    write(stage.folder, done())
+    run = stage.end(0)
+    assert (run.state, run.confirm_bpb, run.test_bpb, run.rung_bpb) == (
+        "finished", None, None, None)
+
+
+def test_a_pruned_run_keeps_its_rung_and_has_no_final_score(stage: Stage) -> None:
+    stage.start()
+    write(stage.folder, step(25), {"kind": "eval", "step": 25, "tokens": 800, "nats": 4.6,
+                                   "bpb": 2.4, "eval_s": 0.1}, pruned(rung_bpb=2.4))
+    run = stage.end(0)
+    assert (run.state, run.rung_bpb, run.steps, run.tokens, run.duration_s, run.tok_per_s) == (
+        "pruned", 2.4, 25, 800, 1.0, 1000.0)
+    assert (run.val_loss, run.val_bpb, run.vs_unigram, run.train_loss, run.error) == (
+        None, None, None, None, None)
+    assert [(m.step, m.val_bpb) for m in stage.ledger.metrics(run.id)] == [(25, 2.4)]
+
+
+def test_a_run_that_diverged_after_the_rung_keeps_its_rung(stage: Stage) -> None:
+    stage.start()
+    write(stage.folder, {"kind": "diverged", "step": 70, "tokens": 2240, "message": "loss nan",
+                         "peak_mb": 1.0, "elapsed_s": 1.0, "rung_bpb": 2.4})
+    run = stage.end(0)
+    assert (run.state, run.rung_bpb, run.val_bpb) == ("diverged", 2.4, None)
 
 
 def test_a_diverged_run_has_no_score_and_says_why(stage: Stage) -> None:

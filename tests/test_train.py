@@ -16,6 +16,7 @@ from engine.train import (
     RECENT,
     Done,
     Eval,
+    Shard,
     Step,
     Texts,
     Trainer,
@@ -70,6 +71,23 @@ def test_a_run_without_evaluations_still_ends_with_one():
 def test_an_evaluation_due_at_the_last_step_is_made_once():
     events = list(train(trainer(n_steps=8), eval_every=4))
     assert [event.step for event in events if isinstance(event, Eval)] == [4, 8]
+
+
+@pytest.mark.parametrize(("eval_every", "at"), [(None, [3, 9]), (2, [2, 3, 4, 6, 8, 9]),
+                                                (3, [3, 6, 9])])
+def test_the_rung_is_evaluated_once_whether_or_not_its_turn_has_come(eval_every, at):
+    events = list(train(trainer(), eval_every, rung_step=3))
+    assert [event.step for event in events if isinstance(event, Eval)] == at
+
+
+def test_a_run_taken_up_at_the_rung_evaluates_it_again(tmp_path):
+    whole, run = trainer(), trainer()
+    wanted = [event for event in train(whole, None, rung_step=3) if isinstance(event, Eval)]
+    for _ in range(3):
+        run.advance()
+    run = resumed(run, tmp_path / "run.npz")
+    assert [event for event in train(run, None, rung_step=3) if isinstance(event, Eval)] == wanted
+    assert state(run) == state(whole)
 
 
 def test_the_done_event_has_the_score_of_the_parameters_it_leaves():
@@ -130,6 +148,34 @@ def test_seeds_decide_the_run():
     assert losses[0] != losses[2]
     assert seeded(3, 100).random() == seeded(3, 100).random()
     assert len({seeded(3, 100).random(), seeded(3, 101).random(), seeded(4, 100).random()}) == 3
+
+
+# --- other slices ----------------------------------------------------------------------------
+
+
+@OPTIMIZER
+def test_a_shard_scores_as_if_it_were_the_validation_slice(optimizer):
+    shards = {"long": Shard(text(333, 5), 600), "short": Shard(text(3, 6), 4)}
+    run = trainer(texts=replace(TEXTS, shards=shards), optimizer=optimizer)
+    for _ in range(3):
+        run.advance()
+    own = run.evaluate()
+    for name, shard in shards.items():
+        alone = trainer(texts=Texts(TEXTS.train, shard.tokens, shard.n_bytes), optimizer=optimizer)
+        alone.restore(run.arrays(), run.scalars())
+        assert run.evaluate(name) == alone.evaluate()
+        assert run.evaluate(name).n_tokens == shard.tokens.size - 1
+    assert run.evaluate() == own  # a shorter slice leaves nothing of a longer one behind
+
+
+@OPTIMIZER
+def test_scoring_shards_on_the_way_changes_no_bit(optimizer):
+    texts = replace(TEXTS, shards={"confirm": Shard(text(50, 5), 90)})
+    plain, watched = trainer(optimizer=optimizer), trainer(texts=texts, optimizer=optimizer)
+    for _ in range(N_STEPS):
+        watched.evaluate("confirm")
+        assert watched.advance() == plain.advance()
+    assert state(watched) == state(plain)
 
 
 # --- stopping and resuming -------------------------------------------------------------------

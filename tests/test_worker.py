@@ -1,0 +1,189 @@
+"""A real worker process: its shards, its rung, and what a kill leaves of both."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import machine
+from agent.job import Job, ShardFile
+from agent.paths import RunFolder
+from engine import checkpoint, corpus
+from engine.config import Config
+from engine.corpus import TokenSet
+from engine.data import open_tokens
+from engine.evaluate import score_model
+from engine.model import GPT
+from engine.stories import write_stories
+from engine.train import Texts, Trainer
+
+CONFIG = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=4, lr=0.01,
+                schedule="wsd")
+N_STEPS, RUNG, SAVED = 40, 10, 15  # steps in all, of the rung, between checkpoints
+SCORES = ("nats", "bpb", "confirm_bpb", "test_bpb", "rung_bpb", "train_loss")
+NEVER, ALWAYS = 0.0, 100.0  # bits per byte nothing is under, or over
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> TokenSet:
+    root = tmp_path_factory.mktemp("texts")
+    (root / "stories.txt").write_text("<|endoftext|>".join(write_stories(60, 0)))
+    return corpus.prepare_tokens(corpus.from_file(root, root / "stories.txt"), 300)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "runs" / "one")
+    folder.root.mkdir(parents=True)
+    return folder
+
+
+def a_job(tokens: TokenSet, **changes: Any) -> Job:
+    shards = {name: ShardFile(str(tokens.paths[name]), tokens.n_bytes[name])
+              for name in ("confirm", "test")}
+    job = Job(config=CONFIG, seed=1, budget_tokens=N_STEPS * CONFIG.tokens_per_step,
+              train_tokens=str(tokens.paths["train"]), valid_tokens=str(tokens.paths["search"]),
+              n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
+              checkpoint_every_steps=SAVED, checkpoint_every_s=1e9, shards=shards,
+              rung_step=RUNG, eval_every=16)
+    return dataclasses.replace(job, **changes)
+
+
+def work(folder: RunFolder, job: Job) -> None:
+    """Run a worker on the job to its end."""
+    job.write(folder.job)
+    subprocess.run([sys.executable, "-m", "agent.worker", str(folder.root), str(os.getpid())],
+                   env=machine.worker_environment(), check=True, timeout=60)
+
+
+def told(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
+    events = map(json.loads, folder.events.read_text(encoding="utf-8").splitlines())
+    return [event for event in events if event["kind"] == kind]
+
+
+def forget_after(folder: RunFolder, kind: str) -> None:
+    """What is on the disk when a worker is killed just after its last event of that kind."""
+    lines = folder.events.read_text(encoding="utf-8").splitlines(keepends=True)
+    last = max(i for i, line in enumerate(lines) if json.loads(line)["kind"] == kind)
+    folder.events.write_text("".join(lines[: last + 1]), encoding="utf-8")
+
+
+@pytest.mark.parametrize("changes", [{}, {"n_replicas": 2}, {
+    "config": dataclasses.replace(CONFIG, optimizer="schedule_free")}],
+    ids=["alone", "replicas", "average"])
+def test_shards_score_as_the_saved_model_does_here(
+        folder: RunFolder, tokens: TokenSet, changes: dict[str, Any]) -> None:
+    job = a_job(tokens, **changes)
+    work(folder, job)
+    (done,) = told(folder, "done")
+    run = Trainer(job.config, job.seed, N_STEPS, Texts(
+        open_tokens(tokens.paths["train"], 300), open_tokens(tokens.paths["search"], 300),
+        tokens.n_bytes["search"]), job.n_replicas)
+    run.restore(*load(folder))
+    scores = {name: score_model(GPT(job.config), run.evaluation_params(),
+                                open_tokens(tokens.paths[name], 300), tokens.n_bytes[name])
+              for name in ("search", "confirm", "test")}
+    run.close()
+    assert (done["nats"], done["bpb"], done["confirm_bpb"], done["test_bpb"]) == (
+        scores["search"].nats, scores["search"].bpb, scores["confirm"].bpb, scores["test"].bpb)
+    assert len({score.bpb for score in scores.values()}) == 3
+
+
+def load(folder: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:
+    saved = checkpoint.load_newest(folder.checkpoint)
+    assert saved is not None
+    return saved
+
+
+def test_a_job_without_shards_and_rung_tells_of_none(folder: RunFolder, tokens: TokenSet) -> None:
+    work(folder, a_job(tokens, shards={}, rung_step=None))
+    (done,) = told(folder, "done")
+    assert not {"confirm_bpb", "test_bpb"} & done.keys()
+    assert done["rung_bpb"] is None
+    assert told(folder, "rung") == []
+    assert [event["step"] for event in told(folder, "eval")] == [16, 32, 40]
+
+
+def test_the_rung_is_scored_at_its_step_and_told_at_the_end(
+        folder: RunFolder, tokens: TokenSet) -> None:
+    work(folder, a_job(tokens, rung_max_bpb=ALWAYS))
+    (rung,), (done,) = told(folder, "rung"), told(folder, "done")
+    evals = {event["step"]: event["bpb"] for event in told(folder, "eval")}
+    assert list(evals) == [10, 16, 32, 40]
+    assert (rung["step"], rung["tokens"]) == (RUNG, RUNG * CONFIG.tokens_per_step)
+    assert rung["bpb"] == done["rung_bpb"] == evals[10] > done["bpb"]
+
+
+def test_a_run_over_the_limit_ends_at_the_rung(folder: RunFolder, tokens: TokenSet) -> None:
+    work(folder, a_job(tokens, rung_max_bpb=NEVER))
+    (rung,), (pruned,) = told(folder, "rung"), told(folder, "pruned")
+    assert (pruned["step"], pruned["tokens"]) == (RUNG, RUNG * CONFIG.tokens_per_step)
+    assert (pruned["rung_bpb"], pruned["max_bpb"]) == (rung["bpb"], NEVER)
+    assert pruned["peak_mb"] > 0
+    assert pruned["elapsed_s"] > 0
+    assert told(folder, "done") == []
+    assert max(event["step"] for event in told(folder, "step")) == RUNG
+
+
+def test_a_score_just_at_the_limit_goes_on(folder: RunFolder, tokens: TokenSet) -> None:
+    work(folder, a_job(tokens, rung_max_bpb=NEVER))
+    at = told(folder, "rung")[0]["bpb"]
+    other = RunFolder(folder.root.parent / "other")
+    other.root.mkdir()
+    work(other, a_job(tokens, rung_max_bpb=at))
+    assert [event["rung_bpb"] for event in told(other, "done")] == [at]
+
+
+def test_a_run_killed_at_the_rung_scores_it_again_and_decides_the_same(
+        folder: RunFolder, tokens: TokenSet) -> None:
+    job = a_job(tokens, rung_max_bpb=NEVER, checkpoint_every_steps=RUNG)
+    work(folder, job)
+    first = told(folder, "pruned")[0]
+    for kind in ("checkpoint", "eval", "rung"):
+        forget_after(folder, kind)
+        work(folder, job)
+        again = told(folder, "pruned")[-1]
+        assert {name: again[name] for name in ("step", "tokens", "rung_bpb", "max_bpb")} == {
+            name: first[name] for name in ("step", "tokens", "rung_bpb", "max_bpb")}
+    assert told(folder, "start")[-1]["step"] == RUNG
+    assert told(folder, "done") == []
+
+
+def test_a_run_taken_up_behind_the_rung_still_tells_its_score(
+        folder: RunFolder, tokens: TokenSet) -> None:
+    job = a_job(tokens, rung_max_bpb=ALWAYS, n_replicas=2)
+    work(folder, job)
+    os.replace(checkpoint.previous(folder.checkpoint), folder.checkpoint)
+    work(folder, job)
+    assert [event["step"] for event in told(folder, "start")] == [0, 30]
+    first, again = told(folder, "done")
+    assert {name: again[name] for name in SCORES} == {name: first[name] for name in SCORES}
+    assert len(told(folder, "rung")) == 1
+
+
+def test_a_run_killed_while_its_shards_are_scored_scores_them_again(
+        folder: RunFolder, tokens: TokenSet) -> None:
+    job = a_job(tokens)
+    work(folder, job)
+    (first,) = told(folder, "done")
+    forget_after(folder, "sample")
+    work(folder, job)
+    (again,) = told(folder, "done")
+    assert {name: again[name] for name in SCORES} == {name: first[name] for name in SCORES}
+    assert told(folder, "start")[-1]["step"] == N_STEPS
+
+
+def test_a_checkpoint_of_before_the_rung_was_noted_is_taken_up(
+        folder: RunFolder, tokens: TokenSet) -> None:
+    job = a_job(tokens, rung_max_bpb=NEVER)
+    work(folder, a_job(tokens, rung_step=None))
+    arrays, scalars = load(folder)
+    del scalars["timing"]["rung_bpb"]
+    checkpoint.save(folder.checkpoint, arrays, scalars)
+    work(folder, job)
+    assert [event["rung_bpb"] for event in told(folder, "done")] == [None, None]
