@@ -131,10 +131,8 @@ class Campaign:
         known = [one for one in self.ledger.study_runs(run.calibration_id)
                  if one.rung_bpb is not None and rung.is_comparable(Config.from_dict(one.config))]
         rungs = [one.rung_bpb for one in known if one.rung_bpb is not None]
-        finals = [(one.rung_bpb, one.val_bpb) for one in known
-                  if one.rung_bpb is not None and one.val_bpb is not None]
         draw = random.Random(f"{self.plan.seed} rung {run.id}").random()
-        return rung.limit(rungs, finals, draw)
+        return rung.limit(rungs, [one.val_bpb for one in known], draw)
 
     def _n_left(self, n_ended: int, run_s: Callable[[Config, int], float] | None) -> float:
         """How many more runs of the head the night has room for."""
