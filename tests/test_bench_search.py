@@ -11,6 +11,7 @@ import pytest
 
 from agent import study
 from agent.ledger import Ledger
+from agent.records import Run
 from agent.verdict import N_BASELINE_SEEDS
 from engine import corpus
 from engine.config import Config
@@ -124,6 +125,27 @@ def test_all_arms_have_the_limits_of_the_daemon(course: Course, tmp_path: Path) 
     assert theirs.max_s == pytest.approx(ours.max_s, rel=0.05)
     alike = {"max_s": None, "run_s": None}
     assert dataclasses.replace(theirs, **alike) == dataclasses.replace(ours, **alike)
+
+
+@pytest.mark.parametrize(("slope", "limit"), [(1, 3.03), (-1, None)])
+def test_the_agent_gives_a_run_up_only_where_the_rung_has_told_the_end(
+        slope: int, limit: float | None, course: Course, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        agent = Agent(course, 0, ledger)
+        for i in range(12):  # the last ended at its rung and has no final score
+            run = a_challenger(agent, lr=1e-3 + i * 1e-5)
+            ledger.claim(agent.now(), run_id=run.id)
+            ended = ("pruned", None) if i == 11 else ("finished", 2 + slope * i / 100)
+            ledger.finish(run.id, ended[0], agent.now(), rung_bpb=3 + i / 100, val_bpb=ended[1])
+        assert agent.campaign.rung_limit(a_challenger(agent, lr=2e-3)) == limit
+
+
+def a_challenger(agent: Agent, lr: float) -> Run:
+    """A queued run whose rung compares."""
+    config = agent.course.start.assign(["schedule=wsd", f"lr={lr}"])
+    return agent.ledger.queue(study.new_run(
+        agent.ledger, config, 0, agent.course.budget_tokens, agent.study.corpus_id, agent.now(),
+        study.Origin("random", "to see", agent.study.id)))
 
 
 # --- nights ----------------------------------------------------------------------------------
@@ -269,8 +291,8 @@ def test_a_night_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
                         lambda words, part: start([*words, "--vocab", "32768"], part))
     with pytest.raises(SystemExit) as end:
         search.main([*WORDS, "--data", str(tmp_path / "texts")])
-    assert end.value.code == ("the night agent:0 ended with status 1; what came before it is in "
-                              "--out, if that was given")
+    assert end.value.code == ("of the nights agent:0 failed, above is why; those that ended are "
+                              "in --out, if that was given")
     assert "32768" in capfd.readouterr().err.replace(",", "")
 
 

@@ -121,10 +121,11 @@ def start_part(words: Sequence[str], part: str) -> subprocess.Popen[str]:
 
 
 def run_nights(words: Sequence[str], parts: Sequence[str], bars: Progress) -> Iterator[Night]:
-    """The nights as they end, N_AT_ONCE of them at a time; SystemExit where one fails."""
+    """The nights as they end, N_AT_ONCE of them at a time; SystemExit after them if any failed."""
     waiting, total = list(parts), bars.add_task("nights", total=float(len(parts)))
     done: dict[str, float] = {}
     running: dict[str, subprocess.Popen[str]] = {}
+    failed: list[str] = []
     with selectors.DefaultSelector() as ready:
         try:
             while waiting or running:
@@ -138,14 +139,20 @@ def run_nights(words: Sequence[str], parts: Sequence[str], bars: Progress) -> It
                         done[event.data] = message["share"]
                     else:
                         ready.unregister(event.fileobj)
-                        _end(running.pop(event.data), event.data, message)
+                        running.pop(event.data).communicate()
                         done[event.data] = 1.0
-                        yield message["night"]
+                        if "night" in message:
+                            yield message["night"]
+                        else:
+                            failed.append(event.data)
                     bars.update(total, completed=sum(done.values()))
         finally:
             for process in running.values():
                 process.terminate()
                 process.communicate()
+    if failed:
+        raise SystemExit(f"of the nights {', '.join(failed)} failed, above is why; those that "
+                         "ended are in --out, if that was given")
 
 
 def _message(line: str) -> dict[str, Any]:
@@ -154,13 +161,6 @@ def _message(line: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _end(process: subprocess.Popen[str], part: str, last: dict[str, Any]) -> None:
-    process.communicate()
-    if process.returncode or "night" not in last:
-        raise SystemExit(f"the night {part} ended with status {process.returncode}; what came "
-                         "before it is in --out, if that was given")
 
 
 # --- the table -------------------------------------------------------------------------------
