@@ -12,7 +12,7 @@ import pytest
 from agent import study
 from agent.ledger import Ledger
 from agent.records import Run
-from agent.verdict import N_BASELINE_SEEDS
+from agent.verdict import N_BASELINE_SEEDS, Decision
 from engine import corpus
 from engine.config import Config
 from strategies import tpe
@@ -140,6 +140,17 @@ def test_the_agent_gives_a_run_up_only_where_the_rung_has_told_the_end(
         assert agent.campaign.rung_limit(a_challenger(agent, lr=2e-3)) == limit
 
 
+def test_a_batch_is_one_confirmation_whatever_its_steps_and_ablations(
+        course: Course, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        agent = Agent(course, 0, ledger)
+        for evidence in ({"seeds": [5, 6]}, {"with": 1}, {"cost_bpb": 0.1}):
+            agent._tell(a_challenger(agent, 1e-3 + len(agent.found.story) * 1e-4), None,
+                        Decision("confirmed", evidence, "it holds"))
+    assert +agent.found.verdicts == {"confirmed": 1, "needed": 1}
+    assert agent.found.story[0] == "    E1 against none: confirmed: it holds"
+
+
 def a_challenger(agent: Agent, lr: float) -> Run:
     """A queued run whose rung compares."""
     config = agent.course.start.assign(["schedule=wsd", f"lr={lr}"])
@@ -259,7 +270,11 @@ def test_a_missed_goal_is_said() -> None:
 
 
 def test_a_winner_that_diverges_on_a_fresh_seed_is_as_bad_as_none() -> None:
-    assert search.fresh_bpb(a_night("tpe", 0, [1.5, None])) == math.inf
+    found = search.results([a_night("agent", 0, [1.8]), a_night("tpe", 0, [1.5, None]),
+                            a_night("agent", 1, [1.8]), a_night("tpe", 1, [1.7])])
+    assert (found["arms"]["tpe"]["bpb"], found["lead"]["tpe"]) == (math.inf, (math.inf, None))
+    assert "agent ahead of tpe, same seeds: inf bits/byte" in search.table(found)
+    assert json.loads(search.as_json(found))["lead"] == {"tpe": [None, None]}
 
 
 def test_an_error_needs_two_values() -> None:

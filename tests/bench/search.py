@@ -167,9 +167,9 @@ def _message(line: str) -> dict[str, Any]:
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and its standard error; None with fewer than two values, nan without any."""
-    if len(values) < 2:
-        return (values[0] if values else math.nan), None
+    """Mean of one value or more, and its standard error; None where it has none."""
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return statistics.mean(values), None
     return statistics.mean(values), statistics.stdev(values) / math.sqrt(len(values))
 
 
@@ -241,6 +241,12 @@ def _plus_minus(mean: float, error: float | None) -> str:
     return f"{mean:.4f}" if error is None else f"{mean:.4f} ± {error:.4f}"
 
 
+def as_json(found: dict[str, Any]) -> str:
+    """One JSON value; null for a mean that is no number, since a winner diverged."""
+    plain = json.loads(json.dumps(found), parse_constant=lambda _: None)
+    return json.dumps(plain, allow_nan=False)
+
+
 def _yes(claim: bool) -> str:
     return "yes" if claim else "NO"
 
@@ -309,7 +315,7 @@ def main(words: Sequence[str]) -> int:
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write((json.dumps(found) if options.json else table(found)) + "\n")
+    sys.stdout.write((as_json(found) if options.json else table(found)) + "\n")
     return int(not (found.get("is_as_good", True) and found.get("is_half_wasted", True)))
 
 

@@ -229,7 +229,10 @@ class Agent:
         self.campaign.judge(run, self._tell)
 
     def _tell(self, run: Run, against: Run | None, found: Decision) -> None:
-        self.found.verdicts[found.verdict] += "with" not in found.evidence
+        # A step that turns out to be needed is confirmed by name, yet no confirmation.
+        name = "needed" if "cost_bpb" in found.evidence and found.verdict == "confirmed" else (
+            found.verdict)
+        self.found.verdicts[name] += "with" not in found.evidence
         self.found.story.append(f"    {run.label} against {against.label if against else 'none'}: "
                                 f"{found.verdict}: {found.reason}")
 
