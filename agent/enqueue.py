@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from agent import machine, study
+from agent.campaign import MAX_PARAMS
 from agent.inbox import Idea, waiting
-from agent.night import MAX_PARAMS
 from agent.paths import Home
 from agent.queries import Queries
 from agent.records import Calibration, Run

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from agent import guard, machine, study, verdict, words
+from agent.campaign import MAX_PARAMS, Plan
 from agent.clock import Clock, later
 from agent.conditions import Guard
 from agent.conditions import Limits as MachineLimits
@@ -17,7 +18,7 @@ from agent.control import take_command
 from agent.daemon import Daemon
 from agent.ledger import Ledger
 from agent.lock import only_one
-from agent.night import MAX_PARAMS, Night, Observer, Plan
+from agent.night import Night, Observer
 from agent.orphan import end_orphan, living_worker
 from agent.paths import Home
 from agent.prepare import Progress, Source, prepare
@@ -111,13 +112,14 @@ def run_night(at: Desk, wish: Wish) -> Night:
                   machine.is_termux(os.environ) or wish.limits != DEFAULT_LIMITS)
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs),
                      wish.source, watch=watch)
-    night.study = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
-    study.queue_baselines(at.ledger, night.study, at.clock.stamp(), wish.n_replicas)
-    night.note("night", _announce(night.study, wish), {
+    found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
+    night.study = found
+    study.queue_baselines(at.ledger, found, at.clock.stamp(), wish.n_replicas)
+    night.note("night", _announce(found, wish), {
         "started_at": started_at, "max_runs": wish.max_runs, "max_ram_mb": wish.max_ram_mb,
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "n_ended_before": at.ledger.n_ended(),
-        "budget_tokens": night.study.budget_tokens, "run_s": night.study.run_s})
+        "budget_tokens": found.budget_tokens, "run_s": found.run_s})
     try:
         _tick_through(night)
     finally:
@@ -145,7 +147,7 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
     left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.boot())
     run_s = wish.run_s or study.planned_run_s(left_s)
     for known in at.ledger.calibrations(tokens.corpus.sha256):
-        if _goes_on(known, wish, base, run_s):
+        if _goes_on(at.ledger, known, wish, base, run_s):
             night.study = known
             recover(night, end_orphan, living_worker)
             at.observer.say(f"going on with study {known.id}: {known.budget_tokens:,} tokens a run")
@@ -163,15 +165,18 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
     return study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, budget)
 
 
-def _goes_on(known: Calibration, wish: Wish, base: Config, run_s: float) -> bool:
+def _goes_on(ledger: Ledger, known: Calibration, wish: Wish, base: Config,
+             run_s: float) -> bool:
     """Whether an earlier study is what was asked for: its baseline, and runs of about that length.
 
     Without --set any baseline will do: it is what the last night was started with.
     """
     if (wish.settings and known.config != base.to_dict()) or known.seeds is None:
         return False
-    if known.seeds[0] != wish.seed:
-        return False
+    if known.seeds != study.baseline_seeds(ledger, known.text_sha256,
+                                           Config.from_dict(known.config), known.budget_tokens,
+                                           wish.seed):
+        return False  # of another seed, or of a version that calibrated on fewer
     if wish.run_tokens is not None:
         return known.budget_tokens == wish.run_tokens
     return known.run_s is not None and SHORTER <= known.run_s / run_s <= LONGER
@@ -181,7 +186,7 @@ def _require_time(run_s: float, wish: Wish, left_s: float | None) -> None:
     """A night has room for the baselines, or is not worth beginning."""
     least_s = verdict.N_BASELINE_SEEDS * run_s
     if left_s is not None and least_s > left_s and wish.max_runs is None:
-        raise UserError(f"{left_s:.0f} s are too short for a night here: three baseline runs take "
+        raise UserError(f"{left_s:.0f} s are too short for a night here: five baseline runs take "
                         f"about {words.duration(least_s)}; give it more time with --for, or a "
                         "smaller model with --set n_embd=64")
 

@@ -6,10 +6,10 @@ taken up by the next one where it stood.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agent import guard, inbox, proposer, study, verdict, words
+from agent import guard, inbox, verdict, words
+from agent.campaign import OVERRUN_S, Campaign, Plan, Prepare
 from agent.control import take_command
 from agent.job import STORAGE
 from agent.queries import BLOCKED
@@ -18,29 +18,13 @@ from agent.runner import RETRY, Runner
 from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet
-from engine.errors import CorpusError, NoProposal, TokenizerError, UserError
-from strategies.base import Limits
+from engine.errors import NoProposal, UserError
 
-OVERRUN_S = 15.0  # past its deadline a night lets a run go on so long, then saves and queues it
-MAX_PARAMS = 10_000_000
-NOT_KEPT = ("discarded", "diverged", "killed", "failed", "lost")  # no checkpoint is kept of them
+NOT_KEPT = ("discarded", "pruned", "refuted", "diverged", "killed", "failed", "lost")
 SLEEP_S = 5.0  # of sleep are worth a word
 BACK_OFF_S = 5.0  # before a run the system killed, or memory kept out, is tried again; doubled
 MAX_DOUBLED = 7  # times: 320 s at most
-SLOWEST = 2.0  # a proposal may take so many times as long as the baseline
 SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
-SAFETY = 0.8  # of the time left may be planned: what feasible.py foresees errs by a quarter
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a night was asked for; None is without limit."""
-
-    max_ram_mb: float
-    n_replicas: int = 1  # of the runs it proposes
-    seed: int = 0
-    deadline_s: float | None = None  # on the clock that runs on while the device sleeps
-    max_runs: int | None = None
 
 
 class Observer(Protocol):
@@ -49,9 +33,6 @@ class Observer(Protocol):
     def say(self, message: str) -> None: ...
 
     def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None: ...
-
-
-Prepare = Callable[[int], TokenSet]  # token files for a vocabulary size
 
 
 class Night:
@@ -66,17 +47,27 @@ class Night:
         self.runner, self.plan = runner, plan
         self.prepare, self.observer, self.eval_every = prepare, observer, eval_every
         self.read_free_mb, self.read_swap, self.watch = read_free_mb, read_swap, watch
-        self.study: Calibration | None = None  # None: nothing is proposed
+        self.campaign = Campaign(self.ledger, self.clock, plan, prepare, self._room_mb)
         self.only: int | None = None  # the one run to execute, by id
         self.n_ended = 0
         self.is_stopping: str | None = None  # the reason
         self.is_paused = False
         self.is_held = False  # by the machine
         self.is_over = False
+        self._has_told_silent = False
         self.wait_until_s = 0.0  # nothing is started before
         self.waits_for: guard.Word | None = None  # what memory lacks
         self._untold: list[tuple[Any, ...]] = []  # events the ledger could not take yet
         self._asleep_s = self.clock.boot() - self.clock.seconds()
+
+    @property
+    def study(self) -> Calibration | None:
+        """What this night goes on with; None: nothing is proposed."""
+        return self.campaign.study
+
+    @study.setter
+    def study(self, found: Calibration) -> None:
+        self.campaign.study = found
 
     # --- one tick ----------------------------------------------------------------------------
 
@@ -156,47 +147,36 @@ class Night:
         return "the night's time is over" if left_s <= least_s else None
 
     def _end(self, reason: str) -> None:
+        self._tell_silent()
         self._tell_ledger()
         message = f"over: {reason}; {_count(self.n_ended)} ended"
         self.ledger.event("night_over", message, self.clock.stamp())
         self.is_over = True  # only now: a ledger that failed is told at the next tick
         self.observer.say(message)
 
+    def _tell_silent(self) -> None:
+        """Once a night: what the confirmed chain gained on the shard that decides nothing."""
+        found = self.campaign.silent()
+        if found and not self._has_told_silent:
+            self._has_told_silent = True
+            self.note("silent_test", f"confirmed so far: {found.claimed_bpb:+.4f} bits/byte "
+                      f"over fresh seeds, {found.silent_bpb:+.4f} on text that decides nothing",
+                      {"claimed_bpb": found.claimed_bpb, "silent_bpb": found.silent_bpb,
+                       "n_batches": found.n_batches})
+
     # --- verdicts ----------------------------------------------------------------------------
 
     def judge(self, run: Run) -> None:
-        """Append the decision on a run that has ended."""
-        if run.strategy == "baseline" and run.calibration_id is not None:
-            noted = study.note_noise(self.ledger, self.ledger.calibration(run.calibration_id))
-            if self.study and noted.id == self.study.id:
-                self.study = noted
-        found, against = self._verdict(run)
-        self.ledger.decide(run.id, against.id if against else None, found.verdict,
-                           verdict.RULE, found.evidence, found.reason, self.clock.stamp())
+        """Append the decision on a run that has ended, and those that follow from it."""
+        self.campaign.judge(run, self._tell_decision)
+
+    def _tell_decision(self, run: Run, against: Run | None, found: verdict.Decision) -> None:
         score = "" if run.val_loss is None else (
             f" {run.val_loss:.3f} nats/token, {run.val_bpb:.3f} bits/byte")
-        self.observer.say(f"{run.label} {run.config_text}:{score} → {found.verdict}: "
-                          f"{found.reason}")
-        if found.verdict in NOT_KEPT:  # a night of discarded models would fill a phone
+        self.observer.say(f"{run.label}:{score} → {found.verdict}: {found.reason}")
+        # A night of models nobody goes on with would fill a phone.
+        if found.verdict in NOT_KEPT or run.strategy == "confirm":
             self.home.run(run.uid).remove_checkpoints()
-
-    def _verdict(self, run: Run) -> tuple[verdict.Decision, Run | None]:
-        if run.state in ("diverged", "killed", "failed", "lost"):
-            return verdict.Decision(run.state, {"error": run.error},
-                                    run.error or f"the run is {run.state}"), None
-        assert run.val_bpb is not None  # a finished run has a score
-        if run.strategy == "baseline":
-            return verdict.Decision("baseline", {"bpb": run.val_bpb, "seed": run.seed},
-                                    "the study's starting point; its spread over seeds is the "
-                                    "noise"), None
-        if run.calibration_id is None:
-            return verdict.Decision("recorded", {"bpb": run.val_bpb},
-                                    "a measurement of its own; compared with nothing"), None
-        calibration = self.ledger.calibration(run.calibration_id)
-        incumbent = self.ledger.incumbent(run.calibration_id)
-        found = verdict.judge(run.val_bpb, incumbent.val_bpb if incumbent else None,
-                              calibration.sigma_bpb, calibration.n or 0)
-        return found, incumbent
 
     # --- the next run ------------------------------------------------------------------------
 
@@ -207,8 +187,8 @@ class Night:
         if self.only is not None:
             self._launch(self.ledger.run(self.only))
             return
-        waiting = [run for run in self.ledger.runs("queued") if self._belongs(run)]
-        if waiting and not self._fits(waiting[0]):
+        waiting = [run for run in self.ledger.runs("queued") if self.campaign.belongs(run)]
+        if waiting and not self.campaign.fits(waiting[0]):
             self.stop(f"{waiting[0].label} is queued and would take longer than what is left")
         elif waiting:
             self._launch(waiting[0])
@@ -216,73 +196,13 @@ class Night:
             self.stop("nothing is queued")
         else:
             try:
-                self._launch(self._propose())
+                self._launch(self.campaign.queue_next(self.n_ended))
             except NoProposal as refusal:
                 self.stop(str(refusal))
 
-    def _belongs(self, run: Run) -> bool:
-        """Whether a queued run is for this night: of its text, of its study or of none.
-
-        The others keep what they have done and wait for a night of their own.
-        """
-        if self.study is None:
-            return True
-        text = self.ledger.corpus(run.corpus_id or 0).text_sha256
-        return text == self.study.text_sha256 and run.calibration_id in (None, self.study.id)
-
     def is_wanted(self, run: Run) -> bool:
         """Whether a run that computes already is one this night would launch."""
-        return self.study is not None and self._belongs(run)
-
-    def _fits(self, run: Run) -> bool:
-        """Whether a run is likely to end before the night does; what is done of it counts."""
-        if self.plan.deadline_s is None or self.study is None:
-            return True
-        run_s = study.foresee(self.ledger, self.study, run.replicas or 1)
-        if run_s is None:
-            return True
-        budget = run.budget_tokens or 0
-        left_s = run_s(Config.from_dict(run.config), budget) * (1 - (run.tokens or 0) / budget)
-        return left_s <= self.plan.deadline_s - self.clock.boot() + OVERRUN_S
-
-    def _propose(self) -> Run:
-        """Queue what a strategy proposes. Raises NoProposal where none has anything that fits."""
-        assert self.study is not None
-        idea = proposer.propose(self.ledger, self.study, self._limits(), self.plan.seed)
-        config, now = idea.proposal.config, self.clock.stamp()
-        try:
-            tokens = self.prepare(config.vocab_size)
-        except (CorpusError, TokenizerError):
-            corpus_id = self.study.corpus_id  # launching it will fail, and the ledger say why
-        else:
-            if tokens.corpus.sha256 != self.study.text_sha256:
-                raise NoProposal(f"the text {tokens.corpus.name} has changed since the night "
-                                 "began; start again to study the new one")
-            corpus_id = study.register_corpus(self.ledger, tokens, now)
-        seed = (self.study.seeds or [self.plan.seed])[0]  # challengers run on the incumbent's
-        return self.ledger.queue(study.new_run(
-            self.ledger, config, seed, self.study.budget_tokens, corpus_id, now,
-            study.Origin(idea.proposal.strategy, idea.proposal.reason,
-                         calibration_id=self.study.id, parent_id=idea.parent.id),
-            self.plan.n_replicas))
-
-    def _limits(self) -> Limits:
-        """What a proposal may cost in what is left of the night."""
-        assert self.study is not None
-        free_mb = self.read_free_mb()
-        max_mb = self.plan.max_ram_mb if free_mb is None else min(
-            self.plan.max_ram_mb, free_mb - guard.reserve_mb(self.read_swap()))
-        base = Config.from_dict(self.study.config)
-        run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas)
-        max_s = run_s and SLOWEST * run_s(base, self.study.budget_tokens)
-        if self.plan.deadline_s is not None and max_s is not None:
-            left_s = self.plan.deadline_s - self.clock.boot()
-            max_s = min(max_s, SAFETY * left_s)
-        text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
-        return Limits(
-            budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,
-            max_params=MAX_PARAMS, max_mb=max_mb - text_mb, max_vocab=base.vocab_size,
-            min_steps=study.MIN_STEPS, max_s=max_s, run_s=run_s)
+        return self.study is not None and self.campaign.belongs(run)
 
     def _launch(self, waiting: Run) -> None:
         """Claim a queued run and start its worker; fail it, or wait, if something is in the way."""
@@ -298,7 +218,8 @@ class Night:
             if not word.is_go:
                 raise UserError(word.reason)
             tokens = self._tokens_of(waiting)
-            self.runner.write_job(waiting, tokens, self.eval_every)
+            self.runner.write_job(waiting, tokens, self.eval_every,
+                                  self.campaign.rung_limit(waiting))
         except BLOCKED:
             raise  # it passes, and is no fault of the run
         except UserError as error:
@@ -313,6 +234,11 @@ class Night:
             self.note("guard", f"{run.label} goes on: {word.reason}", word.readings, run.id)
         self.waits_for = None
         self.runner.start(run)
+
+    def _room_mb(self) -> float | None:
+        """What a run could take of the machine's memory now; None where it will not tell."""
+        free_mb = self.read_free_mb()
+        return None if free_mb is None else free_mb - guard.reserve_mb(self.read_swap())
 
     def _memory_for(self, run: Run) -> guard.Word:
         config = Config.from_dict(run.config)

@@ -11,12 +11,21 @@ that died knows the same as one that did not, and `agent simulate` runs this ver
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal
 
 from agent import verdict
+from agent.actions import (
+    Action,
+    Batch,
+    Due,
+    Node,
+    Propose,
+    Repeat,
+    Step,
+    Stop,
+    Trial,
+    Without,
+)
 from agent.bandit import Bandit
-from agent.records import State
 from agent.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
 
 RESERVE = 6  # runs left when the night's last batch begins: three pairs
@@ -26,102 +35,6 @@ CLASSES: tuple[tuple[str, ...] | None, ...] = (
     None, ("efficiency", "sequence_length", "random"), ("scale_up", "scale_down"))
 CLASS_NAMES = ("any", "structure", "size")
 MAX_SKIPPED = 2  # such seeds, and a batch is left undecided
-
-Kind = Literal["baseline", "search", "confirm", "ablate"]
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A run that has ended, as the search sees it; scores in bits per byte."""
-
-    run_id: int
-    key: str  # canonical hash of the configuration
-    seed: int
-    kind: Kind
-    state: State
-    bpb: float | None = None  # on the search shard
-    confirm_bpb: float | None = None  # on the shard that only confirms
-    strategy: str = ""
-    parent_id: int | None = None  # ablate: the run whose step is left out
-    cost: float = 1.0  # in runs of the baseline
-    error: str = ""  # why it did not finish
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A configuration with a run of it that can be compared with."""
-
-    key: str
-    run_id: int
-    seed: int
-    bpb: float
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A kept run, and what it gained over its head."""
-
-    node: Node
-    gain: float
-
-
-@dataclass(slots=True)
-class Batch:
-    """Head against the confirmed configuration on fresh seeds."""
-
-    head: Node
-    base: Node
-    steps: list[Step]
-    seeds: list[int] = field(default_factory=list)
-    skipped: set[int] = field(default_factory=set)  # seeds on which the system killed a run
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """Run a known configuration on a seed."""
-
-    kind: Kind
-    node: Node
-    seed: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Without:
-    """Run the confirmed configuration without one of its steps."""
-
-    base: Node  # what the steps were made on
-    steps: tuple[Step, ...]  # all that remain, this one included
-    step: Step
-    seed: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Propose:
-    """Ask the strategies for a challenger of the head, on the head's seed."""
-
-    head: Node
-    names: tuple[str, ...] | None  # None: all of them
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    reason: str
-
-
-Action = Repeat | Without | Propose | Stop
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A decision on an earlier run that follows from what is known now."""
-
-    run_id: int
-    against_id: int | None
-    decision: Decision
-    echoes: tuple[tuple[int, Decision], ...] = ()  # what it means for other runs
-
 
 # Told of a decision: on which run, against which, and the decision.
 Record = Callable[[int, int | None, Decision], None]
@@ -150,6 +63,7 @@ class Search:
         self._scores: dict[str, dict[int, float]] = {}  # confirm scores by configuration and seed
         self._nodes: dict[tuple[str, int], Node] = {}
         self._last_seed = 0
+        self._spent: set[int] = set()  # seeds on which anything was selected or put to the test
         self._noise: Noise | None = None
 
     # --- what is known -----------------------------------------------------------------------
@@ -206,20 +120,21 @@ class Search:
 
     def due(self) -> Due | None:
         """The decision on a batch or on a step that the runs so far allow, if there is one."""
-        if self.noise is None or self.sigma is None or self.confirmed is None:
+        if self.confirmed is None or not (self.batch or self._steps):
+            return None
+        noise, sigma = self.noise, self.sigma
+        if noise is None or sigma is None:
             return None
         if self.batch:
-            return self._batch_due(self.batch, self.noise)
-        if not self._steps:
-            return None
+            return self._batch_due(self.batch, noise)
         step = self._steps[0]
         having = self._scores[self.confirmed.key]
         lacking = self._scores.get(self._variants.get(step.node.run_id, ""), {})
         shared = sorted(having.keys() & lacking.keys())
         if len(shared) < N_ABLATION_SEEDS:
             return None
-        found = verdict.ablation([lacking[seed] - having[seed] for seed in shared], self.noise,
-                                 self.sigma)
+        found = verdict.ablation([lacking[seed] - having[seed] for seed in shared], noise,
+                                 sigma)
         variant = self._any_node(self._variants[step.node.run_id])
         if found.verdict != "ablated" or variant is None:
             return Due(step.node.run_id, self.confirmed.run_id, found)
@@ -285,6 +200,8 @@ class Search:
             self._take_arm(trial)
         elif trial.kind == "ablate" and trial.parent_id is not None:
             self._take_variant(trial, trial.parent_id)
+        if trial.kind != "baseline":
+            self._spent.add(trial.seed)
 
     def _remember(self, trial: Trial) -> None:
         score = trial.confirm_bpb
@@ -295,8 +212,10 @@ class Search:
             score = verdict.failure_score(
                 [known for by_seed in self._scores.values() for known in by_seed.values()])
         if score is not None:
-            self._noise = None
-            self._scores.setdefault(trial.key, {})[trial.seed] = score
+            scores = self._scores.setdefault(trial.key, {})
+            scores[trial.seed] = score
+            if trial.kind == "baseline" or len(scores) > 1:  # else it pairs with nothing
+                self._noise = None
             if trial.kind == "baseline":
                 self._baseline.append(score)
 
@@ -316,12 +235,20 @@ class Search:
 
     def _take_arm(self, trial: Trial) -> None:
         if self.batch is None and self.head and self.confirmed:
-            self.batch = Batch(self.head, self.confirmed, list(self.chain))
+            self.batch = self._new_batch(self.head, self.confirmed)
         if self.batch:
             if trial.seed not in self.batch.seeds:
                 self.batch.seeds.append(trial.seed)
             if trial.state in ("killed", "failed", "lost"):
                 self.batch.skipped.add(trial.seed)
+
+    def _new_batch(self, head: Node, base: Node) -> Batch:
+        """The chain's batch, first on seeds that the base has run on and nobody looked at.
+
+        Those are the baseline's: nothing was selected on them, so half of each pair is free.
+        """
+        free = self._scores.get(base.key, {}).keys() - self._spent - {head.seed}
+        return Batch(head, base, list(self.chain), sorted(free)[:verdict.MAX_PAIRS])
 
     def _take_variant(self, trial: Trial, step_run_id: int) -> None:
         self._variants[step_run_id] = trial.key
@@ -382,7 +309,7 @@ class Search:
         is_ending = LEAST_BATCH <= n_left <= self.reserve
         n_new = len(self.chain) - self._n_tested
         if n_new and self.noise and (n_new >= N_BATCH or self.level or is_ending):
-            return self._next_arm(Batch(self.head, self.confirmed, self.chain))
+            return self._next_arm(self._new_batch(self.head, self.confirmed))
         if self._steps and not self.chain and (is_ending or self.is_exhausted):
             return self._next_without(self.confirmed)
         if self.is_exhausted:
@@ -391,7 +318,10 @@ class Search:
         return Propose(self.head, CLASSES[self.level])
 
     def _next_arm(self, batch: Batch) -> Repeat:
-        """The next of head, base, base, head, …: what drifts with time falls on both."""
+        """The next of head, base, base, head, …: what drifts with time falls on both.
+
+        On the baseline's own seeds it is the head alone.
+        """
         for i, seed in enumerate([*batch.seeds, self._last_seed + 1]):
             for node in (batch.head, batch.base)[:: -1 if i % 2 else 1]:
                 if seed not in batch.skipped and seed not in self._scores.get(node.key, {}):

@@ -8,19 +8,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import proposer
+from agent import proposer, rung
+from agent.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
 from agent.ledger import Ledger
 from agent.records import Calibration, Run
-from agent.search import (
-    Due,
-    Kind,
-    Propose,
-    Repeat,
-    Search,
-    Stop,
-    Trial,
-    Without,
-)
+from agent.search import Search
 from agent.study import Origin
 from agent.verdict import RULE, Decision
 from engine.config import Config
@@ -32,6 +24,14 @@ KINDS: dict[str, Kind] = {"baseline": "baseline", "confirm": "confirm", "ablate"
 
 # Told of each decision as it is recorded: the run, what it was compared with, and the decision.
 Tell = Callable[[Run, Run | None, Decision], None]
+
+
+def _why_short(run: Run) -> str:
+    """Why a run did not finish."""
+    if run.state == "pruned" and run.rung_bpb is not None:
+        return (f"{run.rung_bpb:.4f} bits/byte at a quarter of the budget, not among the better "
+                f"{rung.KEPT_PCT} % there")
+    return run.error or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Searcher:
             cost = run.duration_s / self.study.run_s
         return Trial(run.id, run.config_hash, run.seed, KINDS.get(run.strategy or "", "search"),
                      run.state, run.val_bpb, run.confirm_bpb, run.strategy or "", run.parent_id,
-                     cost, run.error or "")
+                     cost, _why_short(run))
 
     # --- verdicts ----------------------------------------------------------------------------
 

@@ -5,10 +5,11 @@ import sys
 import time
 from pathlib import Path
 
+from agent.campaign import Plan
 from agent.clock import Clock
 from agent.daemon import Daemon
 from agent.ledger import Ledger
-from agent.night import Night, Plan
+from agent.night import Night
 from agent.paths import Home, RunFolder
 from agent.runner import Process, Runner
 from tests.parts import Listener, a_folder, a_run

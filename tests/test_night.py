@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from agent.campaign import OVERRUN_S, Plan
 from agent.control import take_command
 from agent.guard import Reading, Swap
 from agent.inbox import Idea, leave
 from agent.job import STOPPED
 from agent.ledger import Ledger
-from agent.night import BACK_OFF_S, OVERRUN_S, Night, Plan
+from agent.night import BACK_OFF_S, Night
 from agent.orphan import GONE
 from agent.paths import Home
 from agent.records import Run

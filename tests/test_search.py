@@ -5,21 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agent.search import (
-    CLASSES,
-    LEAST_BATCH,
-    MAX_SKIPPED,
-    PATIENCE,
-    RESERVE,
-    Due,
-    Kind,
-    Propose,
-    Repeat,
-    Search,
-    Stop,
-    Trial,
-    Without,
-)
+from agent.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
+from agent.search import CLASSES, LEAST_BATCH, MAX_SKIPPED, PATIENCE, RESERVE, Search
 from agent.verdict import Decision
 
 BASELINE = [1.50, 1.51, 1.49, 1.505, 1.495]  # a spread of 0.008
@@ -78,12 +65,20 @@ class Play:
 
 
 @pytest.fixture
-def play() -> Play:
+def calibrated() -> Play:
     """A search whose five baselines have ended."""
     play = Play()
     for seed, bpb in enumerate(BASELINE):
         assert play.ended("base", seed, "baseline", bpb) == "baseline"
     return play
+
+
+@pytest.fixture
+def play(calibrated: Play) -> Play:
+    """The same, where runs by hand have taken the baseline's other seeds."""
+    for seed in range(1, 5):
+        calibrated.ended("by hand", seed, "search", None, "killed")
+    return calibrated
 
 
 def keep(play: Play, *keys: str, gain: float = 0.01) -> None:
@@ -135,6 +130,27 @@ def test_after_four_kept_steps_head_and_confirmed_alternate_on_fresh_seeds(play:
     arms = [play.arm(bpb) for bpb in (1.48, 1.49, 1.49, 1.48)]
     assert [(arm.node.key, arm.seed) for arm in arms] == [
         ("d", 5), ("base", 5), ("base", 6), ("d", 6)]
+
+
+def test_the_first_batch_takes_the_baseline_s_seeds_on_which_nothing_was_selected(
+        calibrated: Play) -> None:
+    keep(calibrated, "a", "b", "c", "d", gain=0.02)
+    arms = [calibrated.arm(1.40) for _ in range(2)]
+    assert [(arm.node.key, arm.seed) for arm in arms] == [("d", 1), ("d", 2)]
+    assert calibrated.confirmed == "d"
+    assert calibrated.record[-1][2].evidence["gain_bpb"] == pytest.approx(0.1)
+    assert calibrated.record[-1][2].evidence["seeds"] == [1, 2]
+
+
+def test_a_later_batch_takes_those_that_are_left_and_then_new_ones(calibrated: Play) -> None:
+    keep(calibrated, "a", "b", "c", "d", gain=0.02)
+    for _ in range(2):
+        calibrated.arm(1.52)
+    assert calibrated.verdicts("d") == ["kept", "refuted"]
+    keep(calibrated, "e", "f", "g", "h", gain=0.001)
+    arms = [calibrated.arm(1.4985) for _ in range(4)]
+    assert [(arm.node.key, arm.seed) for arm in arms] == [
+        ("h", 3), ("h", 4), ("h", 5), ("base", 5)]
 
 
 def test_what_fresh_seeds_confirm_is_the_new_ground_with_all_its_steps(play: Play) -> None:

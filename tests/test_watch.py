@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.campaign import Plan
 from agent.conditions import Guard, Limits, parse_window
 from agent.guard import Reading
 from agent.job import STOPPED
 from agent.ledger import Ledger
-from agent.night import Night, Plan
+from agent.night import Night
 from agent.paths import Home
 from agent.runner import Runner
 from agent.sensors import Readings
