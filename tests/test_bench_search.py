@@ -26,6 +26,7 @@ from tests.bench.search_arms import (
     Course,
     config_of,
     fresh_scores,
+    is_inside,
     night,
     places,
     train_one,
@@ -79,6 +80,14 @@ def test_an_end_of_every_axis_is_that_of_the_strategy(place: float, end: str) ->
     for axis in tpe.AXES:
         value = getattr(found, axis.name)
         assert (1 - value if axis.is_momentum else value) == pytest.approx(getattr(axis, end))
+
+
+@pytest.mark.parametrize(("change", "is_in"), [
+    ("seq_len=32", True), ("seq_len=16", False), ("batch_size=64", True),
+    ("batch_size=96", False), ("beta1=0.7", True), ("beta1=0.6", False)])
+def test_what_lies_beyond_an_axis_is_outside_of_the_common_space(
+        change: str, is_in: bool) -> None:
+    assert is_inside(START.assign([change])) is is_in
 
 
 def test_a_run_ends_at_the_rung_that_gives_it_up(course: Course) -> None:
@@ -244,7 +253,7 @@ def a_night(arm: str, number: int, fresh: list[float | None], claimed: float | N
             **changes: Any) -> dict[str, Any]:
     return {"arm": arm, "night": number, "fresh_bpb": fresh, "start_bpb": [2.0, 2.0],
             "claimed_gain": claimed, "wasted": {}, "verdicts": {}, "n_runs": 60,
-            "wall_s": 100.0} | changes
+            "wall_s": 100.0, "n_outside": 0, "is_winner_inside": True} | changes
 
 
 def test_the_table_says_who_is_ahead_and_by_what_error() -> None:
@@ -275,6 +284,12 @@ def test_a_winner_that_diverges_on_a_fresh_seed_is_as_bad_as_none() -> None:
     assert (found["arms"]["tpe"]["bpb"], found["lead"]["tpe"]) == (math.inf, (math.inf, None))
     assert "agent ahead of tpe, same seeds: inf bits/byte" in search.table(found)
     assert json.loads(search.as_json(found))["lead"] == {"tpe": [None, None]}
+
+
+def test_steps_out_of_the_common_space_are_said() -> None:
+    found = search.results([a_night("agent", 0, [1.8], n_outside=3, is_winner_inside=False)])
+    assert search.table(found).splitlines()[2:] == [
+        "  of agent: 3 runs and 1 winners outside of the common space"]
 
 
 def test_an_error_needs_two_values() -> None:

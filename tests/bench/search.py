@@ -199,6 +199,8 @@ def summary(nights: Sequence[Night]) -> dict[str, Any]:
             "n_claims": len(optimism), "wasted": wasted,
             "wasted_per_night": sum(wasted.values()) / len(nights),
             "runs": statistics.mean(night["n_runs"] for night in nights),
+            "outside": sum(night["n_outside"] for night in nights),
+            "winners_outside": sum(not night["is_winner_inside"] for night in nights),
             "confirmed": sum(night["verdicts"].get("confirmed", 0) for night in nights),
             "wall_s": statistics.mean(night["wall_s"] for night in nights)}
 
@@ -229,6 +231,9 @@ def table(found: dict[str, Any]) -> str:
         lines.append(f"{arm:<8}{its['nights']:>7}{_plus_minus(its['bpb'], its['bpb_error']):>20}"
                      f"{its['gain']:>9.4f}{optimism:>10}{its['wasted_per_night']:>8.1f}"
                      f"{its['runs']:>6.0f}{its['confirmed']:>10}{its['wall_s']:>9.0f}")
+        if its["outside"]:
+            lines.append(f"  of {arm}: {its['outside']} runs and {its['winners_outside']} winners "
+                         "outside of the common space")
     for arm, (lead, error) in found["lead"].items():
         lines.append(f"agent ahead of {arm}, same seeds: {_plus_minus(lead, error)} bits/byte")
     if "is_as_good" in found:

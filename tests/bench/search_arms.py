@@ -110,6 +110,7 @@ class Found:
     tokens: int = 0
     wasted: Counter[str] = field(default_factory=Counter)  # by cause
     verdicts: Counter[str] = field(default_factory=Counter)  # the agent's
+    n_outside: int = 0  # runs that Optuna's space does not hold
     end: str = "all tokens spent"
     story: list[str] = field(default_factory=list)  # a line for each run and each decision
 
@@ -162,7 +163,8 @@ def night(arm: str, number: int, course: Course, report: Report) -> dict[str, An
         "arm": arm, "night": number, "winner": found.winner.to_dict(),
         "winner_text": found.winner.describe(), "claimed_gain": found.claimed_gain,
         "n_runs": found.n_runs, "tokens": found.tokens, "wasted": dict(found.wasted),
-        "verdicts": dict(found.verdicts), "end": found.end, "story": found.story,
+        "verdicts": dict(found.verdicts), "n_outside": found.n_outside,
+        "is_winner_inside": is_inside(found.winner), "end": found.end, "story": found.story,
         "fresh_bpb": fresh_scores(course, found.winner, fresh),
         "start_bpb": fresh_scores(course, course.start, fresh)}
 
@@ -203,7 +205,9 @@ class Agent:
         """Queue what the search asks for. Raises NoProposal where it ends."""
         n_left = self.course.n_left(self.found.tokens)
         run = self.campaign.queue_next(self.course.n_runs - n_left)
-        if why_not(Config.from_dict(run.config), self.course.limits()):
+        config = Config.from_dict(run.config)
+        self.found.n_outside += not is_inside(config)
+        if why_not(config, self.course.limits()):
             self.found.wasted["out of bounds"] += 1
 
     def run(self) -> None:
@@ -276,6 +280,12 @@ def places(start: Config) -> dict[str, Any]:
     found |= {name: getattr(start, name) for name in tpe.CHOICES}
     return {name: found[name] for name, place in zip(tpe.NAMES, point, strict=True)
             if not math.isnan(place)}
+
+
+def is_inside(config: Config) -> bool:
+    """Whether every field lies on its axis: some of the agent's strategies step beyond."""
+    places = tpe._points([config])[0, :tpe.N_AXES]
+    return not bool(((places < -1e-9) | (places > 1 + 1e-9)).any())
 
 
 def config_of(trial: Any, start: Config) -> Config:
