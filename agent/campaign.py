@@ -18,6 +18,7 @@ from strategies.base import Limits
 MAX_PARAMS = 10_000_000
 SLOWEST = 2.0  # a proposal may take so many times as long as the baseline
 SAFETY = 0.8  # of the time left may be planned: what feasible.py foresees errs by a quarter
+ARMS = ("confirm", "ablate")  # repeats of a good head would fill the better part of a rung
 OVERRUN_S = 15.0  # past its deadline a night lets a run go on so long, then saves and queues it
 
 Prepare = Callable[[int], TokenSet]  # token files for a vocabulary size
@@ -129,7 +130,8 @@ class Campaign:
         if not rung.is_comparable(Config.from_dict(run.config)):
             return None
         known = [one for one in self.ledger.study_runs(run.calibration_id)
-                 if one.rung_bpb is not None and rung.is_comparable(Config.from_dict(one.config))]
+                 if one.rung_bpb is not None and one.strategy not in ARMS
+                 and rung.is_comparable(Config.from_dict(one.config))]
         rungs = [one.rung_bpb for one in known if one.rung_bpb is not None]
         draw = random.Random(f"{self.plan.seed} rung {run.id}").random()
         return rung.limit(rungs, [one.val_bpb for one in known], draw)

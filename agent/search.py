@@ -312,7 +312,8 @@ class Search:
         n_new = len(self.chain) - self._n_tested
         if n_new and self.noise and (n_new >= N_BATCH or self.level or is_ending):
             return self._next_arm(self._new_batch(self.head, self.confirmed))
-        if self._steps and not self.chain and (is_ending or self.is_exhausted):
+        has_time = N_ABLATION_SEEDS <= n_left <= self.reserve or self._is_trying_without()
+        if self._steps and not self.chain and (has_time or self.is_exhausted):
             return self._next_without(self.confirmed)
         if self.is_exhausted:
             return Stop(f"a plateau: {sum(self.patience)} runs in a row, of any kind, of other "
@@ -330,6 +331,10 @@ class Search:
                     return Repeat("confirm", node, seed, f"fresh seed {i + 1}: is the head better "
                                   "than what was confirmed before it?")
         raise AssertionError("the seed after the last one is always free")
+
+    def _is_trying_without(self) -> bool:
+        """Whether the first step to be left out has been left out on one seed."""
+        return bool(self._steps) and self._steps[0].node.run_id in self._variants
 
     def _next_without(self, confirmed: Node) -> Without:
         step, known = self._steps[0], self._scores[confirmed.key]

@@ -60,8 +60,8 @@ AXES = (
     Axis("warmup_frac", 0.005, 0.2), Axis("min_lr_frac", 0.01, 0.5),
     Axis("decay_frac", 0.1, 0.7), Axis("beta1", 0.03, 0.3, is_momentum=True),
     Axis("beta2", 0.01, 0.1, is_momentum=True), Axis("n_embd", 32, 512, is_whole=True),
-    Axis("n_layer", 1, 12, is_whole=True), Axis("batch_size", 2, 64, is_whole=True),
-    Axis("seq_len", 32, 512, is_whole=True),
+    Axis("n_layer", 1, 12, is_whole=True), Axis("batch_size", 2, 128, is_whole=True),
+    Axis("seq_len", 8, 512, is_whole=True),
 )
 CHOICES: dict[str, tuple[Any, ...]] = {
     "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "tied": (False, True)}

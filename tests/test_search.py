@@ -320,6 +320,14 @@ def test_at_the_end_steps_are_tried_without_the_smallest_first_on_the_same_seeds
     assert isinstance(play.search.next(RESERVE), Propose)
 
 
+def test_two_runs_are_enough_to_try_a_step_and_one_begun_is_finished(play: Play) -> None:
+    confirmed_pair(play)
+    assert isinstance(play.search.next(1), Propose)
+    assert isinstance(play.search.next(2), Without)
+    left_out(play, 1.48)
+    assert isinstance(play.search.next(1), Without)
+
+
 def test_a_step_that_is_not_needed_goes_and_the_rest_is_what_is_confirmed(play: Play) -> None:
     confirmed_pair(play)
     for _ in range(2):
