@@ -33,7 +33,8 @@ def of_night(night: Night) -> Present:
     told = [in_words(Readings(**look.readings))] if look else []
     told += [_memory(memory.readings)] if memory else []
     return Present(at=night.clock.stamp(), word="go" if word.is_go else "waits", cause=word.cause,
-                   reason=word.reason, told="; ".join(told), readings=readings)
+                   reason=word.reason, told="; ".join(told), readings=readings,
+                   search=night.campaign.standing)
 
 
 def _memory(readings: dict[str, float | None]) -> str:
@@ -67,7 +68,8 @@ class Bulletin:
 
 
 def _is_due(old: Present, new: Present, age_s: float) -> bool:
-    if age_s >= EVERY_S or (old.word, old.cause) != (new.word, new.cause):
+    if age_s >= EVERY_S or (
+            (old.word, old.cause, old.search) != (new.word, new.cause, new.search)):
         return True
     return age_s >= SOONEST_S and (old.readings.keys() != new.readings.keys() or any(
         _has_moved(old.readings[name], value) for name, value in new.readings.items()

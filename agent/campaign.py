@@ -44,6 +44,7 @@ class Campaign:
         self.study: Calibration | None = None  # None: nothing is proposed
         self._room_mb = room_mb  # what a run could take of this machine's memory now
         self._searchers: dict[int, Searcher] = {}
+        self.standing = ""  # where the search stands, in words
 
     # --- verdicts ----------------------------------------------------------------------------
 
@@ -65,6 +66,8 @@ class Campaign:
         except BaseException:
             self._searchers.clear()  # it may have taken in what the ledger did not
             raise
+        if self.study and run.calibration_id == self.study.id:
+            self.standing = self._searcher(self.study.id).standing()
 
     def _searcher(self, calibration_id: int) -> Searcher:
         if calibration_id not in self._searchers:

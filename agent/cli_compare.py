@@ -205,7 +205,7 @@ def _step(step: Step) -> str:
     if step.gain.low is not None:
         gain = (f"{step.gain.bpb:+.4f} ({interval(step.gain)}), "
                 f"{min(step.gain.n_first, step.gain.n_second)} seeds")
-    return f"{gain}\n{step.changes}"
+    return "\n".join(filter(None, (gain, step.changes, step.claim)))
 
 
 def lineage_sum(found: Lineage, width: int) -> str:

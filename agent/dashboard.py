@@ -27,8 +27,10 @@ STYLES = {"kept": "green", "confirmed": "bold green", "baseline": "cyan", "ablat
 def render(status: Status, width: int, chart_rows: int = CHART_ROWS) -> RenderableType:
     """The whole dashboard, no line longer than width."""
     width = min(width, MAX_WIDTH)
-    parts: list[RenderableType] = [
-        _facts({"night": _night(status), "now": _run(status)}, width)]
+    facts = {"night": _night(status), "now": _run(status)}
+    if status.guard_now and status.guard_now.search:
+        facts["search"] = Text(words.printable(status.guard_now.search))
+    parts: list[RenderableType] = [_facts(facts, width)]
     lines = chart(status.curve, {rung.name: rung.nats for rung in status.yardsticks}, width,
                   chart_rows)
     if lines:

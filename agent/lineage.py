@@ -20,6 +20,7 @@ class Step:
     changes: str  # empty for the first
     n_seeds: int  # finished runs of this configuration
     gain: Gain | None  # against the step before; None where scores do not compare
+    claim: str | None = None  # what fresh seeds said of it and the steps before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,8 @@ def lineage(ledger: Queries, run: Run) -> Lineage:
     return Lineage(
         steps=[Step(run=one, verdict=verdicts.get(one.id, one.state), n_seeds=len(scores[i]),
                     changes=_changes(chain, i),
-                    gain=_gain(scores[i - 1], scores[i], sigma) if i else None)
+                    gain=_gain(scores[i - 1], scores[i], sigma) if i else None,
+                    claim=_claim(ledger, one))
                for i, one in enumerate(chain)],
         total=_gain(scores[0], scores[-1], sigma) if len(chain) > 1 else None)
 
@@ -63,6 +65,17 @@ def _chain(ledger: Queries, run: Run) -> list[Run]:
     while (parent_id := chain[-1].parent_id) is not None and parent_id < chain[-1].id:
         chain.append(ledger.run(parent_id))
     return chain[::-1]
+
+
+def _claim(ledger: Queries, run: Run) -> str | None:
+    """The newest word of fresh seeds on a head, against what was confirmed before it."""
+    for found in ledger.decisions(run.id):
+        if "low_bpb" in found.evidence:
+            low, high = found.evidence["low_bpb"], found.evidence["high_bpb"]
+            return (f"{found.verdict} against {found.against}: "
+                    f"{found.evidence['gain_bpb']:+.4f} ({low:+.4f} to {high:+.4f}) over "
+                    f"{found.evidence['n']} fresh seeds")
+    return None
 
 
 def _changes(chain: Sequence[Run], i: int) -> str:

@@ -25,6 +25,7 @@ class Present:
     reason: str
     told: str  # the readings in words
     readings: dict[str, Value]  # by name, each ending in its unit; None where unknown
+    search: str = ""  # where the search stands
 
 
 def write(path: Path, present: Present) -> None:
@@ -44,6 +45,7 @@ def read(path: Path) -> Present | None:
 
 def _parse(found: dict[str, Any]) -> Present | None:
     texts = {name: found[name] for name in ("at", "word", "cause", "reason", "told")}
+    texts["search"] = found.get("search", "")  # a word of an older version has none
     readings = found["readings"]
     is_sound = (all(isinstance(text, str) for text in texts.values())
                 and texts["word"] in ("go", "waits") and isinstance(readings, dict)

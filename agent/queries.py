@@ -189,9 +189,12 @@ class Queries:
             "FROM metrics WHERE run_id = ? ORDER BY step", run_id)
         return [Metric(**row) for row in rows]
 
-    def decisions(self, run_id: int | None = None, limit: int | None = None) -> list[Decision]:
-        """Verdicts, newest first."""
+    def decisions(self, run_id: int | None = None, limit: int | None = None, *,
+                  with_arms: bool = True) -> list[Decision]:
+        """Verdicts, newest first; the arms of a comparison are told with its outcome, too."""
         where = "" if run_id is None else "WHERE d.run_id = ?"
+        if not with_arms:
+            where = "WHERE NOT (d.verdict = 'recorded' AND r.strategy IN ('confirm', 'ablate'))"
         rows = self._rows(
             "SELECT d.*, r.label, a.label AS against FROM decisions d "
             "JOIN runs r ON r.id = d.run_id LEFT JOIN runs a ON a.id = d.against_id "

@@ -155,14 +155,23 @@ class Search:
         return Due(batch.head.run_id, batch.base.run_id, found, tuple(echoes))
 
     def _batch_word(self, batch: Batch, noise: Noise) -> Decision | None:
-        head, base = self._scores.get(batch.head.key, {}), self._scores.get(batch.base.key, {})
-        shared = [seed for seed in batch.seeds if seed in head and seed in base]
-        found = verdict.confirmation([base[seed] - head[seed] for seed in shared], noise,
-                                     self.n_vain)
+        gains = self._gains(batch)
+        shared = list(gains)
+        found = verdict.confirmation(list(gains.values()), noise, self.n_vain)
         if found is None and len(batch.skipped) > MAX_SKIPPED:
             found = Decision("undecided", {"n": len(shared)}, f"on {len(batch.skipped)} fresh "
                              "seeds the system killed a run: it stays provisional")
         return found and Decision(found.verdict, found.evidence | {"seeds": shared}, found.reason)
+
+    def _gains(self, batch: Batch) -> dict[int, float]:
+        """What the head gained over the base, by seeds that both have run on."""
+        head, base = self._scores.get(batch.head.key, {}), self._scores.get(batch.base.key, {})
+        return {seed: base[seed] - head[seed] for seed in batch.seeds
+                if seed in head and seed in base}
+
+    def batch_gains(self) -> list[float]:
+        """Gains of the batch under way; empty where there is none."""
+        return list(self._gains(self.batch).values()) if self.batch else []
 
     # --- the fold ----------------------------------------------------------------------------
 

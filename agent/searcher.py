@@ -12,9 +12,9 @@ from agent import proposer, rung
 from agent.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
 from agent.ledger import Ledger
 from agent.records import Calibration, Run
-from agent.search import Search
+from agent.search import CLASS_NAMES, Search
 from agent.study import Origin
-from agent.verdict import RULE, Decision
+from agent.verdict import MAX_PAIRS, RULE, Decision
 from engine.config import Config
 from engine.errors import NoProposal, UserError
 from strategies import STRATEGIES
@@ -103,6 +103,27 @@ class Searcher:
         for run_id, against_id, found in told:
             tell(self.ledger.run(run_id), self.ledger.run(against_id) if against_id else None,
                  found)
+
+    def standing(self) -> str:
+        """Where the search stands: its head, what is confirmed, and what it tries to find out."""
+        search = self.search
+        if search.head is None or search.confirmed is None:
+            return ""
+        head, ground = (self._first(node.key).label for node in (search.head, search.confirmed))
+        said = f"head {head}"
+        if search.chain:
+            steps = "step" if len(search.chain) == 1 else "steps"
+            said += f", {len(search.chain)} kept {steps} past {ground}"
+        elif search.claims:
+            said += ", confirmed"
+        if gains := search.batch_gains():
+            said += (f"; on fresh seeds {sum(gains) / len(gains):+.4f} bits/byte over "
+                     f"{len(gains)} of up to {MAX_PAIRS} pairs")
+        elif search.batch:
+            said += "; fresh seeds are asked whether it is better"
+        if search.level:
+            said += f"; a plateau: only {CLASS_NAMES[min(search.level, 2)]} is tried"
+        return said
 
     # --- the next run ------------------------------------------------------------------------
 

@@ -116,6 +116,13 @@ def test_bars_are_as_long_as_the_losses(night: Ledger) -> None:
     assert lines["bigram"] / lines["uniform"] == pytest.approx(3.44 / 6.931, abs=0.03)
 
 
+def test_it_tells_where_the_search_stands(night: Ledger) -> None:
+    now = Present(at=NOW, word="go", cause="", reason="", told="", readings={},
+                  search="head E1, 1 kept step past B2")
+    found = gather(night, NOW, is_daemon_alive=True, read_mb=lambda pid: None, present=now)
+    assert "search head E1, 1 kept step past B2" in words_of(found)
+
+
 def test_it_gives_the_reason_of_each_decision(night: Ledger) -> None:
     text = words_of(look(night))
     assert "E2 discarded 0.0510 bits/byte worse than the head on one seed" in text

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.ledger import Ledger
+from agent.lineage import lineage
 from agent.records import Run, Verdict
 from agent.searcher import Searcher, Wanted
 from agent.study import Origin, new_run
@@ -165,6 +166,18 @@ def test_what_fresh_seeds_confirm_is_told_of_each_of_its_steps(desk: Desk) -> No
     assert (incumbent.label, best.label) == ("E4", "E4")  # an arm is no run of its own
 
 
+def test_lineage_and_status_tell_the_outcome_and_not_its_arms(desk: Desk) -> None:
+    four_steps(desk)
+    confirm(desk, 1.40)
+    claims = [step.claim for step in lineage(desk.ledger, desk.ledger.run("E4")).steps]
+    assert claims[:-1] == [None] * 4
+    assert claims[-1] is not None
+    assert claims[-1].startswith("confirmed against B1: +0.1000 (+0.0")
+    assert claims[-1].endswith("over 2 fresh seeds")
+    assert {d.verdict for d in desk.ledger.decisions(limit=5, with_arms=False)} == {
+        "confirmed", "kept"}
+
+
 def test_what_is_refuted_is_neither_head_nor_best_any_more(desk: Desk) -> None:
     four_steps(desk)
     confirm(desk, 1.55)
@@ -203,6 +216,24 @@ def test_decisions_that_follow_from_one_run_are_written_together_or_not_at_all(
     again = Searcher(desk.ledger, desk.study)
     again.settle(desk.ledger.run(run.id), NOW, desk.tell)
     assert desk.verdicts("E4") == ["kept", "confirmed"]
+
+
+def test_the_standing_says_what_the_search_tries_to_find_out(desk: Desk) -> None:
+    assert desk.searcher.standing() == "head B1"
+    desk.challenge(0.02, lr=1e-3)
+    assert desk.searcher.standing() == "head E1, 1 kept step past B1"
+    for fields in ({"weight_decay": 0.2}, {"clip": 0.5}, {"beta1": 0.8}):
+        desk.challenge(0.02, **fields)
+    assert desk.searcher.standing() == "head E4, 4 kept steps past B1"
+    confirm(desk, 1.40, 1)
+    assert desk.searcher.standing() == (
+        "head E4, 4 kept steps past B1; on fresh seeds +0.1100 bits/byte over 1 of up to 5 pairs")
+    confirm(desk, 1.40, 1)
+    assert desk.searcher.standing() == "head E4, confirmed"
+    for n in range(25):
+        desk.challenge(-0.1, lr=1e-3 + 1e-5 * (n + 1))
+    assert desk.searcher.standing() == (
+        "head E4, confirmed; a plateau: only structure is tried")
 
 
 # --- simpler wins ----------------------------------------------------------------------------
