@@ -508,3 +508,17 @@ def test_a_baseline_that_another_study_left_waiting_is_run_for_this_one(stage: S
     noise = stage.night.campaign._searcher(2).search.noise
     assert noise is not None
     assert noise.df == 1
+
+
+def test_a_run_that_a_full_disk_kept_from_failing_counts_once(
+        stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.queue(config=dataclasses.replace(TINY, vocab_size=400))
+
+    def full(*words: Any, **more: Any) -> Run:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(stage.ledger, "finish", full)
+    with pytest.raises(StorageError):
+        stage.night.tick()
+    monkeypatch.undo()
+    assert stage.night.n_ended == 0
