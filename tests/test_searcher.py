@@ -252,6 +252,19 @@ def test_a_step_tried_without_is_decided_after_a_restart_though_another_cannot_b
     assert desk.next(6).origin.parent_id == desk.ledger.run("E3").id
 
 
+def test_a_step_that_stays_is_not_the_run_to_beat(desk: Desk) -> None:
+    desk.challenge(0.01, lr=1e-3)
+    desk.challenge(0.05, weight_decay=0.2)
+    for _ in range(2):
+        desk.end(desk.queue(desk.next(6)), 1.40)
+    for _ in range(2):
+        desk.end(desk.queue(desk.next(6)), 1.47)
+    assert desk.verdicts("E1") == ["kept", "confirmed", "confirmed"]
+    incumbent = desk.ledger.incumbent(desk.study.id)
+    assert incumbent is not None
+    assert incumbent.label == "E2"
+
+
 # --- what decides nothing --------------------------------------------------------------------
 
 
