@@ -42,6 +42,7 @@ class Step:
 
     node: Node
     gain: float
+    is_aside: bool = False  # a person's, made on another run than the head before it
 
 
 @dataclass(slots=True)

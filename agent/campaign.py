@@ -58,11 +58,13 @@ class Campaign:
             tell(run, None, found)
             return
         if run.strategy == "baseline":
-            noted = study.note_noise(self.ledger, self.ledger.calibration(run.calibration_id))
-            if self.study and noted.id == self.study.id:
-                self.study = noted
+            study.note_noise(self.ledger, self.ledger.calibration(run.calibration_id))
+        if self.study and self._is_baseline(run):
+            self.study = study.note_noise(self.ledger, self.study)
         try:
             self._searcher(run.calibration_id).settle(run, now, tell)
+            # Another study may count the run among its baselines; it is folded anew.
+            self._searchers = {run.calibration_id: self._searchers[run.calibration_id]}
         except BaseException:
             self._searchers.clear()  # it may have taken in what the ledger did not
             raise
@@ -123,7 +125,15 @@ class Campaign:
         if self.study is None:
             return True
         text = self.ledger.corpus(run.corpus_id or 0).text_sha256
-        return text == self.study.text_sha256 and run.calibration_id in (None, self.study.id)
+        return text == self.study.text_sha256 and (
+            run.calibration_id in (None, self.study.id) or self._is_baseline(run))
+
+    def _is_baseline(self, run: Run) -> bool:
+        """Whether a run counts among the baselines of the night's study, whoever queued it."""
+        assert self.study is not None
+        return (run.strategy in KINDS and run.budget_tokens == self.study.budget_tokens
+                and run.seed in (self.study.seeds or [])
+                and run.config_hash == Config.from_dict(self.study.config).hash)
 
     def rung_limit(self, run: Run) -> float | None:
         """The loss at a quarter of the budget over which a challenger is given up; None is never.

@@ -223,8 +223,8 @@ class Night:
         except BLOCKED:
             raise  # it passes, and is no fault of the run
         except UserError as error:
-            self.n_ended += 1
             self.ledger.finish(waiting.id, "failed", self.clock.stamp(), error=str(error))
+            self.n_ended += 1
             return  # the verdict follows at the next tick
         run = self.ledger.claim(self.clock.stamp(), run_id=waiting.id)
         if run is None:

@@ -121,8 +121,9 @@ class Queries:
             "(SELECT 1 FROM decisions WHERE run_id = runs.id)) ORDER BY id")
 
     def incumbent(self, calibration_id: int) -> Run | None:
-        """The run to beat in a study: the newest that was kept and not rolled back since.
+        """The run to beat in a study: the one kept last of those not rolled back since.
 
+        By when it was kept: a later word, as that a step stays, may be on one before the head.
         The first finished baseline where there is none.
         """
         found = self._runs(
@@ -130,7 +131,8 @@ class Queries:
             "AND state = 'finished' AND d.verdict IN ('kept', 'confirmed', 'undecided') "
             "AND NOT EXISTS "
             "(SELECT 1 FROM decisions later WHERE later.run_id = runs.id AND later.id > d.id) "
-            "ORDER BY d.id DESC LIMIT 1", calibration_id)
+            "ORDER BY (SELECT min(id) FROM decisions first WHERE first.run_id = runs.id) DESC "
+            "LIMIT 1", calibration_id)
         if found:
             return found[0]
         finished = (run for run in self.baselines(self.calibration(calibration_id))

@@ -62,6 +62,8 @@ class Search:
         self._baseline: list[float] = []  # confirm scores
         self._scores: dict[str, dict[int, float]] = {}  # confirm scores by configuration and seed
         self._nodes: dict[tuple[str, int], Node] = {}
+        self._keys: dict[int, str] = {}  # configurations by run
+        self._taken: set[tuple[str, int]] = set()  # configurations and seeds that have a run
         self._last_seed = 0
         self._spent: set[int] = set()  # seeds on which anything was selected or put to the test
         self._noise: Noise | None = None
@@ -87,11 +89,18 @@ class Search:
 
     def pairs(self) -> Iterator[list[float]]:
         """Differences of two configurations over the two or more seeds they share."""
-        repeated = [scores for scores in self._scores.values() if len(scores) > 1]
-        for a, b in itertools.combinations(repeated, 2):
-            shared = sorted(a.keys() & b.keys())
-            if len(shared) > 1:
-                yield [a[seed] - b[seed] for seed in shared]
+        by_seed: dict[int, list[str]] = {}
+        for key, scores in self._scores.items():
+            if len(scores) > 1:
+                for seed in scores:
+                    by_seed.setdefault(seed, []).append(key)
+        shared: dict[tuple[str, str], list[int]] = {}
+        for seed, keys in sorted(by_seed.items()):
+            for pair in itertools.combinations(keys, 2):
+                shared.setdefault(pair, []).append(seed)
+        for (a, b), seeds in shared.items():
+            if len(seeds) > 1:
+                yield [self._scores[a][seed] - self._scores[b][seed] for seed in seeds]
 
     # --- verdicts ----------------------------------------------------------------------------
 
@@ -127,8 +136,12 @@ class Search:
             return None
         if self.batch:
             return self._batch_due(self.batch, noise)
-        step = self._steps[0]
-        having = self._scores[self.confirmed.key]
+        # Not of the first step alone: whether that can be left out is asked again after a restart.
+        return next(filter(None, (self._step_due(step, self.confirmed, noise, sigma)
+                                  for step in self._steps)), None)
+
+    def _step_due(self, step: Step, confirmed: Node, noise: Noise, sigma: float) -> Due | None:
+        having = self._scores[confirmed.key]
         lacking = self._scores.get(self._variants.get(step.node.run_id, ""), {})
         shared = sorted(having.keys() & lacking.keys())
         if len(shared) < N_ABLATION_SEEDS:
@@ -137,10 +150,10 @@ class Search:
                                  sigma)
         variant = self._newest_node(self._variants[step.node.run_id])
         if found.verdict != "ablated" or variant is None:
-            return Due(step.node.run_id, self.confirmed.run_id, found)
+            return Due(step.node.run_id, confirmed.run_id, found)
         echo = Decision("confirmed", {"with": step.node.run_id},
                         "the confirmed configuration, simpler by that step")
-        return Due(step.node.run_id, self.confirmed.run_id, found, ((variant.run_id, echo),))
+        return Due(step.node.run_id, confirmed.run_id, found, ((variant.run_id, echo),))
 
     def _batch_due(self, batch: Batch, noise: Noise) -> Due | None:
         found = self._batch_word(batch, noise)
@@ -148,10 +161,10 @@ class Search:
             return None
         said = {"confirmed": "confirmed as a step of what fresh seeds confirmed",
                 "refuted": "rolled back with the steps made on it"}
+        told = {"confirmed": _made(batch.steps), "refuted": self.chain}.get(found.verdict, [])
         echoes = [(step.node.run_id, Decision(found.verdict, {"with": batch.head.run_id},
                                               said[found.verdict]))
-                  for step in batch.steps
-                  if found.verdict in said and step.node.run_id != batch.head.run_id]
+                  for step in told if step.node.run_id != batch.head.run_id]
         return Due(batch.head.run_id, batch.base.run_id, found, tuple(echoes))
 
     def _batch_word(self, batch: Batch, noise: Noise) -> Decision | None:
@@ -199,6 +212,7 @@ class Search:
     def apply(self, trial: Trial, found: str) -> None:
         """Take in a run with the verdict on it."""
         self._last_seed = max(self._last_seed, trial.seed)
+        self._keys[trial.run_id] = trial.key
         self._remember(trial)
         if found == "baseline":
             node = self._nodes[trial.key, trial.seed]
@@ -225,7 +239,7 @@ class Search:
             scores[trial.seed] = score
             if trial.kind == "baseline" or len(scores) > 1:  # else it pairs with nothing
                 self._noise = None
-            if trial.kind == "baseline":
+            if trial.kind == "baseline" and trial.state == "finished":
                 self._baseline.append(score)
 
     def _take_challenger(self, trial: Trial, found: str) -> None:
@@ -234,8 +248,10 @@ class Search:
         noise = self.noise
         self.bandit.reward(trial.strategy, gain, noise.s_d if noise else None, trial.cost)
         if found == "kept":
+            is_aside = (trial.parent_id is not None and self.head is not None
+                        and self._keys.get(trial.parent_id) != self.head.key)
             self.head = self._nodes[trial.key, trial.seed]
-            self.chain.append(Step(self.head, gain or 0.0))
+            self.chain.append(Step(self.head, gain or 0.0, is_aside))
             self.level = self.n_misses = 0
         elif found in ("discarded", "pruned", "diverged"):  # the others are the machine's doing
             self.n_misses += 1
@@ -261,7 +277,7 @@ class Search:
 
     def _take_variant(self, trial: Trial, step_run_id: int) -> None:
         self._variants[step_run_id] = trial.key
-        if trial.state in ("killed", "failed", "lost"):  # it cannot be told what it costs
+        if trial.state != "finished":  # it cannot be told what it costs
             self._settle(lambda step: step.node.run_id == step_run_id)
 
     def _settle(self, is_it: Callable[[Step], bool]) -> None:
@@ -276,18 +292,25 @@ class Search:
             return
         self.batch = None
         self.n_vain = 0 if word.verdict == "confirmed" else self.n_vain + 1
+        later = self.chain[len(batch.steps):]  # a person's ideas, kept while the batch ran
         if word.verdict == "undecided":
-            self.head, self._n_tested = self._on_fresh_seed(batch.head, batch), len(self.chain)
+            self._n_tested = len(batch.steps)
+            if not later:
+                self.head = self._on_fresh_seed(batch.head, batch)
             return
         if word.verdict == "confirmed":
             self.claims.append(word.evidence["gain_bpb"])
             self._base, self._settled = batch.base, []
-            self._steps = sorted(batch.steps, key=lambda step: step.gain)
-            if len(self._steps) < 2:  # without its only step it is what it was tested against
+            made = _made(batch.steps)
+            self._steps = sorted(made, key=lambda step: step.gain)
+            # Without its only step it is what it was tested against, or what a person began with.
+            if len(made) < 2 or made[0].is_aside:
                 self._steps = []
         winner = batch.head if word.verdict == "confirmed" else batch.base
-        self.confirmed = self.head = self._on_fresh_seed(winner, batch)
-        self.chain, self._n_tested = [], 0
+        self.confirmed = self._on_fresh_seed(winner, batch)
+        self.chain, self._n_tested = later if word.verdict == "confirmed" else [], 0
+        if not self.chain:
+            self.head = self.confirmed
 
     def _drop_or_settle(self, due: Due) -> None:
         step = next(step for step in self._steps if step.node.run_id == due.run_id)
@@ -297,6 +320,10 @@ class Search:
         self._steps.remove(step)
         self.claims[-1] -= due.decision.evidence["cost_bpb"]
         self.confirmed = self.head = self._newest_node(self._variants[due.run_id])
+
+    def first_run(self, key: str) -> int:
+        """The run by which a configuration came in."""
+        return min(run_id for run_id, known in self._keys.items() if known == key)
 
     def _newest_node(self, key: str) -> Node | None:
         """A configuration by its newest run: of one that was a step once, not the lucky one."""
@@ -335,10 +362,13 @@ class Search:
         On the baseline's own seeds it is the head alone.
         """
         for i, seed in enumerate([*batch.seeds, self._last_seed + 1]):
-            for node in (batch.head, batch.base)[:: -1 if i % 2 else 1]:
-                if seed not in batch.skipped and seed not in self._scores.get(node.key, {}):
-                    return Repeat("confirm", node, seed, f"fresh seed {i + 1}: is the head better "
-                                  "than what was confirmed before it?")
+            arms = (batch.head, batch.base)[:: -1 if i % 2 else 1]
+            lacking = [arm for arm in arms if seed not in self._scores.get(arm.key, {})]
+            if seed in batch.skipped or any((arm.key, seed) in self._taken for arm in lacking):
+                continue
+            if lacking:
+                return Repeat("confirm", lacking[0], seed, f"fresh seed {i + 1}: is the head "
+                              "better than what was confirmed before it?")
         raise AssertionError("the seed after the last one is always free")
 
     def _is_trying_without(self) -> bool:
@@ -353,10 +383,21 @@ class Search:
         assert self._base is not None  # set with the steps
         return Without(self._base, tuple(steps), step, seed, "does it need this step?")
 
-    def avoid(self, seed: int) -> None:
-        """Never take this seed, which another run has, for a fresh one."""
+    def avoid(self, seed: int, key: str | None = None) -> None:
+        """Never take this seed, which another run has, for a fresh one.
+
+        key  of the run, where it stands in the way of another: it is not run twice
+        """
         self._last_seed = max(self._last_seed, seed)
+        if key is not None:
+            self._taken.add((key, seed))
 
     def cannot_leave_out(self, step: Step) -> None:
         """Take note that a configuration without this step is not to be had."""
         self._settle(lambda known: known is step)
+
+
+def _made(steps: list[Step]) -> list[Step]:
+    """The steps that the last one holds: from the newest one aside on."""
+    asides = [i for i, step in enumerate(steps) if step.is_aside]
+    return steps[asides[-1]:] if asides else steps

@@ -65,11 +65,15 @@ class Searcher:
             if run is None or "with" in decision.evidence:
                 continue  # of another study; what another run's decision meant for this one
             if run.id in decided:
+                if run.calibration_id != self.study.id:
+                    continue  # what it meant for the other study
                 self.search.apply_due(Due(run.id, decision.against_id, Decision(
                     decision.verdict, decision.evidence, decision.reason)))
             else:
                 decided.add(run.id)
-                self.search.apply(self._trial(run), decision.verdict)
+                trial = self._trial(run)
+                is_arm = trial.kind == "baseline" and decision.verdict == "recorded"
+                self.search.apply(trial, "baseline" if is_arm else decision.verdict)
 
     def _runs(self) -> list[Run]:
         """The study's runs, and baselines of it that another study asked for."""
@@ -83,9 +87,11 @@ class Searcher:
         cost = 1.0
         if run.duration_s and self.study.run_s:
             cost = run.duration_s / self.study.run_s
-        return Trial(run.id, run.config_hash, run.seed, KINDS.get(run.strategy or "", "search"),
-                     run.state, run.val_bpb, run.confirm_bpb, run.strategy or "", run.parent_id,
-                     cost, _why_short(run))
+        # What another study ran for a reason of its own is here one of the baselines.
+        kind = ("baseline" if run.calibration_id != self.study.id
+                else KINDS.get(run.strategy or "", "search"))
+        return Trial(run.id, run.config_hash, run.seed, kind, run.state, run.val_bpb,
+                     run.confirm_bpb, run.strategy or "", run.parent_id, cost, _why_short(run))
 
     # --- verdicts ----------------------------------------------------------------------------
 
@@ -131,7 +137,8 @@ class Searcher:
         """What to queue, with so many runs left. Raises NoProposal with the reason to end."""
         runs = self.ledger.comparable_runs(self.study)
         for run in runs:
-            self.search.avoid(run.seed or 0)
+            can_run_again = run.state in ("killed", "failed", "lost")
+            self.search.avoid(run.seed or 0, None if can_run_again else run.config_hash)
         while True:
             action = self.search.next(n_left)
             if isinstance(action, Stop):
@@ -165,7 +172,7 @@ class Searcher:
 
     def _first(self, key: str) -> Run:
         """The run by which a configuration came into the study."""
-        return next(run for run in self._runs() if run.config_hash == key)
+        return self.ledger.run(self.search.first_run(key))
 
     def _without(self, action: Without) -> Config | None:
         """The base with every step made on it but one; None where that is not legal."""

@@ -19,7 +19,7 @@ from agent.orphan import end_orphan, living_worker
 from agent.paths import Home, RunFolder
 from agent.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun
 from agent.run_events import read_events
-from agent.runner import Spawn, last_words
+from agent.runner import CONFIRMING, Spawn, last_words
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import UserError
@@ -176,12 +176,13 @@ def baseline_seeds(ledger: Ledger, text_sha256: str, config: Config, budget_toke
                    seed: int) -> list[int]:
     """The seeds of a baseline: from the one given on, without those whose run tells too little.
 
-    A run of an older version, or one by hand, has no score on the shard that confirms, and
-    nothing runs twice.
+    A run of an older version, or one by hand, has no score on the shard that confirms, or will
+    have none, and nothing runs twice.
     """
     silent = {run.seed for run in ledger.runs_on(text_sha256, budget_tokens)
-              if run.config_hash == config.hash and run.state == "finished"
-              and run.confirm_bpb is None}
+              if run.config_hash == config.hash and run.confirm_bpb is None
+              and (run.state in ("finished", "pruned")
+                   or run.state in ("queued", "running") and run.strategy not in CONFIRMING)}
     fresh = (number for number in itertools.count(seed) if number not in silent)
     return list(itertools.islice(fresh, verdict.N_BASELINE_SEEDS))
 

@@ -174,7 +174,7 @@ def test_a_run_for_another_text_waits_for_a_night_of_its_own(stage: Stage) -> No
 
 def test_a_run_of_another_study_waits_for_its_night(stage: Stage) -> None:
     other = a_study(stage.ledger, stage.text.corpus.sha256, budget_tokens=64000)
-    stage.queue(strategy="baseline", study=other)
+    stage.queue(strategy="random", study=other)
     stage.study()
     stage.night.tick()
     assert stage.states() == ["queued"]
@@ -490,3 +490,35 @@ def test_a_run_that_ended_without_a_verdict_gets_it(stage: Stage) -> None:
     stage.ledger.finish(run.id, "finished", NOW, val_bpb=2.0, val_loss=4.0)
     recover(stage.night, lambda pid, where: None)
     assert stage.verdicts() == ["recorded"]
+
+
+def test_a_baseline_that_another_study_left_waiting_is_run_for_this_one(stage: Stage) -> None:
+    other = a_study(stage.ledger, stage.text.corpus.sha256, seeds=[0, 1])
+    stage.queue(seed=1, strategy="baseline", study=other)
+    stage.queue(seed=0, strategy="baseline", study=other)
+    stage.night.study = stage.ledger.calibration(
+        a_study(stage.ledger, stage.text.corpus.sha256, seeds=[1, 2]))
+    stage.queue(seed=2, strategy="baseline", study=2)
+    stage.night.tick()
+    for bpb in (2.0, 2.2):
+        stage.finish(bpb, 0, done(bpb=bpb, confirm_bpb=bpb))
+    assert stage.states()[:3] == ["finished", "queued", "finished"]
+    assert stage.night.study is not None
+    assert stage.night.study.n == 2
+    noise = stage.night.campaign._searcher(2).search.noise
+    assert noise is not None
+    assert noise.df == 1
+
+
+def test_a_run_that_a_full_disk_kept_from_failing_counts_once(
+        stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.queue(config=dataclasses.replace(TINY, vocab_size=400))
+
+    def full(*words: Any, **more: Any) -> Run:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(stage.ledger, "finish", full)
+    with pytest.raises(StorageError):
+        stage.night.tick()
+    monkeypatch.undo()
+    assert stage.night.n_ended == 0

@@ -48,6 +48,14 @@ class Play:
             is_head = action.node.key == self.head
             self.ended(action.node.key, action.seed, "confirm", head if is_head else base)
 
+    def batch_at_the_end(self, head: float, base: float) -> None:
+        """Two pairs of the night's last batch."""
+        for _ in range(4):
+            action = self.search.next(RESERVE)
+            assert isinstance(action, Repeat)
+            self.ended(action.node.key, action.seed, "confirm",
+                       head if action.node.key == self.head else base)
+
     @property
     def head(self) -> str:
         assert self.search.head is not None
@@ -120,6 +128,17 @@ def test_a_person_s_run_on_a_seed_the_head_lacks_is_recorded(play: Play) -> None
 def test_a_run_that_did_not_finish_gets_its_state_as_verdict(play: Play, state: str) -> None:
     assert play.challenger("broken", None, state) == state
     assert play.head == "base"
+
+
+def test_a_baseline_that_diverged_is_no_measure_of_the_noise() -> None:
+    play = Play()
+    assert play.ended("base", 0, "baseline", 1.5) == "baseline"
+    for seed in range(1, 5):
+        assert play.ended("base", seed, "baseline", None, "diverged") == "diverged"
+    assert play.search.noise is None
+    play.ended("base", 5, "baseline", 1.52)
+    assert play.search.noise is not None
+    assert play.search.noise.df == 1
 
 
 # --- batches on fresh seeds ------------------------------------------------------------------
@@ -249,6 +268,58 @@ def test_too_many_such_seeds_leave_the_head_undecided(play: Play) -> None:
         "on 3 fresh seeds the system killed a run: it stays provisional")
 
 
+def test_a_seed_that_somebody_else_gave_the_head_is_left_for_another(calibrated: Play) -> None:
+    keep(calibrated, "a", "b", "c", "d", gain=0.001)
+    calibrated.arm(1.4985)
+    calibrated.search.avoid(2, "d")
+    calibrated.search.avoid(3, "another")
+    assert [calibrated.arm(1.4985).seed for _ in range(2)] == [3, 4]
+
+
+def an_idea_during_a_batch(play: Play, bpb: float, n_pairs: int) -> None:
+    """The head d is tested, and meanwhile an idea made on it is kept."""
+    keep(play, "a", "b", "c", "d")
+    play.arm(bpb)
+    keep(play, "idea")
+    for _ in range(2 * n_pairs - 1):
+        action = play.search.next(MANY)
+        assert isinstance(action, Repeat)
+        play.ended(action.node.key, action.seed, "confirm",
+                   bpb if action.node.key == "d" else 1.50)
+
+
+def test_an_idea_kept_during_a_batch_is_a_step_on_what_it_confirms(play: Play) -> None:
+    an_idea_during_a_batch(play, 1.40, 2)
+    assert (play.head, play.confirmed) == ("idea", "d")
+    assert [step.node.key for step in play.search.chain] == ["idea"]
+    assert play.verdicts("idea") == ["kept"]
+
+
+def test_an_idea_kept_during_a_batch_is_rolled_back_with_it(play: Play) -> None:
+    an_idea_during_a_batch(play, 1.51, 2)
+    assert (play.head, play.search.chain) == ("base", [])
+    assert play.verdicts("idea") == ["kept", "refuted"]
+
+
+def test_an_idea_kept_during_an_undecided_batch_is_the_head_and_not_tested_yet(
+        play: Play) -> None:
+    an_idea_during_a_batch(play, 1.498, 5)
+    assert play.head == "idea"
+    keep(play, "e", "f")
+    assert isinstance(play.search.next(MANY), Propose)
+    keep(play, "g")
+    assert isinstance(play.search.next(MANY), Repeat)
+
+
+def test_what_an_idea_was_not_made_on_is_not_confirmed_with_it(play: Play) -> None:
+    keep(play, "a", "b")
+    play.ended("idea", 0, "search", 1.40, parent_id=1)  # made on the baseline
+    play.batch_at_the_end(head=1.40, base=1.50)
+    assert [play.verdicts(key) for key in ("a", "b", "idea")] == [
+        ["kept"], ["kept"], ["kept", "confirmed"]]
+    assert isinstance(play.search.next(RESERVE), Propose)  # nothing of it can be left out
+
+
 # --- plateaus --------------------------------------------------------------------------------
 
 
@@ -346,6 +417,14 @@ def test_a_step_that_cannot_be_left_out_stays(play: Play) -> None:
     after = play.search.next(RESERVE)
     assert isinstance(after, Without)
     assert after.step.node.key == "a"
+
+
+def test_a_step_without_which_training_diverges_stays(play: Play) -> None:
+    confirmed_pair(play)
+    action = play.search.next(RESERVE)
+    assert isinstance(action, Without)
+    play.ended("b without b", action.seed, "ablate", None, "diverged", action.step.node.run_id)
+    assert left_out(play, 1.48).step.node.key == "a"
 
 
 # --- the record is all there is --------------------------------------------------------------

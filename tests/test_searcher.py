@@ -149,6 +149,16 @@ def test_the_head_of_an_earlier_study_goes_before_all_strategies(desk: Desk) -> 
     assert (wanted.config.lr, wanted.origin.strategy) == (1e-3, "warm_start")
 
 
+def test_a_batch_passes_over_a_seed_on_which_a_person_has_run_the_head(desk: Desk) -> None:
+    four_steps(desk)
+    confirm(desk, 1.495, 1)
+    head = Config.from_dict(desk.ledger.run("E4").config)
+    a_run(desk.ledger, head, seed=2)
+    killed = a_run(desk.ledger, head, seed=3)
+    desk.ledger.finish(killed.id, "killed", NOW)
+    assert desk.queue(desk.next()).seed == 3
+
+
 # --- what is decided -------------------------------------------------------------------------
 
 
@@ -258,6 +268,34 @@ def test_a_step_is_left_out_and_the_others_stay(desk: Desk) -> None:
     assert incumbent.label == run.label == "A2"
 
 
+def test_a_step_tried_without_is_decided_after_a_restart_though_another_cannot_be_left_out(
+        desk: Desk) -> None:
+    desk.challenge(0.01, lr=1e-3)  # without it nothing changes: the third step sets it anew
+    desk.challenge(0.02, weight_decay=0.2)
+    desk.challenge(0.05, lr=2e-3)
+    for _ in range(2):
+        desk.end(desk.queue(desk.next(6)), 1.40)
+    desk.end(desk.queue(desk.next(6)), 1.47)
+    run = desk.queue(desk.next(6))
+    desk.searcher = Searcher(desk.ledger, desk.study)
+    desk.end(run, 1.47)
+    assert desk.verdicts("E2") == ["kept", "confirmed", "confirmed"]
+    assert desk.next(6).origin.parent_id == desk.ledger.run("E3").id
+
+
+def test_a_step_that_stays_is_not_the_run_to_beat(desk: Desk) -> None:
+    desk.challenge(0.01, lr=1e-3)
+    desk.challenge(0.05, weight_decay=0.2)
+    for _ in range(2):
+        desk.end(desk.queue(desk.next(6)), 1.40)
+    for _ in range(2):
+        desk.end(desk.queue(desk.next(6)), 1.47)
+    assert desk.verdicts("E1") == ["kept", "confirmed", "confirmed"]
+    incumbent = desk.ledger.incumbent(desk.study.id)
+    assert incumbent is not None
+    assert incumbent.label == "E2"
+
+
 # --- what decides nothing --------------------------------------------------------------------
 
 
@@ -269,6 +307,20 @@ def test_the_silent_shard_scores_what_was_confirmed(desk: Desk) -> None:
     assert found is not None
     assert (found.claimed_bpb, found.silent_bpb) == (pytest.approx(0.1), pytest.approx(0.1))
     assert found.n_batches == 1
+
+
+def test_what_another_study_ran_to_confirm_is_a_baseline_of_a_study_that_starts_there(
+        desk: Desk) -> None:
+    four_steps(desk)
+    confirm(desk, 1.40)
+    head = desk.ledger.run("E4").config
+    study = desk.ledger.calibration(a_study(desk.ledger, config=head, seeds=[1, 2]))
+    search = Searcher(desk.ledger, study).search
+    assert search.head is not None
+    assert (search.head.run_id, search.head.seed) == (desk.ledger.run("C1").id, 1)
+    assert search.noise is not None
+    assert search.noise.df == 1
+    assert not search.chain
 
 
 # --- the ledger is all -----------------------------------------------------------------------

@@ -108,3 +108,11 @@ def test_seeds_whose_run_tells_nothing_of_the_shard_that_confirms_are_passed_ove
             ledger.finish(run.id, "finished", NOW, val_bpb=2.0, confirm_bpb=confirm_bpb)
         assert study.baseline_seeds(ledger, TEXT, TINY, 3200, 5) == [6, 8, 9, 10, 11]
         assert study.baseline_seeds(ledger, TEXT, TINY, 6400, 5) == [5, 6, 7, 8, 9]
+
+
+def test_a_seed_that_waits_for_a_run_by_hand_is_passed_over(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        a_study(ledger)
+        a_run(ledger, seed=5)
+        a_run(ledger, seed=6, strategy="baseline")
+        assert study.baseline_seeds(ledger, TEXT, TINY, 3200, 5) == [6, 7, 8, 9, 10]
