@@ -9,8 +9,7 @@ that died knows the same as one that did not, and `agent simulate` runs this ver
                                         └──undecided──► the chain goes on ──────┘
 """
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from agent import verdict
 from agent.actions import (
@@ -26,6 +25,7 @@ from agent.actions import (
     Without,
 )
 from agent.bandit import Bandit
+from agent.scores import Scores
 from agent.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
 
 RESERVE = 6  # runs left when the night's last batch begins: three pairs
@@ -59,48 +59,24 @@ class Search:
         self._steps: list[Step] = []  # of it, to be tried without, smallest first
         self._settled: list[Step] = []  # of it, tried and kept
         self._variants: dict[int, str] = {}  # configuration without a step, by the step's run
-        self._baseline: list[float] = []  # confirm scores
-        self._scores: dict[str, dict[int, float]] = {}  # confirm scores by configuration and seed
+        self._scores = Scores()
         self._nodes: dict[tuple[str, int], Node] = {}
         self._keys: dict[int, str] = {}  # configurations by run
         self._taken: set[tuple[str, int]] = set()  # configurations and seeds that have a run
         self._last_seed = 0
         self._spent: set[int] = set()  # seeds on which anything was selected or put to the test
-        self._noise: Noise | None = None
 
     # --- what is known -----------------------------------------------------------------------
 
     @property
     def noise(self) -> Noise | None:
-        """Of a paired difference; pooled from the baseline and all pairs that share two seeds."""
-        if self._noise is None:
-            self._noise = verdict.pooled(self._baseline, self.pairs())
-        return self._noise
-
-    @property
-    def sigma(self) -> float | None:
-        """Standard deviation of the baseline's confirm scores over seeds."""
-        return verdict.seed_noise(self._baseline)
+        """Of a paired difference."""
+        return self._scores.noise
 
     @property
     def is_exhausted(self) -> bool:
         """Whether every class of strategies has been tried in vain."""
         return self.level >= len(self.patience)
-
-    def pairs(self) -> Iterator[list[float]]:
-        """Differences of two configurations over the two or more seeds they share."""
-        by_seed: dict[int, list[str]] = {}
-        for key, scores in self._scores.items():
-            if len(scores) > 1:
-                for seed in scores:
-                    by_seed.setdefault(seed, []).append(key)
-        shared: dict[tuple[str, str], list[int]] = {}
-        for seed, keys in sorted(by_seed.items()):
-            for pair in itertools.combinations(keys, 2):
-                shared.setdefault(pair, []).append(seed)
-        for (a, b), seeds in shared.items():
-            if len(seeds) > 1:
-                yield [self._scores[a][seed] - self._scores[b][seed] for seed in seeds]
 
     # --- verdicts ----------------------------------------------------------------------------
 
@@ -131,7 +107,7 @@ class Search:
         """The decision on a batch or on a step that the runs so far allow, if there is one."""
         if self.confirmed is None or not (self.batch or self._steps):
             return None
-        noise, sigma = self.noise, self.sigma
+        noise, sigma = self._scores.noise, self._scores.sigma
         if noise is None or sigma is None:
             return None
         if self.batch:
@@ -141,8 +117,8 @@ class Search:
                                   for step in self._steps)), None)
 
     def _step_due(self, step: Step, confirmed: Node, noise: Noise, sigma: float) -> Due | None:
-        having = self._scores[confirmed.key]
-        lacking = self._scores.get(self._variants.get(step.node.run_id, ""), {})
+        having = self._scores.by_seed(confirmed.key)
+        lacking = self._scores.by_seed(self._variants.get(step.node.run_id, ""))
         shared = sorted(having.keys() & lacking.keys())
         if len(shared) < N_ABLATION_SEEDS:
             return None
@@ -174,11 +150,12 @@ class Search:
         if found is None and len(batch.skipped) > MAX_SKIPPED:
             found = Decision("undecided", {"n": len(shared)}, f"on {len(batch.skipped)} fresh "
                              "seeds the system killed a run: it stays provisional")
-        return found and Decision(found.verdict, found.evidence | {"seeds": shared}, found.reason)
+        return found and Decision(found.verdict, found.evidence | {
+            "seeds": shared, "rho": self._scores.rho}, found.reason)
 
     def _gains(self, batch: Batch) -> dict[int, float]:
         """What the head gained over the base, by seeds that both have run on."""
-        head, base = self._scores.get(batch.head.key, {}), self._scores.get(batch.base.key, {})
+        head, base = self._scores.by_seed(batch.head.key), self._scores.by_seed(batch.base.key)
         return {seed: base[seed] - head[seed] for seed in batch.seeds
                 if seed in head and seed in base}
 
@@ -227,20 +204,10 @@ class Search:
             self._spent.add(trial.seed)
 
     def _remember(self, trial: Trial) -> None:
-        score = trial.confirm_bpb
+        self._scores.add(trial)
         if trial.state == "finished" and trial.bpb is not None:
             self._nodes[trial.key, trial.seed] = Node(trial.key, trial.run_id, trial.seed,
                                                       trial.bpb)
-        elif trial.state == "diverged" and trial.kind != "search":
-            score = verdict.failure_score(
-                [known for by_seed in self._scores.values() for known in by_seed.values()])
-        if score is not None:
-            scores = self._scores.setdefault(trial.key, {})
-            scores[trial.seed] = score
-            if trial.kind == "baseline" or len(scores) > 1:  # else it pairs with nothing
-                self._noise = None
-            if trial.kind == "baseline" and trial.state == "finished":
-                self._baseline.append(score)
 
     def _take_challenger(self, trial: Trial, found: str) -> None:
         against = self.rival(trial)
@@ -272,7 +239,7 @@ class Search:
 
         Those are the baseline's: nothing was selected on them, so half of each pair is free.
         """
-        free = self._scores.get(base.key, {}).keys() - self._spent - {head.seed}
+        free = self._scores.by_seed(base.key).keys() - self._spent - {head.seed}
         return Batch(head, base, list(self.chain), sorted(free)[:verdict.MAX_PAIRS])
 
     def _take_variant(self, trial: Trial, step_run_id: int) -> None:
@@ -353,7 +320,8 @@ class Search:
             return self._next_without(self.confirmed)
         if self.is_exhausted:
             return Stop(f"a plateau: {sum(self.patience)} runs in a row, of any kind, of other "
-                        "shapes and of other sizes, kept nothing")
+                        "shapes and of other sizes, kept nothing; go on with an idea of your own "
+                        "(`agent enqueue`), more --run-tokens, or another --seed")
         return Propose(self.head, CLASSES[self.level])
 
     def _next_arm(self, batch: Batch) -> Repeat:
@@ -363,7 +331,7 @@ class Search:
         """
         for i, seed in enumerate([*batch.seeds, self._last_seed + 1]):
             arms = (batch.head, batch.base)[:: -1 if i % 2 else 1]
-            lacking = [arm for arm in arms if seed not in self._scores.get(arm.key, {})]
+            lacking = [arm for arm in arms if seed not in self._scores.by_seed(arm.key)]
             if seed in batch.skipped or any((arm.key, seed) in self._taken for arm in lacking):
                 continue
             if lacking:
@@ -376,8 +344,8 @@ class Search:
         return bool(self._steps) and self._steps[0].node.run_id in self._variants
 
     def _next_without(self, confirmed: Node) -> Without:
-        step, known = self._steps[0], self._scores[confirmed.key]
-        lacking = self._scores.get(self._variants.get(step.node.run_id, ""), {})
+        step, known = self._steps[0], self._scores.by_seed(confirmed.key)
+        lacking = self._scores.by_seed(self._variants.get(step.node.run_id, ""))
         seed = next(seed for seed in sorted(known) if seed not in lacking)
         steps = sorted([*self._steps, *self._settled], key=lambda known: known.node.run_id)
         assert self._base is not None  # set with the steps

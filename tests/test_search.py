@@ -333,8 +333,10 @@ def test_a_plateau_asks_for_structure_then_size_then_ends_the_night(play: Play) 
     assert asked == [names for names, n in zip(CLASSES, PATIENCE, strict=True) for _ in range(n)]
     found = play.search.next(MANY)
     assert isinstance(found, Stop)
-    assert found.reason == ("a plateau: 55 runs in a row, of any kind, of other shapes and of "
-                            "other sizes, kept nothing")
+    assert found.reason == (
+        "a plateau: 55 runs in a row, of any kind, of other shapes and of other sizes, kept "
+        "nothing; go on with an idea of your own (`agent enqueue`), more --run-tokens, or another "
+        "--seed")
 
 
 def test_at_a_plateau_what_was_kept_is_put_to_the_test(play: Play) -> None:

@@ -1,0 +1,75 @@
+"""What the runs of a study scored on the shard that confirms, and the noise in it."""
+
+import itertools
+from collections.abc import Iterator
+
+from agent import verdict
+from agent.actions import Trial
+from agent.verdict import Noise
+
+
+class Scores:
+    """Bits per byte by configuration and seed; `by_seed` of an unknown configuration is empty."""
+
+    def __init__(self) -> None:
+        self._baseline: list[float] = []
+        self._of: dict[str, dict[int, float]] = {}
+        self._noise: Noise | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scores) and (self._baseline, self._of) == (
+            other._baseline, other._of)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def by_seed(self, key: str) -> dict[int, float]:
+        """Scores of a configuration."""
+        return self._of.get(key, {})
+
+    def add(self, trial: Trial) -> None:
+        """Take in what a run scored; one that diverged, where it was to be compared, scores badly.
+        """
+        score = trial.confirm_bpb
+        if trial.state == "diverged" and trial.kind != "search":
+            score = verdict.failure_score(
+                [known for by_seed in self._of.values() for known in by_seed.values()])
+        if score is None:
+            return
+        scores = self._of.setdefault(trial.key, {})
+        scores[trial.seed] = score
+        if trial.kind == "baseline" or len(scores) > 1:  # else it pairs with nothing
+            self._noise = None
+        if trial.kind == "baseline" and trial.state == "finished":
+            self._baseline.append(score)
+
+    @property
+    def noise(self) -> Noise | None:
+        """Of a paired difference; pooled from the baseline and all pairs that share two seeds."""
+        if self._noise is None:
+            self._noise = verdict.pooled(self._baseline, self.pairs())
+        return self._noise
+
+    @property
+    def sigma(self) -> float | None:
+        """Standard deviation of the baseline over seeds."""
+        return verdict.seed_noise(self._baseline)
+
+    @property
+    def rho(self) -> float | None:
+        """How much two configurations share of a seed's luck; None while nothing tells."""
+        return verdict.seed_correlation(self._baseline, list(self.pairs()))
+
+    def pairs(self) -> Iterator[list[float]]:
+        """Differences of two configurations over the two or more seeds they share."""
+        by_seed: dict[int, list[str]] = {}
+        for key, scores in self._of.items():
+            if len(scores) > 1:
+                for seed in scores:
+                    by_seed.setdefault(seed, []).append(key)
+        shared: dict[tuple[str, str], list[int]] = {}
+        for seed, keys in sorted(by_seed.items()):
+            for pair in itertools.combinations(keys, 2):
+                shared.setdefault(pair, []).append(seed)
+        for (a, b), seeds in shared.items():
+            if len(seeds) > 1:
+                yield [self._of[a][seed] - self._of[b][seed] for seed in seeds]
