@@ -148,7 +148,8 @@ _EVIDENCE = {
     "head_bpb": "head {:.4f}", "gain_bpb": "gain {:+.4f}", "cost_bpb": "costs {:+.4f}",
     "most_bpb": "at most {:+.4f}", "low_bpb": "95 % from {:+.4f}", "high_bpb": "to {:+.4f}",
     "n": "n {}", "z": "z {:.2f}", "least_z": "of {:.2f}", "s_d": "noise of a difference {:.4f}",
-    "df": "{} degrees of freedom", "rho": "correlation over seeds {:+.2f}", "sigma": "spread of one run {:.4f}",
+    "df": "{} degrees of freedom", "rho": "correlation over seeds {:+.2f}",
+    "sigma": "spread of one run {:.4f}",
 }
 
 
