@@ -150,6 +150,8 @@ class Night:
         self._tell_silent()
         self._tell_ledger()
         message = f"over: {reason}; {_count(self.n_ended)} ended"
+        if standing := self.campaign.standing:
+            message += f"; {standing}"
         self.ledger.event("night_over", message, self.clock.stamp())
         self.is_over = True  # only now: a ledger that failed is told at the next tick
         self.observer.say(message)

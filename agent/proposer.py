@@ -8,8 +8,8 @@ from agent.ledger import Ledger
 from agent.records import Calibration, Run
 from engine.config import Config
 from engine.errors import NoProposal
-from strategies import STRATEGIES
-from strategies.base import Limits, Outcome, Proposal, describe_changes, why_not
+from strategies import STRATEGIES, tpe
+from strategies.base import Limits, Outcome, Proposal, describe_changes, scores, why_not
 
 WARM_START = "warm_start"
 N_WARM = 3  # earlier studies whose head is tried
@@ -19,12 +19,14 @@ def propose(parent: Config, known: Sequence[Outcome], names: Sequence[str], seed
             limits: Limits) -> Proposal:
     """The first proposal that fits, of the strategies in the order given.
 
-    A function of its arguments alone. Raises NoProposal with every strategy's reason where none
-    has anything.
+    tpe comes last until its model has results to go by: its draws from the whole space cost a
+    short night more than they teach. A function of its arguments alone. Raises NoProposal with
+    every strategy's reason where none has anything.
     """
     rng = np.random.default_rng(list(seed))
+    is_blind = len(scores(known, limits.budget_tokens)) < tpe.N_RANDOM
     refusals = []
-    for name in names:
+    for name in sorted(names, key=lambda name: is_blind and name == "tpe"):
         try:
             return STRATEGIES[name](parent, known, rng, limits)
         except NoProposal as refusal:

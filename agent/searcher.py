@@ -100,8 +100,11 @@ class Searcher:
         told: list[tuple[int, int | None, Decision]] = []
 
         def record(run_id: int, against_id: int | None, found: Decision) -> None:
-            self.ledger.decide(run_id, against_id, found.verdict, RULE, found.evidence,
-                               found.reason, now)
+            evidence = found.evidence
+            if isinstance(source_id := evidence.get("with"), int):
+                evidence = evidence | {"with": self.ledger.run(source_id).label}
+            self.ledger.decide(run_id, against_id, found.verdict, RULE, evidence, found.reason,
+                               now)
             told.append((run_id, against_id, found))
 
         with self.ledger.deciding():
@@ -119,7 +122,7 @@ class Searcher:
         said = f"head {head}"
         if search.chain:
             steps = "step" if len(search.chain) == 1 else "steps"
-            said += f", {len(search.chain)} kept {steps} past {ground}"
+            said += f", {len(search.chain)} kept {steps} past {ground}, not confirmed yet"
         elif search.claims:
             said += ", confirmed"
         if gains := search.batch_gains():

@@ -10,7 +10,7 @@ from agent.records import Run
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES
-from strategies.base import Limits
+from strategies.base import Limits, Outcome
 from tests.parts import NOW, TINY, a_run, a_study
 
 ROOM = Limits(budget_tokens=3200, min_steps=5, max_vocab=300)
@@ -30,12 +30,19 @@ def ended(ledger: Ledger, config: Config, verdict: str, strategy: str = "random"
     return run
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "tpe"])
 def test_the_first_strategy_named_is_asked_first(name: str) -> None:
     found = propose(TINY, [], [name, *STRATEGIES], [5], ROOM)
     assert found.strategy == name
     assert found.config.hash != TINY.hash
     assert found == propose(TINY, [], [name, *STRATEGIES], [5], ROOM)
+
+
+@pytest.mark.parametrize(("n_known", "chosen"), [(9, "learning_rate"), (10, "tpe")])
+def test_the_model_is_asked_last_until_it_has_results(n_known: int, chosen: str) -> None:
+    known = [Outcome(config=tuned(lr=1e-3 + i * 1e-4), seed=1, budget_tokens=3200,
+                     state="finished", val_bpb=2.0 + i / 10) for i in range(n_known)]
+    assert propose(TINY, known, ["tpe", "learning_rate"], [5], ROOM).strategy == chosen
 
 
 def test_when_nothing_fits_every_strategy_says_why() -> None:

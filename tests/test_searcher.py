@@ -231,13 +231,14 @@ def test_decisions_that_follow_from_one_run_are_written_together_or_not_at_all(
 def test_the_standing_says_what_the_search_tries_to_find_out(desk: Desk) -> None:
     assert desk.searcher.standing() == "head B1"
     desk.challenge(0.02, lr=1e-3)
-    assert desk.searcher.standing() == "head E1, 1 kept step past B1"
+    assert desk.searcher.standing() == "head E1, 1 kept step past B1, not confirmed yet"
     for fields in ({"weight_decay": 0.2}, {"clip": 0.5}, {"beta1": 0.8}):
         desk.challenge(0.02, **fields)
-    assert desk.searcher.standing() == "head E4, 4 kept steps past B1"
+    assert desk.searcher.standing() == "head E4, 4 kept steps past B1, not confirmed yet"
     confirm(desk, 1.40, 1)
     assert desk.searcher.standing() == (
-        "head E4, 4 kept steps past B1; on fresh seeds +0.1100 bits/byte over 1 of up to 5 pairs")
+        "head E4, 4 kept steps past B1, not confirmed yet; on fresh seeds +0.1100 bits/byte over "
+        "1 of up to 5 pairs")
     confirm(desk, 1.40, 1)
     assert desk.searcher.standing() == "head E4, confirmed"
     for n in range(25):
