@@ -155,8 +155,9 @@ def _ladder(status: Status, width: int) -> RenderableType:
         table.add_row(rung.name, words.decimal(rung.nats, 3), words.decimal(rung.bpb, 3),
                       Text(BAR * n, style="green" if rung is own else "dim"),
                       style="bold" if rung is own else "")
-    return Group(table, Text(f"{best.label}: {best.config_text}; on {corpus.name}, vocabulary "
-                             f"{corpus.vocab_size:,}", style="dim"))
+    said = f", {status.best_verdict}" if status.best_verdict else ""
+    return Group(table, Text(f"{best.label}{said}: {best.config_text}; on {corpus.name}, "
+                             f"vocabulary {corpus.vocab_size:,}", style="dim"))
 
 
 def _decisions(decisions: Sequence[Decision], width: int) -> RenderableType:

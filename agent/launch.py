@@ -169,7 +169,8 @@ def _goes_on(ledger: Ledger, known: Calibration, wish: Wish, base: Config,
              run_s: float) -> bool:
     """Whether an earlier study is what was asked for: its baseline, and runs of about that length.
 
-    Without --set any baseline will do: it is what the last night was started with.
+    Without --set any baseline will do: it is what the last night was started with. So will any
+    length where neither the night's nor a run's was said.
     """
     if (wish.settings and known.config != base.to_dict()) or known.seeds is None:
         return False
@@ -179,6 +180,8 @@ def _goes_on(ledger: Ledger, known: Calibration, wish: Wish, base: Config,
         return False  # of another seed, or of a version that calibrated on fewer
     if wish.run_tokens is not None:
         return known.budget_tokens == wish.run_tokens
+    if wish.night_s is None and wish.run_s is None:
+        return True
     return known.run_s is not None and SHORTER <= known.run_s / run_s <= LONGER
 
 
@@ -189,6 +192,10 @@ def _require_time(run_s: float, wish: Wish, left_s: float | None) -> None:
         raise UserError(f"{left_s:.0f} s are too short for a night here: five baseline runs take "
                         f"about {words.duration(least_s)}; give it more time with --for, or a "
                         "smaller model with --set n_embd=64")
+    if left_s is not None and run_s > left_s:
+        raise UserError(f"one run takes about {words.duration(run_s)} here, longer than the "
+                        f"{words.duration(left_s)} that are left; give it more time with --for, or "
+                        "a smaller --run-tokens or --run-for")
 
 
 def train_once(at: Desk, wish: Wish) -> Run:

@@ -74,6 +74,7 @@ class Status:
     curve: list[Metric]
     yardsticks: list[Rung]  # of that run's corpus
     best: Run | None
+    best_verdict: str | None  # the newest on it
     best_corpus: Corpus | None
     best_yardsticks: list[Rung]  # of that corpus, hardest last
     decisions: list[Decision]  # newest first
@@ -112,6 +113,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     running = shown if shown and shown.state == "running" else None
     best = ledger.best()
     corpus = corpus_of(ledger, shown)
+    said_of_best = ledger.decisions(best.id, limit=1) if best else []
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
     events = ledger.events_of_night()
@@ -119,7 +121,8 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         at=now, is_daemon_alive=is_daemon_alive,
         night=_night(ledger, events, counts, now, is_daemon_alive), run=shown,
         progress=_progress(running, curve, now, read_mb) if running and is_daemon_alive else None,
-        curve=curve, yardsticks=ladder(corpus), best=best, best_corpus=best_corpus,
+        curve=curve, yardsticks=ladder(corpus), best=best,
+        best_verdict=said_of_best[0].verdict if said_of_best else None, best_corpus=best_corpus,
         best_yardsticks=ladder(best_corpus),
         decisions=ledger.decisions(limit=N_DECISIONS, with_arms=False),
         guard_word=present.word if present else "no word yet" if is_daemon_alive else "no daemon",

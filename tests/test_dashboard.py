@@ -98,7 +98,7 @@ def test_the_best_stands_below_the_yardsticks_it_has_passed(night: Ledger) -> No
     assert rows == [["uniform", "6.931", "3.213"], ["unigram", "5.780", "2.680"],
                     ["bigram", "3.440", "1.595"], ["trigram", "2.860", "1.326"],
                     ["→", "E1", "2.500", "1.159"]]
-    assert "E1: 128d/4L AdamW lr=2e-3; on stories, vocabulary 1,024" in words_of(look(night))
+    assert "E1, kept: 128d/4L AdamW lr=2e-3; on stories, vocabulary 1,024" in words_of(look(night))
 
 
 def test_a_weak_best_stands_above_what_it_has_not_passed(ledger: Ledger) -> None:

@@ -43,7 +43,12 @@ def wish(**changes: Any) -> Wish:
     (7.0, False)])  # one minute: six of those runs would not fit
 def test_a_study_goes_on_where_its_runs_are_about_as_long_as_planned(
         goes_on: Callable[..., bool], run_s: float, expected: bool) -> None:
-    assert goes_on(known(), wish(), Config(), run_s) is expected
+    assert goes_on(known(), wish(night_s=16 * run_s), Config(), run_s) is expected
+    assert goes_on(known(), wish(run_s=run_s), Config(), run_s) is expected
+
+
+def test_any_study_goes_on_where_no_length_was_asked_for(goes_on: Callable[..., bool]) -> None:
+    assert goes_on(known(), wish(), Config(), 600.0)
 
 
 def test_a_budget_in_tokens_finds_the_study_with_exactly_that(
@@ -72,8 +77,14 @@ def test_without_settings_the_study_keeps_its_own_baseline(
 def test_a_time_that_does_not_hold_the_baselines_is_refused() -> None:
     with pytest.raises(UserError, match="4 s are too short for a night here: five baseline runs"):
         _require_time(12.0, wish(), 4.0)
-    _require_time(12.0, wish(max_runs=1), 4.0)  # a number of runs was asked for, not a night
+    _require_time(12.0, wish(max_runs=1), 20.0)  # a number of runs was asked for, not a night
     _require_time(12.0, wish(), 60.0)
+
+
+def test_a_run_longer_than_its_night_is_refused() -> None:
+    with pytest.raises(UserError, match="one run takes about 2 min here, longer than the 1 min"):
+        _require_time(120.0, wish(max_runs=1), 60.0)
+    _require_time(120.0, wish(max_runs=1), None)
 
 
 def worker(folder: str) -> "subprocess.Popen[bytes]":

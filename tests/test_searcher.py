@@ -198,6 +198,14 @@ def test_what_is_refuted_is_neither_head_nor_best_any_more(desk: Desk) -> None:
     assert (incumbent.label, best.label) == ("B1", "B3")
 
 
+def test_what_follows_from_another_decision_names_the_run_it_is_on(desk: Desk) -> None:
+    four_steps(desk)
+    confirm(desk, 1.55)
+    found = {one.label: one.evidence.get("with") for one in desk.ledger.decisions()
+             if one.verdict == "refuted"}
+    assert found == {"E1": "E4", "E2": "E4", "E3": "E4", "E4": None}
+
+
 def test_a_pruned_run_is_decided_with_its_rung(desk: Desk) -> None:
     run = a_run(desk.ledger, Config.from_dict(TINY.to_dict() | {"lr": 0.9}), study=desk.study.id,
                 strategy="random")
