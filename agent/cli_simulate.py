@@ -118,15 +118,16 @@ def _one(home: Home, wanted: Wanted, as_json: bool) -> None:
     if wanted.from_ledger:
         with Reader.open(home.ledger) as ledger:
             study = surface.recorded(ledger)
-        chosen = surface.table(study.losses, wanted.sigma or study.sigma, wanted.rho)
+        sigma = wanted.sigma or study.sigma
+        chosen = surface.table(study.losses, sigma, wanted.rho)
         title = f"the newest study's {study.n_configs} configurations"
     else:
-        title = wanted.name or "mixed"
-        chosen = surface.synthetic(title, wanted.sigma or surface.SIGMA, wanted.rho)
+        title, sigma = wanted.name or "mixed", wanted.sigma or surface.SIGMA
+        chosen = surface.synthetic(title, sigma, wanted.rho)
     with Bar(wanted.nights) as bar:
         found = simulation.simulate(chosen, wanted.nights, wanted.runs, wanted.seed, bar.tick)
     if as_json:
         show_json({"surface": title, "runs": wanted.runs, "seed": wanted.seed,
                    "rho": wanted.rho} | as_dict(found))
     else:
-        click.echo(page(found, title, wanted.runs))
+        click.echo(page(found, title, wanted.runs, sigma))

@@ -127,8 +127,9 @@ def _progress(progress: Progress, run: Run, night: Night | None) -> Text:
                     f"({words.duration(progress.silent_s)}); `agent run` goes on from its "
                     "checkpoint", style="red")
         return text
-    text.append(f"{words.count(progress.tok_per_s)} tok/s, "
-                f"{words.duration(progress.left_s)} left\n")
+    left = ("evaluating" if progress.step == progress.n_steps
+            else f"{words.duration(progress.left_s)} left")
+    text.append(f"{words.count(progress.tok_per_s)} tok/s, {left}\n")
     text.append(f"RAM {words.megabytes(progress.ram_mb)}, predicted "
                 f"{words.megabytes(run.predicted_mb)}")
     if night and night.max_ram_mb is not None:

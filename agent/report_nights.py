@@ -56,8 +56,8 @@ def _mean(found: Nights, of: Callable[[Night], float]) -> float:
     return statistics.fmean(map(of, found.nights))
 
 
-def page(found: Nights, title: str, n_runs: int) -> str:
-    """One surface, no line longer than 60 columns."""
+def page(found: Nights, title: str, n_runs: int, sigma: float) -> str:
+    """One surface whose scores move by sigma bits per byte with the seed; 60 columns at most."""
     told = as_dict(found)
     kinds, batches, span = told["runs_by_kind"], told["batches"], told["spread"]
     low, high = span["nights_with_confirmation"]
@@ -76,7 +76,8 @@ def page(found: Nights, title: str, n_runs: int) -> str:
         ("greedy claims", _claim(told["greedy_claimed_gain"], optimism(found.plain))),
         ("of greedy's gain", _percent(against_greedy(found)))]
     lines = textwrap.wrap(f"{_count(len(found.nights))} of {n_runs} runs; proposals: {title}. "
-                          "Means of a night:", WIDTH)
+                          f"Means of a night, where a seed moves a score by {sigma:.2g} bits/byte:",
+                          WIDTH)
     for name, value in rows:
         if value:
             lines += textwrap.wrap(f"{name:<20}{value}", WIDTH, subsequent_indent=" " * 20)

@@ -55,8 +55,8 @@ def load(run: Run, folder: RunFolder) -> Speaker:
     saved = checkpoint.load_newest(folder.checkpoint)
     if saved is None:
         remedy = _WAIT.get(run.state, "models that were discarded or failed are not kept, and "
-                                      "others lie on the device that trained them; try `agent "
-                                      "sample best`")
+                                      "others lie on the device that trained them; `agent "
+                                      "runs` tells the kept ones")
         raise UserError(f"{run.label} has no checkpoint at {folder.checkpoint}: {remedy}")
     arrays, scalars = saved
     job = Job.read(folder.job)

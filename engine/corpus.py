@@ -133,6 +133,10 @@ def from_file(root: Path, path: Path, valid: Path | None = None,
     """A person's own text, .txt or .jsonl, with a file of its own for validation or without."""
     data = read_bytes(path)
     valid_data = None if valid is None else read_bytes(valid)
+    if valid_data == data:
+        raise CorpusError(f"{valid} holds the very text of {path}, and a model is validated on "
+                          "text it was not trained on; name another file, or none: then a part is "
+                          "held out")
 
     def read(folder: Path) -> tuple[Stories, Stories | None]:
         stories = parse(data, path)

@@ -134,7 +134,7 @@ def test_the_acceptance_is_a_table_in_words() -> None:
 
 
 def test_a_page_without_gain_divides_by_nothing() -> None:
-    page = report_nights.page(Nights([Night()], [Greedy(0.0, 0.0)]), "no-op", 6)
+    page = report_nights.page(Nights([Night()], [Greedy(0.0, 0.0)]), "no-op", 6, 1.0)
     assert "true gain           0.0000 bits/byte\nclaimed             0.0000\n" in page
     assert "of greedy's gain" not in page
 

@@ -182,6 +182,12 @@ def test_a_file_of_one_story_is_refused(tmp_path):
         resolve(tmp_path, str(path))
 
 
+def test_the_training_text_is_no_validation_text(tmp_path):
+    train = text_file(tmp_path / "train.txt", 60)
+    with pytest.raises(CorpusError, match=r"train\.txt holds the very text of .*train\.txt"):
+        resolve(tmp_path, str(train), valid=train)
+
+
 def test_a_validation_file_of_two_stories_is_refused(tmp_path):
     train = text_file(tmp_path / "train.txt", 25)
     valid = text_file(tmp_path / "valid.txt", 2)

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,14 @@ def test_it_tells_what_runs_now(night: Ledger) -> None:
     assert "E3 running, scale_up 160d/4L AdamW lr=3e-3" in text
     assert "50% step 1,000 of 2,000 20,000 tok/s, 51 s left" in text
     assert "RAM 102 MB, predicted 173 MB, limit 3,000 MB" in text
+
+
+def test_a_run_after_its_last_step_is_evaluating(night: Ledger) -> None:
+    found = look(night)
+    assert found.progress is not None
+    last = replace(found.progress, step=2000, share=1.0, left_s=0.0)
+    assert "100% step 2,000 of 2,000 20,000 tok/s, evaluating" in words_of(
+        replace(found, progress=last))
 
 
 def test_it_tells_the_nights_budget(night: Ledger) -> None:

@@ -82,7 +82,7 @@ def test_without_a_prompt_it_begins_as_the_log_does(folder: RunFolder) -> None:
     ("queued", "it has not begun; `agent run` starts it"),
     ("running", "the first is written within a minute"),
     ("finished", "models that were discarded or failed are not kept, and others lie on the device "
-                 "that trained them; try `agent sample best`"),
+                 "that trained them; `agent runs` tells the kept ones"),
 ])
 def test_a_run_without_checkpoint_names_the_remedy(
         folder: RunFolder, state: str, remedy: str) -> None:
