@@ -14,6 +14,7 @@ from strategies.base import (
     Limits,
     Outcome,
     Proposal,
+    Scored,
     fresh,
     round_2,
     scores,
@@ -39,7 +40,8 @@ def _candidates(parent: Config, history: Sequence[Outcome], rng: Generator,
     """The fitted minimum, then the schedule once the rate is bracketed, then steps."""
     kin = [o for o in history
            if dataclasses.replace(o.config, lr=parent.lr).hash == parent.hash]
-    judged = {s.config.lr: s for s in scores(history, limits.budget_tokens)
+    ranked = scores(history, limits.budget_tokens)
+    judged = {s.config.lr: s for s in ranked
               if dataclasses.replace(s.config, lr=parent.lr).hash == parent.hash}
     finished = {lr: s.bpb for lr, s in judged.items() if s.has_finished}
     best = min(finished, key=lambda lr: finished[lr], default=parent.lr)
@@ -50,7 +52,9 @@ def _candidates(parent: Config, history: Sequence[Outcome], rng: Generator,
     yield from _fitted(finished, judged, best, ceiling)
     if below * 2 >= best and above <= best * 2:
         yield from _schedules(parent, best, rng)
-    for change in _steps(finished, best, _direction(below, above, rng), rng):
+    coin = 1 if rng.integers(2) else -1
+    direction = _direction(below, above) or _elsewhere(ranked, parent) or coin
+    for change in _steps(finished, best, direction, rng):
         if change.fields["lr"] < ceiling:
             yield change
 
@@ -94,14 +98,32 @@ def parabola_minimum(xs: Sequence[float], ys: Sequence[float]) -> float | None:
     return centre + skew / 2 - b / (2 * c) if c > 0 else None
 
 
-def _direction(below: float, above: float, rng: Generator) -> int:
-    """Up if only worse rates below are known, down if only above (divergence is above)."""
-    coin = 1 if rng.integers(2) else -1
-    if below > 0 and above == math.inf:
-        return 1
-    if below == 0 and above < math.inf:
-        return -1
-    return coin
+def _direction(below: float, above: float) -> int:
+    """1, up, if only worse rates below are known, −1 if only above (divergence is above), else 0.
+    """
+    return (below > 0) - (above < math.inf)
+
+
+def _elsewhere(ranked: Sequence[Scored], parent: Config) -> int:
+    """Where the best rates of other recipes lie: 1 is above the parent's, −1 below, 0 unknown.
+
+    Each recipe of its width and optimizer, on which rates depend most, has one vote.
+    """
+    recipes: dict[str, list[float]] = {}  # best rate first
+    for one in ranked:
+        if (one.config.n_embd, one.config.optimizer) == (parent.n_embd, parent.optimizer):
+            recipe = dataclasses.replace(one.config, lr=parent.lr)
+            recipes.setdefault(recipe.hash, []).append(one.config.lr)
+    votes = 0
+    for best, *worse in recipes.values():
+        if not worse:
+            continue
+        if max(best / parent.lr, parent.lr / best) >= SAME:
+            votes += 1 if best > parent.lr else -1
+        else:
+            votes += _direction(min(worse) if min(worse) < best else 0.0,
+                                max(worse) if max(worse) > best else math.inf)
+    return (votes > 0) - (votes < 0)
 
 
 def _steps(found: Mapping[float, float], best: float, direction: int,

@@ -152,6 +152,25 @@ def test_learning_rate_turns_away_from_divergence_and_loss(history: list[Outcome
     assert all(p.config.lr < 3e-3 for p in proposals("learning_rate", 20, history=history))
 
 
+@pytest.mark.parametrize(("tried", "is_up"), [
+    ([outcome(bpb=1.2, clip=0.5), outcome(lr=2e-3, bpb=1.3, clip=0.5)], True),
+    ([outcome(bpb=1.2, clip=0.5), outcome(lr=6e-3, bpb=1.3, clip=0.5)], False),
+    ([outcome(lr=9e-3, bpb=1.2, clip=0.5), outcome(lr=6e-3, bpb=1.3, clip=0.5)], True),
+    ([outcome(lr=1e-3, bpb=1.2, clip=0.5), outcome(lr=2e-3, bpb=1.3, clip=0.5)], False),
+])
+def test_learning_rate_goes_where_other_recipes_found_better_rates(
+        tried: list[Outcome], is_up: bool) -> None:
+    found = proposals("learning_rate", 20, history=[outcome(bpb=1.1), *tried])
+    assert {p.config.lr > 3e-3 for p in found} == {is_up}
+
+
+def test_learning_rate_does_not_follow_another_width_or_optimizer() -> None:
+    others = [outcome(lr=lr, bpb=bpb, **fields) for lr, bpb in ((3e-3, 1.2), (2e-3, 1.3))
+              for fields in ({"n_embd": 64}, {"optimizer": "lion"})]
+    found = proposals("learning_rate", 20, history=[outcome(bpb=1.1), *others])
+    assert {p.config.lr > 3e-3 for p in found} == {False, True}
+
+
 def test_learning_rate_stays_under_a_rate_that_failed() -> None:
     failed = outcome(bpb=None, state="failed", lr=8e-3)
     rates = [p.config.lr for p in proposals("learning_rate", 40, history=[outcome(), failed])]
