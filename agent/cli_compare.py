@@ -49,7 +49,7 @@ _SCORES: tuple[tuple[str, Callable[[Run], str]], ...] = (
 def compare_(home: Home, first: str, second: str, as_json: bool) -> None:
     """Say what B changed in A, and whether the difference is more than luck.
 
-    Example:  agent compare B1 E4
+    Example:  agent compare baseline best
     """
     with Reader.open(home.ledger) as ledger:
         found = compare(ledger, first, second)
@@ -94,7 +94,7 @@ def _task(ledger: Reader, key: str | None) -> tuple[str, int]:
 @as_json_option
 @click.pass_obj
 def lineage_(home: Home, key: str | None, as_json: bool) -> None:
-    """Show the steps from the baseline to the best, each with a gain of its own.
+    """Show the steps from the baseline to the head, each with a gain of its own.
 
     Example:  agent lineage
     """

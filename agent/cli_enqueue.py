@@ -26,8 +26,8 @@ from engine.errors import UserError
 @click.argument("config", nargs=-1, required=True, metavar="KEY=VALUE...|FILE|-",
                 shell_complete=complete_fields)
 @click.option("--from", "parent", metavar="RUN", shell_complete=complete_labels,
-              help="Change this run.  [default: the study's best]")
-@click.option("--seed", type=click.IntRange(min=0), help="Another seed.  [default: the best's]")
+              help="Change this run.  [default: the head]")
+@click.option("--seed", type=click.IntRange(min=0), help="Another seed.  [default: its own]")
 @click.option("--max-ram", metavar="SIZE",
               help="Refuse what needs more memory.  [default: 3G, or half of the machine]")
 @click.option("--dry-run", is_flag=True, help="Show what would be queued and queue nothing.")
@@ -35,7 +35,7 @@ from engine.errors import UserError
 @click.pass_obj
 def enqueue(home: Home, /, config: tuple[str, ...], dry_run: bool, as_json: bool,
             **options: Any) -> None:
-    """Queue an idea of your own; it is run before others and judged like them.
+    """Queue an idea of your own; it is run before new proposals and judged like them.
 
     Example:  agent enqueue lr=2e-3 n_layer=6
     """

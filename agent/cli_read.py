@@ -39,7 +39,8 @@ def complete_labels(ctx: click.Context, _param: click.Parameter, incomplete: str
             labels = [run.label for run in ledger.runs()]
     except (UserError, OSError, sqlite3.Error):
         return []
-    return [label for label in [*labels, "best"] if label.lower().startswith(incomplete.lower())]
+    return [label for label in [*labels, "best", "baseline"]
+            if label.lower().startswith(incomplete.lower())]
 
 
 run_argument = click.argument("key", metavar="RUN", shell_complete=complete_labels)

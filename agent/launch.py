@@ -26,6 +26,7 @@ from agent.records import Calibration, Run
 from agent.recover import recover
 from agent.runner import Runner, spawn_worker
 from agent.sensors import Sensors
+from agent.status import STATES
 from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet
@@ -114,17 +115,27 @@ def run_night(at: Desk, wish: Wish) -> Night:
                      wish.source, watch=watch)
     found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
     night.study = found
+    was_paused = _is_left_paused(at.ledger)
     study.queue_baselines(at.ledger, found, at.clock.stamp(), wish.n_replicas)
     night.note("night", _announce(found, wish), {
         "started_at": started_at, "max_runs": wish.max_runs, "max_ram_mb": wish.max_ram_mb,
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "n_ended_before": at.ledger.n_ended(),
         "budget_tokens": found.budget_tokens, "run_s": found.run_s})
+    if was_paused:
+        night.pause("still paused, since the agent before this one did not live to hear `agent "
+                    "resume`; that goes on")
     try:
         _tick_through(night)
     finally:
         watch.close()
     return night
+
+
+def _is_left_paused(ledger: Ledger) -> bool:
+    """Whether the last agent died while a person wanted it to be quiet."""
+    last = next((event for event in ledger.events_of_night() if event.kind in STATES), None)
+    return last is not None and last.kind == "pause"
 
 
 def _tick_through(night: Night) -> None:

@@ -54,7 +54,7 @@ class Night:
         self.is_paused = False
         self.is_held = False  # by the machine
         self.is_over = False
-        self._has_told_silent = False
+        self._n_told_silent = 0  # confirmed batches whose silent test was told
         self.wait_until_s = 0.0  # nothing is started before
         self.waits_for: guard.Word | None = None  # what memory lacks
         self._untold: list[tuple[Any, ...]] = []  # events the ledger could not take yet
@@ -157,10 +157,13 @@ class Night:
         self.observer.say(message)
 
     def _tell_silent(self) -> None:
-        """Once a night: what the confirmed chain gained on the shard that decides nothing."""
+        """What the confirmed chain gained on the shard that decides nothing, at a night's end.
+
+        A night without end tells it when the machine makes it wait.
+        """
         found = self.campaign.silent()
-        if found and not self._has_told_silent:
-            self._has_told_silent = True
+        if found and found.n_batches != self._n_told_silent:
+            self._n_told_silent = found.n_batches
             self.note("silent_test", f"confirmed so far: {found.claimed_bpb:+.4f} bits/byte "
                       f"over fresh seeds, {found.silent_bpb:+.4f} on text that decides nothing",
                       {"claimed_bpb": found.claimed_bpb, "silent_bpb": found.silent_bpb,
@@ -263,7 +266,9 @@ class Night:
         if look:
             for message in look.news:
                 self.note("guard", message, look.readings)
-            self.is_held = not look.word.is_go
+            was_held, self.is_held = self.is_held, not look.word.is_go
+            if self.is_held and not was_held:
+                self._tell_silent()
         elif self.watch and not self.runner.trial:
             self.is_held = True  # an adopted worker goes on until the sensors have spoken
 
@@ -283,11 +288,14 @@ class Night:
         if command == "stop":
             self.stop("asked to by `agent stop`")
         elif command == "pause" and not self.is_paused:
-            self.is_paused = True
-            self.note("pause", "paused by `agent pause`; `agent resume` goes on")
+            self.pause("paused by `agent pause`; `agent resume` goes on")
         elif command == "resume" and self.is_paused:
             self.is_paused = False
             self.note("resume", "going on, as asked by `agent resume`")
+
+    def pause(self, message: str) -> None:
+        self.is_paused = True
+        self.note("pause", message)
 
     def _open_inbox(self) -> None:
         """Queue what `agent enqueue` left; a new vocabulary is only made where a run may start."""

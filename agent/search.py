@@ -9,6 +9,7 @@ that died knows the same as one that did not, and `agent simulate` runs this ver
                                         └──undecided──► the chain goes on ──────┘
 """
 
+import math
 from collections.abc import Callable
 
 from agent import verdict
@@ -315,8 +316,10 @@ class Search:
         n_new = len(self.chain) - self._n_tested
         if n_new and self.noise and (n_new >= N_BATCH or self.level or is_ending):
             return self._next_arm(self._new_batch(self.head, self.confirmed))
-        has_time = N_ABLATION_SEEDS <= n_left <= self.reserve or self._is_trying_without()
-        if self._steps and not self.chain and (has_time or self.is_exhausted):
+        # A night without an end has a plateau instead.
+        is_time = (N_ABLATION_SEEDS <= n_left <= self.reserve or self._is_trying_without()
+                   or self.is_exhausted or (self.level > 0 and math.isinf(n_left)))
+        if self._steps and not self.chain and is_time:
             return self._next_without(self.confirmed)
         if self.is_exhausted:
             return Stop(f"a plateau: {sum(self.patience)} runs in a row, of any kind, of other "

@@ -132,7 +132,12 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
 
 
 def find_run(ledger: Queries, key: str) -> Run:
-    """The run that a person means: a label, an id, the beginning of a uid, or `best`."""
+    """The run that a person means: a label, an id, the beginning of a uid, `best` or `baseline`.
+
+    baseline is the first of the newest study.
+    """
+    if key.lower() == "baseline":
+        return _first_baseline(ledger)
     if key.lower() != "best":
         return ledger.run(key)
     found = ledger.best()
@@ -140,6 +145,14 @@ def find_run(ledger: Queries, key: str) -> Run:
         raise LedgerError("no run of this ledger's own has finished yet, so none is best; "
                           "`agent run --for 4m` makes some")
     return found
+
+
+def _first_baseline(ledger: Queries) -> Run:
+    found = [run for study in ledger.studies()[:1] for run in ledger.baselines(study)]
+    if not found:
+        raise LedgerError("no study of this ledger has a baseline yet; `agent run --for 4m` makes "
+                          "one")
+    return found[0]
 
 
 def detail(ledger: Queries, run: Run) -> Detail:

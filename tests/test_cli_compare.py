@@ -78,11 +78,12 @@ def test_command_bodies_are_short(command: str) -> None:
     assert len(source.split('"""')[2].strip().splitlines()) <= 15
 
 
+RUNS = ["B1", "B2", "best", "baseline"]  # that begin with b
+
+
 @pytest.mark.parametrize(("words", "expected"), [
-    (["compare"], ["B1", "B2", "best"]), (["compare", "E1"], ["B1", "B2", "best"]),
-    (["lineage"], ["B1", "B2", "best"]), (["importance"], ["B1", "B2", "best"]),
-    (["enqueue", "--from"], ["B1", "B2", "best"]),
-    (["enqueue"], ["batch_size=", "beta1=", "beta2="])])
+    (["compare"], RUNS), (["compare", "E1"], RUNS), (["lineage"], RUNS), (["importance"], RUNS),
+    (["enqueue", "--from"], RUNS), (["enqueue"], ["batch_size=", "beta1=", "beta2="])])
 def test_runs_and_fields_complete(home: Home, words: list[str], expected: list[str]) -> None:
     complete = ShellComplete(main, {}, "agent", "_AGENT_COMPLETE")
     found = complete.get_completions(["--home", str(home.root), *words], "b")

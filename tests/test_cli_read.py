@@ -297,7 +297,7 @@ def completions(home: Path, command: str, incomplete: str) -> list[str]:
 @pytest.mark.parametrize("command", ["show", "log", "sample"])
 def test_labels_complete(home: Home, command: str) -> None:
     assert completions(home.root, command, "e") == ["E1", "E2", "E3", "E4"]
-    assert completions(home.root, command, "b") == ["B1", "B2", "best"]
+    assert completions(home.root, command, "b") == ["B1", "B2", "best", "baseline"]
 
 
 def test_completion_fails_silently(tmp_path: Path) -> None:

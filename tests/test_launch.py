@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.launch import Wish, _goes_on, _require_time
+from agent.launch import Wish, _goes_on, _is_left_paused, _require_time
 from agent.ledger import Ledger
 from agent.orphan import end_orphan
 from agent.prepare import Source
@@ -85,6 +85,18 @@ def test_a_run_longer_than_its_night_is_refused() -> None:
     with pytest.raises(UserError, match="one run takes about 2 min here, longer than the 1 min"):
         _require_time(120.0, wish(max_runs=1), 60.0)
     _require_time(120.0, wish(max_runs=1), None)
+
+
+@pytest.mark.parametrize(("kinds", "expected"), [
+    (["night", "pause"], True), (["night", "pause", "guard"], True),
+    (["night", "pause", "resume"], False), (["night", "pause", "stop", "night_over"], False),
+    (["pause", "night"], False), ([], False)])
+def test_a_pause_outlives_an_agent_that_was_killed(
+        tmp_path: Path, kinds: list[str], expected: bool) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        for kind in kinds:
+            ledger.event(kind, "a test", NOW)
+        assert _is_left_paused(ledger) is expected
 
 
 def worker(folder: str) -> "subprocess.Popen[bytes]":

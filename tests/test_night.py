@@ -10,7 +10,7 @@ import pytest
 
 from agent.campaign import OVERRUN_S, Plan
 from agent.control import take_command
-from agent.guard import Reading, Swap
+from agent.guard import Reading, Swap, Word
 from agent.inbox import Idea, leave
 from agent.job import STOPPED
 from agent.ledger import Ledger
@@ -20,6 +20,8 @@ from agent.paths import Home
 from agent.records import Run
 from agent.recover import MAX_RECOVERS, recover
 from agent.runner import Runner
+from agent.searcher import Silent
+from agent.watch import Look
 from engine import corpus
 from engine.config import Config
 from engine.corpus import TokenSet
@@ -266,6 +268,13 @@ def test_runs_are_counted_against_the_limit(
     assert (stage.states(), stage.night.is_over) == (["finished", "queued"], True)
 
 
+class TooHot:
+    """A watch that always says to wait."""
+
+    def look(self) -> Look:
+        return Look(Word(False, "the battery is at 41 °C"), [], {})
+
+
 def command(stage: Stage, word: str) -> None:
     stage.home.control.parent.mkdir(exist_ok=True)
     stage.home.control.write_text(json.dumps({"command": word}))
@@ -283,6 +292,24 @@ def test_pause_saves_the_run_and_resume_goes_on_with_it(stage: Stage) -> None:
     stage.night.tick()
     assert stage.states() == ["running"]
     assert [e.kind for e in stage.ledger.events()][:2] == ["resume", "requeue"]
+
+
+def test_what_is_confirmed_is_told_once_where_a_night_waits_or_ends(
+        stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = [Silent(0.02, 0.018, 1)]
+    monkeypatch.setattr(stage.night.campaign, "silent", lambda: claims[-1])
+    stage.night.watch = TooHot()  # type: ignore[assignment]
+    for _ in range(2):
+        stage.night.tick()
+    told = [event for event in stage.ledger.events() if event.kind == "silent_test"]
+    assert [event.message for event in told] == [
+        "confirmed so far: +0.0200 bits/byte over fresh seeds, +0.0180 on text that decides "
+        "nothing"]
+    claims.append(Silent(0.05, 0.04, 2))
+    stage.night.stop("a test")
+    stage.night.tick()
+    assert [event.kind for event in stage.ledger.events()].count("silent_test") == 2
+    assert stage.night.is_over
 
 
 def test_stop_saves_the_run_and_ends_the_night(stage: Stage) -> None:

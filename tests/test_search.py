@@ -1,5 +1,6 @@
 """The two tiers of a study: what is kept, put to the test, rolled back, simplified, given up."""
 
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -391,6 +392,15 @@ def test_at_the_end_steps_are_tried_without_the_smallest_first_on_the_same_seeds
     assert actions[0].base.key == "base"
     assert play.verdicts("a") == play.verdicts("b") == ["kept", "confirmed", "confirmed"]
     assert isinstance(play.search.next(RESERVE), Propose)
+
+
+def test_a_night_without_end_tries_without_a_step_at_a_plateau(play: Play) -> None:
+    confirmed_pair(play)
+    assert isinstance(play.search.next(math.inf), Propose)
+    for n in range(PATIENCE[0]):
+        play.challenger(f"worse {n}", 9.0)
+    assert isinstance(play.search.next(MANY), Propose)
+    assert isinstance(play.search.next(math.inf), Without)
 
 
 def test_two_runs_are_enough_to_try_a_step_and_one_begun_is_finished(play: Play) -> None:

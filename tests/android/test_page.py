@@ -116,14 +116,15 @@ def test_the_doctor_finds_nothing_that_fails(walk: Walk) -> None:
 
 def test_the_trial_ends_one_run(walk: Walk) -> None:
     (trial,) = walk.at("agent run")
-    assert trial.states == ["finished", "queued", "queued"]  # two baselines for another time
+    assert trial.states == ["finished"] + 4 * ["queued"]  # baselines for another time
     assert "1 run ended" in trial.said
 
 
 def test_the_night_starts_with_the_options_of_the_file_and_is_not_held_up(walk: Walk) -> None:
     starts = [call[3:] for call in walk.terminal.calls("python")
               if call[:3] == ["-m", "agent", "run"]]
-    assert starts == [["--window=22:00-07:00", "--only-charging", "--max-heat=38"]] * 2
+    assert starts == [["--run-for=10m", "--window=22:00-07:00", "--only-charging",
+                       "--max-heat=38"]] * 2
     assert len(walk.terminal.calls("termux-wake-lock")) == 2
     assert [typed.states.count("running") for typed in walk.typed
             if typed.line.endswith(WATCHDOG)] == [1, 1]
