@@ -9,6 +9,7 @@ from agent import rung, study, verdict
 from agent.clock import Clock
 from agent.ledger import Ledger
 from agent.records import Calibration, Run
+from agent.search import LEAST_BATCH
 from agent.searcher import KINDS, Searcher, Silent, Tell
 from engine.config import Config
 from engine.corpus import TokenSet
@@ -166,9 +167,13 @@ class Campaign:
         room_mb = self._room_mb()
         max_mb = self.plan.max_ram_mb if room_mb is None else min(self.plan.max_ram_mb, room_mb)
         base = Config.from_dict(self.study.config)
-        max_s = run_s and SLOWEST * run_s(base, self.study.budget_tokens)
+        base_s = run_s(base, self.study.budget_tokens) if run_s else math.inf
+        max_s = run_s and SLOWEST * base_s
         if self.plan.deadline_s is not None and max_s is not None:
-            max_s = min(max_s, SAFETY * (self.plan.deadline_s - self.clock.boot()))
+            left_s = self.plan.deadline_s - self.clock.boot()
+            max_s = min(max_s, SAFETY * left_s)
+            if self._searcher(self.study.id).search.chain:  # leave time to confirm it
+                max_s = min(max_s, max(base_s, left_s - LEAST_BATCH * base_s))
         text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
         return Limits(
             budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,

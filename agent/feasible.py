@@ -130,10 +130,11 @@ def _n_evals(config: Config, n_steps: int, n_valid: int) -> int:
 # --- what the ledger knows -------------------------------------------------------------------
 
 
-def timing_of(run: Run, n_valid: int | None) -> Timing | None:
+def timing_of(run: Run, n_valid: int | None, n_once: int = 0) -> Timing | None:
     """The speed of a finished run; None where its row does not tell.
 
     n_valid  tokens of its validation slice, None where unknown
+    n_once   tokens that it scored once more, at its end
     """
     if not (run.tok_per_s and run.tok_per_s > 0 and run.tokens):
         return None
@@ -141,7 +142,7 @@ def timing_of(run: Run, n_valid: int | None) -> Timing | None:
     step_s = config.tokens_per_step / run.tok_per_s
     rest_s = None if run.duration_s is None else run.duration_s - run.tokens / run.tok_per_s
     return Timing(config, run.replicas or 1, step_s,
-                  _eval_token_s(config, run.tokens, n_valid, rest_s))
+                  _eval_token_s(config, run.tokens, n_valid, rest_s, n_once))
 
 
 def timing_of_study(study: Calibration, n_replicas: int, n_valid: int | None) -> Timing | None:
@@ -156,11 +157,11 @@ def timing_of_study(study: Calibration, n_replicas: int, n_valid: int | None) ->
 
 
 def _eval_token_s(config: Config, n_tokens: int, n_valid: int | None,
-                  rest_s: float | None) -> float | None:
+                  rest_s: float | None, n_once: int = 0) -> float | None:
     """Seconds to score a token, from what a run took beside its steps: saving counts as scoring."""
     if not n_valid or rest_s is None or rest_s <= 0:
         return None
-    return rest_s / (_n_evals(config, config.steps_for(n_tokens), n_valid) * n_valid)
+    return rest_s / (_n_evals(config, config.steps_for(n_tokens), n_valid) * n_valid + n_once)
 
 
 # --- learning --------------------------------------------------------------------------------

@@ -14,11 +14,12 @@ class Scores:
     def __init__(self) -> None:
         self._baseline: list[float] = []
         self._of: dict[str, dict[int, float]] = {}
+        self._diverged: set[tuple[str, int]] = set()
         self._noise: Noise | None = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Scores) and (self._baseline, self._of) == (
-            other._baseline, other._of)
+        return isinstance(other, Scores) and (self._baseline, self._of, self._diverged) == (
+            other._baseline, other._of, other._diverged)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -26,21 +27,22 @@ class Scores:
         """Scores of a configuration."""
         return self._of.get(key, {})
 
+    def has_diverged(self, key: str, seed: int) -> bool:
+        """Whether a configuration was to be compared on a seed, and has no score there."""
+        return (key, seed) in self._diverged
+
     def add(self, trial: Trial) -> None:
-        """Take in what a run scored; one that diverged, where it was to be compared, scores badly.
-        """
-        score = trial.confirm_bpb
+        """Take in what a run scored."""
         if trial.state == "diverged" and trial.kind != "search":
-            score = verdict.failure_score(
-                [known for by_seed in self._of.values() for known in by_seed.values()])
-        if score is None:
+            self._diverged.add((trial.key, trial.seed))
+        if trial.confirm_bpb is None:
             return
         scores = self._of.setdefault(trial.key, {})
-        scores[trial.seed] = score
+        scores[trial.seed] = trial.confirm_bpb
         if trial.kind == "baseline" or len(scores) > 1:  # else it pairs with nothing
             self._noise = None
         if trial.kind == "baseline" and trial.state == "finished":
-            self._baseline.append(score)
+            self._baseline.append(trial.confirm_bpb)
 
     @property
     def noise(self) -> Noise | None:

@@ -147,10 +147,17 @@ class Search:
     def _batch_word(self, batch: Batch, noise: Noise) -> Decision | None:
         gains = self._gains(batch)
         shared = list(gains)
-        found = verdict.confirmation(list(gains.values()), noise, self.n_vain)
+        broken = [seed for seed in batch.seeds if self._scores.has_diverged(batch.head.key, seed)]
+        found: Decision | None
+        if broken:  # whatever it gains on others
+            found = Decision("refuted", {"n": len(shared), "diverged": broken},
+                             f"it diverged on the fresh seed {broken[0]}: rolled back to what was "
+                             "confirmed before")
+        else:
+            found = verdict.confirmation(list(gains.values()), noise, self.n_vain)
         if found is None and len(batch.skipped) > MAX_SKIPPED:
             found = Decision("undecided", {"n": len(shared)}, f"on {len(batch.skipped)} fresh "
-                             "seeds the system killed a run: it stays provisional")
+                             "seeds a run did not finish: it stays provisional")
         return found and Decision(found.verdict, found.evidence | {
             "seeds": shared, "rho": self._scores.rho}, found.reason)
 
@@ -232,7 +239,8 @@ class Search:
         if self.batch:
             if trial.seed not in self.batch.seeds:
                 self.batch.seeds.append(trial.seed)
-            if trial.state in ("killed", "failed", "lost"):
+            # The head's divergence refutes it; the other's would make its lead too large.
+            if trial.state in ("killed", "failed", "lost", "diverged"):
                 self.batch.skipped.add(trial.seed)
 
     def _new_batch(self, head: Node, base: Node) -> Batch:
@@ -274,6 +282,8 @@ class Search:
             # Without its only step it is what it was tested against, or what a person began with.
             if len(made) < 2 or made[0].is_aside:
                 self._steps = []
+        if word.verdict == "refuted":
+            self.level = self.n_misses = 0  # they were counted against a head that was only lucky
         winner = batch.head if word.verdict == "confirmed" else batch.base
         self.confirmed = self._on_fresh_seed(winner, batch)
         self.chain, self._n_tested = later if word.verdict == "confirmed" else [], 0
@@ -286,7 +296,8 @@ class Search:
             self._settle(lambda known: known is step)
             return
         self._steps.remove(step)
-        self.claims[-1] -= due.decision.evidence["cost_bpb"]
+        # What seems gained by leaving it out was selected, and fresh seeds have not confirmed it.
+        self.claims[-1] -= max(0.0, due.decision.evidence["cost_bpb"])
         self.confirmed = self.head = self._newest_node(self._variants[due.run_id])
 
     def first_run(self, key: str) -> int:

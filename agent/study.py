@@ -17,7 +17,7 @@ from agent.job import Job
 from agent.ledger import Ledger
 from agent.orphan import end_orphan, living_worker
 from agent.paths import Home, RunFolder
-from agent.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun
+from agent.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun, Run
 from agent.run_events import read_events
 from agent.runner import CONFIRMING, Spawn, last_words
 from engine.config import Config
@@ -154,7 +154,8 @@ def foresee(ledger: Ledger, study: Calibration,
     """
     corpora = {corpus.id: corpus for corpus in ledger.corpora()}
     runs = ledger.timed_runs(machine.device(), machine.cores(), feasible.MAX_TIMINGS)
-    timings = [feasible.timing_of(run, corpora[run.corpus_id or 0].n_tokens_search)
+    timings = [feasible.timing_of(run, corpora[run.corpus_id or 0].n_tokens_search,
+                                  _n_scored_once(run, corpora[run.corpus_id or 0]))
                for run in runs]
     n_valid = corpora[study.corpus_id].n_tokens_search
     # A ledger moved to another machine: the other's measurement counts until this one has a run.
@@ -170,6 +171,13 @@ def foresee(ledger: Ledger, study: Calibration,
         return model.run_s(config, budget_tokens, n_replicas, n_tokens)
 
     return run_s if known else None
+
+
+def _n_scored_once(run: Run, corpus: Corpus) -> int:
+    """Tokens of the shards that only the arms of a comparison are scored on."""
+    if run.confirm_bpb is None:
+        return 0
+    return (corpus.n_tokens_confirm or 0) + (corpus.n_tokens_test or 0)
 
 
 def baseline_seeds(ledger: Ledger, text_sha256: str, config: Config, budget_tokens: int,

@@ -74,6 +74,7 @@ class Limits:
     min_steps: int = 50  # optimizer steps a budget must leave
     max_s: float | None = None
     run_s: Callable[[Config, int], float] | None = None  # of a configuration and a budget
+    is_inside: Callable[[Config], bool] | None = None  # the space to search, where that is smaller
 
 
 DEFAULT_LIMITS = Limits()
@@ -168,6 +169,8 @@ def _obstacle(config: Config, limits: Limits) -> tuple[str, str] | None:
     if not limits.min_vocab <= config.vocab_size <= limits.max_vocab:
         return (f"vocabulary {config.vocab_size:,}", f"outside the {limits.min_vocab:,} to "
                 f"{limits.max_vocab:,} this corpus supports")
+    if limits.is_inside is not None and not limits.is_inside(config):
+        return config.describe(), "outside of the space that is searched"
     if config.seq_len > limits.max_seq_len:
         return (f"windows of {config.seq_len:,}",
                 f"over the limit of {limits.max_seq_len:,} tokens a window")

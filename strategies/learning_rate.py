@@ -112,8 +112,9 @@ def _elsewhere(ranked: Sequence[Scored], parent: Config) -> int:
     recipes: dict[str, list[float]] = {}  # best rate first
     for one in ranked:
         if (one.config.n_embd, one.config.optimizer) == (parent.n_embd, parent.optimizer):
-            recipe = dataclasses.replace(one.config, lr=parent.lr)
-            recipes.setdefault(recipe.hash, []).append(one.config.lr)
+            recipe = dataclasses.replace(one.config, lr=parent.lr).hash
+            if one.has_finished or recipe in recipes:  # those that finished come first
+                recipes.setdefault(recipe, []).append(one.config.lr)
     votes = 0
     for best, *worse in recipes.values():
         if not worse:

@@ -164,6 +164,12 @@ def test_learning_rate_goes_where_other_recipes_found_better_rates(
     assert {p.config.lr > 3e-3 for p in found} == {is_up}
 
 
+def test_learning_rate_learns_nothing_from_a_recipe_that_never_finished() -> None:
+    broken = [outcome(bpb=None, state="diverged", lr=lr, clip=0.5) for lr in (5e-3, 9e-3)]
+    found = proposals("learning_rate", 20, history=[outcome(bpb=1.1), *broken])
+    assert {p.config.lr > 3e-3 for p in found} == {False, True}
+
+
 def test_learning_rate_does_not_follow_another_width_or_optimizer() -> None:
     others = [outcome(lr=lr, bpb=bpb, **fields) for lr, bpb in ((3e-3, 1.2), (2e-3, 1.3))
               for fields in ({"n_embd": 64}, {"optimizer": "lion"})]

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,13 @@ Night = dict[str, Any]  # one line of --out
 
 def key_of(options: argparse.Namespace, tokens: TokenSet) -> dict[str, Any]:
     """What nights must share to be put in one table."""
-    return {"runs": options.runs, "tokens_per_run": options.tokens, "vocab_size": options.vocab,
-            "fresh": options.fresh, "corpus_sha256": tokens.corpus.sha256}
+    return {"runs": options.runs, "tokens_per_run": options.tokens, "fresh": options.fresh,
+            "start": course_of(options, tokens).start.hash, "corpus_sha256": tokens.corpus.sha256,
+            "code": machine.code_version(), "optuna": _optuna_version()}
+
+
+def _optuna_version() -> str | None:
+    return version("optuna") if find_spec("optuna") else None
 
 
 def read_nights(path: Path | None, key: dict[str, Any]) -> list[Night]:
@@ -174,9 +180,9 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def fresh_bpb(night: Night) -> float:
-    """Mean on fresh seeds; a winner that diverges on one is as bad as no answer."""
-    scores = night["fresh_bpb"]
-    return math.inf if None in scores else statistics.mean(scores)
+    """Mean on fresh seeds; where the winner diverges it scores as token frequencies do."""
+    return statistics.mean(night["unigram_bpb"] if one is None else one
+                           for one in night["fresh_bpb"])
 
 
 def fresh_gain(night: Night) -> float:
@@ -199,8 +205,7 @@ def summary(nights: Sequence[Night]) -> dict[str, Any]:
             "n_claims": len(optimism), "wasted": wasted,
             "wasted_per_night": sum(wasted.values()) / len(nights),
             "runs": statistics.mean(night["n_runs"] for night in nights),
-            "outside": sum(night["n_outside"] for night in nights),
-            "winners_outside": sum(not night["is_winner_inside"] for night in nights),
+            "diverged_winners": sum(None in night["fresh_bpb"] for night in nights),
             "confirmed": sum(night["verdicts"].get("confirmed", 0) for night in nights),
             "wall_s": statistics.mean(night["wall_s"] for night in nights)}
 
@@ -231,9 +236,8 @@ def table(found: dict[str, Any]) -> str:
         lines.append(f"{arm:<8}{its['nights']:>7}{_plus_minus(its['bpb'], its['bpb_error']):>20}"
                      f"{its['gain']:>9.4f}{optimism:>10}{its['wasted_per_night']:>8.1f}"
                      f"{its['runs']:>6.0f}{its['confirmed']:>10}{its['wall_s']:>9.0f}")
-        if its["outside"]:
-            lines.append(f"  of {arm}: {its['outside']} runs and {its['winners_outside']} winners "
-                         "outside of the common space")
+        if its["diverged_winners"]:
+            lines.append(f"  of {arm}: {its['diverged_winners']} winners diverged on a fresh seed")
     for arm, (lead, error) in found["lead"].items():
         lines.append(f"agent ahead of {arm}, same seeds: {_plus_minus(lead, error)} bits/byte")
     if "is_as_good" in found:
@@ -277,9 +281,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--part", help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if options.corpus is None:
-        train, valid = (STORIES / f"tinystories-{name}.txt" for name in ("train", "valid"))
-        is_here = train.exists() and valid.exists()
-        options.corpus, options.valid = (str(train), str(valid)) if is_here else ("builtin", None)
+        stories = STORIES / "tinystories-train.txt"  # of the other file a fortieth would be test
+        options.corpus = str(stories) if stories.exists() else "builtin"
     return options
 
 

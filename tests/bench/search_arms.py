@@ -4,6 +4,7 @@ agent   agent/campaign.py over a ledger of its own, as the daemon drives it: cal
         confirmation and ablation are all paid from the same tokens
 tpe     Optuna's TPESampler(multivariate=True) and MedianPruner, which looks at a quarter and at
         half of a run
+tpe-deaf  the same, but a trial that may not run is told it failed, of which TPE takes no note
 random  Optuna's RandomSampler
 
 Optuna's parameters are places on the axes of strategies/tpe.py, so that no range is written twice.
@@ -13,6 +14,7 @@ as wasted. Time is foreseen as on the machine of feasible.COSTS, so that a night
 wherever it is run.
 """
 
+import dataclasses
 import math
 import tempfile
 import warnings
@@ -39,9 +41,9 @@ from engine.evaluate import score_model
 from engine.train import Texts, Trainer
 from engine.workspace import Array
 from strategies import tpe
-from strategies.base import Limits, repaired, why_not
+from strategies.base import Limits, repaired, resized, why_not
 
-ARMS = ("agent", "tpe", "random")
+ARMS = ("agent", "tpe", "tpe-deaf", "random")
 START = Config(n_embd=64, n_layer=2, n_head=2, lr=3e-4)  # mediocre: there is something to find
 MAX_RAM_MB = 3000.0
 RUNGS = (0.25, 0.5)  # of a run, where MedianPruner looks
@@ -84,8 +86,23 @@ class Course:
         text_mb = 2e-6 * (self.tokens.n_tokens["train"] + self.tokens.n_tokens["search"])
         return Limits(
             budget_tokens=self.budget_tokens, max_params=MAX_PARAMS, max_mb=MAX_RAM_MB - text_mb,
-            max_vocab=self.start.vocab_size, min_steps=study.MIN_STEPS,
-            max_s=SLOWEST * run_s(self.start, self.budget_tokens), run_s=run_s)
+            min_vocab=self.start.vocab_size, max_vocab=self.start.vocab_size,
+            min_steps=study.MIN_STEPS, max_s=SLOWEST * run_s(self.start, self.budget_tokens),
+            run_s=run_s, is_inside=self.is_inside)
+
+    def unigram_bpb(self) -> float:
+        """What token frequencies score, bits per byte of the search shard."""
+        nats = self.tokens.yardsticks.unigram * (self.tokens.n_tokens["search"] - 1)
+        return nats / math.log(2) / self.tokens.n_bytes["search"]
+
+    def is_inside(self, config: Config) -> bool:
+        """Whether Optuna's parameters hold a configuration: the strategies know more fields."""
+        places = tpe._points([config])[0, :tpe.N_AXES]
+        if bool(((places < -1e-9) | (places > 1 + 1e-9)).any()):
+            return False
+        sized = self.start.assign([]).to_dict() | resized(self.start, config.n_embd, config.n_layer)
+        return all(getattr(config, name) == getattr(Config.from_dict(sized), name)
+                   for name in ("n_head", "hidden", "vocab_size", "rope_base", "grad_accum"))
 
 
 @dataclass(frozen=True)
@@ -110,7 +127,6 @@ class Found:
     tokens: int = 0
     wasted: Counter[str] = field(default_factory=Counter)  # by cause
     verdicts: Counter[str] = field(default_factory=Counter)  # the agent's
-    n_outside: int = 0  # runs that Optuna's space does not hold
     end: str = "all tokens spent"
     story: list[str] = field(default_factory=list)  # a line for each run and each decision
 
@@ -163,8 +179,8 @@ def night(arm: str, number: int, course: Course, report: Report) -> dict[str, An
         "arm": arm, "night": number, "winner": found.winner.to_dict(),
         "winner_text": found.winner.describe(), "claimed_gain": found.claimed_gain,
         "n_runs": found.n_runs, "tokens": found.tokens, "wasted": dict(found.wasted),
-        "verdicts": dict(found.verdicts), "n_outside": found.n_outside,
-        "is_winner_inside": is_inside(found.winner), "end": found.end, "story": found.story,
+        "verdicts": dict(found.verdicts), "end": found.end, "story": found.story,
+        "unigram_bpb": course.unigram_bpb(),
         "fresh_bpb": fresh_scores(course, found.winner, fresh),
         "start_bpb": fresh_scores(course, course.start, fresh)}
 
@@ -177,6 +193,17 @@ def fresh_scores(course: Course, config: Config, seeds: Sequence[int]) -> list[f
 # --- this agent ------------------------------------------------------------------------------
 
 
+class Inside(Campaign):
+    """A campaign that stays in the space of the others."""
+
+    course: Course
+
+    def _limits(self, run_s: Callable[[Config, int], float] | None) -> Limits:
+        limits = self.course.limits()
+        return dataclasses.replace(super()._limits(run_s), min_vocab=limits.min_vocab,
+                                   is_inside=limits.is_inside)
+
+
 class Agent:
     """The daemon's part of a night: queue, claim, train, finish, judge."""
 
@@ -186,7 +213,8 @@ class Agent:
         self.found = Found(course.start)
         clock = Clock(stamp=self.now)
         plan = Plan(MAX_RAM_MB, seed=seed, max_runs=course.n_runs)
-        self.campaign = Campaign(ledger, clock, plan, lambda _: course.tokens, lambda: None)
+        self.campaign = Inside(ledger, clock, plan, lambda _: course.tokens, lambda: None)
+        self.campaign.course = course
         self.study = self.campaign.study = study.open_study(
             ledger, clock, course.tokens, course.start, seed, self._speed(course.start),
             course.budget_tokens)
@@ -205,9 +233,7 @@ class Agent:
         """Queue what the search asks for. Raises NoProposal where it ends."""
         n_left = self.course.n_left(self.found.tokens)
         run = self.campaign.queue_next(self.course.n_runs - n_left)
-        config = Config.from_dict(run.config)
-        self.found.n_outside += not is_inside(config)
-        if why_not(config, self.course.limits()):
+        if why_not(Config.from_dict(run.config), self.course.limits()):
             self.found.wasted["out of bounds"] += 1
 
     def run(self) -> None:
@@ -220,7 +246,7 @@ class Agent:
         ended = train_one(self.course, config, run.seed or 0, splits, [step] if step else [],
                           lambda _, bpb: max_bpb is not None and bpb > max_bpb)
         self.found.take(ended)
-        run_s = self.course.run_s(config, budget) * ended.tokens / budget
+        run_s = (self.course.run_s(config, budget) - feasible.SPAWN_S) * ended.tokens / budget
         self.elapsed_s += run_s
         run = self.ledger.finish(
             run.id, ended.state, self.now(), steps=ended.tokens // config.tokens_per_step,
@@ -282,12 +308,6 @@ def places(start: Config) -> dict[str, Any]:
             if not math.isnan(place)}
 
 
-def is_inside(config: Config) -> bool:
-    """Whether every field lies on its axis: some of the agent's strategies step beyond."""
-    places = tpe._points([config])[0, :tpe.N_AXES]
-    return not bool(((places < -1e-9) | (places > 1 + 1e-9)).any())
-
-
 def config_of(trial: Any, start: Config) -> Config:
     """The configuration at the place that Optuna suggests."""
     point = [trial.suggest_float(axis.name, 0.0, 1.0) for axis in tpe.AXES]
@@ -303,9 +323,9 @@ def optuna_night(course: Course, seed: int, arm: str, report: Report) -> Found:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # multivariate is called experimental
-        sampler = (optuna.samplers.TPESampler(multivariate=True, seed=seed) if arm == "tpe"
-                   else optuna.samplers.RandomSampler(seed=seed))
-    pruner = optuna.pruners.MedianPruner() if arm == "tpe" else optuna.pruners.NopPruner()
+        sampler = (optuna.samplers.RandomSampler(seed=seed) if arm == "random"
+                   else optuna.samplers.TPESampler(multivariate=True, seed=seed))
+    pruner = optuna.pruners.NopPruner() if arm == "random" else optuna.pruners.MedianPruner()
     peer = optuna.create_study(sampler=sampler, pruner=pruner)
     peer.enqueue_trial(places(course.start))
     found, known = Found(course.start), dict[str, float | None]()
@@ -315,9 +335,12 @@ def optuna_night(course: Course, seed: int, arm: str, report: Report) -> Found:
         if not n_left:
             break
         trial = peer.ask()
-        value = _value(trial, config_of(trial, course.start), seed, course, limits, found, known)
+        config = config_of(trial, course.start)
+        value = _value(trial, config, seed, course, limits, found, known)
         if value is None:
-            peer.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            is_unheard = arm == "tpe-deaf" and why_not(config, limits)
+            peer.tell(trial, state=optuna.trial.TrialState.FAIL if is_unheard
+                      else optuna.trial.TrialState.PRUNED)
         else:
             peer.tell(trial, value)
         report(1 - n_left / course.n_runs)
