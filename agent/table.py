@@ -3,19 +3,27 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from agent import words
 from agent.records import EXPERIMENT_COLUMNS
 from engine.errors import UserError
 from engine.files import write_atomically
 
 BEGIN = "<!-- experiments:begin -->"
 END = "<!-- experiments:end -->"
+WIDEST = 56  # column that is aligned
+NOTES_LENGTH = 100
 
 
 def markdown(rows: Sequence[Mapping[str, str]]) -> str:
-    """A GitHub table of the experiments, its columns aligned so that it also reads as text."""
-    lines = [[_cell(row[column]) for column in EXPERIMENT_COLUMNS] for row in rows]
+    """A GitHub table of the experiments, its columns aligned so that it also reads as text.
+
+    Longer notes are cut, `agent show` has all of them; a wider cell stands out of its column.
+    """
+    lines = [[_cell(row[column], NOTES_LENGTH if column == "Notes" else None)
+              for column in EXPERIMENT_COLUMNS] for row in rows]
     lines.insert(0, list(EXPERIMENT_COLUMNS))
-    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(EXPERIMENT_COLUMNS))]
+    widths = [min(WIDEST, max(3, *(len(line[i]) for line in lines)))
+              for i in range(len(EXPERIMENT_COLUMNS))]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
@@ -59,7 +67,8 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]]) -> bool:
     return True
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, length: int | None) -> str:
     """One line, and no bar that would end the cell."""
-    return " ".join(text.split()).replace("|", "\\|")
+    line = " ".join(text.split())
+    return (line if length is None else words.cut(line, length)).replace("|", "\\|")
 

@@ -37,6 +37,14 @@ def test_columns_are_aligned() -> None:
     assert markdown(ROWS) == TABLE
 
 
+def test_long_cells_neither_push_the_others_out_nor_lose_a_configuration() -> None:
+    config, note = "128d/4L " + 30 * "beta1=0.9 ", 30 * "a word "
+    lines = markdown([ROWS[0] | {"Config": config, "Notes": note}, ROWS[1]]).splitlines()
+    assert config.strip() in lines[2]
+    assert note[:99] + "…" in lines[2]
+    assert max(map(len, lines[3:])) < 200
+
+
 def test_table_without_rows_is_its_head() -> None:
     head, rule = markdown([]).split("\n")
     assert head.split() == "| ID | Date | Params | Config | Steps | val_loss | vs Unigram " \
