@@ -155,11 +155,14 @@ class Campaign:
         assert self.study is not None
         n_left = math.inf if self.plan.max_runs is None else self.plan.max_runs - n_ended
         if self.plan.deadline_s is not None and run_s is not None:
-            head = self.ledger.incumbent(self.study.id)
-            config = Config.from_dict(head.config if head else self.study.config)
             left_s = self.plan.deadline_s - self.clock.boot()
-            n_left = min(n_left, left_s / run_s(config, self.study.budget_tokens))
+            n_left = min(n_left, left_s / run_s(self._head(), self.study.budget_tokens))
         return n_left
+
+    def _head(self) -> Config:
+        assert self.study is not None
+        head = self.ledger.incumbent(self.study.id)
+        return Config.from_dict(head.config if head else self.study.config)
 
     def _limits(self, run_s: Callable[[Config, int], float] | None) -> Limits:
         """What a proposal may cost in what is left of the night."""
@@ -167,13 +170,13 @@ class Campaign:
         room_mb = self._room_mb()
         max_mb = self.plan.max_ram_mb if room_mb is None else min(self.plan.max_ram_mb, room_mb)
         base = Config.from_dict(self.study.config)
-        base_s = run_s(base, self.study.budget_tokens) if run_s else math.inf
-        max_s = run_s and SLOWEST * base_s
-        if self.plan.deadline_s is not None and max_s is not None:
+        max_s = run_s and SLOWEST * run_s(base, self.study.budget_tokens)
+        if self.plan.deadline_s is not None and run_s is not None and max_s is not None:
             left_s = self.plan.deadline_s - self.clock.boot()
             max_s = min(max_s, SAFETY * left_s)
             if self._searcher(self.study.id).search.chain:  # leave time to confirm it
-                max_s = min(max_s, max(base_s, left_s - LEAST_BATCH * base_s))
+                head_s = run_s(self._head(), self.study.budget_tokens)
+                max_s = min(max_s, max(head_s, left_s - LEAST_BATCH * head_s))
         text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
         return Limits(
             budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,

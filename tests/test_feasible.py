@@ -321,6 +321,19 @@ def test_no_strategy_proposes_what_does_not_fit(
     assert limits.run_s(config, limits.budget_tokens) <= limits.max_s
 
 
+def test_what_a_run_scored_once_more_does_not_make_an_evaluation_seem_slow(
+        ledger: Ledger) -> None:
+    run = a_finished_run(ledger)
+    plain, arm = feasible.timing_of(run, 960), feasible.timing_of(run, 960, 1920)
+    assert plain is not None
+    assert arm is not None
+    assert plain.eval_token_s is not None
+    assert arm.eval_token_s is not None
+    n_evals = feasible._n_evals(arm.config, arm.config.steps_for(run.tokens or 0), 960)
+    assert plain.eval_token_s / arm.eval_token_s == pytest.approx((n_evals * 960 + 1920)
+                                                                  / (n_evals * 960))
+
+
 def test_a_tight_limit_of_time_leaves_some_proposals_and_bars_others() -> None:
     model = learn([Timing(Config(), 1, 0.05)])
     wide = Limits(run_s=lambda config, budget: model.run_s(config, budget, 1, 100_000))
