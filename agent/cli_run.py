@@ -13,7 +13,7 @@ from agent.cli import main
 from agent.cli_progress import Screen
 from agent.conditions import COOLER_C, Limits, parse_window
 from agent.control import send_command
-from agent.launch import Wish, desk, queue_grid, run_night, train_once
+from agent.launch import Wish, desk, end_pause, queue_grid, run_night, train_once
 from agent.ledger import Ledger
 from agent.lock import holder
 from agent.paths import Home
@@ -194,6 +194,11 @@ def resume(home: Home) -> None:
 
     Example:  agent resume
     """
+    if holder(home.lock) is None and home.ledger.exists():
+        with Screen() as screen, desk(home, screen, screen.stage) as at:
+            if end_pause(at):
+                click.echo("no agent runs; the next one will not be paused", err=True)
+                return
     _tell(home, "resume", "it goes on from the checkpoint")
 
 

@@ -132,6 +132,14 @@ def run_night(at: Desk, wish: Wish) -> Night:
     return night
 
 
+def end_pause(at: Desk) -> bool:
+    """Let the next agent work where the last one died paused; False if it did not."""
+    if not _is_left_paused(at.ledger):
+        return False
+    at.ledger.event("resume", "asked to by `agent resume`; no agent runs yet", at.clock.stamp())
+    return True
+
+
 def _is_left_paused(ledger: Ledger) -> bool:
     """Whether the last agent died while a person wanted it to be quiet."""
     last = next((event for event in ledger.events_of_night() if event.kind in STATES), None)

@@ -24,7 +24,7 @@ from typing import Any, cast
 from agent.records import State, Verdict
 from agent.student import quantile
 
-RULE = "two-tier/1"
+RULE = "two-tier/2"
 N_BASELINE_SEEDS = 5  # four degrees of freedom; the first incumbent's evidence
 N_BATCH = 4  # kept steps before they are put to the test
 MIN_PAIRS, MAX_PAIRS = 2, 5

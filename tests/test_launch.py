@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from agent.cli import main
 from agent.launch import Wish, _goes_on, _is_left_paused, _require_time
 from agent.ledger import Ledger
 from agent.orphan import end_orphan
+from agent.paths import Home
 from agent.prepare import Source
 from agent.records import Calibration
 from engine.config import Config
@@ -120,3 +123,17 @@ def test_a_process_that_only_has_the_pid_of_an_orphan_is_left_alone(tmp_path: Pa
         assert child.poll() is None
         child.communicate(b"\n")
     assert child.returncode == 0
+
+
+def test_resume_lets_the_next_agent_work_where_none_runs(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with Ledger.open(home.ledger) as ledger:
+        for kind in ("night", "pause"):
+            ledger.event(kind, "a test", NOW)
+    said = [CliRunner().invoke(main, ["--home", str(tmp_path), "resume"]) for _ in range(2)]
+    assert (said[0].exit_code, said[0].stderr) == (
+        0, "no agent runs; the next one will not be paused\n")
+    assert "no agent runs in" in said[1].stderr
+    with Ledger.open(home.ledger) as ledger:
+        assert not _is_left_paused(ledger)
+        assert [event.kind for event in ledger.events()] == ["resume", "pause", "night"]

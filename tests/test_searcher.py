@@ -13,7 +13,7 @@ from agent.lineage import lineage
 from agent.records import Run, Verdict
 from agent.searcher import Searcher, Wanted
 from agent.study import Origin, new_run
-from agent.verdict import Decision
+from agent.verdict import RULE, Decision
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies.base import Limits
@@ -168,7 +168,7 @@ def test_what_fresh_seeds_confirm_is_told_of_each_of_its_steps(desk: Desk) -> No
     assert [desk.verdicts(label) for label in ("E1", "E2", "E3", "E4", "C1", "C2")] == [
         ["kept", "confirmed"]] * 4 + [["recorded"]] * 2
     newest = desk.ledger.decisions()[0]
-    assert (newest.label, newest.against, newest.rule) == ("E4", "B1", "two-tier/1")
+    assert (newest.label, newest.against, newest.rule) == ("E4", "B1", RULE)
     assert newest.evidence["n"] == 2
     incumbent, best = desk.ledger.incumbent(desk.study.id), desk.ledger.best()
     assert incumbent is not None
