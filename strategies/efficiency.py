@@ -21,6 +21,7 @@ from strategies.base import (
     shuffled,
 )
 
+FEW_STEPS = 400  # of an optimizer: with so few each is worth more than a smoother gradient
 EQUAL = 0.10  # parameter counts this close pass as equal
 
 
@@ -30,8 +31,14 @@ def propose(parent: Config, history: Sequence[Outcome], rng: Generator,
 
 
 def _candidates(parent: Config, rng: Generator, limits: Limits) -> Iterator[Change]:
-    """Every kind of saving at its mild step, in drawn order, then the bold steps."""
+    """Every kind of saving at its mild step, in drawn order, then the bold steps.
+
+    Where the budget leaves few steps, more of them come before anything else.
+    """
     layers, vocab = parent.n_layer, parent.vocab_size
+    if parent.steps_for(limits.budget_tokens) < FEW_STEPS:
+        yield from _batch(parent, 0.25)
+        yield from _batch(parent, 0.5)
     mild = [*_wider(parent, layers - 1), *_batch(parent, 2), *_batch(parent, 0.5),
             *_vocabulary(vocab // 2, vocab, limits), *_tied(parent)]
     bold = [*_wider(parent, layers - 2), *_wider(parent, layers // 2), *_batch(parent, 4),

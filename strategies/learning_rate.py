@@ -21,8 +21,9 @@ from strategies.base import (
     shown,
     shuffled,
 )
+from strategies.random import LION_FACTOR
 
-STEPS = (1.5, 2.0, 3.0)
+STEPS = (3.0, 2.0, 1.5)  # bold first, unless a like recipe's best rate is known
 FINE_STEPS = (1.2, 1.1)
 N_FIT = 5  # rates nearest the best: the curve is a parabola only near its bottom
 FIT_REACH = 2.0  # how far past the tried rates a fitted minimum is believed
@@ -53,8 +54,11 @@ def _candidates(parent: Config, history: Sequence[Outcome], rng: Generator,
     if below * 2 >= best and above <= best * 2:
         yield from _schedules(parent, best, rng)
     coin = 1 if rng.integers(2) else -1
-    direction = _direction(below, above) or _elsewhere(ranked, parent) or coin
-    for change in _steps(finished, best, direction, rng):
+    recipes = _recipes(ranked, parent)
+    direction = (_direction(below, above) or _elsewhere(recipes, parent)
+                 or _towards_usual(parent, best) or coin)
+    is_near = any(min(rates) < rates[0] < max(rates) for rates in recipes)
+    for change in _steps(finished, best, direction, STEPS[::-1] if is_near else STEPS):
         if change.fields["lr"] < ceiling:
             yield change
 
@@ -98,25 +102,29 @@ def parabola_minimum(xs: Sequence[float], ys: Sequence[float]) -> float | None:
     return centre + skew / 2 - b / (2 * c) if c > 0 else None
 
 
-def _direction(below: float, above: float) -> int:
-    """1, up, if only worse rates below are known, −1 if only above (divergence is above), else 0.
+def _recipes(ranked: Sequence[Scored], parent: Config) -> list[list[float]]:
+    """Rates tried with each recipe of the parent's optimizer, the best one first.
+
+    Those of another width are brought to the parent's, by 1/width. Recipes that never finished
+    tell nothing.
     """
-    return (below > 0) - (above < math.inf)
+    found: dict[str, list[float]] = {}
+    for one in ranked:
+        if one.config.optimizer == parent.optimizer:
+            recipe = dataclasses.replace(one.config, lr=parent.lr).hash
+            if one.has_finished or recipe in found:  # those that finished come first
+                found.setdefault(recipe, []).append(
+                    one.config.lr * one.config.n_embd / parent.n_embd)
+    return list(found.values())
 
 
-def _elsewhere(ranked: Sequence[Scored], parent: Config) -> int:
+def _elsewhere(recipes: Sequence[Sequence[float]], parent: Config) -> int:
     """Where the best rates of other recipes lie: 1 is above the parent's, −1 below, 0 unknown.
 
-    Each recipe of its width and optimizer, on which rates depend most, has one vote.
+    Each recipe that more than one rate was tried with has one vote.
     """
-    recipes: dict[str, list[float]] = {}  # best rate first
-    for one in ranked:
-        if (one.config.n_embd, one.config.optimizer) == (parent.n_embd, parent.optimizer):
-            recipe = dataclasses.replace(one.config, lr=parent.lr).hash
-            if one.has_finished or recipe in recipes:  # those that finished come first
-                recipes.setdefault(recipe, []).append(one.config.lr)
     votes = 0
-    for best, *worse in recipes.values():
+    for best, *worse in recipes:
         if not worse:
             continue
         if max(best / parent.lr, parent.lr / best) >= SAME:
@@ -127,11 +135,24 @@ def _elsewhere(ranked: Sequence[Scored], parent: Config) -> int:
     return (votes > 0) - (votes < 0)
 
 
+def _towards_usual(parent: Config, best: float) -> int:
+    """Where the default recipe's rate lies, brought to the parent's width and optimizer."""
+    usual = Config().lr * Config().n_embd / parent.n_embd
+    if parent.optimizer == "lion":
+        usual /= LION_FACTOR
+    return (best * SAME < usual) - (best > usual * SAME)
+
+
+def _direction(below: float, above: float) -> int:
+    """1, up, if only worse rates below are known, −1 if only above (divergence is above), else 0.
+    """
+    return (below > 0) - (above < math.inf)
+
+
 def _steps(found: Mapping[float, float], best: float, direction: int,
-           rng: Generator) -> Iterator[Change]:
+           steps: Sequence[float]) -> Iterator[Change]:
     """Steps from the best rate in the given direction, then the other; small ones last."""
-    coarse = shuffled(STEPS, rng)
-    for sign, factors in ((direction, coarse), (-direction, coarse),
+    for sign, factors in ((direction, steps), (-direction, steps),
                           (direction, FINE_STEPS), (-direction, FINE_STEPS)):
         for factor in factors:
             word = "×" if sign > 0 else "÷"

@@ -261,7 +261,7 @@ def a_night(arm: str, number: int, fresh: list[float | None], claimed: float | N
             **changes: Any) -> dict[str, Any]:
     return {"arm": arm, "night": number, "fresh_bpb": fresh, "start_bpb": [2.0, 2.0],
             "claimed_gain": claimed, "wasted": {}, "verdicts": {}, "n_runs": 60,
-            "wall_s": 100.0, "unigram_bpb": 2.7} | changes
+            "wall_s": 100.0, "unigram_bpb": 2.7, "head_bpb": None} | changes
 
 
 def test_the_table_says_who_is_ahead_and_by_what_error() -> None:
@@ -290,6 +290,14 @@ def test_a_winner_that_diverges_on_a_fresh_seed_scores_there_as_token_frequencie
     found = search.results([a_night("agent", 0, [1.8]), a_night("tpe", 0, [1.5, None])])
     assert found["arms"]["tpe"]["bpb"] == pytest.approx(2.1)
     assert "  of tpe: 1 winners diverged on a fresh seed" in search.table(found).splitlines()
+
+
+def test_a_head_that_is_not_confirmed_is_told_beside_the_winner() -> None:
+    found = search.results([a_night("agent", 0, [1.8, 1.9], head_bpb=[1.7, 1.8]),
+                            a_night("agent", 1, [1.8, 1.9])])
+    assert search.table(found).splitlines()[2] == (
+        "  of agent: 1 heads that no batch has confirmed yet, 0.1000 better than their night's "
+        "winner")
 
 
 def test_an_error_needs_two_values() -> None:

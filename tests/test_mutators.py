@@ -97,6 +97,13 @@ def bowl(lowest: float, *rates: float) -> list[Outcome]:
     return [outcome(lr=lr, bpb=1.2 + 0.1 * math.log(lr / lowest) ** 2) for lr in rates]
 
 
+def test_efficiency_first_makes_more_steps_of_a_small_budget() -> None:
+    few, many = ({p.config.batch_size for p in proposals(
+        "efficiency", 20, limits=Limits(budget_tokens=n * 1024))} for n in (300, 3000))
+    assert few == {2}
+    assert many == {4, 8, 16}
+
+
 def test_learning_rate_finds_the_bottom_of_a_bowl_from_three_rates() -> None:
     found = propose("learning_rate", history=bowl(2e-3, 1e-3, 3e-3, 6e-3))
     assert found.config == Config(lr=2e-3)
@@ -170,11 +177,23 @@ def test_learning_rate_learns_nothing_from_a_recipe_that_never_finished() -> Non
     assert {p.config.lr > 3e-3 for p in found} == {False, True}
 
 
-def test_learning_rate_does_not_follow_another_width_or_optimizer() -> None:
-    others = [outcome(lr=lr, bpb=bpb, **fields) for lr, bpb in ((3e-3, 1.2), (2e-3, 1.3))
-              for fields in ({"n_embd": 64}, {"optimizer": "lion"})]
-    found = proposals("learning_rate", 20, history=[outcome(bpb=1.1), *others])
+def test_learning_rate_brings_the_rates_of_another_width_to_its_own() -> None:
+    tried = [outcome(lr=lr, bpb=bpb, n_embd=64) for lr, bpb in ((3e-3, 1.3), (9e-3, 1.2))]
+    found = proposals("learning_rate", 20, history=[outcome(bpb=1.1), *tried])
+    assert {p.config.lr > 3e-3 for p in found} == {True}  # 9e-3 at 64 is 4.5e-3 at 128
+
+
+def test_learning_rate_does_not_follow_another_optimizer() -> None:
+    tried = [outcome(lr=lr, bpb=bpb, optimizer="lion") for lr, bpb in ((3e-3, 1.2), (2e-3, 1.3))]
+    found = proposals("learning_rate", 20, history=[outcome(bpb=1.1), *tried])
     assert {p.config.lr > 3e-3 for p in found} == {False, True}
+
+
+def test_learning_rate_steps_less_boldly_where_a_like_recipe_s_best_rate_is_known() -> None:
+    tried = [outcome(lr=lr, bpb=bpb, clip=0.5) for lr, bpb in ((3e-3, 1.2), (2e-3, 1.3),
+                                                                (6e-3, 1.4))]
+    found = proposals("learning_rate", 20, history=[outcome(bpb=1.1), *tried])
+    assert {p.config.lr for p in found} == {2e-3, 4.5e-3}
 
 
 def test_learning_rate_stays_under_a_rate_that_failed() -> None:
@@ -197,9 +216,17 @@ def test_learning_rate_takes_a_pruned_rate_for_a_worse_one() -> None:
     assert all(p.config.lr < 3e-3 for p in found)
 
 
-def test_learning_rate_steps_by_a_half_double_or_triple_from_nothing() -> None:
+def test_learning_rate_triples_or_thirds_from_nothing() -> None:
     rates = {p.config.lr for p in proposals("learning_rate", 60)}
-    assert rates == {1e-3, 1.5e-3, 2e-3, 4.5e-3, 6e-3, 9e-3}
+    assert rates == {1e-3, 9e-3}
+
+
+@pytest.mark.parametrize(("parent", "lr"), [
+    (Config(lr=3e-4), 9e-4), (Config(lr=2e-2), 6.7e-3),
+    (Config(lr=3e-5, optimizer="lion"), 9e-5), (Config(lr=3e-3, n_embd=64, n_head=4), 9e-3)])
+def test_learning_rate_starts_towards_the_rate_of_the_default_recipe(
+        parent: Config, lr: float) -> None:
+    assert {p.config.lr for p in proposals("learning_rate", 20, parent=parent)} == {lr}
 
 
 def test_learning_rate_goes_to_the_schedule_once_bracketed() -> None:

@@ -195,6 +195,8 @@ def summary(nights: Sequence[Night]) -> dict[str, Any]:
     gain, gain_error = mean_and_error([fresh_gain(night) for night in nights])
     optimism = [night["claimed_gain"] - fresh_gain(night) for night in nights
                 if night["claimed_gain"] is not None]
+    heads = [fresh_bpb(night) - fresh_bpb(night | {"fresh_bpb": night["head_bpb"]})
+             for night in nights if night["head_bpb"]]
     wasted: dict[str, int] = {}
     for night in nights:
         for cause, n in night["wasted"].items():
@@ -205,6 +207,7 @@ def summary(nights: Sequence[Night]) -> dict[str, Any]:
             "n_claims": len(optimism), "wasted": wasted,
             "wasted_per_night": sum(wasted.values()) / len(nights),
             "runs": statistics.mean(night["n_runs"] for night in nights),
+            "heads": len(heads), "head_lead": statistics.mean(heads) if heads else None,
             "diverged_winners": sum(None in night["fresh_bpb"] for night in nights),
             "confirmed": sum(night["verdicts"].get("confirmed", 0) for night in nights),
             "wall_s": statistics.mean(night["wall_s"] for night in nights)}
@@ -236,6 +239,10 @@ def table(found: dict[str, Any]) -> str:
         lines.append(f"{arm:<8}{its['nights']:>7}{_plus_minus(its['bpb'], its['bpb_error']):>20}"
                      f"{its['gain']:>9.4f}{optimism:>10}{its['wasted_per_night']:>8.1f}"
                      f"{its['runs']:>6.0f}{its['confirmed']:>10}{its['wall_s']:>9.0f}")
+        if its["heads"]:
+            better = "better" if its["head_lead"] > 0 else "worse"
+            lines.append(f"  of {arm}: {its['heads']} heads that no batch has confirmed yet, "
+                         f"{abs(its['head_lead']):.4f} {better} than their night's winner")
         if its["diverged_winners"]:
             lines.append(f"  of {arm}: {its['diverged_winners']} winners diverged on a fresh seed")
     for arm, (lead, error) in found["lead"].items():

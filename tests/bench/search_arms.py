@@ -122,6 +122,7 @@ class Found:
     """What an arm did with its night."""
 
     winner: Config
+    head: Config | None = None  # the agent's, not confirmed yet; None where it is the winner
     claimed_gain: float | None = None  # over the start, bits per byte; None: it claims nothing
     n_runs: int = 0  # that trained
     tokens: int = 0
@@ -182,6 +183,7 @@ def night(arm: str, number: int, course: Course, report: Report) -> dict[str, An
         "verdicts": dict(found.verdicts), "end": found.end, "story": found.story,
         "unigram_bpb": course.unigram_bpb(),
         "fresh_bpb": fresh_scores(course, found.winner, fresh),
+        "head_bpb": fresh_scores(course, found.head, fresh) if found.head else None,
         "start_bpb": fresh_scores(course, course.start, fresh)}
 
 
@@ -272,6 +274,8 @@ class Agent:
         node = search.confirmed if search.claims else search.head
         if node:
             self.found.winner = Config.from_dict(self.ledger.run(node.run_id).config)
+        if search.head and search.head != node:
+            self.found.head = Config.from_dict(self.ledger.run(search.head.run_id).config)
         self.found.claimed_gain = sum(search.claims) if search.claims else None
         return self.found
 
