@@ -15,11 +15,13 @@ class Scores:
         self._baseline: list[float] = []
         self._of: dict[str, dict[int, float]] = {}
         self._diverged: set[tuple[str, int]] = set()
+        self._refuted: set[str] = set()
         self._noise: Noise | None = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Scores) and (self._baseline, self._of, self._diverged) == (
-            other._baseline, other._of, other._diverged)
+        return isinstance(other, Scores) and (
+            self._baseline, self._of, self._diverged, self._refuted) == (
+            other._baseline, other._of, other._diverged, other._refuted)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -44,6 +46,16 @@ class Scores:
         if trial.kind == "baseline" and trial.state == "finished":
             self._baseline.append(trial.confirm_bpb)
 
+    def refute(self, key: str) -> None:
+        """Leave a configuration out of the noise.
+
+        It may be one that breaks down on some seeds, as too high a learning rate does, and its
+        spread is not that of what stays. In Gaussian noise this biases nothing: the mean, for
+        which it was refuted, is independent of the spread.
+        """
+        self._refuted.add(key)
+        self._noise = None
+
     @property
     def noise(self) -> Noise | None:
         """Of a paired difference; pooled from the baseline and all pairs that share two seeds."""
@@ -65,7 +77,7 @@ class Scores:
         """Differences of two configurations over the two or more seeds they share."""
         by_seed: dict[int, list[str]] = {}
         for key, scores in self._of.items():
-            if len(scores) > 1:
+            if len(scores) > 1 and key not in self._refuted:
                 for seed in scores:
                     by_seed.setdefault(seed, []).append(key)
         shared: dict[tuple[str, str], list[int]] = {}

@@ -283,6 +283,7 @@ class Search:
             if len(made) < 2 or made[0].is_aside:
                 self._steps = []
         if word.verdict == "refuted":
+            self._scores.refute(batch.head.key)
             self.level = self.n_misses = 0  # they were counted against a head that was only lucky
         winner = batch.head if word.verdict == "confirmed" else batch.base
         self.confirmed = self._on_fresh_seed(winner, batch)

@@ -29,7 +29,7 @@ N_BASELINE_SEEDS = 5  # four degrees of freedom; the first incumbent's evidence
 N_BATCH = 4  # kept steps before they are put to the test
 MIN_PAIRS, MAX_PAIRS = 2, 5
 LEAST_Z = 2.0
-ALPHA = 0.04  # spent over all batches of a study that find nothing
+ALPHA = 0.035  # spent over all batches of a study that find nothing
 N_ABLATION_SEEDS = 2
 FAILED_SHARE = 0.9  # a failure counts as this quantile of the finite losses
 

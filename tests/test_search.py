@@ -198,6 +198,18 @@ def test_what_fresh_seeds_refute_is_rolled_back_with_all_its_steps(play: Play) -
     assert play.search.claims == []
 
 
+def test_the_spread_of_what_was_refuted_is_not_the_noise_of_what_stays(play: Play) -> None:
+    keep(play, "a")
+    before = play.search.noise
+    while play.verdicts("a") == ["kept"]:
+        action = play.search.next(RESERVE)
+        assert isinstance(action, Repeat)
+        score = 1.5 if action.node.key == "base" else (1.45, 1.9)[action.seed % 2]
+        play.ended(action.node.key, action.seed, "confirm", score)
+    assert play.verdicts("a") == ["kept", "refuted"]
+    assert (before is not None, play.search.noise) == (True, before)
+
+
 def test_an_undecided_head_stays_and_is_tested_again_after_four_more_steps(play: Play) -> None:
     keep(play, "a", "b", "c", "d")
     play.batch(head=1.498, base=1.50, n_pairs=5)

@@ -91,10 +91,14 @@ def test_a_failure_counts_as_the_ninetieth_percentile() -> None:
 
 
 def test_bounds_are_the_sequential_ones_worked_out_by_hand() -> None:
-    # t(0.98; 4) = 2.9985, tabulated; √(5/2) at two pairs, 1 at five.
-    assert least_z(5, 4, 0) == pytest.approx(2.9985, abs=1e-3)
-    assert least_z(2, 4, 0) == pytest.approx(2.9985 * math.sqrt(2.5), abs=2e-3)
-    assert least_z(5, 10**6, 0) == pytest.approx(2.0537, abs=1e-3)  # normal
+    # t(0.9825; 4) = 3.1355: with x = t/√(4 + t²) its distribution is ½ + ¾·(x − x³/3).
+    x = 3.1355 / math.sqrt(4 + 3.1355**2)
+    assert 0.5 + 0.75 * (x - x**3 / 3) == pytest.approx(1 - ALPHA / 2, abs=1e-5)
+    # √(5/2) at two pairs, 1 at five.
+    assert least_z(5, 4, 0) == pytest.approx(3.1355, abs=1e-3)
+    assert least_z(2, 4, 0) == pytest.approx(3.1355 * math.sqrt(2.5), abs=2e-3)
+    assert least_z(5, 10**6, 0) == pytest.approx(
+        statistics.NormalDist().inv_cdf(0.9825), abs=1e-3)
     assert least_z(5, 10**6, 0) >= 2.0
 
 
@@ -115,7 +119,7 @@ def test_a_large_gain_is_confirmed_after_two_pairs_with_its_interval() -> None:
     assert found.evidence["z"] == pytest.approx(0.11 * math.sqrt(2) / 0.02)
     # t(0.975; 4) = 2.7764, tabulated
     assert found.evidence["low_bpb"] == pytest.approx(0.11 - 2.7764 * 0.02 / math.sqrt(2), abs=1e-5)
-    assert found.reason == ("0.1100 bits/byte better over 2 fresh seeds, z 7.78, at least 4.74 "
+    assert found.reason == ("0.1100 bits/byte better over 2 fresh seeds, z 7.78, at least 4.96 "
                             "(95 %: +0.0707 to +0.1493)")
 
 
@@ -133,7 +137,7 @@ def test_between_the_bounds_another_pair_is_asked_for_until_the_last() -> None:
     found = word(gains)
     assert found is not None
     assert found.verdict == "undecided"
-    assert found.reason == ("0.0140 bits/byte better over 5 fresh seeds, z 1.57, under 3.00 after "
+    assert found.reason == ("0.0140 bits/byte better over 5 fresh seeds, z 1.57, under 3.14 after "
                             "5 pairs: it stays provisional")
 
 
