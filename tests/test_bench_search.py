@@ -273,7 +273,9 @@ def test_the_table_says_who_is_ahead_and_by_what_error() -> None:
     assert search.table(found).splitlines()[1:] == [
         "agent         2     1.7000 ± 0.1000   0.3000   +0.1000     0.5    60         2      100",
         "tpe           2     1.7500 ± 0.0500   0.2500   +0.1500     2.0    60         0      100",
+        "head          2     1.7000 ± 0.1000   0.3000         -     0.5    60         2      100",
         "agent ahead of tpe, same seeds: 0.0500 ± 0.0500 bits/byte",
+        "head ahead of tpe, same seeds: 0.0500 ± 0.0500 bits/byte",
         "at least as good as TPE: yes; at most half its wasted runs: yes"]
 
 
@@ -293,11 +295,12 @@ def test_a_winner_that_diverges_on_a_fresh_seed_scores_there_as_token_frequencie
 
 
 def test_a_head_that_is_not_confirmed_is_told_beside_the_winner() -> None:
-    found = search.results([a_night("agent", 0, [1.8, 1.9], head_bpb=[1.7, 1.8]),
-                            a_night("agent", 1, [1.8, 1.9])])
-    assert search.table(found).splitlines()[2] == (
-        "  of agent: 1 heads that no batch has confirmed yet, 0.1000 better than their night's "
-        "winner")
+    found = search.results([a_night("agent", 0, [1.8, 1.8], head_bpb=[1.7, 1.7]),
+                            a_night("agent", 1, [1.8, 1.8]),
+                            a_night("tpe", 0, [1.9, 1.9]), a_night("tpe", 1, [1.9, 1.9])])
+    assert found["arms"]["head"]["bpb"] == pytest.approx(1.75)
+    assert found["lead"]["agent"]["tpe"] == pytest.approx((0.1, 0.0))
+    assert found["lead"]["head"]["tpe"] == pytest.approx((0.15, 0.05))
 
 
 def test_an_error_needs_two_values() -> None:

@@ -6,9 +6,11 @@
 Every arm (tests/bench/search_arms.py) starts from the same mediocre recipe. The winner of a night
 is trained anew on seeds that no arm has seen and scored on the test shard; the start likewise, on
 the same seeds. A gain is in bits per byte over the start; optimism is the gain a night claims less
-the one on fresh seeds; wasted are runs that diverged, were out of bounds or came twice. Nights are
-computed two at a time in processes of their own, and those already in --out are not run again.
-Optuna is the extra `bench`: pip install '.[bench]'. The exit status is 1 where the goal is missed.
+the one on fresh seeds; wasted are runs that diverged, were out of bounds or came twice. The row
+`head` is the agent's nights once more, by what it would go on with, not by what it has confirmed.
+Nights are computed two at a time in processes of their own, and those already in --out are not run
+again. Optuna is the extra `bench`: pip install '.[bench]'. The exit status is 1 where the goal is
+missed.
 """
 
 import argparse
@@ -42,6 +44,8 @@ STORIES = Path(__file__).parents[3] / "shared" / "data"
 N_AT_ONCE = 2
 COLUMNS = f"{'arm':<8}{'nights':>7}{'bits/byte':>20}{'gain':>9}{'optimism':>10}{'wasted':>8}" \
           f"{'runs':>6}{'confirmed':>10}{'seconds':>9}"
+
+HEAD = "head"  # what the agent would go on with, confirmed or not: the best it knows, as Optuna's
 
 Night = dict[str, Any]  # one line of --out
 
@@ -195,8 +199,6 @@ def summary(nights: Sequence[Night]) -> dict[str, Any]:
     gain, gain_error = mean_and_error([fresh_gain(night) for night in nights])
     optimism = [night["claimed_gain"] - fresh_gain(night) for night in nights
                 if night["claimed_gain"] is not None]
-    heads = [fresh_bpb(night) - fresh_bpb(night | {"fresh_bpb": night["head_bpb"]})
-             for night in nights if night["head_bpb"]]
     wasted: dict[str, int] = {}
     for night in nights:
         for cause, n in night["wasted"].items():
@@ -207,7 +209,6 @@ def summary(nights: Sequence[Night]) -> dict[str, Any]:
             "n_claims": len(optimism), "wasted": wasted,
             "wasted_per_night": sum(wasted.values()) / len(nights),
             "runs": statistics.mean(night["n_runs"] for night in nights),
-            "heads": len(heads), "head_lead": statistics.mean(heads) if heads else None,
             "diverged_winners": sum(None in night["fresh_bpb"] for night in nights),
             "confirmed": sum(night["verdicts"].get("confirmed", 0) for night in nights),
             "wall_s": statistics.mean(night["wall_s"] for night in nights)}
@@ -216,20 +217,25 @@ def summary(nights: Sequence[Night]) -> dict[str, Any]:
 def results(nights: Sequence[Night]) -> dict[str, Any]:
     """Every arm's summary, the agent's lead over each peer night by night, and the goal."""
     arms = {arm: [night for night in nights if night["arm"] == arm] for arm in ARMS}
+    arms[HEAD] = [night | {"fresh_bpb": night["head_bpb"] or night["fresh_bpb"],
+                           "claimed_gain": None} for night in arms["agent"]]
     found: dict[str, Any] = {"arms": {arm: summary(its) for arm, its in arms.items() if its}}
-    own = {night["night"]: fresh_bpb(night) for night in arms["agent"]}
-    found["lead"] = {}
-    for arm in ARMS[1:]:
-        pairs = [fresh_bpb(night) - own[night["night"]] for night in arms[arm]
-                 if night["night"] in own]
-        if pairs:
-            found["lead"][arm] = mean_and_error(pairs)
-    if "tpe" in found["lead"]:
+    found["lead"] = {own: leads for own in ("agent", HEAD) if (leads := {
+        peer: mean_and_error(pairs) for peer in ARMS[1:]
+        if (pairs := _pairs(arms[own], arms[peer]))})}
+    if "tpe" in found["lead"].get("agent", {}):
         own_wasted, peer_wasted = (found["arms"][arm]["wasted_per_night"]
                                    for arm in ("agent", "tpe"))
-        found["is_as_good"] = found["lead"]["tpe"][0] >= 0
+        found["is_as_good"] = found["lead"]["agent"]["tpe"][0] >= 0
         found["is_half_wasted"] = own_wasted <= peer_wasted / 2
     return found
+
+
+def _pairs(own: Sequence[Night], peer: Sequence[Night]) -> list[float]:
+    """By how much the peer scores worse, night by night."""
+    scores = {night["night"]: fresh_bpb(night) for night in own}
+    return [fresh_bpb(night) - scores[night["night"]] for night in peer
+            if night["night"] in scores]
 
 
 def table(found: dict[str, Any]) -> str:
@@ -239,14 +245,11 @@ def table(found: dict[str, Any]) -> str:
         lines.append(f"{arm:<8}{its['nights']:>7}{_plus_minus(its['bpb'], its['bpb_error']):>20}"
                      f"{its['gain']:>9.4f}{optimism:>10}{its['wasted_per_night']:>8.1f}"
                      f"{its['runs']:>6.0f}{its['confirmed']:>10}{its['wall_s']:>9.0f}")
-        if its["heads"]:
-            better = "better" if its["head_lead"] > 0 else "worse"
-            lines.append(f"  of {arm}: {its['heads']} heads that no batch has confirmed yet, "
-                         f"{abs(its['head_lead']):.4f} {better} than their night's winner")
         if its["diverged_winners"]:
             lines.append(f"  of {arm}: {its['diverged_winners']} winners diverged on a fresh seed")
-    for arm, (lead, error) in found["lead"].items():
-        lines.append(f"agent ahead of {arm}, same seeds: {_plus_minus(lead, error)} bits/byte")
+    for own, leads in found["lead"].items():
+        for peer, (lead, error) in leads.items():
+            lines.append(f"{own} ahead of {peer}, same seeds: {_plus_minus(lead, error)} bits/byte")
     if "is_as_good" in found:
         lines.append(f"at least as good as TPE: {_yes(found['is_as_good'])}; at most half its "
                      f"wasted runs: {_yes(found['is_half_wasted'])}")
