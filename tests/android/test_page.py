@@ -145,8 +145,7 @@ def test_after_a_new_python_the_installer_brings_the_agent_back(walk: Walk) -> N
 
 
 def test_uninstalling_leaves_what_was_found_and_nothing_that_starts(walk: Walk) -> None:
-    last = walk.typed[-1]
-    assert last.line == "sh ~/phi-auto/termux/install.sh --uninstall"
+    (last,) = walk.at("sh ~/phi-auto/termux/install.sh --uninstall")
     assert last.starters == set()
     assert last.states.count("finished") >= 1
     assert "running" not in last.states
