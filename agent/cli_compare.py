@@ -176,7 +176,8 @@ def importance_page(found: Ranking, width: int) -> str:
                                f"{100 * one.share:4.0f}% {bar:<{n_bar}} {one.best}", width))
     return "\n".join([*lines, "", *_wrapped(
         "How many configurations moved the field, its share of 100 % by PED-ANOVA, and its values "
-        "among the best. A share of a field moved once or twice is chance.", width)])
+        "among the best. A share of a field moved once or twice is chance, and fields that moved "
+        "together cannot be told apart.", width)])
 
 
 def lineage_table(found: Lineage) -> Table:
@@ -216,8 +217,10 @@ def lineage_sum(found: Lineage, width: int) -> str:
         lines += ["", *_wrapped(
             f"{in_words(found.total, steps[0].run.label, steps[-1].run.label)}.", width)]
     if any(step.gain and step.gain.low is None for step in steps):
-        lines += ["", *_wrapped("A gain on one seed claims too much: the step was kept because of "
-                                "that very score.", width)]
+        lines += ["", *_wrapped(
+            "A gain on one seed claims too much: the step was kept because of that very score. It "
+            "is over the head's run on the same seed, after a confirmation a fresh one: rows need "
+            "not add up.", width)]
     if any(step.gain and step.gain.low is not None for step in steps):
         lines += ["", f"In brackets the {100 * CONFIDENCE:.0f} % interval of a gain."]
     return "\n".join(lines)

@@ -210,7 +210,7 @@ def sample(home: Home, /, key: str, prompt: str | None, tokens: int, n_texts: in
     if as_json:
         show_json(dataclasses.asdict(found))
         return
-    click.echo(f"{found.label} at step {found.step:,}, seed {seed}", err=True)
+    click.echo(f"{found.label} at step {found.step:,}, sampling seed {seed}", err=True)
     click.echo("\n\n".join(map(printable, found.texts)))
 
 

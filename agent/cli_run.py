@@ -173,7 +173,9 @@ def grid(home: Home, /, sizes: str, tokens: str, dry_run: bool, as_json: bool,
         click.echo(f"{cell.size:>10} {cell.budget_tokens:>12,}  {cell.config.describe()}")
     for skipped in plan.skipped:
         click.echo(f"{skipped.size:>10} {skipped.budget_tokens:>12,}  left out: {skipped.reason}")
-    word = "would be queued" if dry_run else "queued; `agent run` executes them"
+    text = "" if options["corpus"] == "builtin" else f" --corpus {options['corpus']}"
+    text += f" --valid {options['valid']}" if options["valid"] else ""
+    word = "would be queued" if dry_run else f"queued; `agent run{text}` executes them"
     click.echo(f"{len(plan.cells)} cells {word}", err=True)
 
 

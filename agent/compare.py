@@ -22,7 +22,7 @@ from strategies.base import describe_changes
 CONFIDENCE = 0.95
 HASH_DIGITS = 8  # of a configuration's hash that name it
 
-How = Literal["paired", "welch", "single"]
+How = Literal["paired", "welch", "pair", "single"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Gain:
     """How many bits per byte a second configuration saves against a first."""
 
     bpb: float  # above zero: the second is better
-    how: How  # paired by seed, Welch's for different seeds, or too few runs for either
+    how: How  # paired by seed, Welch's for different seeds; one pair, or one run against others
     n_first: int  # finished runs that were used
     n_second: int
     low: float | None = None  # 95 % interval; None where seeds are too few for one
@@ -177,7 +177,7 @@ def gain(first: Mapping[int, float], second: Mapping[int, float], sigma: float |
     if min(len(first), len(second)) > 1:
         return _welch(list(first.values()), list(second.values()), sigma)
     if shared:  # one pair, which has the data order in common
-        return _gain(first[shared[0]] - second[shared[0]], "single", 1, 1, sigma)
+        return _gain(first[shared[0]] - second[shared[0]], "pair", 1, 1, sigma)
     difference = statistics.fmean(first.values()) - statistics.fmean(second.values())
     return _gain(difference, "single", len(first), len(second), sigma)
 
@@ -209,8 +209,8 @@ def in_words(found: Gain, first: str, second: str) -> str:
     """What the numbers allow to say about two labels, and no more."""
     text = (f"{second} is {abs(found.bpb):.4f} bits/byte "
             f"{'better' if found.bpb > 0 else 'worse'} than {first}")
-    if found.how == "single":
-        return f"{text}; {_single(found)}"
+    if found.how in ("pair", "single"):
+        return f"{text}, {_single(found)}"
     runs = (f"over {found.n_first} shared seeds" if found.how == "paired"
             else f"over {found.n_first} seeds of one and {found.n_second} of the other")
     judged = "which is more than the seeds make" if found.is_beyond_noise else (
@@ -225,14 +225,14 @@ def interval(found: Gain) -> str:
 
 
 def _single(found: Gain) -> str:
-    seeds = ("one seed each" if found.n_first == found.n_second == 1
-             else f"a comparison of {found.n_first} with {found.n_second} seeds")
+    pair = ("on the one seed that both have run" if found.how == "pair"
+            else "by one seed against one" if found.n_first == found.n_second == 1
+            else f"by {found.n_first} seeds against {found.n_second}")
     if not found.noise_bpb:
-        return (f"{seeds} tells nothing here, since the noise between seeds was not measured on "
-                "this text and budget")
+        return (f"{pair}; that tells nothing here, since the noise between seeds was not measured "
+                "on this text and budget")
+    noise = f"seeds alone make such differences vary by {found.noise_bpb:.4f} (s_d)"
     if abs(found.bpb) <= found.noise_bpb:
-        return (f"{seeds} tells nothing: seeds alone make such differences vary by "
-                f"{found.noise_bpb:.4f} (s_d)")
-    return (f"{seeds} tells nothing beyond the noise: seeds alone make such differences vary by "
-            f"{found.noise_bpb:.4f} (s_d), this one is {abs(found.bpb) / found.noise_bpb:.1f} "
-            "times that, and more seeds would show whether it lasts")
+        return f"{pair}; that tells nothing: {noise}"
+    return (f"{pair}; {noise}, this one is {abs(found.bpb) / found.noise_bpb:.1f} times that; for "
+            "an interval both need two seeds")

@@ -117,6 +117,11 @@ def run_night(at: Desk, wish: Wish) -> Night:
     night.study = found
     was_paused = _is_left_paused(at.ledger)
     study.queue_baselines(at.ledger, found, at.clock.stamp(), wish.n_replicas)
+    elsewhere = [run for run in at.ledger.runs("queued") if not night.campaign.belongs(run)]
+    if elsewhere:
+        labels = ", ".join(run.label for run in elsewhere[:5]) + (
+            " and more" if len(elsewhere) > 5 else "")
+        at.observer.say(f"{labels}: queued for another text or study, for a night with that")
     night.note("night", _announce(found, wish), {
         "started_at": started_at, "max_runs": wish.max_runs, "max_ram_mb": wish.max_ram_mb,
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
@@ -156,6 +161,9 @@ def _announce(found: Calibration, wish: Wish) -> str:
     how_long = "" if found.run_s is None else f", about {words.duration(found.run_s)} a run"
     until = "until told to stop" if wish.night_s is None else (
         f"for {words.duration(wish.night_s)}")
+    if wish.max_runs is not None:
+        runs = "1 run" if wish.max_runs == 1 else f"{wish.max_runs:,} runs"
+        until = runs if wish.night_s is None else f"{until} or {runs}"
     return f"{found.budget_tokens:,} tokens a run{speed}{how_long}; {until}"
 
 

@@ -44,7 +44,7 @@ def warm_start(ledger: Ledger, study: Calibration, parent: Config, known: Sequen
             continue
         config = Config.from_dict(head.config)
         if config.hash not in tried and why_not(config, limits) is None:
-            return Proposal(config, f"{describe_changes(parent, config)}: head of the study "
+            return Proposal(config, f"{describe_changes(parent, config)}: head of study "
                             f"{earlier.id}, of {earlier.budget_tokens:,} tokens a run", WARM_START)
     return None
 

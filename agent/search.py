@@ -11,6 +11,7 @@ that died knows the same as one that did not, and `agent simulate` runs this ver
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from agent import verdict
 from agent.actions import (
@@ -155,6 +156,8 @@ class Search:
                              "confirmed before")
         else:
             found = verdict.confirmation(list(gains.values()), noise, self.n_vain)
+            if found and len(batch.steps) > 1:
+                found = replace(found, reason=f"{len(batch.steps)} steps together {found.reason}")
         if found is None and len(batch.skipped) > MAX_SKIPPED:
             found = Decision("undecided", {"n": len(shared)}, f"on {len(batch.skipped)} fresh "
                              "seeds a run did not finish: it stays provisional")

@@ -78,7 +78,7 @@ class Status:
     best_corpus: Corpus | None
     best_yardsticks: list[Rung]  # of that corpus, hardest last
     decisions: list[Decision]  # newest first
-    guard_word: str  # go or waits; no word yet, no daemon
+    guard_word: str  # go or waits; no word yet, no agent runs
     guard_now: Present | None  # what that word rests on; None where no daemon runs
     guard: Event | None  # its last change of mind
     counts: dict[State, int]  # measured runs in each state
@@ -125,7 +125,8 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         best_verdict=said_of_best[0].verdict if said_of_best else None, best_corpus=best_corpus,
         best_yardsticks=ladder(best_corpus),
         decisions=ledger.decisions(limit=N_DECISIONS, with_arms=False),
-        guard_word=present.word if present else "no word yet" if is_daemon_alive else "no daemon",
+        guard_word=(present.word if present
+                    else "no word yet" if is_daemon_alive else "no agent runs"),
         guard_now=present,
         guard=next((event for event in events if event.kind == "guard"), None),
         counts=counts)
@@ -134,7 +135,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
 def find_run(ledger: Queries, key: str) -> Run:
     """The run that a person means: a label, an id, the beginning of a uid, `best` or `baseline`.
 
-    baseline is the first of the newest study.
+    baseline is the first of the newest study on the text and with the budget of the best.
     """
     if key.lower() == "baseline":
         return _first_baseline(ledger)
@@ -148,7 +149,11 @@ def find_run(ledger: Queries, key: str) -> Run:
 
 
 def _first_baseline(ledger: Queries) -> Run:
-    found = [run for study in ledger.studies()[:1] for run in ledger.baselines(study)]
+    best = ledger.best()
+    corpus = corpus_of(ledger, best)
+    studies = ledger.calibrations(corpus.text_sha256) if corpus else ledger.studies()
+    studies.sort(key=lambda study: best is None or study.budget_tokens != best.budget_tokens)
+    found = [run for study in studies[:1] for run in ledger.baselines(study)]
     if not found:
         raise LedgerError("no study of this ledger has a baseline yet; `agent run --for 4m` makes "
                           "one")

@@ -10,7 +10,8 @@ part between stories, so they are the same bytes for every vocabulary:
 - search is the first of them, up to SEARCH_TOKENS tokens of the reference tokenizer, which is
   trained on train with the vocabulary of Config's defaults, or the largest that train supports.
   confirm and test halve the rest. Each of these two is left a quarter of the stories that were
-  held out, or a fortieth of those of a validation file, and at least one.
+  held out, or a fortieth of those of a validation file where search has its tokens then; and at
+  least one.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,13 +35,12 @@ def split_stories(stories: Stories, valid: Stories | None,
 
     There must be as many as require_stories or require_validation ask for.
     """
-    if valid is None:
-        train, valid = hold_out(stories)
-        n_least = max(1, len(valid) // 4)
-    else:
-        train, n_least = stories, max(1, len(valid) // 40)
+    train, held = hold_out(stories) if valid is None else (stories, valid)
     tokenizer = _reference_tokenizer(train, progress)
-    shards = shard(valid, n_least, tokenizer.encode)
+    quarter, fortieth = (max(1, len(held) // part) for part in (4, 40))
+    shards = shard(held, quarter if valid is None else fortieth, tokenizer.encode)
+    if sum(len(tokenizer.encode(story)) for story in shards[0]) < SEARCH_TOKENS:
+        shards = shard(held, quarter, tokenizer.encode)
     return dict(zip(SPLITS, (train, *shards), strict=True)), tokenizer
 
 

@@ -164,7 +164,8 @@ def test_importance_is_a_bar_a_field(home: Home) -> None:
                          "with 2,048,000 tokens:"]
     assert lines[2:4] == ["width           1x   87% ━━━━━━━━━━  64 to 128",  # E2 is of the best
                           "learning rate  10x   13% ━           2e-3 to 3e-3"]
-    assert lines[-1] == "field moved once or twice is chance."
+    assert lines[-2:] == ["field moved once or twice is chance, and fields that moved",
+                          "together cannot be told apart."]
 
 
 def test_importance_of_the_text_and_budget_of_a_run(home: Home) -> None:

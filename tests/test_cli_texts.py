@@ -91,7 +91,7 @@ def test_sample_writes_from_the_checkpoint(home: Home) -> None:
     result = agent(home, "sample", "best", "The dog", "--tokens", "20", "--seed", "3")
     assert result.exit_code == 0
     assert result.stdout.startswith("The dog")
-    assert result.stderr == "E1 at step 3, seed 3\n"
+    assert result.stderr == "E1 at step 3, sampling seed 3\n"
 
 
 def test_sample_json_holds_every_text(home: Home) -> None:

@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_one_shared_seed_of_several_is_no_pair_but_all_runs_count() -> None:
 def test_one_run_each_has_no_interval_and_the_noise_of_two_runs() -> None:
     found = gain({0: 2.0}, {0: 1.9}, 0.1)
     assert (found.how, found.low, found.high, found.is_beyond_noise) == (
-        "single", None, None, False)
+        "pair", None, None, False)
     assert found.noise_bpb == pytest.approx(0.1 * math.sqrt(2))
 
 
@@ -121,15 +122,15 @@ def single(bpb: float, noise: float | None, n: int = 1) -> Gain:
 
 @pytest.mark.parametrize(("found", "words"), [
     (single(0.02, None),
-     "E2 is 0.0200 bits/byte better than B1; one seed each tells nothing here, since the noise "
-     "between seeds was not measured on this text and budget"),
-    (single(-0.001, 0.0028),
-     "E2 is 0.0010 bits/byte worse than B1; one seed each tells nothing: seeds alone make such "
-     "differences vary by 0.0028 (s_d)"),
+     "E2 is 0.0200 bits/byte better than B1, by one seed against one; that tells nothing here, "
+     "since the noise between seeds was not measured on this text and budget"),
+    (replace(single(-0.001, 0.0028), how="pair"),
+     "E2 is 0.0010 bits/byte worse than B1, on the one seed that both have run; that tells "
+     "nothing: seeds alone make such differences vary by 0.0028 (s_d)"),
     (single(0.0056, 0.0028, 3),
-     "E2 is 0.0056 bits/byte better than B1; a comparison of 3 with 1 seeds tells nothing beyond "
-     "the noise: seeds alone make such differences vary by 0.0028 (s_d), this one is 2.0 times "
-     "that, and more seeds would show whether it lasts"),
+     "E2 is 0.0056 bits/byte better than B1, by 3 seeds against 1; seeds alone make such "
+     "differences vary by 0.0028 (s_d), this one is 2.0 times that; for an interval both need two "
+     "seeds"),
     (Gain(bpb=0.02, how="paired", n_first=3, n_second=3, low=0.01, high=0.03),
      "E2 is 0.0200 bits/byte better than B1 over 3 shared seeds; the 95 % interval is +0.0100 to "
      "+0.0300, which is more than the seeds make"),

@@ -152,7 +152,7 @@ def test_a_validation_file_leaves_all_of_the_other_to_training(tmp_path):
     corpus = resolve(tmp_path, str(train), valid=valid)
 
     assert corpus.stories("train") == list(write_stories(25, seed=0))
-    assert [corpus.splits[split].n_stories for split in SPLITS] == [25, 6, 1, 1]
+    assert [corpus.splits[split].n_stories for split in SPLITS] == [25, 4, 2, 2]
 
 
 @pytest.mark.parametrize("what", ["builtin", "tinystories"])

@@ -171,8 +171,8 @@ def test_while_the_guard_waits_its_reason_comes_first(night: Ledger) -> None:
 
 def test_the_word_of_a_daemon_that_is_gone_counts_for_nothing(night: Ledger) -> None:
     status = with_word(night, alive=False)
-    assert (status.guard_word, status.guard_now) == ("no daemon", None)
-    assert "guard no daemon E2, 5 min ago: the machine" in words_of(status)
+    assert (status.guard_word, status.guard_now) == ("no agent runs", None)
+    assert "guard no agent runs E2, 5 min ago: the machine" in words_of(status)
 
 
 def test_a_go_without_readings_says_its_reason(night: Ledger) -> None:
@@ -210,7 +210,7 @@ def test_an_empty_ledger_says_how_to_begin(ledger: Ledger) -> None:
     text = words_of(look(ledger, alive=False))
     assert "none yet; `agent run --for 8h` starts one" in text
     assert "nothing has run yet; `agent run --for 4m` makes a first night" in text
-    assert text.endswith("guard no daemon")
+    assert text.endswith("guard no agent runs")
 
 
 def test_a_queued_first_run_is_told(ledger: Ledger) -> None:

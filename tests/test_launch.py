@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from agent.cli import main
-from agent.launch import Wish, _goes_on, _is_left_paused, _require_time
+from agent.launch import Wish, _announce, _goes_on, _is_left_paused, _require_time
 from agent.ledger import Ledger
 from agent.orphan import end_orphan
 from agent.paths import Home
@@ -82,6 +82,13 @@ def test_a_time_that_does_not_hold_the_baselines_is_refused() -> None:
         _require_time(12.0, wish(), 4.0)
     _require_time(12.0, wish(max_runs=1), 20.0)  # a number of runs was asked for, not a night
     _require_time(12.0, wish(), 60.0)
+
+
+@pytest.mark.parametrize(("asked", "until"), [
+    ({}, "until told to stop"), ({"night_s": 240.0}, "for 4 min"), ({"max_runs": 1}, "1 run"),
+    ({"night_s": 240.0, "max_runs": 20}, "for 4 min or 20 runs")])
+def test_a_night_says_how_long_it_will_go_on(asked: dict[str, Any], until: str) -> None:
+    assert _announce(known(), wish(**asked)) == f"160,000 tokens a run, about 26 s a run; {until}"
 
 
 def test_a_run_longer_than_its_night_is_refused() -> None:

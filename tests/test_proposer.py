@@ -81,7 +81,7 @@ def test_the_head_of_an_earlier_study_is_tried_first(tmp_path: Path) -> None:
         found = warm_start(ledger, study, TINY, [], ROOM)
         assert found is not None
         assert (found.config.lr, found.strategy) == (2e-3, "warm_start")
-        assert found.reason == ("learning rate 3e-3 → 2e-3: head of the study 1, of 64,000 tokens "
+        assert found.reason == ("learning rate 3e-3 → 2e-3: head of study 1, of 64,000 tokens "
                                 "a run")
 
 

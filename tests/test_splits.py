@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import engine.splits
 from engine.errors import CorpusError
 from engine.splits import (
     HELD_OUT_BYTES,
@@ -118,8 +119,20 @@ def test_with_a_validation_text_all_of_the_other_is_trained_on():
     splits, _ = split_stories(train, valid)
 
     assert splits["train"] == train
-    assert [len(splits[name]) for name in SPLITS] == [30, 76, 2, 2]
+    assert [len(splits[name]) for name in SPLITS] == [30, 40, 20, 20]
     assert [*splits["search"], *splits["confirm"], *splits["test"]] == valid
+
+
+def test_a_validation_text_that_gives_search_all_its_tokens_leaves_the_others_a_fortieth(
+        monkeypatch):
+    monkeypatch.setattr(engine.splits, "SEARCH_TOKENS", 5_000)
+    train, valid = list(write_stories(30, seed=1)), list(write_stories(80, seed=2))
+    splits, tokenizer = split_stories(train, valid)
+    n_search = [len(tokenizer.encode(story)) for story in splits["search"]]
+
+    assert sum(n_search) >= 5_000 > sum(n_search[:-1])
+    assert len(splits["confirm"]) + len(splits["test"]) == 80 - len(n_search)
+    assert min(len(splits["confirm"]), len(splits["test"])) >= 2
 
 
 def test_the_reference_tokenizer_has_the_default_vocabulary():
