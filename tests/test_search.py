@@ -179,6 +179,7 @@ def test_what_fresh_seeds_confirm_is_the_new_ground_with_all_its_steps(play: Pla
     assert (play.head, play.confirmed, play.search.chain) == ("d", "d", [])
     assert play.verdicts("d") == ["kept", "confirmed"]
     assert [play.verdicts(key) for key in "abc"] == [["kept", "confirmed"]] * 3
+    assert play.record[-1][2].reason.startswith("4 steps together 0.1000 bits/byte better over 2")
     assert play.search.claims == [pytest.approx(0.1)]
 
 
