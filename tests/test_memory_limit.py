@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -32,14 +33,25 @@ open(sys.argv[1], "w").write(json.dumps(line) + "\\n")
 
 
 def test_a_child_past_max_ram_is_gone_within_7_s_and_the_loop_goes_on(tmp_path: Path) -> None:
-    children: list[tuple[subprocess.Popen[bytes], float]] = []
+    began_s: list[float] = []
+    ended_s: list[float] = []
 
     def spawn(folder: RunFolder) -> Process:
-        code = QUICK if children else HOG
+        code = QUICK if began_s else HOG
         child = subprocess.Popen([sys.executable, "-c", code, str(folder.events)],
-                                 stdout=subprocess.DEVNULL, start_new_session=True)
-        children.append((child, time.monotonic()))
+                                 stdout=subprocess.PIPE, start_new_session=True)
+        began_s.append(time.monotonic())
+        watchers.append(threading.Thread(target=note_end, args=[child]))
+        watchers[-1].start()
         return child
+
+    def note_end(child: "subprocess.Popen[bytes]") -> None:
+        assert child.stdout is not None
+        child.stdout.read()  # ends with the process
+        child.stdout.close()
+        ended_s.append(time.monotonic())
+
+    watchers: list[threading.Thread] = []
 
     home = Home(tmp_path)
     with Ledger.open(home.ledger) as ledger:
@@ -51,9 +63,11 @@ def test_a_child_past_max_ram_is_gone_within_7_s_and_the_loop_goes_on(tmp_path: 
                       prepare=lambda vocab_size: None)  # type: ignore[arg-type,return-value]
         night._tokens_of = lambda run: None  # type: ignore[assignment,method-assign]
         Daemon(night).run()
-        gone_s = children[1][1] - children[0][1]  # the next one starts when the hog is gone
+        for watcher in watchers:
+            watcher.join()
         killed, finished = ledger.runs()
-    assert gone_s < 7
+    assert ended_s[0] - began_s[0] < 7
+    assert ended_s[0] < began_s[1]
     assert (killed.state, finished.state) == ("killed", "finished")
     assert killed.error is not None
     assert killed.error.endswith("over --max-ram 300 MB")
