@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.verdict import N_BASELINE_SEEDS
 from tests.chaos.faults import Place, a_text, no_mounts, until
 
-N_RUNS = 3  # the baselines: they do not depend on what was measured of the device
+N_RUNS = N_BASELINE_SEEDS  # they do not depend on what was measured of the device
 TOKENS = 120_000
 DISK_MB = 420  # of which the guard wants 300 free before it goes on
 needs_mounts = pytest.mark.skipif(no_mounts() is not None, reason=str(no_mounts()))
@@ -155,7 +156,8 @@ def test_a_clock_set_back_a_day_changes_nothing_but_the_stamps(
         status = place.agent("status", "--json")
         assert status.returncode == 0, status.stderr
         told = json.loads(status.stdout)
-        assert (told["night"]["state"], told["night"]["n_ended"]) == ("on", 1)
+        assert told["night"]["state"] == "on"
+        assert 1 <= told["night"]["n_ended"] < N_RUNS  # those before the jump count, too
         assert told["progress"]["silent_s"] is None
         assert place.agent("status").returncode == 0
         assert daemon.wait(120) == 0, place.said()
