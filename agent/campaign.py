@@ -164,19 +164,26 @@ class Campaign:
         head = self.ledger.incumbent(self.study.id)
         return Config.from_dict(head.config if head else self.study.config)
 
+    def _max_s(self, run_s: Callable[[Config, int], float]) -> float:
+        """How long a proposal may take."""
+        assert self.study is not None
+        budget = self.study.budget_tokens
+        max_s = SLOWEST * run_s(Config.from_dict(self.study.config), budget)
+        if self.plan.deadline_s is not None:
+            left_s = self.plan.deadline_s - self.clock.boot()
+            max_s = min(max_s, SAFETY * left_s)
+            if self._searcher(self.study.id).search.chain:  # leave time to confirm it
+                head_s = run_s(self._head(), budget)
+                max_s = min(max_s, max(head_s, left_s - LEAST_BATCH * head_s))
+        return max_s
+
     def _limits(self, run_s: Callable[[Config, int], float] | None) -> Limits:
         """What a proposal may cost in what is left of the night."""
         assert self.study is not None
         room_mb = self._room_mb()
         max_mb = self.plan.max_ram_mb if room_mb is None else min(self.plan.max_ram_mb, room_mb)
         base = Config.from_dict(self.study.config)
-        max_s = run_s and SLOWEST * run_s(base, self.study.budget_tokens)
-        if self.plan.deadline_s is not None and run_s is not None and max_s is not None:
-            left_s = self.plan.deadline_s - self.clock.boot()
-            max_s = min(max_s, SAFETY * left_s)
-            if self._searcher(self.study.id).search.chain:  # leave time to confirm it
-                head_s = run_s(self._head(), self.study.budget_tokens)
-                max_s = min(max_s, max(head_s, left_s - LEAST_BATCH * head_s))
+        max_s = run_s and self._max_s(run_s)
         text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
         return Limits(
             budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,

@@ -26,7 +26,7 @@ from agent.records import Calibration, Run
 from agent.recover import recover
 from agent.runner import Runner, spawn_worker
 from agent.sensors import Sensors
-from agent.status import STATES
+from agent.status import last_state
 from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet
@@ -147,7 +147,7 @@ def end_pause(at: Desk) -> bool:
 
 def _is_left_paused(ledger: Ledger) -> bool:
     """Whether the last agent died while a person wanted it to be quiet."""
-    last = next((event for event in ledger.events_of_night() if event.kind in STATES), None)
+    last = last_state(ledger.events_of_night())
     return last is not None and last.kind == "pause"
 
 
@@ -162,7 +162,7 @@ def _announce(found: Calibration, wish: Wish) -> str:
     until = "until told to stop" if wish.night_s is None else (
         f"for {words.duration(wish.night_s)}")
     if wish.max_runs is not None:
-        runs = "1 run" if wish.max_runs == 1 else f"{wish.max_runs:,} runs"
+        runs = words.runs(wish.max_runs)
         until = runs if wish.night_s is None else f"{until} or {runs}"
     return f"{found.budget_tokens:,} tokens a run{speed}{how_long}; {until}"
 

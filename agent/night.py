@@ -139,7 +139,7 @@ class Night:
 
     def _why_over(self) -> str | None:
         if self.plan.max_runs is not None and self.n_ended >= self.plan.max_runs:
-            return f"{_count(self.n_ended)} done, as asked"
+            return f"{words.runs(self.n_ended)} done, as asked"
         if self.plan.deadline_s is None:
             return None
         left_s = self.plan.deadline_s - self.clock.boot()
@@ -149,7 +149,7 @@ class Night:
     def _end(self, reason: str) -> None:
         self._tell_silent()
         self._tell_ledger()
-        message = f"over: {reason}; {_count(self.n_ended)} ended"
+        message = f"over: {reason}; {words.runs(self.n_ended)} ended"
         if standing := self.campaign.standing:
             message += f"; {standing}"
         self.ledger.event("night_over", message, self.clock.stamp())
@@ -317,7 +317,3 @@ class Night:
         while self._untold:
             self.ledger.event(*self._untold[0])
             del self._untold[0]
-
-
-def _count(n: int) -> str:
-    return f"{n} run" if n == 1 else f"{n} runs"

@@ -189,9 +189,14 @@ def corpus_of(ledger: Queries, run: Run | None) -> Corpus | None:
     return None if run is None or run.corpus_id is None else ledger.corpus(run.corpus_id)
 
 
+def last_state(events: Sequence[Event]) -> Event | None:
+    """What the daemon was last up to, of events that come newest first."""
+    return next((event for event in events if event.kind in STATES), None)
+
+
 def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int], now: str,
            is_daemon_alive: bool) -> Night | None:
-    last = next((event for event in events if event.kind in STATES), None)
+    last = last_state(events)
     start = next((event for event in events if event.kind == "night"), None)
     if last is None or start is None:
         return None

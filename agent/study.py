@@ -116,8 +116,6 @@ def planned_run_s(night_s: float | None) -> float:
 def register_corpus(ledger: Ledger, tokens: TokenSet, now: str) -> int:
     """The ledger's id of a text cut by a tokenizer, with its yardsticks."""
     corpus, yards = tokens.corpus, tokens.yardsticks
-    # Nats a token to bits a byte: the same bytes, spelt by so many tokens.
-    factor = (tokens.n_tokens["search"] - 1) / math.log(2) / tokens.n_bytes["search"]
     return ledger.add_corpus(NewCorpus(
         name=corpus.name, source=corpus.source, text_sha256=corpus.sha256,
         vocab_size=tokens.vocab_size, tokenizer_sha256=tokens.tokenizer_sha256,
@@ -129,8 +127,8 @@ def register_corpus(ledger: Ledger, tokens: TokenSet, now: str) -> int:
         n_tokens_confirm=tokens.n_tokens["confirm"], n_tokens_test=tokens.n_tokens["test"],
         n_bytes_search=tokens.n_bytes["search"], uniform_nats=yards.uniform,
         unigram_nats=yards.unigram, bigram_nats=yards.bigram, trigram_nats=yards.trigram,
-        unigram_bpb=yards.unigram * factor, bigram_bpb=yards.bigram * factor,
-        trigram_bpb=yards.trigram * factor))
+        unigram_bpb=tokens.bpb(yards.unigram), bigram_bpb=tokens.bpb(yards.bigram),
+        trigram_bpb=tokens.bpb(yards.trigram)))
 
 
 def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, seed: int,

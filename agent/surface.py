@@ -12,6 +12,7 @@ over seeds on each shard and σ·√(2·(1 − ρ)) that of a paired difference.
 import math
 import random
 import statistics
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -58,7 +59,7 @@ class World(Protocol):
 Surface = Callable[[random.Random], World]  # a night's world; the two draw from one generator
 
 
-class _Noisy:
+class _Noisy(ABC):
     """What a run adds to the truth; asked again, the same run gives the same."""
 
     swaps_seeds = False
@@ -70,8 +71,9 @@ class _Noisy:
         self._of_seed: dict[int, float] = {}
         self._of_run: dict[tuple[str, int], Scores] = {}
 
+    @abstractmethod
     def true(self, key: str) -> float:
-        raise NotImplementedError
+        """What a configuration scores without noise."""
 
     def run(self, key: str, seed: int) -> Scores:
         known = self._of_run.get((key, seed))

@@ -31,7 +31,6 @@ MIN_PAIRS, MAX_PAIRS = 2, 5
 LEAST_Z = 2.0
 ALPHA = 0.035  # spent over all batches of a study that find nothing
 N_ABLATION_SEEDS = 2
-FAILED_SHARE = 0.9  # a failure counts as this quantile of the finite losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +109,6 @@ def search_step(challenger_bpb: float, head_bpb: float, noise: Noise | None) -> 
     if gain > 0:
         return Decision("kept", evidence, f"{said}: until fresh seeds confirm or refute it")
     return Decision("discarded", evidence, said)
-
-
-def failure_score(finite_bpb: Sequence[float]) -> float | None:
-    """What a failed run counts as; never a number of its own."""
-    if not finite_bpb:
-        return None
-    ordered = sorted(finite_bpb)
-    return ordered[min(len(ordered) - 1, math.ceil(FAILED_SHARE * len(ordered)) - 1)]
 
 
 # --- the confirmation tier -------------------------------------------------------------------

@@ -36,6 +36,11 @@ def count(number: float | None) -> str:
     return UNKNOWN if number is None else f"{number:,.0f}"
 
 
+def runs(n: int) -> str:
+    """1 run, 2 runs."""
+    return f"{n} run" if n == 1 else f"{n} runs"
+
+
 def decimal(number: float | None, digits: int) -> str:
     return UNKNOWN if number is None else f"{number:.{digits}f}"
 

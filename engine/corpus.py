@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -74,6 +75,10 @@ class TokenSet:
     n_tokens: dict[str, int]  # in the file, the first EOT included
     n_bytes: dict[str, int]  # of the text behind all tokens but the first; EOT has no bytes
     yardsticks: Yardsticks  # fitted on train, scored on search
+
+    def bpb(self, nats: float) -> float:
+        """Bits per byte of the search shard, from nats/token: the same bytes, spelt by its tokens."""
+        return nats * (self.n_tokens["search"] - 1) / math.log(2) / self.n_bytes["search"]
 
 
 # --- where texts come from -------------------------------------------------------------------

@@ -14,6 +14,7 @@ part between stories, so they are the same bytes for every vocabulary:
   least one.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 from engine.config import Config
@@ -37,10 +38,11 @@ def split_stories(stories: Stories, valid: Stories | None,
     """
     train, held = hold_out(stories) if valid is None else (stories, valid)
     tokenizer = _reference_tokenizer(train, progress)
+    encode = functools.cache(tokenizer.encode)
     quarter, fortieth = (max(1, len(held) // part) for part in (4, 40))
-    shards = shard(held, quarter if valid is None else fortieth, tokenizer.encode)
-    if sum(len(tokenizer.encode(story)) for story in shards[0]) < SEARCH_TOKENS:
-        shards = shard(held, quarter, tokenizer.encode)
+    shards = shard(held, quarter if valid is None else fortieth, encode)
+    if valid is not None and sum(len(encode(story)) for story in shards[0]) < SEARCH_TOKENS:
+        shards = shard(held, quarter, encode)
     return dict(zip(SPLITS, (train, *shards), strict=True)), tokenizer
 
 

@@ -21,6 +21,9 @@ OVERFLOW = "predicted at the memory of a run that ran out of it, or above"
 NEAR = 1.25  # fields within this factor of a diverged run count as the same recipe
 ENDS = ("finished", "diverged", "killed", "failed")  # states that judge a configuration
 HEAD_SIZES = (16, 64)  # smaller heads see little, larger ones leave few of them
+# Lion's sign step is larger than Adam's: a rate 3 to 10 times smaller, a weight decay that much
+# larger so that their product stays: Chen et al. 2023, arXiv:2302.06675.
+LION_FACTOR = 10.0
 
 TITLES = {
     "n_embd": "width", "n_layer": "layers", "n_head": "heads", "n_hidden": "hidden width",

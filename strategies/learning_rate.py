@@ -9,6 +9,7 @@ from numpy.random import Generator
 from engine.config import Config
 from strategies.base import (
     DEFAULT_LIMITS,
+    LION_FACTOR,
     NEAR,
     Change,
     Limits,
@@ -21,7 +22,6 @@ from strategies.base import (
     shown,
     shuffled,
 )
-from strategies.random import LION_FACTOR
 
 STEPS = (3.0, 2.0, 1.5)  # bold first, unless a like recipe's best rate is known
 FINE_STEPS = (1.2, 1.1)
@@ -55,7 +55,8 @@ def _candidates(parent: Config, history: Sequence[Outcome], rng: Generator,
         yield from _schedules(parent, best, rng)
     coin = 1 if rng.integers(2) else -1
     recipes = _recipes(ranked, parent)
-    direction = (_direction(below, above) or _elsewhere(recipes, parent)
+    # Up if only worse rates below are known, down if only above (divergence is above).
+    direction = ((below > 0) - (above < math.inf) or _elsewhere(recipes, parent)
                  or _towards_usual(parent, best) or coin)
     is_near = any(min(rates) < rates[0] < max(rates) for rates in recipes)
     for change in _steps(finished, best, direction, STEPS[::-1] if is_near else STEPS):
@@ -130,8 +131,7 @@ def _elsewhere(recipes: Sequence[Sequence[float]], parent: Config) -> int:
         if max(best / parent.lr, parent.lr / best) >= SAME:
             votes += 1 if best > parent.lr else -1
         else:
-            votes += _direction(min(worse) if min(worse) < best else 0.0,
-                                max(worse) if max(worse) > best else math.inf)
+            votes += (min(worse) < best) - (max(worse) > best)
     return (votes > 0) - (votes < 0)
 
 
@@ -141,12 +141,6 @@ def _towards_usual(parent: Config, best: float) -> int:
     if parent.optimizer == "lion":
         usual /= LION_FACTOR
     return (best * SAME < usual) - (best > usual * SAME)
-
-
-def _direction(below: float, above: float) -> int:
-    """1, up, if only worse rates below are known, −1 if only above (divergence is above), else 0.
-    """
-    return (below > 0) - (above < math.inf)
 
 
 def _steps(found: Mapping[float, float], best: float, direction: int,

@@ -9,6 +9,7 @@ from numpy.random import Generator
 from engine.config import OPTIMIZERS, SCHEDULES, Config
 from strategies.base import (
     DEFAULT_LIMITS,
+    LION_FACTOR,
     MAX_CANDIDATES,
     Change,
     Limits,
@@ -35,9 +36,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "schedule": SCHEDULES, "tied": (False, True), "beta1": (0.8, 0.85, 0.9, 0.95),
     "beta2": (0.9, 0.95, 0.98, 0.99, 0.995),
 }
-# Lion's sign step is larger than Adam's: a rate 3 to 10 times smaller, a weight decay that much
-# larger so that their product stays: Chen et al. 2023, arXiv:2302.06675.
-LION_FACTOR = 10.0
 # The optimizer and schedule come first: they decide which of the others have any effect.
 FIELDS = ("optimizer", "schedule", "n_embd", "n_layer", "n_head", "n_hidden", "batch_size",
           "tied", "beta1", "beta2", *FACTORS)

@@ -18,6 +18,7 @@ from numpy.random import Generator
 from engine.config import OPTIMIZERS, SCHEDULES, Config
 from strategies.base import (
     DEFAULT_LIMITS,
+    LION_FACTOR,
     MAX_CANDIDATES,
     Change,
     Limits,
@@ -29,7 +30,6 @@ from strategies.base import (
     resized,
     scores,
 )
-from strategies.random import LION_FACTOR
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

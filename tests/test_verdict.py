@@ -12,7 +12,6 @@ from agent.verdict import (
     Noise,
     ablation,
     confirmation,
-    failure_score,
     interval,
     least_z,
     pooled,
@@ -80,11 +79,6 @@ def test_a_kept_step_says_how_loud_the_noise_is_and_that_it_is_provisional() -> 
         "seeds confirm or refute it")
     assert search_step(1.6, 1.5, None).reason == "0.1000 bits/byte worse than the head on one seed"
     assert search_step(1.6, 1.5, NOISE).evidence["s_d"] == 0.02
-
-
-def test_a_failure_counts_as_the_ninetieth_percentile() -> None:
-    assert failure_score([float(n) for n in range(1, 11)]) == 9.0
-    assert failure_score([]) is None
 
 
 # --- the confirmation tier -------------------------------------------------------------------

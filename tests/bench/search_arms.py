@@ -90,18 +90,13 @@ class Course:
             min_steps=study.MIN_STEPS, max_s=SLOWEST * run_s(self.start, self.budget_tokens),
             run_s=run_s, is_inside=self.is_inside)
 
-    def unigram_bpb(self) -> float:
-        """What token frequencies score, bits per byte of the search shard."""
-        nats = self.tokens.yardsticks.unigram * (self.tokens.n_tokens["search"] - 1)
-        return nats / math.log(2) / self.tokens.n_bytes["search"]
-
     def is_inside(self, config: Config) -> bool:
         """Whether Optuna's parameters hold a configuration: the strategies know more fields."""
         places = tpe._points([config])[0, :tpe.N_AXES]
         if bool(((places < -1e-9) | (places > 1 + 1e-9)).any()):
             return False
-        sized = self.start.assign([]).to_dict() | resized(self.start, config.n_embd, config.n_layer)
-        return all(getattr(config, name) == getattr(Config.from_dict(sized), name)
+        sized = repaired(self.start, resized(self.start, config.n_embd, config.n_layer))
+        return all(getattr(config, name) == getattr(sized, name)
                    for name in ("n_head", "hidden", "vocab_size", "rope_base", "grad_accum"))
 
 
@@ -181,7 +176,7 @@ def night(arm: str, number: int, course: Course, report: Report) -> dict[str, An
         "winner_text": found.winner.describe(), "claimed_gain": found.claimed_gain,
         "n_runs": found.n_runs, "tokens": found.tokens, "wasted": dict(found.wasted),
         "verdicts": dict(found.verdicts), "end": found.end, "story": found.story,
-        "unigram_bpb": course.unigram_bpb(),
+        "unigram_bpb": course.tokens.bpb(course.tokens.yardsticks.unigram),
         "fresh_bpb": fresh_scores(course, found.winner, fresh),
         "head_bpb": fresh_scores(course, found.head, fresh) if found.head else None,
         "start_bpb": fresh_scores(course, course.start, fresh)}
