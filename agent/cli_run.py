@@ -174,7 +174,8 @@ def grid(home: Home, /, sizes: str, tokens: str, dry_run: bool, as_json: bool,
         click.echo(f"{cell.size:>10} {cell.budget_tokens:>12,}  {cell.config.describe()}")
     for skipped in plan.skipped:
         click.echo(f"{skipped.size:>10} {skipped.budget_tokens:>12,}  left out: {skipped.reason}")
-    text = [word for name in ("corpus", "valid", "stories") if options[name] not in (None, "builtin")
+    text = [word for name in ("corpus", "valid", "stories")
+            if options[name] not in (None, "builtin")
             for word in (f"--{name}", str(options[name]))]
     command = shlex.join(["agent", "run", *text])
     word = "would be queued" if dry_run else f"queued; `{command}` executes them"

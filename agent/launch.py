@@ -16,6 +16,7 @@ from agent.conditions import Guard
 from agent.conditions import Limits as MachineLimits
 from agent.control import take_command
 from agent.daemon import Daemon
+from agent.find import last_state
 from agent.ledger import Ledger
 from agent.lock import only_one
 from agent.night import Night, Observer
@@ -26,7 +27,6 @@ from agent.records import Calibration, Run
 from agent.recover import recover
 from agent.runner import Runner, spawn_worker
 from agent.sensors import Sensors
-from agent.status import last_state
 from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet

@@ -7,19 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.find import STATES, corpus_of, last_state
 from agent.present import Present
 from agent.queries import Queries
 from agent.records import Corpus, Decision, Event, Metric, Run, State
 from agent.words import seconds_between
 from engine.config import Config
-from engine.errors import LedgerError
 
 SILENT_AFTER_S = 60.0  # a living run leaves a heartbeat every 10 s
 N_DECISIONS = 5
-
-# The newest event of one of these kinds tells what the daemon was last up to.
-STATES = {"night": "on", "resume": "on", "pause": "paused", "stop": "stopping",
-          "night_over": "over"}
 
 ReadMb = Callable[[int], float | None]
 
@@ -132,34 +128,6 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         counts=counts)
 
 
-def find_run(ledger: Queries, key: str) -> Run:
-    """The run that a person means: a label, an id, the beginning of a uid, `best` or `baseline`.
-
-    baseline is the first of the newest study on the text and with the budget of the best.
-    """
-    if key.lower() == "baseline":
-        return _first_baseline(ledger)
-    if key.lower() != "best":
-        return ledger.run(key)
-    found = ledger.best()
-    if found is None:
-        raise LedgerError("no run of this ledger's own has finished yet, so none is best; "
-                          "`agent run --for 4m` makes some")
-    return found
-
-
-def _first_baseline(ledger: Queries) -> Run:
-    best = ledger.best()
-    corpus = corpus_of(ledger, best)
-    studies = ledger.calibrations(corpus.text_sha256) if corpus else ledger.studies()
-    studies.sort(key=lambda study: best is None or study.budget_tokens != best.budget_tokens)
-    found = [run for study in studies[:1] for run in ledger.baselines(study)]
-    if not found:
-        raise LedgerError("no study of this ledger has a baseline yet; `agent run --for 4m` makes "
-                          "one")
-    return found[0]
-
-
 def detail(ledger: Queries, run: Run) -> Detail:
     """One run with everything the ledger knows about it."""
     parent = None if run.parent_id is None else ledger.run(run.parent_id)
@@ -183,15 +151,6 @@ def uniform_bpb(corpus: Corpus) -> float | None:
     if not (corpus.uniform_nats and corpus.unigram_nats and corpus.unigram_bpb):
         return None
     return corpus.uniform_nats * corpus.unigram_bpb / corpus.unigram_nats
-
-
-def corpus_of(ledger: Queries, run: Run | None) -> Corpus | None:
-    return None if run is None or run.corpus_id is None else ledger.corpus(run.corpus_id)
-
-
-def last_state(events: Sequence[Event]) -> Event | None:
-    """What the daemon was last up to, of events that come newest first."""
-    return next((event for event in events if event.kind in STATES), None)
 
 
 def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int], now: str,

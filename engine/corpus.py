@@ -77,7 +77,7 @@ class TokenSet:
     yardsticks: Yardsticks  # fitted on train, scored on search
 
     def bpb(self, nats: float) -> float:
-        """Bits per byte of the search shard, from nats/token: the same bytes, spelt by its tokens."""
+        """Bits per byte of the search shard, from nats/token: its bytes, spelt by its tokens."""
         return nats * (self.n_tokens["search"] - 1) / math.log(2) / self.n_bytes["search"]
 
 

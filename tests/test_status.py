@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.find import find_run
 from agent.ledger import Ledger
-from agent.status import Status, detail, find_run, gather, ladder, uniform_bpb
+from agent.status import Status, detail, gather, ladder, uniform_bpb
 from engine.config import Config
 from engine.errors import LedgerError
 from tests import example_ledger as example

@@ -1,0 +1,48 @@
+"""What a person or a daemon means by a few words: a run, its text, what a night was up to."""
+
+from collections.abc import Sequence
+
+from agent.queries import Queries
+from agent.records import Corpus, Event, Run
+from engine.errors import LedgerError
+
+# The newest event of one of these kinds tells what the daemon was last up to.
+STATES = {"night": "on", "resume": "on", "pause": "paused", "stop": "stopping",
+          "night_over": "over"}
+
+
+def find_run(ledger: Queries, key: str) -> Run:
+    """The run that a person means: a label, an id, the beginning of a uid, `best` or `baseline`.
+
+    baseline is the first of the newest study on the text and with the budget of the best.
+    """
+    if key.lower() == "baseline":
+        return _first_baseline(ledger)
+    if key.lower() != "best":
+        return ledger.run(key)
+    found = ledger.best()
+    if found is None:
+        raise LedgerError("no run of this ledger's own has finished yet, so none is best; "
+                          "`agent run --for 4m` makes some")
+    return found
+
+
+def _first_baseline(ledger: Queries) -> Run:
+    best = ledger.best()
+    corpus = corpus_of(ledger, best)
+    studies = ledger.calibrations(corpus.text_sha256) if corpus else ledger.studies()
+    studies.sort(key=lambda study: best is None or study.budget_tokens != best.budget_tokens)
+    found = [run for study in studies[:1] for run in ledger.baselines(study)]
+    if not found:
+        raise LedgerError("no study of this ledger has a baseline yet; `agent run --for 4m` makes "
+                          "one")
+    return found[0]
+
+
+def corpus_of(ledger: Queries, run: Run | None) -> Corpus | None:
+    return None if run is None or run.corpus_id is None else ledger.corpus(run.corpus_id)
+
+
+def last_state(events: Sequence[Event]) -> Event | None:
+    """What the daemon was last up to, of events that come newest first."""
+    return next((event for event in events if event.kind in STATES), None)
