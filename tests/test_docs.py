@@ -41,17 +41,6 @@ def test_every_command_the_readme_shows_is_understood(line: str) -> None:
     assert context.command is command
 
 
-def test_every_file_of_the_file_map_exists() -> None:
-    block = README.partition("## File map")[2].partition("```\n")[2].partition("```")[0]
-    folder, named = "", []
-    for line in block.splitlines():
-        if found := re.match(r"(\w+)/ ", line):
-            folder = found[1]
-        named += [f"{folder}/{name}" for name in re.findall(r"\b\w+\.py\b", line)]
-    assert len(named) > 20
-    assert [name for name in named if not (ROOT / name).exists()] == []
-
-
 def test_every_link_leads_to_a_file() -> None:
     for document in ("README.md", "CONTRIBUTING.md", "DEVLOG.md", "termux/README.md"):
         text = (ROOT / document).read_text(encoding="utf-8")
