@@ -7,7 +7,7 @@ import pytest
 
 from engine import attention, blocks, exponential
 from engine.workspace import Workspace
-from tests.arrays import DTYPES, STDS, draw, error, spaces, step
+from tests.support.arrays import DTYPES, STDS, draw, error, spaces, step
 
 BASE = 10000.0
 B, T, H, D = 2, 5, 2, 4

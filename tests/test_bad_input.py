@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from agent.cli import main
 from engine.stories import write_stories
-from tests.parts import settings
+from tests.support.parts import settings
 
 
 def agent(home: Path, *words: str) -> Result:

@@ -10,7 +10,7 @@ from agent.ledger import Ledger
 from agent.reader import Reader
 from agent.status import gather
 from tests.bench import big_ledger
-from tests.example_ledger import NOW
+from tests.support.example_ledger import NOW
 
 N_RUNS, N_METRICS, N_STUDIES = 60, 5, 3
 

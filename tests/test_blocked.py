@@ -19,8 +19,8 @@ from engine import corpus
 from engine.corpus import TokenSet
 from engine.errors import LedgerBusy, StorageError
 from engine.stories import write_stories
-from tests.parts import NOW, step
-from tests.parts import write_events as write
+from tests.support.parts import NOW, step
+from tests.support.parts import write_events as write
 from tests.test_night import Stage
 
 

@@ -9,7 +9,7 @@ from agent.ledger import Ledger
 from agent.search import LEAST_BATCH
 from agent.verdict import RULE
 from engine.config import Config
-from tests.parts import NOW, TINY, FakeTime, a_run, a_study
+from tests.support.parts import NOW, TINY, FakeTime, a_run, a_study
 
 RUN_S = 10.0
 

@@ -11,9 +11,9 @@ from agent.cli import main
 from agent.ledger import Ledger
 from agent.paths import Home
 from engine.config import Config
-from tests import example_ledger as example
-from tests.example_home import a_home, agent, printed, value
-from tests.example_ledger import NOW
+from tests.support import example_ledger as example
+from tests.support.example_home import a_home, agent, printed, value
+from tests.support.example_ledger import NOW
 from tests.test_compare import ended
 
 COMMANDS = ("compare", "importance", "lineage", "enqueue")

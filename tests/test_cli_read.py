@@ -18,9 +18,9 @@ from agent.ledger import Ledger
 from agent.paths import Home
 from agent.records import EXPERIMENT_COLUMNS, Run
 from agent.table import BEGIN, END
-from tests import example_ledger as example
-from tests.example_home import a_home, agent, printed, value
-from tests.example_ledger import NOW
+from tests.support import example_ledger as example
+from tests.support.example_home import a_home, agent, printed, value
+from tests.support.example_ledger import NOW
 
 COMMANDS = ("status", "table", "runs", "show", "log", "sample", "baselines")
 ALL = [["status"], ["table"], ["runs"], ["show", "E1"], ["log", "E1"], ["sample", "E1"],

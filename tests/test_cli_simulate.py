@@ -15,7 +15,7 @@ from agent.ledger import Ledger
 from agent.paths import Home
 from agent.simulate import Greedy, Night, Nights, Suite
 from engine.config import Config
-from tests.example_home import a_home, agent, printed, value
+from tests.support.example_home import a_home, agent, printed, value
 from tests.test_compare import ended
 
 FEW = ["simulate", "--nights", "3", "--runs", "20"]

@@ -9,8 +9,8 @@ import pytest
 from agent import cli_read
 from agent.ledger import Ledger
 from agent.paths import Home
-from tests.example_home import EVENTS, a_home, agent, printed, run_called, value
-from tests.example_ledger import NOW
+from tests.support.example_home import EVENTS, a_home, agent, printed, run_called, value
+from tests.support.example_ledger import NOW
 
 
 @pytest.fixture

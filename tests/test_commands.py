@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from agent import cli
 from agent.cli import Commands, main
-from tests.example_home import a_home
+from tests.support.example_home import a_home
 
 AGENT = Path(cli.__file__).parent
 HEAVY = ("numpy", "apscheduler", "sqlite_utils", "psutil", "strategies", "engine.corpus",

@@ -14,8 +14,8 @@ from agent.ledger import Ledger
 from agent.records import Calibration, Run
 from engine.config import Config
 from engine.errors import LedgerError, UserError
-from tests import example_ledger as example
-from tests.example_ledger import NOW, START
+from tests.support import example_ledger as example
+from tests.support.example_ledger import NOW, START
 
 SLOWER = Config(lr=1e-3)
 

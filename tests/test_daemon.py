@@ -21,7 +21,7 @@ from agent.daemon import IDLE_TICK_S, MAX_FAULTS, Daemon, edges, minutes_east
 from agent.lock import holder, only_one
 from agent.paths import Home
 from engine.errors import LedgerBusy, StorageError, UserError
-from tests.parts import FakeTime
+from tests.support.parts import FakeTime
 
 Tick = Exception | Callable[[], None] | None
 

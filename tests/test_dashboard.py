@@ -14,8 +14,8 @@ from agent import dashboard
 from agent.ledger import Ledger
 from agent.present import Present
 from agent.status import Status, gather
-from tests import example_ledger as example
-from tests.example_ledger import NOW, START
+from tests.support import example_ledger as example
+from tests.support.example_ledger import NOW, START
 
 SILENT = "2026-03-24T22:45:20Z"
 

@@ -16,8 +16,8 @@ from agent import cli_doctor, doctor, doctor_machine
 from agent.doctor import Check
 from agent.paths import Home
 from agent.probe import Answer
-from tests.example_home import a_home, agent
-from tests.example_machine import TERMUX, WHEEL, machine, raising
+from tests.support.example_home import a_home, agent
+from tests.support.example_machine import TERMUX, WHEEL, machine, raising
 
 ROOT = Path(__file__).parent.parent
 

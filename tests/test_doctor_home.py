@@ -13,8 +13,8 @@ from agent.ledger import Ledger
 from agent.migrations import known_steps, migrations
 from agent.paths import Home
 from agent.probe import Answer
-from tests.example_home import a_home
-from tests.example_machine import TERMUX, disk, machine, raising
+from tests.support.example_home import a_home
+from tests.support.example_machine import TERMUX, disk, machine, raising
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from agent import doctor_phone
 from agent.probe import Answer
-from tests.example_machine import TERMUX, machine
+from tests.support.example_machine import TERMUX, machine
 
 WHITELIST = "dumpsys deviceidle whitelist"
 SDK = "getprop ro.build.version.sdk"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from engine.stories import write_stories
-from tests.parts import settings
+from tests.support.parts import settings
 
 PATIENCE_S = 60.0  # a real process is waited for so long before a test fails
 

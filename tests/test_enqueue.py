@@ -18,9 +18,9 @@ from agent.lock import only_one
 from agent.paths import Home
 from engine.config import Config
 from engine.errors import ConfigError, UserError
-from tests import example_ledger as example
-from tests.example_home import a_home, agent, run_called, value
-from tests.parts import NOW, TINY, a_study
+from tests.support import example_ledger as example
+from tests.support.example_home import a_home, agent, run_called, value
+from tests.support.parts import NOW, TINY, a_study
 
 NOTHING = io.StringIO()
 

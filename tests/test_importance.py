@@ -12,8 +12,8 @@ from agent.importance import QUANTILE, _density, best_of, ped_anova, rank, trial
 from agent.ledger import Ledger
 from engine.config import Config
 from engine.errors import LedgerError
-from tests import example_ledger as example
-from tests.example_ledger import BUDGET, NOW
+from tests.support import example_ledger as example
+from tests.support.example_ledger import BUDGET, NOW
 from tests.test_compare import ended
 
 Table = tuple[list[dict[str, Any]], list[float]]

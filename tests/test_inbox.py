@@ -19,7 +19,7 @@ from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import LedgerBusy, LedgerError, StorageError, TokenizerError, UserError
 from engine.stories import write_stories
-from tests.parts import NOW, TEXT, TINY, a_run, a_study, new_corpus
+from tests.support.parts import NOW, TEXT, TINY, a_run, a_study, new_corpus
 
 IDEA = Idea(uid="a" * 32, created_at=NOW, config=dataclasses.replace(TINY, lr=1e-3), seed=0,
             calibration_id=1, parent_id=None, replicas=2, reason="a person's idea")

@@ -16,7 +16,7 @@ from engine import corpus
 from engine.corpus import TokenSet
 from engine.errors import UserError
 from engine.stories import write_stories
-from tests.parts import TINY, FakeTime, a_run
+from tests.support.parts import TINY, FakeTime, a_run
 
 PLAIN = Job(config=TINY, seed=3, budget_tokens=320, train_tokens="/t", valid_tokens="/v",
             n_valid_bytes=400, tokenizer="/k")

@@ -19,7 +19,7 @@ from agent.prepare import Source
 from agent.records import Calibration
 from engine.config import Config
 from engine.errors import UserError
-from tests.parts import NOW
+from tests.support.parts import NOW
 
 
 def known(**changes: Any) -> Calibration:

@@ -7,7 +7,7 @@ import pytest
 
 from engine import layers
 from engine.workspace import Workspace
-from tests.arrays import DTYPES, STDS, draw, error, spaces, step
+from tests.support.arrays import DTYPES, STDS, draw, error, spaces, step
 
 # --- products and embedding ------------------------------------------------------------------
 

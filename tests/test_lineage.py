@@ -10,8 +10,8 @@ from agent.lineage import head, lineage
 from agent.records import Run
 from engine.config import Config
 from engine.errors import LedgerError
-from tests import example_ledger as example
-from tests.example_ledger import NOW
+from tests.support import example_ledger as example
+from tests.support.example_ledger import NOW
 from tests.test_compare import ended
 
 CHAIN = (Config(), Config(lr=2e-3), Config(lr=2e-3, n_embd=64))

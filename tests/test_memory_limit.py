@@ -13,7 +13,7 @@ from agent.ledger import Ledger
 from agent.night import Night
 from agent.paths import Home, RunFolder
 from agent.runner import Process, Runner
-from tests.parts import Listener, a_folder, a_run
+from tests.support.parts import Listener, a_folder, a_run
 
 # It takes 20 MB more every tick, and is deaf to a polite request.
 HOG = """

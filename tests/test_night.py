@@ -27,7 +27,7 @@ from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import StorageError, TokenizerError
 from engine.stories import write_stories
-from tests.parts import (
+from tests.support.parts import (
     NOW,
     TINY,
     FakeProcess,
@@ -38,7 +38,7 @@ from tests.parts import (
     a_study,
     done,
 )
-from tests.parts import write_events as write
+from tests.support.parts import write_events as write
 
 
 @pytest.fixture(scope="module")

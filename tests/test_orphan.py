@@ -9,7 +9,7 @@ import psutil
 
 from agent.orphan import GONE, Adopted, living_worker, start_ticks
 from agent.paths import RunFolder
-from tests.parts import write_events as write
+from tests.support.parts import write_events as write
 
 
 def child(*words: str) -> "subprocess.Popen[bytes]":

@@ -11,7 +11,7 @@ from engine.config import Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES
 from strategies.base import Limits, Outcome
-from tests.parts import NOW, TINY, a_run, a_study
+from tests.support.parts import NOW, TINY, a_run, a_study
 
 ROOM = Limits(budget_tokens=3200, min_steps=5, max_vocab=300)
 

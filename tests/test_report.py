@@ -9,8 +9,8 @@ import pytest
 from agent import report
 from agent.ledger import Ledger
 from agent.status import detail
-from tests import example_ledger as example
-from tests.example_ledger import NOW
+from tests.support import example_ledger as example
+from tests.support.example_ledger import NOW
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from agent.runner import (
     stall_bound_s,
 )
 from engine.errors import UserError
-from tests.parts import (
+from tests.support.parts import (
     KILLED,
     FakeProcess,
     FakeSpawn,
@@ -38,7 +38,7 @@ from tests.parts import (
     pruned,
     step,
 )
-from tests.parts import write_events as write
+from tests.support.parts import write_events as write
 
 
 class Stage:

@@ -13,7 +13,7 @@ from engine.errors import CheckpointError, ConfigError, TokenizerError, UserErro
 from engine.sample import Sampling, generate
 from engine.tokenizer import Tokenizer
 from engine.train import seeded
-from tests.example_home import TINY, save, trained
+from tests.support.example_home import TINY, save, trained
 
 
 def run(label: str = "E7", state: str = "finished") -> Run:

@@ -17,7 +17,7 @@ from agent.verdict import RULE, Decision
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies.base import Limits
-from tests.parts import NOW, TINY, a_run, a_study
+from tests.support.parts import NOW, TINY, a_run, a_study
 
 ROOM = Limits(budget_tokens=3200, min_steps=5, max_vocab=300)
 MANY = 1000.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli import main as commands
-from tests.example_home import a_home
+from tests.support.example_home import a_home
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -12,8 +12,8 @@ from agent.ledger import Ledger
 from agent.status import Status, detail, gather, ladder, uniform_bpb
 from engine.config import Config
 from engine.errors import LedgerError
-from tests import example_ledger as example
-from tests.example_ledger import BITS_PER_NAT, NOW, START
+from tests.support import example_ledger as example
+from tests.support.example_ledger import BITS_PER_NAT, NOW, START
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from agent.study import Speed
 from engine import corpus
 from engine.config import Config
 from engine.stories import write_stories
-from tests.parts import NOW, TEXT, TINY, FakeTime, a_run, a_study
+from tests.support.parts import NOW, TEXT, TINY, FakeTime, a_run, a_study
 
 CONFIG = Config()
 SPEED = Speed(step_s=0.1, eval_token_s=2e-5, tokens_per_step=CONFIG.tokens_per_step)

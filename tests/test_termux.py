@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests import example_home
-from tests.phone import BOOT, STUBS, TERMUX, WATCHDOG, Ended, Phone
+from tests.support import example_home
+from tests.support.phone import BOOT, STUBS, TERMUX, WATCHDOG, Ended, Phone
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(TERMUX.glob("*.sh"))

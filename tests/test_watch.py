@@ -16,7 +16,7 @@ from agent.paths import Home
 from agent.runner import Runner
 from agent.sensors import Readings
 from agent.watch import Watch
-from tests.parts import NOW, FakeProcess, FakeSpawn, FakeTime, Listener, a_folder, a_run
+from tests.support.parts import NOW, FakeProcess, FakeSpawn, FakeTime, Listener, a_folder, a_run
 
 COOL = Readings(80.0, False, 30.0, None, 9000.0)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.android.sandbox import CUSTOMIZE, ONLY_US, POWERLESS, ROOT, UNSHARE, Sandbox
-from tests.phone import STUB
+from tests.support.phone import STUB
 
 COPIED = ("agent", "engine", "strategies", "termux", "pyproject.toml", "README.md")
 # What a new Python loses: the packages that came from PyPI.

@@ -8,7 +8,7 @@ import pytest
 
 from engine.stories import write_stories
 from tests.android.sandbox import BATTERY, HIDDEN_FILES, Sandbox, missing
-from tests.parts import settings
+from tests.support.parts import settings
 
 pytestmark = [pytest.mark.android,
               pytest.mark.skipif(missing() is not None, reason=str(missing()))]

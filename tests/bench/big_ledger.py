@@ -17,7 +17,7 @@ from agent.clock import later
 from agent.ledger import Ledger
 from agent.records import NewRun, to_columns
 from engine.config import Config
-from tests import example_ledger as example
+from tests.support import example_ledger as example
 
 N_RUNS, N_METRICS, N_STUDIES = 10_000, 100, 4
 STEPS_APART = 20

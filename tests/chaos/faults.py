@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.stories import write_stories
 from tests.chaos.night import CLAIMS, COMPARED
-from tests.parts import settings
+from tests.support.parts import settings
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0  # a real process is waited for so long before a test fails

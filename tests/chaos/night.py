@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.stories import write_stories
-from tests.parts import settings
+from tests.support.parts import settings
 
 RUN_TOKENS = 120_000  # some seconds: several kills meet a run, more than its retries only rarely
 N_RUNS = 14  # five baselines, challengers, and a batch on fresh seeds

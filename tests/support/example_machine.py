@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.probe import Probe
-from tests.example_ledger import NOW
+from tests.support.example_ledger import NOW
 
 PREFIX = "/data/data/com.termux/files/usr"
 TERMUX = {"PREFIX": PREFIX}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-TERMUX = Path(__file__).parent.parent / "termux"
+TERMUX = Path(__file__).parents[2] / "termux"
 LIMIT_S = 30  # after which a script that does not end fails its test
 
 # A line of tab-separated words for each call.

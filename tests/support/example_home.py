@@ -16,7 +16,7 @@ from engine import checkpoint
 from engine.config import Config
 from engine.tokenizer import Tokenizer
 from engine.train import Texts, Trainer
-from tests import example_ledger as example
+from tests.support import example_ledger as example
 
 TINY = Config(n_embd=16, n_layer=1, n_head=2, vocab_size=257, seq_len=16, batch_size=2, lr=1e-2)
 EVENTS = [
