@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agent.records import State
+from agent.ledger.records import State
 from agent.verdict import Decision
 
 Kind = Literal["baseline", "search", "confirm", "ablate"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from agent import rung, study, verdict
 from agent.clock import Clock
-from agent.ledger import Ledger
-from agent.records import Calibration, Run
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Calibration, Run
 from agent.search import LEAST_BATCH
 from agent.searcher import KINDS, Searcher, Silent, Tell
 from engine.config import Config

@@ -14,11 +14,11 @@ from agent.cli_status import show_json
 from agent.clock import utc_stamp
 from agent.enqueue import Wanted, idea_of
 from agent.inbox import Idea
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
+from agent.ledger.reader import Reader
+from agent.ledger.records import Calibration, Run
 from agent.lock import holder, only_one
 from agent.paths import Home
-from agent.reader import Reader
-from agent.records import Calibration, Run
 from engine.errors import UserError
 
 

@@ -15,7 +15,7 @@ from agent.cli_progress import Screen
 from agent.conditions import COOLER_C, Limits, parse_window
 from agent.control import send_command
 from agent.launch import Wish, desk, end_pause, queue_grid, run_night, train_once
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.lock import holder
 from agent.paths import Home
 from agent.prepare import Source

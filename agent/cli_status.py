@@ -9,9 +9,9 @@ import click
 from agent import present
 from agent.cli import main
 from agent.clock import utc_stamp
+from agent.ledger.reader import Reader
 from agent.lock import holder
 from agent.paths import Home
-from agent.reader import Reader
 from agent.status import Status, gather
 
 as_json_option = click.option("--json", "as_json", is_flag=True,

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from agent import student
-from agent.find import corpus_of, find_run
-from agent.queries import Queries
-from agent.records import Calibration, Metric, Run
+from agent.ledger.find import corpus_of, find_run
+from agent.ledger.queries import Queries
+from agent.ledger.records import Calibration, Metric, Run
 from engine.config import Config
 from engine.errors import LedgerError, UserError
 from strategies.base import describe_changes

@@ -16,8 +16,8 @@ from apscheduler.triggers.cron import CronTrigger
 from agent.bulletin import Bulletin
 from agent.clock import Clock
 from agent.conditions import DAY_MINUTES, Window
+from agent.ledger.queries import BLOCKED
 from agent.night import Night
-from agent.queries import BLOCKED
 from engine.errors import UserError
 
 TICK_S = 0.5

@@ -12,11 +12,11 @@ from typing import Any, NoReturn, TextIO
 
 from agent import machine, study
 from agent.campaign import MAX_PARAMS
-from agent.find import find_run
 from agent.inbox import Idea, waiting
+from agent.ledger.find import find_run
+from agent.ledger.queries import Queries
+from agent.ledger.records import Calibration, Run
 from agent.paths import Home
-from agent.queries import Queries
-from agent.records import Calibration, Run
 from engine.config import Config
 from engine.errors import UserError
 from strategies.base import Limits, describe_changes, why_not

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agent.records import Calibration, Run
+from agent.ledger.records import Calibration, Run
 from engine.blocks import QUERIES, attention_blocks
 from engine.config import EVAL_TOKENS, OPTIMIZER_SLOTS, Config
 from engine.train import default_eval_every

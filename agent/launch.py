@@ -16,14 +16,14 @@ from agent.conditions import Guard
 from agent.conditions import Limits as MachineLimits
 from agent.control import take_command
 from agent.daemon import Daemon
-from agent.find import last_state
-from agent.ledger import Ledger
+from agent.ledger.find import last_state
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Calibration, Run
 from agent.lock import only_one
 from agent.night import Night, Observer
 from agent.orphan import end_orphan, living_worker
 from agent.paths import Home
 from agent.prepare import Progress, Source, prepare
-from agent.records import Calibration, Run
 from agent.recover import recover
 from agent.runner import Runner, spawn_worker
 from agent.sensors import Sensors

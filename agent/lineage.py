@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.compare import Gain, by_seed, gain, noise, runs_alike
-from agent.queries import Queries
-from agent.records import Run
+from agent.ledger.queries import Queries
+from agent.ledger.records import Run
 from engine.config import Config
 from engine.errors import LedgerError
 from strategies.base import describe_changes

@@ -12,8 +12,8 @@ from agent import guard, inbox, verdict, words
 from agent.campaign import OVERRUN_S, Campaign, Plan, Prepare
 from agent.control import take_command
 from agent.job import STORAGE
-from agent.queries import BLOCKED
-from agent.records import Calibration, Run
+from agent.ledger.queries import BLOCKED
+from agent.ledger.records import Calibration, Run
 from agent.runner import RETRY, Runner
 from agent.watch import Watch
 from engine.config import Config

@@ -149,12 +149,12 @@ def _holder(lock: Path) -> int | None:
 
 
 def _ledger_faults(path: Path) -> list[str]:
-    from agent.reader import faults
+    from agent.ledger.reader import faults
     return faults(path)
 
 
 def _newest_stamp(path: Path) -> str | None:
-    from agent.reader import Reader
+    from agent.ledger.reader import Reader
     with Reader.open(path) as ledger:
         return ledger.newest_stamp()
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agent.ledger import Ledger
-from agent.records import Calibration, Run
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Calibration, Run
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES, tpe

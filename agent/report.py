@@ -7,7 +7,7 @@ from typing import Any
 
 from agent import words
 from agent.curve import chart
-from agent.records import Corpus, Decision, Run
+from agent.ledger.records import Corpus, Decision, Run
 from agent.run_log import indented
 from agent.status import Detail, Rung, ladder
 

@@ -24,9 +24,9 @@ from typing import Any, Protocol
 from agent import guard, machine, rung
 from agent.clock import Clock
 from agent.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Ending, Metric, Outcome, Run
 from agent.paths import Home, RunFolder
-from agent.records import Ending, Metric, Outcome, Run
 from agent.run_events import note, read_events, this_attempt
 from engine import checkpoint
 from engine.config import Config

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from agent.job import Job
+from agent.ledger.records import Run
 from agent.paths import RunFolder
-from agent.records import Run
 from engine import checkpoint
 from engine.config import Config
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError

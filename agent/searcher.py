@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from agent import proposer, rung
 from agent.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
-from agent.ledger import Ledger
-from agent.records import Calibration, Run
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Calibration, Run
 from agent.search import CLASS_NAMES, Search
 from agent.study import Origin
 from agent.verdict import MAX_PAIRS, RULE, Decision

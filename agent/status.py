@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent.find import STATES, corpus_of, last_state
+from agent.ledger.find import STATES, corpus_of, last_state
+from agent.ledger.queries import Queries
+from agent.ledger.records import Corpus, Decision, Event, Metric, Run, State
 from agent.present import Present
-from agent.queries import Queries
-from agent.records import Corpus, Decision, Event, Metric, Run, State
 from agent.words import seconds_between
 from engine.config import Config
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from agent import feasible, machine, verdict
 from agent.clock import Clock
 from agent.job import Job
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun, Run
 from agent.orphan import end_orphan, living_worker
 from agent.paths import Home, RunFolder
-from agent.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun, Run
 from agent.run_events import read_events
 from agent.runner import CONFIRMING, Spawn, last_words
 from engine.config import Config

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from agent import study
-from agent.ledger import Ledger
-from agent.records import Run
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Run
 from agent.verdict import N_BASELINE_SEEDS, Decision
 from engine import corpus
 from engine.config import Config

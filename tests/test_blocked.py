@@ -11,7 +11,7 @@ import pytest
 
 from agent import status
 from agent.job import NO_STORAGE, STORAGE
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.lock import only_one
 from agent.night import BACK_OFF_S, MAX_DOUBLED
 from agent.runner import RETRY

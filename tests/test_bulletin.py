@@ -12,7 +12,7 @@ from agent import bulletin, present
 from agent.bulletin import EVERY_S, SOONEST_S, Bulletin, of_night
 from agent.conditions import Limits
 from agent.guard import Reading
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.present import Present
 from agent.sensors import Readings
 from engine.errors import StorageError

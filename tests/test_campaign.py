@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.campaign import SLOWEST, Campaign, Plan
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.search import LEAST_BATCH
 from agent.verdict import RULE
 from engine.config import Config

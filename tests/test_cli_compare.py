@@ -8,7 +8,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from agent.cli import main
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.paths import Home
 from engine.config import Config
 from tests.support import example_ledger as example

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from agent.compare import Gain, by_seed, compare, find, gain, in_words, interval, pooled_sigma
-from agent.ledger import Ledger
-from agent.records import Calibration, Run
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Calibration, Run
 from engine.config import Config
 from engine.errors import LedgerError, UserError
 from tests.support import example_ledger as example

@@ -3,7 +3,7 @@
 import math
 
 from agent.curve import MARK, TRAIN, VALID, chart
-from agent.records import Metric
+from agent.ledger.records import Metric
 
 
 def metric(step: int, train: float | None = None, valid: float | None = None) -> Metric:

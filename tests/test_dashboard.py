@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from agent import dashboard
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.present import Present
 from agent.status import Status, gather
 from tests.support import example_ledger as example

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from agent.cli import main
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.table import markdown
 
 ROOT = Path(__file__).parent.parent

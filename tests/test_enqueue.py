@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from agent import cli_enqueue
 from agent.cli import main
 from agent.enqueue import MAX_BYTES, Wanted, changed, idea_of, parse
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.lock import only_one
 from agent.paths import Home
 from engine.config import Config

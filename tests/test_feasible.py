@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from agent import feasible, machine, study
 from agent.feasible import COSTS, SPAWN_S, StepTime, Timing, learn
 from agent.job import Job
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Run
 from agent.paths import RunFolder
-from agent.records import Run
 from engine import corpus
 from engine.config import Config
 from engine.corpus import TokenSet

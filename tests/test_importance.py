@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agent.importance import QUANTILE, _density, best_of, ped_anova, rank, trials
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from engine.config import Config
 from engine.errors import LedgerError
 from tests.support import example_ledger as example

@@ -12,7 +12,7 @@ import pytest
 
 from agent import inbox
 from agent.inbox import MAX_BYTES, Idea, leave, take_up, waiting
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.paths import Home
 from engine import corpus
 from engine.config import Config

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.job import Job, ShardFile
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.paths import Home
 from agent.runner import Runner, job_of
 from engine import corpus

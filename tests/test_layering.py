@@ -15,7 +15,7 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 # Third-party package → the modules that may import it; a star stands for any letters.
 HOMES = {
     "click": ("agent/cli*.py",),
-    "sqlite_utils": ("agent/ledger.py", "agent/migrations.py"),
+    "sqlite_utils": ("agent/ledger/ledger.py", "agent/ledger/migrations.py"),
     "rich": ("agent/dashboard.py", "agent/cli*.py"),
     "psutil": ("agent/guard.py",),
     "apscheduler": ("agent/daemon.py",),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Run
 from agent.lineage import head, lineage
-from agent.records import Run
 from engine.config import Config
 from engine.errors import LedgerError
 from tests.support import example_ledger as example

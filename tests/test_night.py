@@ -13,11 +13,11 @@ from agent.control import take_command
 from agent.guard import Reading, Swap, Word
 from agent.inbox import Idea, leave
 from agent.job import STOPPED
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Run
 from agent.night import BACK_OFF_S, Night
 from agent.orphan import GONE
 from agent.paths import Home
-from agent.records import Run
 from agent.recover import MAX_RECOVERS, recover
 from agent.runner import Runner
 from agent.searcher import Silent

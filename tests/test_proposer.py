@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Run
 from agent.proposer import history, propose, warm_start
-from agent.records import Run
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES

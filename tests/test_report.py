@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent import report
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.status import detail
 from tests.support import example_ledger as example
 from tests.support.example_ledger import NOW

@@ -11,10 +11,10 @@ import pytest
 from agent import guard
 from agent.guard import Reading, Swap
 from agent.job import STOPPED
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Run
 from agent.orphan import GONE
 from agent.paths import Home, RunFolder
-from agent.records import Run
 from agent.run_events import read_events
 from agent.runner import (
     ASK_GRACE_S,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Run, Verdict
 from agent.lineage import lineage
-from agent.records import Run, Verdict
 from agent.searcher import Searcher, Wanted
 from agent.study import Origin, new_run
 from agent.verdict import RULE, Decision

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.find import find_run
-from agent.ledger import Ledger
+from agent.ledger.find import find_run
+from agent.ledger.ledger import Ledger
 from agent.status import Status, detail, gather, ladder, uniform_bpb
 from engine.config import Config
 from engine.errors import LedgerError

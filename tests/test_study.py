@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent import study
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.study import Speed
 from engine import corpus
 from engine.config import Config

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from agent.records import EXPERIMENT_COLUMNS
+from agent.ledger.records import EXPERIMENT_COLUMNS
 from agent.table import BEGIN, END, markdown, replace_between_markers, write_table
 from engine.errors import StorageError, UserError
 

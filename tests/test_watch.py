@@ -10,7 +10,7 @@ from agent.campaign import Plan
 from agent.conditions import Guard, Limits, parse_window
 from agent.guard import Reading
 from agent.job import STOPPED
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
 from agent.night import Night
 from agent.paths import Home
 from agent.runner import Runner

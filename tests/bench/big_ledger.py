@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import later
-from agent.ledger import Ledger
-from agent.records import NewRun, to_columns
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import NewRun, to_columns
 from engine.config import Config
 from tests.support import example_ledger as example
 

@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.reader import Reader
+from agent.ledger.reader import Reader
 from tests.bench import big_ledger
 
 TARGETS = {"rss_mb": 60.0, "cpu_pct": 0.5, "gap_s": 1.5, "status_s": 0.4}

@@ -8,8 +8,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from agent.ledger import Ledger
-from agent.records import Metric, NewCalibration, NewCorpus, NewRun, Run
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Metric, NewCalibration, NewCorpus, NewRun, Run
 from engine.config import Config
 
 START = "2026-03-24T22:00:00Z"

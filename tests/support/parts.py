@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.clock import Clock
-from agent.ledger import Ledger
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import NewCalibration, NewCorpus, Run
 from agent.paths import Home, RunFolder
-from agent.records import NewCalibration, NewCorpus, Run
 from agent.study import Origin, new_run
 from engine.config import Config
 

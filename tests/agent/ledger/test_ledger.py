@@ -19,13 +19,13 @@ from typing import Any
 
 import pytest
 
-from agent import queries
-from agent.ledger import Ledger
-from agent.records import EXPERIMENT_COLUMNS, Metric, NewCalibration, NewCorpus, NewRun, Run
+from agent.ledger import queries
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import EXPERIMENT_COLUMNS, Metric, NewCalibration, NewCorpus, NewRun, Run
 from engine.config import Config
 from engine.errors import LedgerError, StorageError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 NOW = "2026-03-24T10:11:12Z"
 LATER = "2026-03-24T10:21:12Z"
 
@@ -797,8 +797,8 @@ def test_commits_beside_a_protected_ledger_are_never_overlooked(
 
 DIE_BEFORE_COMMIT = """
     import os, signal, sys
-    from agent.ledger import Ledger
-    from agent.records import Metric
+    from agent.ledger.ledger import Ledger
+    from agent.ledger.records import Metric
     ledger = Ledger.open(sys.argv[1])
     ledger._db.commit = lambda: os.kill(os.getpid(), signal.SIGKILL)
     steps = [Metric(step, step * 10, 5.0) for step in range(5000)]
@@ -806,8 +806,8 @@ DIE_BEFORE_COMMIT = """
 """
 WRITE_FOR_EVER = """
     import sys
-    from agent.ledger import Ledger
-    from agent.records import Metric
+    from agent.ledger.ledger import Ledger
+    from agent.ledger.records import Metric
     ledger = Ledger.open(sys.argv[1])
     for n in range(10**9):
         ledger.ingest(1, [Metric(n, n)], n, "2026-03-24T10:11:12Z")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from agent.records import (
+from agent.ledger.records import (
     Calibration,
     Corpus,
     Decision,

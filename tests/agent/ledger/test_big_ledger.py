@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.ledger import Ledger
-from agent.reader import Reader
+from agent.ledger.ledger import Ledger
+from agent.ledger.reader import Reader
 from agent.status import gather
 from tests.bench import big_ledger
 from tests.support.example_ledger import NOW

@@ -9,7 +9,7 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
-from agent.records import EXPERIMENT_COLUMNS, State
+from agent.ledger.records import EXPERIMENT_COLUMNS, State
 from engine.config import OPTIMIZER_TITLES, Config
 from engine.errors import LedgerError
 

@@ -9,10 +9,10 @@ from typing import get_args
 import pytest
 from sqlite_utils import Database
 
-from agent import reader
-from agent.ledger import Ledger
-from agent.migrations import known_steps, migrations, taken_steps
-from agent.records import LABEL_LETTERS, NewRun, State, Verdict
+from agent.ledger import reader
+from agent.ledger.ledger import Ledger
+from agent.ledger.migrations import known_steps, migrations, taken_steps
+from agent.ledger.records import LABEL_LETTERS, NewRun, State, Verdict
 from engine.config import Config
 from engine.errors import LedgerError
 

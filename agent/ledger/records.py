@@ -1,4 +1,4 @@
-"""Rows of the ledger as plain values; `agent/migrations.py` says what each column means.
+"""Rows of the ledger as plain values; `agent/ledger/migrations.py` says what each column means.
 
 Field names equal column names. JSON columns arrive as lists and dictionaries; None is NULL.
 """

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agent import queries
-from agent.queries import Queries, in_words
+from agent.ledger import queries
+from agent.ledger.queries import Queries, in_words
 from engine.errors import LedgerError
 
-# Names of the steps in agent/migrations.py, in their order; a test compares them.
+# Names of the steps in agent/ledger/migrations.py, in their order; a test compares them.
 STEPS = ("m001_tables", "m002_indexes_and_triggers", "m003_experiments_view", "m004_replicas",
          "m005_shards_and_rung")
 MAX_FAULTS = 5  # a damaged file has thousands; the first ones tell enough

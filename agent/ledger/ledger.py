@@ -17,11 +17,11 @@ from typing import Any, Self, Unpack, cast
 
 from sqlite_utils import Database
 
-from agent import published
-from agent.migrations import migrations, taken_steps
-from agent.queries import in_words
-from agent.reader import Reader, check_schema, connect, connect_reader
-from agent.records import (
+from agent.ledger import published
+from agent.ledger.migrations import migrations, taken_steps
+from agent.ledger.queries import in_words
+from agent.ledger.reader import Reader, check_schema, connect, connect_reader
+from agent.ledger.records import (
     ENDED,
     LABEL_LETTERS,
     Ending,

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from agent.queries import Queries
-from agent.records import Corpus, Event, Run
+from agent.ledger.queries import Queries
+from agent.ledger.records import Corpus, Event, Run
 from engine.errors import LedgerError
 
 # The newest event of one of these kinds tells what the daemon was last up to.
