@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from agent import present
-from agent.clock import Clock
-from agent.conditions import in_words
-from agent.guard import Word
+from agent.machine import present
+from agent.machine.clock import Clock
+from agent.machine.conditions import in_words
+from agent.machine.guard import Word
+from agent.machine.present import Present, Value
+from agent.machine.sensors import Readings
 from agent.night import Night
-from agent.present import Present, Value
-from agent.sensors import Readings
 from engine.errors import UserError
 
 EVERY_S = 60.0  # at least so often it is left, so that its age tells whether the daemon ticks

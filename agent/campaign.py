@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent import rung, study, verdict
-from agent.clock import Clock
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration, Run
+from agent.machine.clock import Clock
 from agent.search import LEAST_BATCH
 from agent.searcher import KINDS, Searcher, Silent, Tell
 from engine.config import Config

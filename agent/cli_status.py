@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from agent import present
 from agent.cli import main
-from agent.clock import utc_stamp
 from agent.ledger.reader import Reader
 from agent.lock import holder
+from agent.machine import present
+from agent.machine.clock import utc_stamp
 from agent.paths import Home
 from agent.status import Status, gather
 
@@ -53,6 +53,6 @@ def _status(home: Home) -> Status:
 
 
 def _group_mb(pid: int) -> float | None:
-    from agent import guard  # and psutil, only where something runs
+    from agent.machine import guard  # and psutil, only where something runs
 
     return guard.group_mb(pid)

@@ -14,9 +14,9 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.cron import CronTrigger
 
 from agent.bulletin import Bulletin
-from agent.clock import Clock
-from agent.conditions import DAY_MINUTES, Window
 from agent.ledger.queries import BLOCKED
+from agent.machine.clock import Clock
+from agent.machine.conditions import DAY_MINUTES, Window
 from agent.night import Night
 from engine.errors import UserError
 

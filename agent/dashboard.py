@@ -11,7 +11,7 @@ from rich.text import Text
 from agent import words
 from agent.curve import chart
 from agent.ledger.records import Decision, Run
-from agent.present import Present
+from agent.machine.present import Present
 from agent.status import Night, Progress, Rung, Status
 
 MAX_WIDTH = 76  # wider lines are hard to read

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.machine import MIN_DISK_MB
+from agent.machine.machine import MIN_DISK_MB
 from agent.paths import Home
 from agent.probe import Answer, Probe
 from agent.words import clock as moment

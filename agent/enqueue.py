@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from agent import machine, study
+from agent import study
 from agent.campaign import MAX_PARAMS
 from agent.inbox import Idea, waiting
 from agent.ledger.find import find_run
 from agent.ledger.queries import Queries
 from agent.ledger.records import Calibration, Run
+from agent.machine import machine
 from agent.paths import Home
 from engine.config import Config
 from engine.errors import UserError

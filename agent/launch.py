@@ -9,24 +9,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from agent import guard, machine, study, verdict, words
+from agent import study, verdict, words
 from agent.campaign import MAX_PARAMS, Plan
-from agent.clock import Clock, later
-from agent.conditions import Guard
-from agent.conditions import Limits as MachineLimits
 from agent.control import take_command
 from agent.daemon import Daemon
 from agent.ledger.find import last_state
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration, Run
 from agent.lock import only_one
+from agent.machine import guard, machine
+from agent.machine.clock import Clock, later
+from agent.machine.conditions import Guard
+from agent.machine.conditions import Limits as MachineLimits
+from agent.machine.sensors import Sensors
 from agent.night import Night, Observer
 from agent.orphan import end_orphan, living_worker
 from agent.paths import Home
 from agent.prepare import Progress, Source, prepare
 from agent.recover import recover
 from agent.runner import Runner, spawn_worker
-from agent.sensors import Sensors
 from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet

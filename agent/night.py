@@ -8,12 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from agent import guard, inbox, verdict, words
+from agent import inbox, verdict, words
 from agent.campaign import OVERRUN_S, Campaign, Plan, Prepare
 from agent.control import take_command
 from agent.job import STORAGE
 from agent.ledger.queries import BLOCKED
 from agent.ledger.records import Calibration, Run
+from agent.machine import guard
 from agent.runner import RETRY, Runner
 from agent.watch import Watch
 from engine.config import Config

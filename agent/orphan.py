@@ -9,7 +9,7 @@ import signal
 import time
 from pathlib import Path
 
-from agent import guard
+from agent.machine import guard
 from agent.paths import RunFolder
 from agent.run_events import this_attempt
 

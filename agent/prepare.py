@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import machine
+from agent.machine import machine
 from engine import corpus
 from engine.corpus import TokenSet
 from engine.errors import CorpusError, StorageError, UserError

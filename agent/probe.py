@@ -23,8 +23,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from agent import machine
-from agent.clock import utc_stamp
+from agent.machine import machine
+from agent.machine.clock import utc_stamp
 
 Verdict = Literal["ok", "warn", "fail"]
 Answer = tuple[Verdict, str, str | None]  # of a check: verdict, one sentence, what mends it
@@ -139,7 +139,7 @@ def try_storage(folder: Path) -> None:
 
 
 def _memory() -> tuple[float | None, float, float]:
-    from agent import guard
+    from agent.machine import guard
     return guard.free_mb(), guard.reserve_mb(guard.read_swap()), guard.default_max_ram_mb()
 
 

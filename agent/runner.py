@@ -21,11 +21,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent import guard, machine, rung
-from agent.clock import Clock
+from agent import rung
 from agent.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Ending, Metric, Outcome, Run
+from agent.machine import guard, machine
+from agent.machine.clock import Clock
 from agent.paths import Home, RunFolder
 from agent.run_events import note, read_events, this_attempt
 from engine import checkpoint

@@ -10,7 +10,7 @@ from typing import Any
 from agent.ledger.find import STATES, corpus_of, last_state
 from agent.ledger.queries import Queries
 from agent.ledger.records import Corpus, Decision, Event, Metric, Run, State
-from agent.present import Present
+from agent.machine.present import Present
 from agent.words import seconds_between
 from engine.config import Config
 

@@ -4,10 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from agent.clock import Clock
-from agent.conditions import Guard, Window, in_words
-from agent.guard import Word
-from agent.sensors import Sensors
+from agent.machine.clock import Clock
+from agent.machine.conditions import Guard, Window, in_words
+from agent.machine.guard import Word
+from agent.machine.sensors import Sensors
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from agent import bulletin, present
+from agent import bulletin
 from agent.bulletin import EVERY_S, SOONEST_S, Bulletin, of_night
-from agent.conditions import Limits
-from agent.guard import Reading
 from agent.ledger.ledger import Ledger
-from agent.present import Present
-from agent.sensors import Readings
+from agent.machine import present
+from agent.machine.conditions import Limits
+from agent.machine.guard import Reading
+from agent.machine.present import Present
+from agent.machine.sensors import Readings
 from engine.errors import StorageError
 from tests.test_watch import COOL, Stage
 

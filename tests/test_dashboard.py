@@ -12,7 +12,7 @@ from rich.console import Console
 
 from agent import dashboard
 from agent.ledger.ledger import Ledger
-from agent.present import Present
+from agent.machine.present import Present
 from agent.status import Status, gather
 from tests.support import example_ledger as example
 from tests.support.example_ledger import NOW, START

@@ -8,9 +8,9 @@ import pytest
 from sqlite_utils import Database
 
 from agent import doctor_home
-from agent.conditions import Limits
 from agent.ledger.ledger import Ledger
 from agent.ledger.migrations import known_steps, migrations
+from agent.machine.conditions import Limits
 from agent.paths import Home
 from agent.probe import Answer
 from tests.support.example_home import a_home

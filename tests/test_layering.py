@@ -17,7 +17,7 @@ HOMES = {
     "click": ("agent/cli*.py",),
     "sqlite_utils": ("agent/ledger/ledger.py", "agent/ledger/migrations.py"),
     "rich": ("agent/dashboard.py", "agent/cli*.py"),
-    "psutil": ("agent/guard.py",),
+    "psutil": ("agent/machine/guard.py",),
     "apscheduler": ("agent/daemon.py",),
 }
 NETWORK = {"urllib", "http", "socket", "ssl", "ftplib"}

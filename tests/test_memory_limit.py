@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from agent.campaign import Plan
-from agent.clock import Clock
 from agent.daemon import Daemon
 from agent.ledger.ledger import Ledger
+from agent.machine.clock import Clock
 from agent.night import Night
 from agent.paths import Home, RunFolder
 from agent.runner import Process, Runner

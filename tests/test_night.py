@@ -10,11 +10,11 @@ import pytest
 
 from agent.campaign import OVERRUN_S, Plan
 from agent.control import take_command
-from agent.guard import Reading, Swap, Word
 from agent.inbox import Idea, leave
 from agent.job import STOPPED
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
+from agent.machine.guard import Reading, Swap, Word
 from agent.night import BACK_OFF_S, Night
 from agent.orphan import GONE
 from agent.paths import Home

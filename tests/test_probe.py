@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent import machine, probe
+from agent import probe
+from agent.machine import machine
 from agent.probe import Probe
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from agent import machine
 from agent.job import Job, ShardFile
+from agent.machine import machine
 from agent.paths import RunFolder
 from engine import checkpoint, corpus
 from engine.config import Config

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from agent.clock import later
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import NewRun, to_columns
+from agent.machine.clock import later
 from engine.config import Config
 from tests.support import example_ledger as example
 

@@ -32,7 +32,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-from agent import machine
+from agent.machine import machine
 from engine import corpus
 from engine.corpus import TokenSet
 from engine.errors import UserError

@@ -28,9 +28,9 @@ import numpy as np
 
 from agent import feasible, rung, study
 from agent.campaign import MAX_PARAMS, SLOWEST, Campaign, Plan
-from agent.clock import Clock, later
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
+from agent.machine.clock import Clock, later
 from agent.searcher import KINDS, Searcher
 from agent.verdict import Decision
 from engine.config import Config

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from agent import machine
 from agent.feasible import Vector
+from agent.machine import machine
 from engine.config import OPTIMIZERS, Config
 from engine.train import Texts, Trainer
 

@@ -5,9 +5,9 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.clock import Clock
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import NewCalibration, NewCorpus, Run
+from agent.machine.clock import Clock
 from agent.paths import Home, RunFolder
 from agent.study import Origin, new_run
 from engine.config import Config

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import guard
-from agent.guard import Reading, Swap
+from agent.machine import guard
+from agent.machine.guard import Reading, Swap
 
 
 def test_a_run_predicted_over_max_ram_may_not_start() -> None:

@@ -7,9 +7,9 @@ import math
 import re
 from dataclasses import dataclass
 
-from agent.guard import Word
-from agent.machine import MIN_DISK_MB
-from agent.sensors import Readings
+from agent.machine.guard import Word
+from agent.machine.machine import MIN_DISK_MB
+from agent.machine.sensors import Readings
 from engine.errors import UserError
 
 BATTERY_BACK = 5.0  # points over --min-battery before a waiting run goes on

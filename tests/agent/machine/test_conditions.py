@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from agent.conditions import Guard, Heat, Limits, Window, in_words, parse_window
-from agent.sensors import Readings
+from agent.machine.conditions import Guard, Heat, Limits, Window, in_words, parse_window
+from agent.machine.sensors import Readings
 from engine.errors import UserError
 
 FINE = Readings(battery_percent=80.0, is_charging=False, battery_c=31.0, thermal_c=48.0,

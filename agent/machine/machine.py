@@ -42,7 +42,7 @@ def cores() -> str:
 def code_version() -> str:
     """Version of the package; in a checkout also the commit, and whether code was changed."""
     version = metadata.version("phi-auto")
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return version
     commit = _git(root, "rev-parse", "--short", "HEAD")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from agent.sensors import swap_mb
+from agent.machine.sensors import swap_mb
 
 MB = 1e6
 MEMINFO = Path("/proc/meminfo")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import sensors
-from agent.sensors import Battery, Process, Readings, Sensors
+from agent.machine import sensors
+from agent.machine.sensors import Battery, Process, Readings, Sensors
 
 ANSWER = {"present": True, "health": "GOOD", "percentage": 54, "plugged": "PLUGGED_AC",
           "status": "CHARGING", "temperature": 31.4, "current": 210000}
