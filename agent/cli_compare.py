@@ -17,12 +17,12 @@ from agent.cli_status import as_json_option, show_json
 from agent.compare import CONFIDENCE, Comparison, compare, find, in_words, interval
 from agent.curve import LEGEND, chart, loss_range
 from agent.dashboard import BAR, STYLES
+from agent.home.paths import Home
 from agent.importance import Ranking, rank
 from agent.ledger.find import corpus_of
 from agent.ledger.reader import Reader
 from agent.ledger.records import Run
 from agent.lineage import Lineage, Step, head, lineage
-from agent.paths import Home
 from engine.config import Config
 from engine.errors import UserError
 

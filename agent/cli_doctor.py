@@ -9,7 +9,7 @@ from agent.cli import main
 from agent.cli_read import PAGE_WIDTH
 from agent.cli_status import as_json_option, show_json
 from agent.doctor import examine, render, steps, told_failures
-from agent.paths import Home
+from agent.home.paths import Home
 from agent.probe import Probe
 from engine.errors import UserError
 

@@ -12,14 +12,14 @@ from agent.cli_read import complete_labels
 from agent.cli_run import complete_fields
 from agent.cli_status import show_json
 from agent.enqueue import Wanted, idea_of
+from agent.home.lock import holder, only_one
+from agent.home.paths import Home
 from agent.inbox import Idea
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import Reader
 from agent.ledger.records import Calibration, Run
-from agent.lock import holder, only_one
 from agent.machine import guard
 from agent.machine.clock import utc_stamp
-from agent.paths import Home
 from engine.errors import UserError
 
 

@@ -18,10 +18,10 @@ from rich.console import Console
 from agent import report, run_log, sampler
 from agent.cli import main
 from agent.cli_status import as_json_option, show_json
+from agent.home.paths import Home
 from agent.ledger.find import find_run
 from agent.ledger.reader import Reader
 from agent.ledger.records import ENDED, Run, State
-from agent.paths import Home
 from agent.status import detail, uniform_bpb
 from agent.table import markdown, write_table
 from agent.words import printable

@@ -12,13 +12,13 @@ import click
 from agent import units
 from agent.cli import main
 from agent.cli_progress import Screen
-from agent.control import send_command
+from agent.home.control import send_command
+from agent.home.lock import holder
+from agent.home.paths import Home
 from agent.launch import Wish, desk, end_pause, queue_grid, run_night, train_once
 from agent.ledger.ledger import Ledger
-from agent.lock import holder
 from agent.machine import guard
 from agent.machine.conditions import COOLER_C, Limits, parse_window
-from agent.paths import Home
 from agent.prepare import Source
 from engine.config import Config
 from engine.errors import UserError

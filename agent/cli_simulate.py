@@ -14,8 +14,8 @@ from agent import simulate as simulation
 from agent import surface
 from agent.cli import main
 from agent.cli_status import as_json_option, show_json
+from agent.home.paths import Home
 from agent.ledger.reader import Reader
-from agent.paths import Home
 from agent.report_nights import as_dict, page, suite_page
 from agent.verdict import N_BASELINE_SEEDS
 from engine.errors import UserError

@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from agent.cli import main
+from agent.home.lock import holder
+from agent.home.paths import Home
 from agent.ledger.reader import Reader
-from agent.lock import holder
 from agent.machine import present
 from agent.machine.clock import utc_stamp
-from agent.paths import Home
 from agent.status import Status, gather
 
 as_json_option = click.option("--json", "as_json", is_flag=True,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from agent import doctor_home, doctor_machine, doctor_phone
-from agent.paths import Home
+from agent.home.paths import Home
 from agent.probe import Answer, Probe, Verdict
 from agent.words import printable
 

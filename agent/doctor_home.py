@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.home.paths import Home
 from agent.machine.machine import MIN_DISK_MB
-from agent.paths import Home
 from agent.probe import Answer, Probe
 from agent.words import clock as moment
 from agent.words import seconds_between

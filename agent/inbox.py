@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from agent import study, words
+from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.queries import BLOCKED
 from agent.ledger.records import Run
-from agent.paths import Home
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import UserError

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from agent import study, verdict, words
 from agent.campaign import MAX_PARAMS, Plan
-from agent.control import take_command
 from agent.daemon import Daemon
+from agent.home.control import take_command
+from agent.home.lock import only_one
+from agent.home.paths import Home
 from agent.ledger.find import last_state
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration, Run
-from agent.lock import only_one
 from agent.machine import guard, machine
 from agent.machine.clock import Clock, later
 from agent.machine.conditions import Guard
@@ -24,7 +25,6 @@ from agent.machine.conditions import Limits as MachineLimits
 from agent.machine.sensors import Sensors
 from agent.night import Night, Observer
 from agent.orphan import end_orphan, living_worker
-from agent.paths import Home
 from agent.prepare import Progress, Source, prepare
 from agent.recover import recover
 from agent.runner import Runner, spawn_worker

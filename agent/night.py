@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from agent import inbox, verdict, words
 from agent.campaign import OVERRUN_S, Campaign, Plan, Prepare
-from agent.control import take_command
+from agent.home.control import take_command
 from agent.job import STORAGE
 from agent.ledger.queries import BLOCKED
 from agent.ledger.records import Calibration, Run

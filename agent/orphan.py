@@ -9,8 +9,8 @@ import signal
 import time
 from pathlib import Path
 
+from agent.home.paths import RunFolder
 from agent.machine import guard
-from agent.paths import RunFolder
 from agent.run_events import this_attempt
 
 GONE = -signal.SIGKILL  # what is left of a process that was nobody's child: as if killed

@@ -144,7 +144,7 @@ def _memory() -> tuple[float | None, float, float]:
 
 
 def _holder(lock: Path) -> int | None:
-    from agent.lock import holder
+    from agent.home.lock import holder
     return holder(lock)
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.home.paths import RunFolder
 from agent.night import Night
-from agent.paths import RunFolder
 from agent.run_events import this_attempt
 from agent.runner import Process
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from agent import words
-from agent.paths import RunFolder
+from agent.home.paths import RunFolder
 from agent.run_events import read_events
 from engine.errors import UserError
 

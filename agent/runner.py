@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent import rung
+from agent.home.paths import Home, RunFolder
 from agent.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Ending, Metric, Outcome, Run
 from agent.machine import guard, machine
 from agent.machine.clock import Clock
-from agent.paths import Home, RunFolder
 from agent.run_events import note, read_events, this_attempt
 from engine import checkpoint
 from engine.config import Config

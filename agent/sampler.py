@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from agent.home.paths import RunFolder
 from agent.job import Job
 from agent.ledger.records import Run
-from agent.paths import RunFolder
 from engine import checkpoint
 from engine.config import Config
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent import feasible, verdict
+from agent.home.paths import Home, RunFolder
 from agent.job import Job
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun, Run
 from agent.machine import machine
 from agent.machine.clock import Clock
 from agent.orphan import end_orphan, living_worker
-from agent.paths import Home, RunFolder
 from agent.run_events import read_events
 from agent.runner import CONFIRMING, Spawn, last_words
 from engine.config import Config

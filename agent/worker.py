@@ -16,10 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from agent.home.lock import holder
+from agent.home.paths import RunFolder
 from agent.job import NO_STORAGE, STOPPED, STORAGE, Job
-from agent.lock import holder
 from agent.orphan import start_ticks
-from agent.paths import RunFolder
 from engine import checkpoint
 from engine.config import EVAL_TOKENS
 from engine.data import open_tokens

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from agent import status
+from agent.home.lock import only_one
 from agent.job import NO_STORAGE, STORAGE
 from agent.ledger.ledger import Ledger
-from agent.lock import only_one
 from agent.night import BACK_OFF_S, MAX_DOUBLED
 from agent.runner import RETRY
 from engine import corpus

@@ -8,8 +8,8 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from agent.cli import main
+from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
-from agent.paths import Home
 from engine.config import Config
 from tests.support import example_ledger as example
 from tests.support.example_home import a_home, agent, printed, value

@@ -14,9 +14,9 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from agent.cli import main
+from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import EXPERIMENT_COLUMNS, Run
-from agent.paths import Home
 from agent.table import BEGIN, END
 from tests.support import example_ledger as example
 from tests.support.example_home import a_home, agent, printed, value

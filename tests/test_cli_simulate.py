@@ -11,8 +11,8 @@ from rich.console import Console
 from agent import report_nights
 from agent.cli import main
 from agent.cli_simulate import Bar
+from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
-from agent.paths import Home
 from agent.simulate import Greedy, Night, Nights, Suite
 from engine.config import Config
 from tests.support.example_home import a_home, agent, printed, value

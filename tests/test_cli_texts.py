@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent import cli_read
+from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
-from agent.paths import Home
 from tests.support.example_home import EVENTS, a_home, agent, printed, run_called, value
 from tests.support.example_ledger import NOW
 

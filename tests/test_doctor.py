@@ -14,7 +14,7 @@ import pytest
 
 from agent import cli_doctor, doctor, doctor_machine
 from agent.doctor import Check
-from agent.paths import Home
+from agent.home.paths import Home
 from agent.probe import Answer
 from tests.support.example_home import a_home, agent
 from tests.support.example_machine import TERMUX, WHEEL, machine, raising

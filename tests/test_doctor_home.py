@@ -8,10 +8,10 @@ import pytest
 from sqlite_utils import Database
 
 from agent import doctor_home
+from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.migrations import known_steps, migrations
 from agent.machine.conditions import Limits
-from agent.paths import Home
 from agent.probe import Answer
 from tests.support.example_home import a_home
 from tests.support.example_machine import TERMUX, disk, machine, raising

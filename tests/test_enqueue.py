@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from agent import cli_enqueue
 from agent.cli import main
 from agent.enqueue import MAX_BYTES, Wanted, changed, idea_of, parse
+from agent.home.lock import only_one
+from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
-from agent.lock import only_one
-from agent.paths import Home
 from engine.config import Config
 from engine.errors import ConfigError, UserError
 from tests.support import example_ledger as example
@@ -210,7 +210,7 @@ def test_while_an_agent_works_the_idea_waits_in_the_inbox(home: Home) -> None:
 def test_an_agent_that_was_quicker_takes_the_idea(
         home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli_enqueue, "holder", lambda lock: None)  # nobody, a moment ago
-    monkeypatch.setattr("agent.lock.LOOK_S", 0.0)
+    monkeypatch.setattr("agent.home.lock.LOOK_S", 0.0)
     with only_one(home.lock):
         assert value(home, "enqueue", "lr=1e-3")["where"] == "inbox"
 

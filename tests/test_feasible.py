@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from agent import feasible, study
 from agent.feasible import COSTS, SPAWN_S, StepTime, Timing, learn
+from agent.home.paths import RunFolder
 from agent.job import Job
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.machine import machine
-from agent.paths import RunFolder
 from engine import corpus
 from engine.config import Config
 from engine.corpus import TokenSet

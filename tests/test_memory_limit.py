@@ -8,10 +8,10 @@ from pathlib import Path
 
 from agent.campaign import Plan
 from agent.daemon import Daemon
+from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
 from agent.machine.clock import Clock
 from agent.night import Night
-from agent.paths import Home, RunFolder
 from agent.runner import Process, Runner
 from tests.support.parts import Listener, a_folder, a_run
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from agent.campaign import OVERRUN_S, Plan
-from agent.control import take_command
+from agent.home.control import take_command
+from agent.home.paths import Home
 from agent.inbox import Idea, leave
 from agent.job import STOPPED
 from agent.ledger.ledger import Ledger
@@ -17,7 +18,6 @@ from agent.ledger.records import Run
 from agent.machine.guard import Reading, Swap, Word
 from agent.night import BACK_OFF_S, Night
 from agent.orphan import GONE
-from agent.paths import Home
 from agent.recover import MAX_RECOVERS, recover
 from agent.runner import Runner
 from agent.searcher import Silent

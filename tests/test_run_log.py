@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent import run_log
-from agent.paths import RunFolder
+from agent.home.paths import RunFolder
 from engine.errors import UserError
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from agent.home.paths import Home, RunFolder
 from agent.job import STOPPED
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.machine import guard
 from agent.machine.guard import Reading, Swap
 from agent.orphan import GONE
-from agent.paths import Home, RunFolder
 from agent.run_events import read_events
 from agent.runner import (
     ASK_GRACE_S,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from agent.home.paths import RunFolder
 from agent.job import Job, ShardFile
 from agent.machine import machine
-from agent.paths import RunFolder
 from engine import checkpoint, corpus
 from engine.config import Config
 from engine.corpus import TokenSet

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from agent.lock import holder
+from agent.home.lock import holder
 from tests.android.sandbox import ROOT, missing
 from tests.android.terminal import Terminal
 

@@ -8,10 +8,10 @@ import numpy as np
 from click.testing import CliRunner, Result
 
 from agent.cli import main
+from agent.home.paths import Home, RunFolder
 from agent.job import Job
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
-from agent.paths import Home, RunFolder
 from engine import checkpoint
 from engine.config import Config
 from engine.tokenizer import Tokenizer

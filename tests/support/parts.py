@@ -5,10 +5,10 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import NewCalibration, NewCorpus, Run
 from agent.machine.clock import Clock
-from agent.paths import Home, RunFolder
 from agent.study import Origin, new_run
 from engine.config import Config
 

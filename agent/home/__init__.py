@@ -1,0 +1,1 @@
+"""Where things lie and who may write there."""
