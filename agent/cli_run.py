@@ -19,7 +19,7 @@ from agent.launch import Wish, desk, end_pause, queue_grid, run_night, train_onc
 from agent.ledger.ledger import Ledger
 from agent.machine import guard
 from agent.machine.conditions import COOLER_C, Limits, parse_window
-from agent.prepare import Source
+from agent.trial.prepare import Source
 from engine.config import Config
 from engine.errors import UserError
 from strategies.grid import parse_tokens

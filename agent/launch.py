@@ -24,10 +24,10 @@ from agent.machine.conditions import Guard
 from agent.machine.conditions import Limits as MachineLimits
 from agent.machine.sensors import Sensors
 from agent.night import Night, Observer
-from agent.orphan import end_orphan, living_worker
-from agent.prepare import Progress, Source, prepare
 from agent.recover import recover
-from agent.runner import Runner, spawn_worker
+from agent.trial.orphan import end_orphan, living_worker
+from agent.trial.prepare import Progress, Source, prepare
+from agent.trial.runner import Runner, spawn_worker
 from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 from agent import inbox, verdict, words
 from agent.campaign import OVERRUN_S, Campaign, Plan, Prepare
 from agent.home.control import take_command
-from agent.job import STORAGE
 from agent.ledger.queries import BLOCKED
 from agent.ledger.records import Calibration, Run
 from agent.machine import guard
-from agent.runner import RETRY, Runner
+from agent.trial.job import STORAGE
+from agent.trial.runner import RETRY, Runner
 from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from agent.home.paths import RunFolder
 from agent.night import Night
-from agent.run_events import this_attempt
-from agent.runner import Process
+from agent.trial.events import this_attempt
+from agent.trial.runner import Process
 
 RECOVER = "recover"  # kind of the event that notes a run whose daemon died
 MAX_RECOVERS = 10  # a run that so often has lost its daemon may well be the reason

@@ -7,7 +7,7 @@ from typing import Any
 
 from agent import words
 from agent.home.paths import RunFolder
-from agent.run_events import read_events
+from agent.trial.events import read_events
 from engine.errors import UserError
 
 POLL_S = 0.5

@@ -8,12 +8,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import proposer, rung
+from agent import proposer
 from agent.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration, Run
 from agent.search import CLASS_NAMES, Search
 from agent.study import Origin
+from agent.trial import rung
 from agent.verdict import MAX_PAIRS, RULE, Decision
 from engine.config import Config
 from engine.errors import NoProposal, UserError

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from agent import feasible, verdict
 from agent.home.paths import Home, RunFolder
-from agent.job import Job
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun, Run
 from agent.machine import machine
 from agent.machine.clock import Clock
-from agent.orphan import end_orphan, living_worker
-from agent.run_events import read_events
-from agent.runner import CONFIRMING, Spawn, last_words
+from agent.trial.events import read_events
+from agent.trial.job import Job
+from agent.trial.orphan import end_orphan, living_worker
+from agent.trial.runner import CONFIRMING, Spawn, last_words
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import UserError

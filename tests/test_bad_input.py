@@ -94,7 +94,7 @@ def test_a_full_disk_stops_the_run_in_one_sentence_and_the_same_command_goes_on(
     # In the worker, and there alone, forcing a checkpoint to disk fails as on a full one.
     (tmp_path / "sitecustomize.py").write_text(
         "import errno, os, sys\n"
-        "if 'agent.worker' in sys.orig_argv:\n"
+        "if 'agent.trial.worker' in sys.orig_argv:\n"
         "    def full(handle):\n"
         "        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
         "    real, os.fsync = os.fsync, lambda handle: full(handle) if 'part.npz' in "

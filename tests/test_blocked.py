@@ -11,10 +11,10 @@ import pytest
 
 from agent import status
 from agent.home.lock import only_one
-from agent.job import NO_STORAGE, STORAGE
 from agent.ledger.ledger import Ledger
 from agent.night import BACK_OFF_S, MAX_DOUBLED
-from agent.runner import RETRY
+from agent.trial.job import NO_STORAGE, STORAGE
+from agent.trial.runner import RETRY
 from engine import corpus
 from engine.corpus import TokenSet
 from engine.errors import LedgerBusy, StorageError

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from agent import feasible, study
 from agent.feasible import COSTS, SPAWN_S, StepTime, Timing, learn
 from agent.home.paths import RunFolder
-from agent.job import Job
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.machine import machine
+from agent.trial.job import Job
 from engine import corpus
 from engine.config import Config
 from engine.corpus import TokenSet
@@ -270,7 +270,7 @@ def test_a_worker_takes_the_memory_foreseen_within_15_percent(
         train_tokens=str(tokens.paths["train"]), valid_tokens=str(tokens.paths["search"]),
         n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
         n_replicas=n_replicas).write(folder.job)
-    subprocess.run([sys.executable, "-m", "agent.worker", str(folder.root), str(os.getpid())],
+    subprocess.run([sys.executable, "-m", "agent.trial.worker", str(folder.root), str(os.getpid())],
                    env=machine.worker_environment(), check=True, timeout=60)
     events = map(json.loads, folder.events.read_text("utf-8").splitlines())
     peak_mb = next(event["peak_mb"] for event in events if event["kind"] == "done")

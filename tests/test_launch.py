@@ -15,8 +15,8 @@ from agent.home.paths import Home
 from agent.launch import Wish, _announce, _goes_on, _is_left_paused, _require_time
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration
-from agent.orphan import end_orphan
-from agent.prepare import Source
+from agent.trial.orphan import end_orphan
+from agent.trial.prepare import Source
 from engine.config import Config
 from engine.errors import UserError
 from tests.support.parts import NOW

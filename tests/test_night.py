@@ -12,15 +12,15 @@ from agent.campaign import OVERRUN_S, Plan
 from agent.home.control import take_command
 from agent.home.paths import Home
 from agent.inbox import Idea, leave
-from agent.job import STOPPED
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.machine.guard import Reading, Swap, Word
 from agent.night import BACK_OFF_S, Night
-from agent.orphan import GONE
 from agent.recover import MAX_RECOVERS, recover
-from agent.runner import Runner
 from agent.searcher import Silent
+from agent.trial.job import STOPPED
+from agent.trial.orphan import GONE
+from agent.trial.runner import Runner
 from agent.watch import Look
 from engine import corpus
 from engine.config import Config

@@ -8,13 +8,13 @@ import pytest
 
 from agent.campaign import Plan
 from agent.home.paths import Home
-from agent.job import STOPPED
 from agent.ledger.ledger import Ledger
 from agent.machine.conditions import Guard, Limits, parse_window
 from agent.machine.guard import Reading
 from agent.machine.sensors import Readings
 from agent.night import Night
-from agent.runner import Runner
+from agent.trial.job import STOPPED
+from agent.trial.runner import Runner
 from agent.watch import Watch
 from tests.support.parts import NOW, FakeProcess, FakeSpawn, FakeTime, Listener, a_folder, a_run
 

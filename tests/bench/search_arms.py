@@ -26,12 +26,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from agent import feasible, rung, study
+from agent import feasible, study
 from agent.campaign import MAX_PARAMS, SLOWEST, Campaign, Plan
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.machine.clock import Clock, later
 from agent.searcher import KINDS, Searcher
+from agent.trial import rung
 from agent.verdict import Decision
 from engine.config import Config
 from engine.corpus import TokenSet

@@ -108,7 +108,7 @@ class Night:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and (found := _process(entry)):
                 parents[int(entry.name)] = found[0]
-                if "agent.worker" in found[1] and str(self.home) in found[1]:
+                if "agent.trial.worker" in found[1] and str(self.home) in found[1]:
                     workers.append(int(entry.name))
         leaders = [pid for pid in workers if parents[pid] not in workers]
         return {"daemon": [self.daemon.pid], "worker": leaders,

@@ -9,9 +9,9 @@ from click.testing import CliRunner, Result
 
 from agent.cli import main
 from agent.home.paths import Home, RunFolder
-from agent.job import Job
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
+from agent.trial.job import Job
 from engine import checkpoint
 from engine.config import Config
 from engine.tokenizer import Tokenizer

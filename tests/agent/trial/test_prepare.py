@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.prepare import Source, prepare
+from agent.trial.prepare import Source, prepare
 from engine.errors import CorpusError, StorageError
 from engine.stories import write_stories
 

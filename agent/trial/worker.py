@@ -1,4 +1,4 @@
-"""The child process of one run: `python -m agent.worker RUN_DIR DAEMON_PID`.
+"""The child process of one run: `python -m agent.trial.worker RUN_DIR DAEMON_PID`.
 
 Reads job.json, appends JSON lines to events.jsonl, saves checkpoint.npz. It never waits for the
 daemon. Asked to stop, or without any daemon to adopt it for the job's `orphan_s`, it saves and
@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 from agent.home.lock import holder
 from agent.home.paths import RunFolder
-from agent.job import NO_STORAGE, STOPPED, STORAGE, Job
-from agent.orphan import start_ticks
+from agent.trial.job import NO_STORAGE, STOPPED, STORAGE, Job
+from agent.trial.orphan import start_ticks
 from engine import checkpoint
 from engine.config import EVAL_TOKENS
 from engine.data import open_tokens

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from agent.home.paths import Home, RunFolder
-from agent.job import STOPPED
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.machine import guard
 from agent.machine.guard import Reading, Swap
-from agent.orphan import GONE
-from agent.run_events import read_events
-from agent.runner import (
+from agent.trial.events import read_events
+from agent.trial.job import STOPPED
+from agent.trial.orphan import GONE
+from agent.trial.runner import (
     ASK_GRACE_S,
     LEAST_STALL_S,
     LONGEST_LOOK_S,

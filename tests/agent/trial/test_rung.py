@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent import rung
+from agent.trial import rung
 from engine.config import Config
 from engine.optim import learning_rate
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from agent.home.paths import RunFolder
-from agent.orphan import GONE, Adopted, living_worker, start_ticks
+from agent.trial.orphan import GONE, Adopted, living_worker, start_ticks
 from tests.support.parts import write_events as write
 
 

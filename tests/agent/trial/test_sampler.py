@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent import sampler
 from agent.home.paths import RunFolder
 from agent.ledger.records import Run
+from agent.trial import sampler
 from engine.errors import CheckpointError, ConfigError, TokenizerError, UserError
 from engine.sample import Sampling, generate
 from engine.tokenizer import Tokenizer

@@ -1,6 +1,6 @@
 """Texts and token files, made in a child process so that the daemon stays small.
 
-    python -m agent.prepare '{"root": …, "what": "builtin", "vocab_size": 1024}'
+    python -m agent.trial.prepare '{"root": …, "what": "builtin", "vocab_size": 1024}'
 
 The child prints JSON lines: progress, then an error or the end. All it makes is cached on disk by
 content; the parent then opens the cache.
@@ -44,7 +44,7 @@ class Source:
 def prepare(source: Source, vocab_size: int, progress: Progress) -> TokenSet:
     """Make the token files in a child, telling its progress; raises what it met, in its words."""
     request = json.dumps({**dataclasses.asdict(source), "vocab_size": vocab_size})
-    with subprocess.Popen([sys.executable, "-m", "agent.prepare", request],
+    with subprocess.Popen([sys.executable, "-m", "agent.trial.prepare", request],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           env=machine.worker_environment(), start_new_session=True) as child:
         assert child.stdout is not None  # asked for just above

@@ -21,14 +21,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent import rung
 from agent.home.paths import Home, RunFolder
-from agent.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Ending, Metric, Outcome, Run
 from agent.machine import guard, machine
 from agent.machine.clock import Clock
-from agent.run_events import note, read_events, this_attempt
+from agent.trial import rung
+from agent.trial.events import note, read_events, this_attempt
+from agent.trial.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from engine import checkpoint
 from engine.config import Config
 from engine.corpus import TokenSet
@@ -61,7 +61,7 @@ def spawn_worker(folder: RunFolder) -> Process:
     """Start the worker of a run in its own session, its output in a file."""
     with open(folder.output, "ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "agent.worker", str(folder.root), str(os.getpid())],
+            [sys.executable, "-m", "agent.trial.worker", str(folder.root), str(os.getpid())],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True, env=machine.worker_environment())
 

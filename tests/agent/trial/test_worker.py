@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from agent.home.paths import RunFolder
-from agent.job import Job, ShardFile
 from agent.machine import machine
+from agent.trial.job import Job, ShardFile
 from engine import checkpoint, corpus
 from engine.config import Config
 from engine.corpus import TokenSet
@@ -57,7 +57,7 @@ def a_job(tokens: TokenSet, **changes: Any) -> Job:
 def work(folder: RunFolder, job: Job) -> None:
     """Run a worker on the job to its end."""
     job.write(folder.job)
-    subprocess.run([sys.executable, "-m", "agent.worker", str(folder.root), str(os.getpid())],
+    subprocess.run([sys.executable, "-m", "agent.trial.worker", str(folder.root), str(os.getpid())],
                    env=machine.worker_environment(), check=True, timeout=60)
 
 

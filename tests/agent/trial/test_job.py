@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from agent.home.paths import Home
-from agent.job import Job, ShardFile
 from agent.ledger.ledger import Ledger
-from agent.runner import Runner, job_of
+from agent.trial.job import Job, ShardFile
+from agent.trial.runner import Runner, job_of
 from engine import corpus
 from engine.corpus import TokenSet
 from engine.errors import UserError

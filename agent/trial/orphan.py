@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.home.paths import RunFolder
 from agent.machine import guard
-from agent.run_events import this_attempt
+from agent.trial.events import this_attempt
 
 GONE = -signal.SIGKILL  # what is left of a process that was nobody's child: as if killed
 

@@ -12,7 +12,7 @@ from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
 from agent.machine.clock import Clock
 from agent.night import Night
-from agent.runner import Process, Runner
+from agent.trial.runner import Process, Runner
 from tests.support.parts import Listener, a_folder, a_run
 
 # It takes 20 MB more every tick, and is deaf to a polite request.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from agent.home.paths import RunFolder
-from agent.job import Job
 from agent.ledger.records import Run
+from agent.trial.job import Job
 from engine import checkpoint
 from engine.config import Config
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError

@@ -1,0 +1,1 @@
+"""One run from claim to its final state, and the child that computes it."""
