@@ -17,7 +17,7 @@ from agent.cli_status import as_json_option, show_json
 from agent.home.paths import Home
 from agent.ledger.reader import Reader
 from agent.report_nights import as_dict, page, suite_page
-from agent.verdict import N_BASELINE_SEEDS
+from agent.search.verdict import N_BASELINE_SEEDS
 from engine.errors import UserError
 
 PATIENCE_S = 2.0  # a bar for less than that only flickers

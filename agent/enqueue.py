@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from agent import study
-from agent.campaign import MAX_PARAMS
 from agent.home.paths import Home
 from agent.inbox import Idea, waiting
 from agent.ledger.find import find_run
 from agent.ledger.queries import Queries
 from agent.ledger.records import Calibration, Run
 from agent.machine import machine
+from agent.search import study
+from agent.search.campaign import MAX_PARAMS
 from engine.config import Config
 from engine.errors import UserError
 from strategies.base import Limits, describe_changes, why_not

@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from agent import study, words
+from agent import words
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.queries import BLOCKED
 from agent.ledger.records import Run
+from agent.search import study
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import UserError

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from agent import study, verdict, words
-from agent.campaign import MAX_PARAMS, Plan
+from agent import words
 from agent.daemon import Daemon
 from agent.home.control import take_command
 from agent.home.lock import only_one
@@ -25,6 +24,8 @@ from agent.machine.conditions import Limits as MachineLimits
 from agent.machine.sensors import Sensors
 from agent.night import Night, Observer
 from agent.recover import recover
+from agent.search import study, verdict
+from agent.search.campaign import MAX_PARAMS, Plan
 from agent.trial.orphan import end_orphan, living_worker
 from agent.trial.prepare import Progress, Source, prepare
 from agent.trial.runner import Runner, spawn_worker

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from agent.actions import Kind, Propose, Repeat, Stop, Trial, Without
-from agent.search import Search
+from agent.search.actions import Kind, Propose, Repeat, Stop, Trial, Without
+from agent.search.search import Search
+from agent.search.verdict import N_BASELINE_SEEDS, Decision
 from agent.surface import BASELINE, SIGMA, Surface, World, synthetic
-from agent.verdict import N_BASELINE_SEEDS, Decision
 from strategies import STRATEGIES
 
 N_RUNS = 100  # of a night

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent import study
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
-from agent.verdict import N_BASELINE_SEEDS, Decision
+from agent.search import study
+from agent.search.verdict import N_BASELINE_SEEDS, Decision
 from engine import corpus
 from engine.config import Config
 from strategies import tpe

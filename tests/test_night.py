@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from agent.campaign import OVERRUN_S, Plan
 from agent.home.control import take_command
 from agent.home.paths import Home
 from agent.inbox import Idea, leave
@@ -17,7 +16,8 @@ from agent.ledger.records import Run
 from agent.machine.guard import Reading, Swap, Word
 from agent.night import BACK_OFF_S, Night
 from agent.recover import MAX_RECOVERS, recover
-from agent.searcher import Silent
+from agent.search.campaign import OVERRUN_S, Plan
+from agent.search.searcher import Silent
 from agent.trial.job import STOPPED
 from agent.trial.orphan import GONE
 from agent.trial.runner import Runner

@@ -10,7 +10,7 @@ import pytest
 
 from agent import simulate as simulation
 from agent import surface
-from agent.search import Search
+from agent.search.search import Search
 from agent.simulate import (
     LEAST_FOUND,
     LEAST_GAIN,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.campaign import Plan
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.machine.conditions import Guard, Limits, parse_window
 from agent.machine.guard import Reading
 from agent.machine.sensors import Readings
 from agent.night import Night
+from agent.search.campaign import Plan
 from agent.trial.job import STOPPED
 from agent.trial.runner import Runner
 from agent.watch import Watch

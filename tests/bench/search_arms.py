@@ -1,6 +1,6 @@
 """One night of each arm of tests.bench.search: one space, one trainer, one sum of training tokens.
 
-agent   agent/campaign.py over a ledger of its own, as the daemon drives it: calibration, search,
+agent   agent/search/campaign.py over a ledger of its own, as the daemon drives it: calibration, search,
         confirmation and ablation are all paid from the same tokens
 tpe     Optuna's TPESampler(multivariate=True) and MedianPruner, which looks at a quarter and at
         half of a run
@@ -26,14 +26,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from agent import feasible, study
-from agent.campaign import MAX_PARAMS, SLOWEST, Campaign, Plan
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.machine.clock import Clock, later
-from agent.searcher import KINDS, Searcher
+from agent.search import feasible, study
+from agent.search.campaign import MAX_PARAMS, SLOWEST, Campaign, Plan
+from agent.search.searcher import KINDS, Searcher
+from agent.search.verdict import Decision
 from agent.trial import rung
-from agent.verdict import Decision
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.data import open_tokens
@@ -82,7 +82,7 @@ class Course:
         return feasible.learn([]).run_s(config, budget_tokens, 1, n_valid)
 
     def limits(self, run_s: Callable[[Config, int], float] | None = None) -> Limits:
-        """The limits of a night as agent/campaign.py makes them; run_s: what is known of time."""
+        """The limits of a night as agent/search/campaign.py makes them; run_s: what is known of time."""
         run_s = run_s or self.run_s
         text_mb = 2e-6 * (self.tokens.n_tokens["train"] + self.tokens.n_tokens["search"])
         return Limits(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.verdict import N_BASELINE_SEEDS
+from agent.search.verdict import N_BASELINE_SEEDS
 from tests.chaos.faults import Place, a_text, no_mounts, until
 
 N_RUNS = N_BASELINE_SEEDS  # they do not depend on what was measured of the device

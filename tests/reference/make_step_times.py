@@ -2,7 +2,7 @@
 
     OPENBLAS_NUM_THREADS=1 python -m tests.reference.make_step_times
 
-Writes step_times.json beside this file: set "shape", from which agent/feasible.py has its
+Writes step_times.json beside this file: set "shape", from which agent/search/feasible.py has its
 prior, and the held-out sets "pair" (two replicas) and "single" (one), on which it is judged.
 What counts is the processor time of the replica that took most: where nothing else runs that is
 the step, and where other programs do, their turns are left out. Each configuration is met in
@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from agent.feasible import Vector
 from agent.machine import machine
+from agent.search.feasible import Vector
 from engine.config import OPTIMIZERS, Config
 from engine.train import Texts, Trainer
 

@@ -9,7 +9,7 @@ from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import NewCalibration, NewCorpus, Run
 from agent.machine.clock import Clock
-from agent.study import Origin, new_run
+from agent.search.study import Origin, new_run
 from engine.config import Config
 
 TINY = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=2)

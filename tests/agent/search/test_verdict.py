@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from agent.verdict import (
+from agent.search.verdict import (
     ALPHA,
     MAX_PAIRS,
     Decision,

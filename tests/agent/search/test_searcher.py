@@ -11,9 +11,9 @@ import pytest
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run, Verdict
 from agent.lineage import lineage
-from agent.searcher import Searcher, Wanted
-from agent.study import Origin, new_run
-from agent.verdict import RULE, Decision
+from agent.search.searcher import Searcher, Wanted
+from agent.search.study import Origin, new_run
+from agent.search.verdict import RULE, Decision
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies.base import Limits

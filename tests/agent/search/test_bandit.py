@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from agent.bandit import DISCOUNT, FLOOR, LARGEST_REWARD, Bandit
+from agent.search.bandit import DISCOUNT, FLOOR, LARGEST_REWARD, Bandit
 
 NAMES = ("a", "b", "c", "d")
 

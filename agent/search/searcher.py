@@ -8,14 +8,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import proposer
-from agent.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration, Run
-from agent.search import CLASS_NAMES, Search
-from agent.study import Origin
+from agent.search import proposer
+from agent.search.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
+from agent.search.search import CLASS_NAMES, Search
+from agent.search.study import Origin
+from agent.search.verdict import MAX_PAIRS, RULE, Decision
 from agent.trial import rung
-from agent.verdict import MAX_PAIRS, RULE, Decision
 from engine.config import Config
 from engine.errors import NoProposal, UserError
 from strategies import STRATEGIES

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agent.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
-from agent.search import CLASSES, LEAST_BATCH, MAX_SKIPPED, PATIENCE, RESERVE, Search
-from agent.verdict import Decision
+from agent.search.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
+from agent.search.search import CLASSES, LEAST_BATCH, MAX_SKIPPED, PATIENCE, RESERVE, Search
+from agent.search.verdict import Decision
 
 BASELINE = [1.50, 1.51, 1.49, 1.505, 1.495]  # a spread of 0.008
 MANY = 1000.0

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import feasible, study
-from agent.feasible import COSTS, SPAWN_S, StepTime, Timing, learn
 from agent.home.paths import RunFolder
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.machine import machine
+from agent.search import feasible, study
+from agent.search.feasible import COSTS, SPAWN_S, StepTime, Timing, learn
 from agent.trial.job import Job
 from engine import corpus
 from engine.config import Config
@@ -34,7 +34,7 @@ from tests.reference.make_step_times import draw
 from tests.support.parts import NOW, TINY, a_run, a_study, new_corpus
 from tests.test_night import Stage
 
-TABLE = json.loads((Path(__file__).parent / "reference" / "step_times.json").read_text("utf-8"))
+TABLE = json.loads((Path(__file__).parents[2] / "reference" / "step_times.json").read_text("utf-8"))
 
 
 def measured(name: str) -> list[Timing]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from agent.ledger.records import State
-from agent.verdict import Decision
+from agent.search.verdict import Decision
 
 Kind = Literal["baseline", "search", "confirm", "ablate"]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.campaign import SLOWEST, Campaign, Plan
 from agent.ledger.ledger import Ledger
-from agent.search import LEAST_BATCH
-from agent.verdict import RULE
+from agent.search.campaign import SLOWEST, Campaign, Plan
+from agent.search.search import LEAST_BATCH
+from agent.search.verdict import RULE
 from engine.config import Config
 from tests.support.parts import NOW, TINY, FakeTime, a_run, a_study
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import study
 from agent.ledger.ledger import Ledger
-from agent.study import Speed
+from agent.search import study
+from agent.search.study import Speed
 from engine import corpus
 from engine.config import Config
 from engine.stories import write_stories

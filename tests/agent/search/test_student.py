@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from agent.student import cdf, quantile
+from agent.search.student import cdf, quantile
 
 # Abramowitz and Stegun 1964, table 26.10: percentage points of the t-distribution.
 TABLE = {

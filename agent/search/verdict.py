@@ -22,7 +22,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from agent.ledger.records import State, Verdict
-from agent.student import quantile
+from agent.search.student import quantile
 
 RULE = "two-tier/2"
 N_BASELINE_SEEDS = 5  # four degrees of freedom; the first incumbent's evidence

@@ -11,12 +11,12 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import feasible, verdict
 from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun, Run
 from agent.machine import machine
 from agent.machine.clock import Clock
+from agent.search import feasible, verdict
 from agent.trial.events import read_events
 from agent.trial.job import Job
 from agent.trial.orphan import end_orphan, living_worker

@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Iterator
 
-from agent import verdict
-from agent.actions import Trial
-from agent.verdict import Noise
+from agent.search import verdict
+from agent.search.actions import Trial
+from agent.search.verdict import Noise
 
 
 class Scores:

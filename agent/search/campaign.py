@@ -5,12 +5,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import study, verdict
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration, Run
 from agent.machine.clock import Clock
-from agent.search import LEAST_BATCH
-from agent.searcher import KINDS, Searcher, Silent, Tell
+from agent.search import study, verdict
+from agent.search.search import LEAST_BATCH
+from agent.search.searcher import KINDS, Searcher, Silent, Tell
 from agent.trial import rung
 from engine.config import Config
 from engine.corpus import TokenSet

@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from agent import verdict
-from agent.actions import (
+from agent.search import verdict
+from agent.search.actions import (
     Action,
     Batch,
     Due,
@@ -26,9 +26,9 @@ from agent.actions import (
     Trial,
     Without,
 )
-from agent.bandit import Bandit
-from agent.scores import Scores
-from agent.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
+from agent.search.bandit import Bandit
+from agent.search.scores import Scores
+from agent.search.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
 
 RESERVE = 6  # runs left when the night's last batch begins: three pairs
 LEAST_BATCH = 2 * verdict.MIN_PAIRS  # with fewer left no word on a batch can be had

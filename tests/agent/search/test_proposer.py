@@ -6,7 +6,7 @@ import pytest
 
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
-from agent.proposer import history, propose, warm_start
+from agent.search.proposer import history, propose, warm_start
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES
