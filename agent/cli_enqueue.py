@@ -6,20 +6,21 @@ from typing import Any
 
 import click
 
-from agent import inbox, units
+from agent import units
 from agent.cli import main
 from agent.cli_read import complete_labels
 from agent.cli_run import complete_fields
 from agent.cli_status import show_json
-from agent.enqueue import Wanted, idea_of
 from agent.home.lock import holder, only_one
 from agent.home.paths import Home
-from agent.inbox import Idea
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import Reader
 from agent.ledger.records import Calibration, Run
 from agent.machine import guard
 from agent.machine.clock import utc_stamp
+from agent.night import inbox
+from agent.night.enqueue import Wanted, idea_of
+from agent.night.inbox import Idea
 from engine.errors import UserError
 
 

@@ -15,10 +15,10 @@ from agent.cli_progress import Screen
 from agent.home.control import send_command
 from agent.home.lock import holder
 from agent.home.paths import Home
-from agent.launch import Wish, desk, end_pause, queue_grid, run_night, train_once
 from agent.ledger.ledger import Ledger
 from agent.machine import guard
 from agent.machine.conditions import COOLER_C, Limits, parse_window
+from agent.night.launch import Wish, desk, end_pause, queue_grid, run_night, train_once
 from agent.trial.prepare import Source
 from engine.config import Config
 from engine.errors import UserError

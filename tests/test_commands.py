@@ -18,7 +18,7 @@ from tests.support.example_home import a_home
 
 AGENT = Path(cli.__file__).parent
 HEAVY = ("numpy", "apscheduler", "sqlite_utils", "psutil", "strategies", "engine.corpus",
-         "engine.model", "agent.night", "agent.ledger.ledger", "agent.cli_run", "agent.cli_read")
+         "engine.model", "agent.night.night", "agent.ledger.ledger", "agent.cli_run", "agent.cli_read")
 # A process of its own: here the other tests have long imported everything.
 CHILD = """
 import json, sys

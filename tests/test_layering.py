@@ -18,7 +18,7 @@ HOMES = {
     "sqlite_utils": ("agent/ledger/ledger.py", "agent/ledger/migrations.py"),
     "rich": ("agent/dashboard.py", "agent/cli*.py"),
     "psutil": ("agent/machine/guard.py",),
-    "apscheduler": ("agent/daemon.py",),
+    "apscheduler": ("agent/night/daemon.py",),
 }
 NETWORK = {"urllib", "http", "socket", "ssl", "ftplib"}
 CLOCKS = {"time", "datetime", "calendar", "zoneinfo", "sched"}

@@ -30,9 +30,9 @@ from engine.errors import LedgerError, NoProposal
 from engine.stories import write_stories
 from strategies import STRATEGIES
 from strategies.base import Limits, Outcome, why_not
+from tests.agent.night.test_night import Stage
 from tests.reference.make_step_times import draw
 from tests.support.parts import NOW, TINY, a_run, a_study, new_corpus
-from tests.test_night import Stage
 
 TABLE = json.loads((Path(__file__).parents[2] / "reference" / "step_times.json").read_text("utf-8"))
 

@@ -6,11 +6,11 @@ import threading
 import time
 from pathlib import Path
 
-from agent.daemon import Daemon
 from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
 from agent.machine.clock import Clock
-from agent.night import Night
+from agent.night.daemon import Daemon
+from agent.night.night import Night
 from agent.search.campaign import Plan
 from agent.trial.runner import Process, Runner
 from tests.support.parts import Listener, a_folder, a_run

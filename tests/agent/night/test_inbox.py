@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from agent import inbox
 from agent.home.paths import Home
-from agent.inbox import MAX_BYTES, Idea, leave, take_up, waiting
 from agent.ledger.ledger import Ledger
+from agent.night import inbox
+from agent.night.inbox import MAX_BYTES, Idea, leave, take_up, waiting
 from engine import corpus
 from engine.config import Config
 from engine.corpus import TokenSet

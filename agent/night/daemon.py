@@ -13,11 +13,11 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from agent.bulletin import Bulletin
 from agent.ledger.queries import BLOCKED
 from agent.machine.clock import Clock
 from agent.machine.conditions import DAY_MINUTES, Window
-from agent.night import Night
+from agent.night.bulletin import Bulletin
+from agent.night.night import Night
 from engine.errors import UserError
 
 TICK_S = 0.5

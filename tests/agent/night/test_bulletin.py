@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from agent import bulletin
-from agent.bulletin import EVERY_S, SOONEST_S, Bulletin, of_night
 from agent.ledger.ledger import Ledger
 from agent.machine import present
 from agent.machine.conditions import Limits
 from agent.machine.guard import Reading
 from agent.machine.present import Present
 from agent.machine.sensors import Readings
+from agent.night import bulletin
+from agent.night.bulletin import EVERY_S, SOONEST_S, Bulletin, of_night
 from engine.errors import StorageError
-from tests.test_watch import COOL, Stage
+from tests.agent.night.test_watch import COOL, Stage
 
 HOT = Readings(80.0, False, 41.5, None, 9000.0, 900.0, 12.0)
 

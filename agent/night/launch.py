@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from agent import words
-from agent.daemon import Daemon
 from agent.home.control import take_command
 from agent.home.lock import only_one
 from agent.home.paths import Home
@@ -22,14 +21,15 @@ from agent.machine.clock import Clock, later
 from agent.machine.conditions import Guard
 from agent.machine.conditions import Limits as MachineLimits
 from agent.machine.sensors import Sensors
-from agent.night import Night, Observer
-from agent.recover import recover
+from agent.night.daemon import Daemon
+from agent.night.night import Night, Observer
+from agent.night.recover import recover
+from agent.night.watch import Watch
 from agent.search import study, verdict
 from agent.search.campaign import MAX_PARAMS, Plan
 from agent.trial.orphan import end_orphan, living_worker
 from agent.trial.prepare import Progress, Source, prepare
 from agent.trial.runner import Runner, spawn_worker
-from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import UserError

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from apscheduler.schedulers import base, blocking
 
-from agent import daemon
-from agent.bulletin import Bulletin
-from agent.daemon import IDLE_TICK_S, MAX_FAULTS, Daemon, edges, minutes_east
 from agent.home import lock as home_lock
 from agent.home.control import send_command, take_command
 from agent.home.lock import holder, only_one
 from agent.home.paths import Home
 from agent.machine.conditions import Window, parse_window
+from agent.night import daemon
+from agent.night.bulletin import Bulletin
+from agent.night.daemon import IDLE_TICK_S, MAX_FAULTS, Daemon, edges, minutes_east
 from engine.errors import LedgerBusy, StorageError, UserError
 from tests.support.parts import FakeTime
 

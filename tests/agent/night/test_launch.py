@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 from agent.cli import main
 from agent.home.paths import Home
-from agent.launch import Wish, _announce, _goes_on, _is_left_paused, _require_time
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration
+from agent.night.launch import Wish, _announce, _goes_on, _is_left_paused, _require_time
 from agent.trial.orphan import end_orphan
 from agent.trial.prepare import Source
 from engine.config import Config

@@ -11,11 +11,11 @@ from agent.ledger.ledger import Ledger
 from agent.machine.conditions import Guard, Limits, parse_window
 from agent.machine.guard import Reading
 from agent.machine.sensors import Readings
-from agent.night import Night
+from agent.night.night import Night
+from agent.night.watch import Watch
 from agent.search.campaign import Plan
 from agent.trial.job import STOPPED
 from agent.trial.runner import Runner
-from agent.watch import Watch
 from tests.support.parts import NOW, FakeProcess, FakeSpawn, FakeTime, Listener, a_folder, a_run
 
 COOL = Readings(80.0, False, 30.0, None, 9000.0)

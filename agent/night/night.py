@@ -8,16 +8,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from agent import inbox, words
+from agent import words
 from agent.home.control import take_command
 from agent.ledger.queries import BLOCKED
 from agent.ledger.records import Calibration, Run
 from agent.machine import guard
+from agent.night import inbox
+from agent.night.watch import Watch
 from agent.search import verdict
 from agent.search.campaign import OVERRUN_S, Campaign, Plan, Prepare
 from agent.trial.job import STORAGE
 from agent.trial.runner import RETRY, Runner
-from agent.watch import Watch
 from engine.config import Config
 from engine.corpus import TokenSet
 from engine.errors import NoProposal, UserError

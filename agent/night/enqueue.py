@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from agent.home.paths import Home
-from agent.inbox import Idea, waiting
 from agent.ledger.find import find_run
 from agent.ledger.queries import Queries
 from agent.ledger.records import Calibration, Run
 from agent.machine import machine
+from agent.night.inbox import Idea, waiting
 from agent.search import study
 from agent.search.campaign import MAX_PARAMS
 from engine.config import Config

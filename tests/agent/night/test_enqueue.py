@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 
 from agent import cli_enqueue
 from agent.cli import main
-from agent.enqueue import MAX_BYTES, Wanted, changed, idea_of, parse
 from agent.home.lock import only_one
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
+from agent.night.enqueue import MAX_BYTES, Wanted, changed, idea_of, parse
 from engine.config import Config
 from engine.errors import ConfigError, UserError
 from tests.support import example_ledger as example

@@ -8,7 +8,7 @@ from agent.machine.conditions import in_words
 from agent.machine.guard import Word
 from agent.machine.present import Present, Value
 from agent.machine.sensors import Readings
-from agent.night import Night
+from agent.night.night import Night
 from engine.errors import UserError
 
 EVERY_S = 60.0  # at least so often it is left, so that its age tells whether the daemon ticks

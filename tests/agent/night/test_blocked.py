@@ -12,16 +12,16 @@ import pytest
 from agent import status
 from agent.home.lock import only_one
 from agent.ledger.ledger import Ledger
-from agent.night import BACK_OFF_S, MAX_DOUBLED
+from agent.night.night import BACK_OFF_S, MAX_DOUBLED
 from agent.trial.job import NO_STORAGE, STORAGE
 from agent.trial.runner import RETRY
 from engine import corpus
 from engine.corpus import TokenSet
 from engine.errors import LedgerBusy, StorageError
 from engine.stories import write_stories
+from tests.agent.night.test_night import Stage
 from tests.support.parts import NOW, step
 from tests.support.parts import write_events as write
-from tests.test_night import Stage
 
 
 @pytest.fixture(scope="module")

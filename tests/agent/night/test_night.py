@@ -10,18 +10,18 @@ import pytest
 
 from agent.home.control import take_command
 from agent.home.paths import Home
-from agent.inbox import Idea, leave
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.machine.guard import Reading, Swap, Word
-from agent.night import BACK_OFF_S, Night
-from agent.recover import MAX_RECOVERS, recover
+from agent.night.inbox import Idea, leave
+from agent.night.night import BACK_OFF_S, Night
+from agent.night.recover import MAX_RECOVERS, recover
+from agent.night.watch import Look
 from agent.search.campaign import OVERRUN_S, Plan
 from agent.search.searcher import Silent
 from agent.trial.job import STOPPED
 from agent.trial.orphan import GONE
 from agent.trial.runner import Runner
-from agent.watch import Look
 from engine import corpus
 from engine.config import Config
 from engine.corpus import TokenSet

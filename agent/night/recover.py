@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.home.paths import RunFolder
-from agent.night import Night
+from agent.night.night import Night
 from agent.trial.events import this_attempt
 from agent.trial.runner import Process
 
