@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from agent import units
 from agent.cli import main
 from agent.cli_read import complete_labels
 from agent.cli_run import complete_fields
@@ -21,6 +20,7 @@ from agent.machine.clock import utc_stamp
 from agent.night import inbox
 from agent.night.enqueue import Wanted, idea_of
 from agent.night.inbox import Idea
+from agent.words import typed as units
 from engine.errors import UserError
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from agent import units
 from agent.cli import main
 from agent.cli_progress import Screen
 from agent.home.control import send_command
@@ -20,6 +19,7 @@ from agent.machine import guard
 from agent.machine.conditions import COOLER_C, Limits, parse_window
 from agent.night.launch import Wish, desk, end_pause, queue_grid, run_night, train_once
 from agent.trial.prepare import Source
+from agent.words import typed as units
 from engine.config import Config
 from engine.errors import UserError
 from strategies.grid import parse_tokens

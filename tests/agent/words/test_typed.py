@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.units import megabytes, seconds
+from agent.words.typed import megabytes, seconds
 from engine.errors import UserError
 
 

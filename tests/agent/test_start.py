@@ -12,7 +12,7 @@ import pytest
 from agent.cli import main as commands
 from tests.support.example_home import a_home
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MODULE, FUNCTION = PROJECT["scripts"]["agent"].split(":")
 # What pip writes for the entry point.
