@@ -11,18 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from agent import words
+from agent.analysis.compare import CONFIDENCE, Comparison, compare, find, in_words, interval
+from agent.analysis.importance import Ranking, rank
+from agent.analysis.lineage import Lineage, Step, head, lineage
 from agent.cli import main
 from agent.cli_read import complete_labels, page_width
 from agent.cli_status import as_json_option, show_json
-from agent.compare import CONFIDENCE, Comparison, compare, find, in_words, interval
 from agent.curve import LEGEND, chart, loss_range
 from agent.dashboard import BAR, STYLES
 from agent.home.paths import Home
-from agent.importance import Ranking, rank
 from agent.ledger.find import corpus_of
 from agent.ledger.reader import Reader
 from agent.ledger.records import Run
-from agent.lineage import Lineage, Step, head, lineage
 from engine.config import Config
 from engine.errors import UserError
 

@@ -11,10 +11,10 @@ from agent.cli import main
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from engine.config import Config
+from tests.agent.analysis.test_compare import ended
 from tests.support import example_ledger as example
 from tests.support.example_home import a_home, agent, printed, value
 from tests.support.example_ledger import NOW
-from tests.test_compare import ended
 
 COMMANDS = ("compare", "importance", "lineage", "enqueue")
 READING = [["compare", "B2", "E1"], ["importance"], ["lineage"], ["lineage", "e2"]]

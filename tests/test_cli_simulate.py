@@ -15,8 +15,8 @@ from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.simulate import Greedy, Night, Nights, Suite
 from engine.config import Config
+from tests.agent.analysis.test_compare import ended
 from tests.support.example_home import a_home, agent, printed, value
-from tests.test_compare import ended
 
 FEW = ["simulate", "--nights", "3", "--runs", "20"]
 KEYS = ["nights", "confirmed_noop", "confirmed_seed_swap", "confirmed_planted",

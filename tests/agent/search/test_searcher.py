@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from agent.analysis.lineage import lineage
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run, Verdict
-from agent.lineage import lineage
 from agent.search.searcher import Searcher, Wanted
 from agent.search.study import Origin, new_run
 from agent.search.verdict import RULE, Decision

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.compare import Gain, by_seed, gain, noise, runs_alike
+from agent.analysis.compare import Gain, by_seed, gain, noise, runs_alike
 from agent.ledger.queries import Queries
 from agent.ledger.records import Run
 from engine.config import Config

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.importance import QUANTILE, _density, best_of, ped_anova, rank, trials
+from agent.analysis.importance import QUANTILE, _density, best_of, ped_anova, rank, trials
 from agent.ledger.ledger import Ledger
 from engine.config import Config
 from engine.errors import LedgerError
+from tests.agent.analysis.test_compare import ended
 from tests.support import example_ledger as example
 from tests.support.example_ledger import BUDGET, NOW
-from tests.test_compare import ended
 
 Table = tuple[list[dict[str, Any]], list[float]]
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.analysis.lineage import head, lineage
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
-from agent.lineage import head, lineage
 from engine.config import Config
 from engine.errors import LedgerError
+from tests.agent.analysis.test_compare import ended
 from tests.support import example_ledger as example
 from tests.support.example_ledger import NOW
-from tests.test_compare import ended
 
 CHAIN = (Config(), Config(lr=2e-3), Config(lr=2e-3, n_embd=64))
 

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from agent.compare import Gain, by_seed, compare, find, gain, in_words, interval, pooled_sigma
+from agent.analysis.compare import (
+    Gain,
+    by_seed,
+    compare,
+    find,
+    gain,
+    in_words,
+    interval,
+    pooled_sigma,
+)
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration, Run
 from engine.config import Config
