@@ -17,12 +17,12 @@ from agent.analysis.lineage import Lineage, Step, head, lineage
 from agent.cli import main
 from agent.cli_read import complete_labels, page_width
 from agent.cli_status import as_json_option, show_json
-from agent.curve import LEGEND, chart, loss_range
-from agent.dashboard import BAR, STYLES
 from agent.home.paths import Home
 from agent.ledger.find import corpus_of
 from agent.ledger.reader import Reader
 from agent.ledger.records import Run
+from agent.show.curve import LEGEND, chart, loss_range
+from agent.show.dashboard import BAR, STYLES
 from engine.config import Config
 from engine.errors import UserError
 

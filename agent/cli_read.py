@@ -15,15 +15,15 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
-from agent import report, run_log
 from agent.cli import main
 from agent.cli_status import as_json_option, show_json
 from agent.home.paths import Home
 from agent.ledger.find import find_run
 from agent.ledger.reader import Reader
 from agent.ledger.records import ENDED, Run, State
-from agent.status import detail, uniform_bpb
-from agent.table import markdown, write_table
+from agent.show import report, run_log
+from agent.show.status import detail, uniform_bpb
+from agent.show.table import markdown, write_table
 from agent.trial import sampler
 from agent.words import printable
 from engine.errors import UserError

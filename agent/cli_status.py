@@ -12,7 +12,7 @@ from agent.home.paths import Home
 from agent.ledger.reader import Reader
 from agent.machine import present
 from agent.machine.clock import utc_stamp
-from agent.status import Status, gather
+from agent.show.status import Status, gather
 
 as_json_option = click.option("--json", "as_json", is_flag=True,
                               help="Print one JSON value and nothing else.")
@@ -36,7 +36,7 @@ def status(home: Home, watch: bool, as_json: bool) -> None:
         return
     from rich.console import Console  # --json does without
 
-    from agent import dashboard
+    from agent.show import dashboard
     console = Console()
     if watch and (as_json or not console.is_terminal):
         raise click.UsageError("--watch draws on a terminal; leave it out for --json or a pipe")

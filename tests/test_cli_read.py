@@ -17,7 +17,7 @@ from agent.cli import main
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import EXPERIMENT_COLUMNS, Run
-from agent.table import BEGIN, END
+from agent.show.table import BEGIN, END
 from tests.support import example_ledger as example
 from tests.support.example_home import a_home, agent, printed, value
 from tests.support.example_ledger import NOW

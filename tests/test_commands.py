@@ -46,14 +46,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_status_imports_nothing_that_it_does_not_show_with(home: Path) -> None:
     found = modules_after("--home", str(home), "status")
-    assert found >= {"agent.cli_status", "agent.dashboard", "rich"}
+    assert found >= {"agent.cli_status", "agent.show.dashboard", "rich"}
     assert found & set(HEAVY) == set()
 
 
 def test_status_as_json_does_without_rich(home: Path) -> None:
     found = modules_after("--home", str(home), "status", "--json")
     assert "agent.cli_status" in found
-    assert found & {*HEAVY, "rich", "agent.dashboard"} == set()
+    assert found & {*HEAVY, "rich", "agent.show.dashboard"} == set()
 
 
 def test_a_command_that_needs_numpy_gets_it(home: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from agent.cli import main
 from agent.ledger.ledger import Ledger
-from agent.table import markdown
+from agent.show.table import markdown
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 HOMES = {
     "click": ("agent/cli*.py",),
     "sqlite_utils": ("agent/ledger/ledger.py", "agent/ledger/migrations.py"),
-    "rich": ("agent/dashboard.py", "agent/cli*.py"),
+    "rich": ("agent/show/dashboard.py", "agent/cli*.py"),
     "psutil": ("agent/machine/guard.py",),
     "apscheduler": ("agent/night/daemon.py",),
 }

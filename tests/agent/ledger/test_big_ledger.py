@@ -8,7 +8,7 @@ import pytest
 
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import Reader
-from agent.status import gather
+from agent.show.status import gather
 from tests.bench import big_ledger
 from tests.support.example_ledger import NOW
 

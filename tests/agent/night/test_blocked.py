@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from agent import status
 from agent.home.lock import only_one
 from agent.ledger.ledger import Ledger
 from agent.night.night import BACK_OFF_S, MAX_DOUBLED
+from agent.show import status
 from agent.trial.job import NO_STORAGE, STORAGE
 from agent.trial.runner import RETRY
 from engine import corpus

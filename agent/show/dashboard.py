@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from agent import words
-from agent.curve import chart
 from agent.ledger.records import Decision, Run
 from agent.machine.present import Present
-from agent.status import Night, Progress, Rung, Status
+from agent.show.curve import chart
+from agent.show.status import Night, Progress, Rung, Status
 
 MAX_WIDTH = 76  # wider lines are hard to read
 CHART_ROWS = 9

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import words
-from agent.curve import chart
 from agent.ledger.records import Corpus, Decision, Run
-from agent.run_log import indented
-from agent.status import Detail, Rung, ladder
+from agent.show.curve import chart
+from agent.show.run_log import indented
+from agent.show.status import Detail, Rung, ladder
 
 GAP = "  "
 NAME_WIDTH = 11  # of the facts of one run

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from agent import dashboard
 from agent.ledger.ledger import Ledger
 from agent.machine.present import Present
-from agent.status import Status, gather
+from agent.show import dashboard
+from agent.show.status import Status, gather
 from tests.support import example_ledger as example
 from tests.support.example_ledger import NOW, START
 

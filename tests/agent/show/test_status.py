@@ -9,7 +9,7 @@ import pytest
 
 from agent.ledger.find import find_run
 from agent.ledger.ledger import Ledger
-from agent.status import Status, detail, gather, ladder, uniform_bpb
+from agent.show.status import Status, detail, gather, ladder, uniform_bpb
 from engine.config import Config
 from engine.errors import LedgerError
 from tests.support import example_ledger as example

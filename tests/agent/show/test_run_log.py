@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agent import run_log
 from agent.home.paths import RunFolder
+from agent.show import run_log
 from engine.errors import UserError
 
 

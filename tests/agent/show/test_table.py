@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from agent.ledger.records import EXPERIMENT_COLUMNS
-from agent.table import BEGIN, END, markdown, replace_between_markers, write_table
+from agent.show.table import BEGIN, END, markdown, replace_between_markers, write_table
 from engine.errors import StorageError, UserError
 
 ROWS = [

@@ -2,8 +2,8 @@
 
 import math
 
-from agent.curve import MARK, TRAIN, VALID, chart
 from agent.ledger.records import Metric
+from agent.show.curve import MARK, TRAIN, VALID, chart
 
 
 def metric(step: int, train: float | None = None, valid: float | None = None) -> Metric:

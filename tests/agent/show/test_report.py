@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import report
 from agent.ledger.ledger import Ledger
-from agent.status import detail
+from agent.show import report
+from agent.show.status import detail
 from tests.support import example_ledger as example
 from tests.support.example_ledger import NOW
 

@@ -1,0 +1,1 @@
+"""From findings to what a person looks at: terminal, table, page."""
