@@ -8,9 +8,9 @@ from rich.console import Console
 from agent.cli import main
 from agent.cli_read import PAGE_WIDTH
 from agent.cli_status import as_json_option, show_json
-from agent.doctor import examine, render, steps, told_failures
+from agent.doctor.doctor import examine, render, steps, told_failures
+from agent.doctor.probe import Probe
 from agent.home.paths import Home
-from agent.probe import Probe
 from engine.errors import UserError
 
 

@@ -40,7 +40,7 @@ def test_a_command_does_not_import_the_doctor(way: list[str], tmp_path: Path) ->
     tells = customized(tmp_path, "atexit.register(lambda: sys.stderr.write(' '.join(sys.modules)))")
     found = start(way, "--home", str(home), "status", before=tells).stderr.split()
     assert "agent.cli_status" in found
-    assert [name for name in found if name.startswith(("agent.doctor", "agent.probe"))] == []
+    assert [name for name in found if name.startswith(("agent.doctor.doctor", "agent.doctor.probe"))] == []
 
 
 @both_ways

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.probe import Probe
+from agent.doctor.probe import Probe
 from tests.support.example_ledger import NOW
 
 PREFIX = "/data/data/com.termux/files/usr"

@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from agent.probe import Answer, Probe
+from agent.doctor.probe import Answer, Probe
 
 TERMUX_APP = "com.termux"
 WHITELISTS = ("system-excidle", "system", "user")  # first field of a line of dumpsys

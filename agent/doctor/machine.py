@@ -6,7 +6,7 @@ import zoneinfo
 from importlib import metadata
 from pathlib import Path
 
-from agent.probe import Answer, Probe
+from agent.doctor.probe import Answer, Probe
 
 PYTHONS = ((3, 11), (3, 14))  # oldest and newest that the program is made for
 
@@ -18,7 +18,7 @@ PACKAGES = {
 }
 # From PyPI these take an hour under Termux, or do not build at all.
 TERMUX_PACKAGES = {"numpy": "python-numpy", "psutil": "python-psutil"}
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 LIBRARY = re.compile(r"(/\S*/lib[^/\s]*(?:blas|blis|mkl_rt)[^/\s]*\.so[^/\s]*)$", re.MULTILINE)
 ONE_ZONE = "Europe/Berlin"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent import doctor_phone
-from agent.probe import Answer
+from agent.doctor import phone as doctor_phone
+from agent.doctor.probe import Answer
 from tests.support.example_machine import TERMUX, machine
 
 WHITELIST = "dumpsys deviceidle whitelist"

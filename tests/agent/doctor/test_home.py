@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from agent import doctor_home
+from agent.doctor import home as doctor_home
+from agent.doctor.probe import Answer
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.migrations import known_steps, migrations
 from agent.machine.conditions import Limits
-from agent.probe import Answer
 from tests.support.example_home import a_home
 from tests.support.example_machine import TERMUX, disk, machine, raising
 

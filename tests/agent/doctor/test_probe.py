@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent import probe
+from agent.doctor import probe
+from agent.doctor.probe import Probe
 from agent.machine import machine
-from agent.probe import Probe
 
 
 def script(folder: Path, name: str, body: str) -> str:

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli_doctor, doctor, doctor_machine
-from agent.doctor import Check
+from agent import cli_doctor
+from agent.doctor import doctor
+from agent.doctor import machine as doctor_machine
+from agent.doctor.doctor import Check
+from agent.doctor.probe import Answer
 from agent.home.paths import Home
-from agent.probe import Answer
 from tests.support.example_home import a_home, agent
 from tests.support.example_machine import TERMUX, WHEEL, machine, raising
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 # --- the interpreter and its packages --------------------------------------------------------

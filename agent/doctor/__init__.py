@@ -1,0 +1,1 @@
+"""What could spoil a night here."""
