@@ -10,14 +10,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agent import simulate as simulation
-from agent import surface
 from agent.cli import main
 from agent.cli_status import as_json_option, show_json
 from agent.home.paths import Home
 from agent.ledger.reader import Reader
-from agent.report_nights import as_dict, page, suite_page
 from agent.search.verdict import N_BASELINE_SEEDS
+from agent.simulate import nights as simulation
+from agent.simulate import surface
+from agent.simulate.report import as_dict, page, suite_page
 from engine.errors import UserError
 
 PATIENCE_S = 2.0  # a bar for less than that only flickers

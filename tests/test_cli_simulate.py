@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent import report_nights
 from agent.cli import main
 from agent.cli_simulate import Bar
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
-from agent.simulate import Greedy, Night, Nights, Suite
+from agent.simulate import report as report_nights
+from agent.simulate.nights import Greedy, Night, Nights, Suite
 from engine.config import Config
 from tests.agent.analysis.test_compare import ended
 from tests.support.example_home import a_home, agent, printed, value

@@ -8,10 +8,10 @@ import statistics
 import numpy as np
 import pytest
 
-from agent import simulate as simulation
-from agent import surface
 from agent.search.search import Search
-from agent.simulate import (
+from agent.simulate import nights as simulation
+from agent.simulate import surface
+from agent.simulate.nights import (
     LEAST_FOUND,
     LEAST_GAIN,
     MOST_FALSE,
@@ -25,7 +25,7 @@ from agent.simulate import (
     ratio,
     simulate,
 )
-from agent.surface import BASELINE, Synthetic, Table, some_help, synthetic, table
+from agent.simulate.surface import BASELINE, Synthetic, Table, some_help, synthetic, table
 
 N_NIGHTS = {0.0: 300, 0.5: 100}  # by correlation; `agent simulate --suite` runs 1,000
 LOSSES = {BASELINE: 1.5, **{f"c{i}": 1.5 - i / 100 for i in range(-4, 5)}}

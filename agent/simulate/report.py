@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-from agent.simulate import (
+from agent.simulate.nights import (
     LEAST_FOUND,
     LEAST_GAIN,
     MOST_FALSE,

@@ -16,7 +16,7 @@ from typing import Any
 from agent.search.actions import Kind, Propose, Repeat, Stop, Trial, Without
 from agent.search.search import Search
 from agent.search.verdict import N_BASELINE_SEEDS, Decision
-from agent.surface import BASELINE, SIGMA, Surface, World, synthetic
+from agent.simulate.surface import BASELINE, SIGMA, Surface, World, synthetic
 from strategies import STRATEGIES
 
 N_RUNS = 100  # of a night

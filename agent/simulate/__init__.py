@@ -1,0 +1,1 @@
+"""Nights on made-up worlds."""
