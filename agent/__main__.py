@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line; one sentence and exit 1 where a package it needs is missing."""
     try:
-        from agent.cli import main as commands
+        from agent.cli.main import main as commands
         commands(prog_name="agent")  # which imports the module of a command when it is asked for
     except ImportError:
         from agent.doctor.doctor import told_packages  # only now: every start would pay for it

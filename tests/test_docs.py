@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from agent.cli import main
+from agent.cli.main import main
 from agent.ledger.ledger import Ledger
 from agent.show.table import markdown
 

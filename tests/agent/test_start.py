@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import main as commands
+from agent.cli.main import main as commands
 from tests.support.example_home import a_home
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +39,8 @@ def test_a_command_does_not_import_the_doctor(way: list[str], tmp_path: Path) ->
     home = a_home(tmp_path / "home").root
     tells = customized(tmp_path, "atexit.register(lambda: sys.stderr.write(' '.join(sys.modules)))")
     found = start(way, "--home", str(home), "status", before=tells).stderr.split()
-    assert "agent.cli_status" in found
-    assert [name for name in found if name.startswith(("agent.doctor.doctor", "agent.doctor.probe"))] == []
+    assert "agent.cli.status" in found
+    assert [name for name in found if name.startswith("agent.doctor")] == []
 
 
 @both_ways
@@ -60,11 +60,11 @@ def test_a_missing_package_is_one_sentence_and_what_mends_it(
 @both_ways
 def test_an_import_that_fails_for_another_reason_keeps_its_traceback(
         way: list[str], tmp_path: Path) -> None:
-    broken = customized(tmp_path, "sys.modules['agent.cli_status'] = None")
+    broken = customized(tmp_path, "sys.modules['agent.cli.status'] = None")
     done = start(way, "status", before=broken)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
-    assert "import of agent.cli_status halted" in done.stderr
+    assert "import of agent.cli.status halted" in done.stderr
     assert "mend it with" not in done.stderr
 
 

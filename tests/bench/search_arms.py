@@ -1,7 +1,7 @@
 """One night of each arm of tests.bench.search: one space, one trainer, one sum of training tokens.
 
-agent   agent/search/campaign.py over a ledger of its own, as the daemon drives it: calibration, search,
-        confirmation and ablation are all paid from the same tokens
+agent   agent/search/campaign.py over a ledger of its own, as the daemon drives it: calibration,
+        search, confirmation and ablation are all paid from the same tokens
 tpe     Optuna's TPESampler(multivariate=True) and MedianPruner, which looks at a quarter and at
         half of a run
 tpe-deaf  the same, but a trial that may not run is told it failed, of which TPE takes no note
@@ -82,7 +82,7 @@ class Course:
         return feasible.learn([]).run_s(config, budget_tokens, 1, n_valid)
 
     def limits(self, run_s: Callable[[Config, int], float] | None = None) -> Limits:
-        """The limits of a night as agent/search/campaign.py makes them; run_s: what is known of time."""
+        """The limits of a night as agent/search/campaign.py makes them; run_s: the time known."""
         run_s = run_s or self.run_s
         text_mb = 2e-6 * (self.tokens.n_tokens["train"] + self.tokens.n_tokens["search"])
         return Limits(

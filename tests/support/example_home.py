@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from click.testing import CliRunner, Result
 
-from agent.cli import main
+from agent.cli.main import main
 from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run

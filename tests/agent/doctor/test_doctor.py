@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli_doctor
+from agent.cli import doctor as cli_doctor
 from agent.doctor import doctor
 from agent.doctor import machine as doctor_machine
 from agent.doctor.doctor import Check

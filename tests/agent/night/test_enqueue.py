@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agent import cli_enqueue
-from agent.cli import main
+from agent.cli import enqueue as cli_enqueue
+from agent.cli.main import main
 from agent.home.lock import only_one
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger

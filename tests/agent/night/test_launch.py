@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from agent.cli import main
+from agent.cli.main import main
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration

@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agent.cli import main
-from agent.cli_status import as_json_option, show_json
+from agent.cli.main import main
+from agent.cli.status import as_json_option, show_json
 from agent.home.paths import Home
 from agent.ledger.reader import Reader
 from agent.search.verdict import N_BASELINE_SEEDS

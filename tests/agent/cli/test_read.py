@@ -13,7 +13,7 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
-from agent.cli import main
+from agent.cli.main import main
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import EXPERIMENT_COLUMNS, Run

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from agent.cli import main
-from agent.cli_read import complete_labels
-from agent.cli_run import complete_fields
-from agent.cli_status import show_json
+from agent.cli.main import main
+from agent.cli.read import complete_labels
+from agent.cli.run import complete_fields
+from agent.cli.status import show_json
 from agent.home.lock import holder, only_one
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger

@@ -1,8 +1,8 @@
 """The command line: the group, its home folder and how errors are told.
 
-Commands live in cli_run (what acts), cli_read (what only looks), cli_compare, cli_enqueue,
-cli_simulate, cli_status and cli_doctor; a module is imported when one of its commands is. Data
-goes to stdout, talk to stderr. Exit status: 0 done, 1 failed with one sentence, 2 misused.
+Commands live in run (what acts), read (what only looks), compare, enqueue, simulate, status and
+doctor; a module is imported when one of its commands is. Data goes to stdout, talk to stderr.
+Exit status: 0 done, 1 failed with one sentence, 2 misused.
 """
 
 import importlib
@@ -20,13 +20,13 @@ from engine.errors import UserError
 # Where each command lives.
 MODULES = {
     **dict.fromkeys(("run", "train", "grid", "pause", "resume", "stop", "import"),
-                    "agent.cli_run"),
-    **dict.fromkeys(("table", "runs", "show", "log", "sample", "baselines"), "agent.cli_read"),
-    **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli_compare"),
-    "enqueue": "agent.cli_enqueue",
-    "simulate": "agent.cli_simulate",
-    "status": "agent.cli_status",
-    "doctor": "agent.cli_doctor",
+                    "agent.cli.run"),
+    **dict.fromkeys(("table", "runs", "show", "log", "sample", "baselines"), "agent.cli.read"),
+    **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
+    "enqueue": "agent.cli.enqueue",
+    "simulate": "agent.cli.simulate",
+    "status": "agent.cli.status",
+    "doctor": "agent.cli.doctor",
 }
 
 

@@ -5,9 +5,9 @@ import dataclasses
 import click
 from rich.console import Console
 
-from agent.cli import main
-from agent.cli_read import PAGE_WIDTH
-from agent.cli_status import as_json_option, show_json
+from agent.cli.main import main
+from agent.cli.read import PAGE_WIDTH
+from agent.cli.status import as_json_option, show_json
 from agent.doctor.doctor import examine, render, steps, told_failures
 from agent.doctor.probe import Probe
 from agent.home.paths import Home

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.shell_completion import ShellComplete
 
-from agent.cli import main
+from agent.cli.main import main
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from engine.config import Config

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from agent.cli import main
-from agent.cli_progress import Screen
+from agent.cli.main import main
+from agent.cli.progress import Screen
 from agent.home.control import send_command
 from agent.home.lock import holder
 from agent.home.paths import Home

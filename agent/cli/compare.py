@@ -14,9 +14,9 @@ from agent import words
 from agent.analysis.compare import CONFIDENCE, Comparison, compare, find, in_words, interval
 from agent.analysis.importance import Ranking, rank
 from agent.analysis.lineage import Lineage, Step, head, lineage
-from agent.cli import main
-from agent.cli_read import complete_labels, page_width
-from agent.cli_status import as_json_option, show_json
+from agent.cli.main import main
+from agent.cli.read import complete_labels, page_width
+from agent.cli.status import as_json_option, show_json
 from agent.home.paths import Home
 from agent.ledger.find import corpus_of
 from agent.ledger.reader import Reader

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent.cli import main
-from agent.cli_simulate import Bar
+from agent.cli.main import main
+from agent.cli.simulate import Bar
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.simulate import report as report_nights

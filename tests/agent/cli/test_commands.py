@@ -12,17 +12,18 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
-from agent import cli
-from agent.cli import Commands, main
+from agent.cli import main as cli
+from agent.cli.main import Commands, main
 from tests.support.example_home import a_home
 
-AGENT = Path(cli.__file__).parent
+CLI = Path(cli.__file__).parent
 HEAVY = ("numpy", "apscheduler", "sqlite_utils", "psutil", "strategies", "engine.corpus",
-         "engine.model", "agent.night.night", "agent.ledger.ledger", "agent.cli_run", "agent.cli_read")
+         "engine.model", "agent.night.night", "agent.ledger.ledger", "agent.cli.run",
+         "agent.cli.read")
 # A process of its own: here the other tests have long imported everything.
 CHILD = """
 import json, sys
-from agent.cli import main
+from agent.cli.main import main
 main(sys.argv[1:], standalone_mode=False)
 print(json.dumps(sorted(sys.modules)))
 """
@@ -46,13 +47,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_status_imports_nothing_that_it_does_not_show_with(home: Path) -> None:
     found = modules_after("--home", str(home), "status")
-    assert found >= {"agent.cli_status", "agent.show.dashboard", "rich"}
+    assert found >= {"agent.cli.status", "agent.show.dashboard", "rich"}
     assert found & set(HEAVY) == set()
 
 
 def test_status_as_json_does_without_rich(home: Path) -> None:
     found = modules_after("--home", str(home), "status", "--json")
-    assert "agent.cli_status" in found
+    assert "agent.cli.status" in found
     assert found & {*HEAVY, "rich", "agent.show.dashboard"} == set()
 
 
@@ -62,8 +63,8 @@ def test_a_command_that_needs_numpy_gets_it(home: Path) -> None:
 
 
 def test_every_command_is_found_where_it_is_said_to_live() -> None:
-    for path in AGENT.glob("cli_*.py"):
-        importlib.import_module(f"agent.{path.stem}")
+    for path in CLI.glob("*.py"):
+        importlib.import_module(f"agent.cli.{path.stem}")
     assert isinstance(main.commands, Commands)
     assert {name: command.callback and command.callback.__module__
             for name, command in main.commands._loaded.items()} == cli.MODULES
@@ -89,7 +90,7 @@ def test_an_unknown_command_imports_none_and_a_known_one_its_own(
         words: tuple[str, ...], n_modules: int, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import atexit, sys\natexit.register(lambda: sys.stderr.write(' '.join(sys.modules)))\n")
-    path = os.pathsep.join([str(tmp_path), str(AGENT.parent)])
+    path = os.pathsep.join([str(tmp_path), str(CLI.parent.parent)])
     done = subprocess.run([sys.executable, "-m", "agent", *words], capture_output=True, text=True,
                           env=os.environ | {"PYTHONPATH": path})
     assert done.returncode == (0 if n_modules else 2)
@@ -98,7 +99,7 @@ def test_an_unknown_command_imports_none_and_a_known_one_its_own(
 
 
 def test_the_shell_completes_the_names_of_commands() -> None:
-    found = ShellComplete(main, {}, "agent", "_AGENT_COMPLETE").get_completions([], "s")
+    found = ShellComplete(main, {}, "agent", "_CLI.parent_COMPLETE").get_completions([], "s")
     assert [item.value for item in found] == ["sample", "show", "simulate", "status", "stop"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli_read
+from agent.cli import read as cli_read
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from tests.support.example_home import EVENTS, a_home, agent, printed, run_called, value

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from agent.cli import main
+from agent.cli.main import main
 from agent.home.lock import holder
 from agent.home.paths import Home
 from agent.ledger.reader import Reader

@@ -15,8 +15,8 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
-from agent.cli import main
-from agent.cli_status import as_json_option, show_json
+from agent.cli.main import main
+from agent.cli.status import as_json_option, show_json
 from agent.home.paths import Home
 from agent.ledger.find import find_run
 from agent.ledger.reader import Reader

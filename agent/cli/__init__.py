@@ -1,0 +1,1 @@
+"""One file a family of commands: parse, call one function, print."""
