@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.config import EVAL_TOKENS
-from engine.model import GPT, Flat
-from engine.workspace import Array
+from engine.model.gpt import GPT, Flat
+from engine.model.workspace import Array
 
 Losses = Callable[[Array, Array], Array]
 

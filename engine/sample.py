@@ -7,8 +7,8 @@ import numpy as np
 
 from engine.choose import next_tokens
 from engine.errors import ConfigError
-from engine.model import GPT, Flat, Past
-from engine.workspace import Array
+from engine.model.gpt import GPT, Flat, Past
+from engine.model.workspace import Array
 
 
 @dataclass(frozen=True, slots=True)

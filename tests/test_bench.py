@@ -22,7 +22,7 @@ from engine.bench.steps import measure
 from engine.blocks import QUERIES, attention_blocks
 from engine.config import Config
 from engine.errors import UserError
-from engine.model import GPT, Flat, init_params
+from engine.model.gpt import GPT, Flat, init_params
 
 ROOT = Path(__file__).parents[1]
 TINY = Config(n_embd=16, n_layer=1, n_head=2, n_hidden=20, vocab_size=300, seq_len=16,

@@ -40,7 +40,7 @@ EXEMPT = {
     "engine/bench/__main__.py": {"os.environ", "argparse", "subprocess", "sys.stdout",
                                  "sys.stderr", "sys.argv"},
     "engine/bench/clock.py": {"time", "os.environ", "subprocess"},
-    "engine/workspace.py": {"mmap"},
+    "engine/model/workspace.py": {"mmap"},
     "engine/parallel.py": {"socket", "signal", "mmap", "traceback", "sys.stdout", "sys.stderr"},
 }
 

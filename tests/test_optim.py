@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.config import OPTIMIZERS, SCHEDULES, Config
-from engine.model import Flat
+from engine.model.gpt import Flat
 from engine.optim import (
     BLOCK,
     EPS,

@@ -18,7 +18,7 @@ from engine import checkpoint
 from engine.config import EVAL_TOKENS, OPTIMIZERS, Config
 from engine.errors import Diverged, ReplicaDied
 from engine.evaluate import score_model, total_nats
-from engine.model import GPT
+from engine.model.gpt import GPT
 from engine.parallel import Team, parts, shared_zeros
 from engine.train import Shard, Step, Texts, Trainer, train
 

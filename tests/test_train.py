@@ -10,7 +10,7 @@ from engine import checkpoint
 from engine.config import OPTIMIZERS, Config
 from engine.errors import CheckpointError, Diverged
 from engine.evaluate import score_model
-from engine.model import GPT, Flat, init_params
+from engine.model.gpt import GPT, Flat, init_params
 from engine.train import (
     DIVERGED_ABOVE,
     RECENT,

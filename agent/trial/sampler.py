@@ -13,12 +13,12 @@ from agent.trial.job import Job
 from engine import checkpoint
 from engine.config import Config
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError
-from engine.model import GPT, Flat
+from engine.model.gpt import GPT, Flat
+from engine.model.workspace import Array
 from engine.optim import make_optimizer
 from engine.sample import Sampling, generate
 from engine.tokenizer import Tokenizer
 from engine.train import seeded
-from engine.workspace import Array
 
 _WAIT = {"queued": "it has not begun; `agent run` starts it",
          "running": "the first is written within a minute"}

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.bench.clock import seconds
 from engine.config import Config
-from engine.model import GPT, init_params
+from engine.model.gpt import GPT, init_params
 from engine.sample import Sampling, generate
 
 PROMPTS = (1, 8)

@@ -39,8 +39,8 @@ from engine.corpus import TokenSet
 from engine.data import open_tokens
 from engine.errors import Diverged, LedgerError, NoProposal
 from engine.evaluate import score_model
+from engine.model.workspace import Array
 from engine.train import Texts, Trainer
-from engine.workspace import Array
 from strategies import tpe
 from strategies.base import Limits, repaired, resized, why_not
 

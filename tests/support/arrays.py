@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.workspace import Workspace
+from engine.model.workspace import Workspace
 
 STDS = pytest.mark.parametrize("std", [0.02, 1.0, 30.0])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -18,7 +18,7 @@ from tests.support.example_home import a_home
 
 CLI = Path(cli.__file__).parent
 HEAVY = ("numpy", "apscheduler", "sqlite_utils", "psutil", "strategies", "engine.corpus",
-         "engine.model", "agent.night.night", "agent.ledger.ledger", "agent.cli.run",
+         "engine.model.gpt", "agent.night.night", "agent.ledger.ledger", "agent.cli.run",
          "agent.cli.read")
 # A process of its own: here the other tests have long imported everything.
 CHILD = """
@@ -59,7 +59,7 @@ def test_status_as_json_does_without_rich(home: Path) -> None:
 
 def test_a_command_that_needs_numpy_gets_it(home: Path) -> None:
     found = modules_after("--home", str(home), "sample", "E1", "--tokens", "1")
-    assert {"numpy", "engine.model"} <= found
+    assert {"numpy", "engine.model.gpt"} <= found
 
 
 def test_every_command_is_found_where_it_is_said_to_live() -> None:

@@ -18,7 +18,7 @@ from engine.config import Config
 from engine.corpus import TokenSet
 from engine.data import open_tokens
 from engine.evaluate import score_model
-from engine.model import GPT
+from engine.model.gpt import GPT
 from engine.stories import write_stories
 from engine.train import Texts, Trainer
 

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from engine import attention, blocks, exponential
-from engine.workspace import Workspace
+from engine import blocks
+from engine.model import attention, exponential
+from engine.model.workspace import Workspace
 from tests.support.arrays import DTYPES, STDS, draw, error, spaces, step
 
 BASE = 10000.0

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import exponential
 from engine.config import EVAL_LOGITS, EVAL_TOKENS, Config
 from engine.evaluate import score_model
-from engine.layers import cross_entropy
-from engine.model import GPT, Flat, Past, init_params
+from engine.model import exponential
+from engine.model.gpt import GPT, Flat, Past, init_params
+from engine.model.layers import cross_entropy
 from engine.optim import make_optimizer, sum_gradients
 
 TINY = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_hidden": 5, "vocab_size": 257, "seq_len": 4}
@@ -143,7 +143,7 @@ class Reference:
     """What tests/reference/make_reference.py wrote, for one kind of model."""
 
     def __init__(self, tied):
-        with np.load(Path(__file__).parent / "reference" / "gpt.npz") as file:
+        with np.load(Path(__file__).parents[2] / "reference" / "gpt.npz") as file:
             kind = "tied." if tied else "untied."
             own = {k.removeprefix(kind): file[k] for k in file.files if k.startswith(kind)}
             self.batches, self.lrs = file["batches"], file["lrs"]

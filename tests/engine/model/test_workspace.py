@@ -4,7 +4,7 @@ import mmap
 
 import numpy as np
 
-from engine.workspace import Workspace
+from engine.model.workspace import Workspace
 
 
 def test_the_same_name_and_shape_is_the_same_array():

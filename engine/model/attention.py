@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from engine import exponential
 from engine.blocks import attention_blocks
-from engine.layers import Cache, ones_row
-from engine.workspace import Array, Workspace
+from engine.model import exponential
+from engine.model.layers import Cache, ones_row
+from engine.model.workspace import Array, Workspace
 
 SUMS = 1e20  # softmax goes without s − max s while its sums of exp s lie within 1/this, this
 LOWEST = -120.0  # scores further below the largest count as this: 2⁻¹²⁰ is nothing beside 1

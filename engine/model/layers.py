@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.workspace import Array, Workspace
+from engine.model.workspace import Array, Workspace
 
 Cache = tuple[Any, ...]
 

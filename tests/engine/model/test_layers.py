@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from engine import layers
-from engine.workspace import Workspace
+from engine.model import layers
+from engine.model.workspace import Workspace
 from tests.support.arrays import DTYPES, STDS, draw, error, spaces, step
 
 # --- products and embedding ------------------------------------------------------------------

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from engine import attention, exponential, layers
 from engine.config import EVAL_LOGITS, Config
-from engine.workspace import Array, Workspace
+from engine.model import attention, exponential, layers
+from engine.model.workspace import Array, Workspace
 
 INIT_STD = 0.02  # GPT-2's; projections back into the residual stream are scaled by 1/√(2L)
 
