@@ -41,7 +41,7 @@ EXEMPT = {
                                  "sys.stderr", "sys.argv"},
     "engine/bench/clock.py": {"time", "os.environ", "subprocess"},
     "engine/model/workspace.py": {"mmap"},
-    "engine/parallel.py": {"socket", "signal", "mmap", "traceback", "sys.stdout", "sys.stderr"},
+    "engine/training/parallel.py": {"socket", "signal", "mmap", "traceback", "sys.stdout", "sys.stderr"},
 }
 
 every_module = pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_every_exemption_is_made_use_of():
 
 
 def test_a_team_opens_no_connection():
-    made = {ast.unparse(node.func) for node in ast.walk(tree(ROOT / "engine/parallel.py"))
+    made = {ast.unparse(node.func) for node in ast.walk(tree(ROOT / "engine/training/parallel.py"))
             if isinstance(node, ast.Call)}
     assert {name for name in made if name.startswith("socket.")} == {"socket.socketpair"}
 

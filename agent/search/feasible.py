@@ -19,7 +19,7 @@ import numpy.typing as npt
 from agent.ledger.records import Calibration, Run
 from engine.blocks import QUERIES, attention_blocks
 from engine.config import EVAL_TOKENS, OPTIMIZER_SLOTS, Config
-from engine.train import default_eval_every
+from engine.training.train import default_eval_every
 
 Vector = npt.NDArray[np.float64]
 

@@ -10,15 +10,15 @@ import numpy as np
 from agent.home.paths import RunFolder
 from agent.ledger.records import Run
 from agent.trial.job import Job
-from engine import checkpoint
 from engine.config import Config
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError
 from engine.model.gpt import GPT, Flat
 from engine.model.workspace import Array
-from engine.optim import make_optimizer
 from engine.sample import Sampling, generate
 from engine.tokenizer import Tokenizer
-from engine.train import seeded
+from engine.training import checkpoint
+from engine.training.optim import make_optimizer
+from engine.training.train import seeded
 
 _WAIT = {"queued": "it has not begun; `agent run` starts it",
          "running": "the first is written within a minute"}

@@ -20,14 +20,14 @@ from agent.home.lock import holder
 from agent.home.paths import RunFolder
 from agent.trial.job import NO_STORAGE, STOPPED, STORAGE, Job
 from agent.trial.orphan import start_ticks
-from engine import checkpoint
 from engine.config import EVAL_TOKENS
-from engine.data import open_tokens
 from engine.errors import Diverged, ReplicaDied, StorageError, UserError
 from engine.files import storage_error
 from engine.sample import generate
 from engine.tokenizer import Tokenizer
-from engine.train import (
+from engine.training import checkpoint
+from engine.training.data import open_tokens
+from engine.training.train import (
     Done,
     Eval,
     Shard,

@@ -7,7 +7,7 @@ from engine.bench.clock import seconds
 from engine.blocks import attention_blocks
 from engine.config import Config
 from engine.model.workspace import Array
-from engine.parallel import Team, parts
+from engine.training.parallel import Team, parts
 
 
 class Floor:

@@ -36,11 +36,11 @@ from agent.search.verdict import Decision
 from agent.trial import rung
 from engine.config import Config
 from engine.corpus import TokenSet
-from engine.data import open_tokens
 from engine.errors import Diverged, LedgerError, NoProposal
-from engine.evaluate import score_model
 from engine.model.workspace import Array
-from engine.train import Texts, Trainer
+from engine.training.data import open_tokens
+from engine.training.evaluate import score_model
+from engine.training.train import Texts, Trainer
 from strategies import tpe
 from strategies.base import Limits, repaired, resized, why_not
 

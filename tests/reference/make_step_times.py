@@ -22,7 +22,7 @@ import numpy as np
 from agent.machine import machine
 from agent.search.feasible import Vector
 from engine.config import OPTIMIZERS, Config
-from engine.train import Texts, Trainer
+from engine.training.train import Texts, Trainer
 
 COMMAND = "OPENBLAS_NUM_THREADS=1 python -m tests.reference.make_step_times"
 OUT = Path(__file__).with_name("step_times.json")

@@ -12,10 +12,10 @@ from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.trial.job import Job
-from engine import checkpoint
 from engine.config import Config
 from engine.tokenizer import Tokenizer
-from engine.train import Texts, Trainer
+from engine.training import checkpoint
+from engine.training.train import Texts, Trainer
 from tests.support import example_ledger as example
 
 TINY = Config(n_embd=16, n_layer=1, n_head=2, vocab_size=257, seq_len=16, batch_size=2, lr=1e-2)

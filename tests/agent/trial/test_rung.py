@@ -4,7 +4,7 @@ import pytest
 
 from agent.trial import rung
 from engine.config import Config
-from engine.optim import learning_rate
+from engine.training.optim import learning_rate
 
 GOOD = [1.0 + i / 10 for i in range(10)]  # rungs of ten runs, the best first
 RANKED: list[float | None] = [0.5 + i / 10 for i in range(10)]  # their ends, in the same order

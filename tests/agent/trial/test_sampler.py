@@ -12,7 +12,7 @@ from agent.trial import sampler
 from engine.errors import CheckpointError, ConfigError, TokenizerError, UserError
 from engine.sample import Sampling, generate
 from engine.tokenizer import Tokenizer
-from engine.train import seeded
+from engine.training.train import seeded
 from tests.support.example_home import TINY, save, trained
 
 

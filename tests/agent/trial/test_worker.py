@@ -13,14 +13,15 @@ import pytest
 from agent.home.paths import RunFolder
 from agent.machine import machine
 from agent.trial.job import Job, ShardFile
-from engine import checkpoint, corpus
+from engine import corpus
 from engine.config import Config
 from engine.corpus import TokenSet
-from engine.data import open_tokens
-from engine.evaluate import score_model
 from engine.model.gpt import GPT
 from engine.stories import write_stories
-from engine.train import Texts, Trainer
+from engine.training import checkpoint
+from engine.training.data import open_tokens
+from engine.training.evaluate import score_model
+from engine.training.train import Texts, Trainer
 
 CONFIG = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=4, lr=0.01,
                 schedule="wsd")

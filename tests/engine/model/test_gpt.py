@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from engine.config import EVAL_LOGITS, EVAL_TOKENS, Config
-from engine.evaluate import score_model
 from engine.model import exponential
 from engine.model.gpt import GPT, Flat, Past, init_params
 from engine.model.layers import cross_entropy
-from engine.optim import make_optimizer, sum_gradients
+from engine.training.evaluate import score_model
+from engine.training.optim import make_optimizer, sum_gradients
 
 TINY = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_hidden": 5, "vocab_size": 257, "seq_len": 4}
 KINDS = pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])

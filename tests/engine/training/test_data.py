@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.data import Batches, open_tokens
 from engine.errors import CorpusError
+from engine.training.data import Batches, open_tokens
 
 SIZE = 1000
 TEXT = np.arange(SIZE, dtype=np.uint16)  # every token names its own place

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import checkpoint
-from engine.checkpoint import load, load_newest, previous, save
 from engine.errors import CheckpointError, StorageError
+from engine.training import checkpoint
+from engine.training.checkpoint import load, load_newest, previous, save
 
 OLD = {"params": np.arange(6, dtype=np.float32), "optimizer.m": np.full(6, 0.1, np.float32)}
 NEW = {name: array + 1 for name, array in OLD.items()}

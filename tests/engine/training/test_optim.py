@@ -10,14 +10,14 @@ import pytest
 
 from engine.config import OPTIMIZERS, SCHEDULES, Config
 from engine.model.gpt import Flat
-from engine.optim import (
+from engine.training.optim import (
     BLOCK,
     EPS,
     learning_rate,
     make_optimizer,
     sum_gradients,
 )
-from engine.parallel import parts
+from engine.training.parallel import parts
 
 SHAPE = {"n_embd": 40, "n_layer": 1, "n_head": 2, "vocab_size": 1000}
 OPTIMIZER = pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine import checkpoint
 from engine.config import OPTIMIZERS, Config
 from engine.errors import CheckpointError, Diverged
-from engine.evaluate import score_model
 from engine.model.gpt import GPT, Flat, init_params
-from engine.train import (
+from engine.training import checkpoint
+from engine.training.evaluate import score_model
+from engine.training.train import (
     DIVERGED_ABOVE,
     RECENT,
     Done,

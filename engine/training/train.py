@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from engine.config import Config
-from engine.data import Batches
 from engine.errors import CheckpointError, Diverged
-from engine.evaluate import Score, score_of, total_nats, windows
 from engine.model.gpt import GPT, Flat, init_params
 from engine.model.workspace import Array
-from engine.optim import learning_rate, make_optimizer, sum_gradients
-from engine.parallel import Team, parts, shared_zeros
+from engine.training.data import Batches
+from engine.training.evaluate import Score, score_of, total_nats, windows
+from engine.training.optim import learning_rate, make_optimizer, sum_gradients
+from engine.training.parallel import Team, parts, shared_zeros
 
 GRADIENT, REDUCE, UPDATE, SCORE = range(4)  # phases of a team
 RECENT = 20  # training losses that are averaged for the log and for the divergence check

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.config import EVAL_TOKENS, Config
-from engine.evaluate import Score, score, score_model, score_of, total_nats, windows
 from engine.model.gpt import GPT, init_params
+from engine.training.evaluate import Score, score, score_model, score_of, total_nats, windows
 
 SEQ_LENS = pytest.mark.parametrize("seq_len", [4, 7, 128, 999, 1024, 1500, 2500, 5000])
 SLICE = np.arange(2500, dtype=np.uint16)  # every token names its own place

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import checkpoint
 from engine.config import EVAL_TOKENS, OPTIMIZERS, Config
 from engine.errors import Diverged, ReplicaDied
-from engine.evaluate import score_model, total_nats
 from engine.model.gpt import GPT
-from engine.parallel import Team, parts, shared_zeros
-from engine.train import Shard, Step, Texts, Trainer, train
+from engine.training import checkpoint
+from engine.training.evaluate import score_model, total_nats
+from engine.training.parallel import Team, parts, shared_zeros
+from engine.training.train import Shard, Step, Texts, Trainer, train
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 CONFIG = Config(n_embd=16, n_layer=2, n_head=2, n_hidden=20, vocab_size=257, seq_len=16,
                 batch_size=5, lr=1e-3)
 N_STEPS = 9
@@ -366,7 +366,7 @@ def test_every_window_is_scored_by_one_replica_and_all_take_part(trainer, monkey
         scorer[index], count[index] = os.getpid(), count[index] + 1
         return total_nats(losses, tokens, window)
 
-    monkeypatch.setattr("engine.train.total_nats", noted)
+    monkeypatch.setattr("engine.training.train.total_nats", noted)
     run.evaluate()
     assert count.tolist() == 5 * [1]
     assert sorted(np.unique(scorer, return_counts=True)[1]) == [1, 2, 2]
@@ -478,7 +478,7 @@ LEADER = """
 import os, signal, sys
 import numpy as np
 from engine.config import Config
-from engine.train import Texts, Trainer
+from engine.training.train import Texts, Trainer
 
 asked, leader = [], os.getpid()
 
@@ -541,7 +541,7 @@ def test_replicas_do_not_outlive_a_killed_leader(activity, leader):
 
 DYING_LEADER = """
 import os, signal
-from engine.parallel import Team
+from engine.training.parallel import Team
 
 leader = os.getpid()
 
@@ -585,7 +585,7 @@ MEASURE = """
 import os, sys
 import numpy as np
 from engine.config import Config
-from engine.train import Texts, Trainer
+from engine.training.train import Texts, Trainer
 
 def entry(name, key, pid):
     with open(f"/proc/{pid}/{name}", encoding="ascii", errors="replace") as file:
