@@ -27,7 +27,7 @@ from agent.show.table import markdown, write_table
 from agent.trial import sampler
 from agent.words import printable
 from engine.errors import UserError
-from engine.sample import Sampling
+from engine.sampling.generate import Sampling
 
 PAGE_WIDTH = 100  # longer lines of prose are hard to read
 

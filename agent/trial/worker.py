@@ -23,7 +23,7 @@ from agent.trial.orphan import start_ticks
 from engine.config import EVAL_TOKENS
 from engine.errors import Diverged, ReplicaDied, StorageError, UserError
 from engine.files import storage_error
-from engine.sample import generate
+from engine.sampling.generate import generate
 from engine.tokenizer import Tokenizer
 from engine.training import checkpoint
 from engine.training.data import open_tokens

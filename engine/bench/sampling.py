@@ -8,7 +8,7 @@ import numpy as np
 from engine.bench.clock import seconds
 from engine.config import Config
 from engine.model.gpt import GPT, init_params
-from engine.sample import Sampling, generate
+from engine.sampling.generate import Sampling, generate
 
 PROMPTS = (1, 8)
 NO_ID = -1  # no text ends early

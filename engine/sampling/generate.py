@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.choose import next_tokens
 from engine.errors import ConfigError
 from engine.model.gpt import GPT, Flat, Past
 from engine.model.workspace import Array
+from engine.sampling.choose import next_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is drawn; see engine/choose.py."""
+    """How the next token is drawn; see engine/sampling/choose.py."""
 
     temperature: float = 0.8
     top_k: int | None = 40

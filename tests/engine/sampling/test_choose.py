@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.choose import next_tokens
 from engine.errors import ConfigError, Diverged
+from engine.sampling.choose import next_tokens
 
 LOGITS = np.array([2.0, -1.0, 0.5, 1.5, 0.0, -3.0])
 N = 200_000  # draws of a statistical test
