@@ -12,8 +12,8 @@ from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.search import study
 from agent.search.verdict import N_BASELINE_SEEDS, Decision
-from engine import corpus
 from engine.config import Config
+from engine.text import corpus
 from strategies import tpe
 from strategies.base import repaired, resized, why_not
 from tests.bench import search

@@ -21,9 +21,9 @@ from agent.ledger.queries import BLOCKED
 from agent.ledger.records import Run
 from agent.search import study
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.errors import UserError
 from engine.files import write_atomically
+from engine.text.corpus import TokenSet
 
 VERSION = 1
 MAX_BYTES = 65_536  # an idea has about one thousand

@@ -31,8 +31,8 @@ from agent.trial.orphan import end_orphan, living_worker
 from agent.trial.prepare import Progress, Source, prepare
 from agent.trial.runner import Runner, spawn_worker
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.errors import UserError
+from engine.text.corpus import TokenSet
 from strategies import grid
 from strategies.base import Limits
 

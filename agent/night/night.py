@@ -20,8 +20,8 @@ from agent.search.campaign import OVERRUN_S, Campaign, Plan, Prepare
 from agent.trial.job import STORAGE
 from agent.trial.runner import RETRY, Runner
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.errors import NoProposal, UserError
+from engine.text.corpus import TokenSet
 
 NOT_KEPT = ("discarded", "pruned", "refuted", "diverged", "killed", "failed", "lost")
 SLEEP_S = 5.0  # of sleep are worth a word

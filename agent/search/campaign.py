@@ -13,8 +13,8 @@ from agent.search.search import LEAST_BATCH
 from agent.search.searcher import KINDS, Searcher, Silent, Tell
 from agent.trial import rung
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.errors import CorpusError, NoProposal, TokenizerError
+from engine.text.corpus import TokenSet
 from strategies.base import Limits
 
 MAX_PARAMS = 10_000_000

@@ -22,8 +22,8 @@ from agent.trial.job import Job
 from agent.trial.orphan import end_orphan, living_worker
 from agent.trial.runner import CONFIRMING, Spawn, last_words
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.errors import UserError
+from engine.text.corpus import TokenSet
 
 MEASURE_TRIES = 4
 MEASURE_S = 4.0  # of training steps; long enough for the clock speed to settle

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.machine import machine
-from engine import corpus
-from engine.corpus import TokenSet
 from engine.errors import CorpusError, StorageError, UserError
+from engine.text import corpus
+from engine.text.corpus import TokenSet
 
 Progress = Callable[[str, int, int], None]
 

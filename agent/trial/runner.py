@@ -30,9 +30,9 @@ from agent.trial import rung
 from agent.trial.events import note, read_events, this_attempt
 from agent.trial.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.errors import StorageError, UserError
 from engine.files import storage_error
+from engine.text.corpus import TokenSet
 from engine.training import checkpoint
 
 MAX_RETRIES = 3  # a run the system killed is started again so often

@@ -15,7 +15,7 @@ from engine.errors import CheckpointError, Diverged, TokenizerError, UserError
 from engine.model.gpt import GPT, Flat
 from engine.model.workspace import Array
 from engine.sampling.generate import Sampling, generate
-from engine.tokenizer import Tokenizer
+from engine.text.tokenizer import Tokenizer
 from engine.training import checkpoint
 from engine.training.optim import make_optimizer
 from engine.training.train import seeded

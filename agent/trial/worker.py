@@ -24,7 +24,7 @@ from engine.config import EVAL_TOKENS
 from engine.errors import Diverged, ReplicaDied, StorageError, UserError
 from engine.files import storage_error
 from engine.sampling.generate import generate
-from engine.tokenizer import Tokenizer
+from engine.text.tokenizer import Tokenizer
 from engine.training import checkpoint
 from engine.training.data import open_tokens
 from engine.training.train import (

@@ -11,11 +11,11 @@ from typing import Any
 
 from engine.bench.clock import Peer, seconds
 from engine.config import Config
-from engine.corpus import N_STORIES, builtin, prepare_tokens
 from engine.errors import TokenizerError, UserError
-from engine.stories import write_stories
-from engine.textfile import parse, read_bytes
-from engine.tokenizer import Tokenizer
+from engine.text.corpus import N_STORIES, builtin, prepare_tokens
+from engine.text.stories.write import write_stories
+from engine.text.textfile import parse, read_bytes
+from engine.text.tokenizer import Tokenizer
 
 VOCAB = Config().vocab_size
 N_SMALL = 4_000  # built-in stories where no text is given: 4.4 MB

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from engine.stories import write_stories
+from engine.text.stories.write import write_stories
 from tests.support.parts import settings
 
 PATIENCE_S = 60.0  # a real process is waited for so long before a test fails

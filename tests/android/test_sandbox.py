@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.stories import write_stories
+from engine.text.stories.write import write_stories
 from tests.android.sandbox import BATTERY, HIDDEN_FILES, Sandbox, missing
 from tests.support.parts import settings
 

@@ -33,9 +33,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from agent.machine import machine
-from engine import corpus
-from engine.corpus import TokenSet
 from engine.errors import UserError
+from engine.text import corpus
+from engine.text.corpus import TokenSet
 from strategies.grid import parse_tokens
 from tests.bench import search_arms
 from tests.bench.search_arms import ARMS, START, Course

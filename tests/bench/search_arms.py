@@ -35,9 +35,9 @@ from agent.search.searcher import KINDS, Searcher
 from agent.search.verdict import Decision
 from agent.trial import rung
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.errors import Diverged, LedgerError, NoProposal
 from engine.model.workspace import Array
+from engine.text.corpus import TokenSet
 from engine.training.data import open_tokens
 from engine.training.evaluate import score_model
 from engine.training.train import Texts, Trainer

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.stories import write_stories
+from engine.text.stories.write import write_stories
 from tests.chaos.night import CLAIMS, COMPARED
 from tests.support.parts import settings
 

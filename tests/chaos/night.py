@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.stories import write_stories
+from engine.text.stories.write import write_stories
 from tests.support.parts import settings
 
 RUN_TOKENS = 120_000  # some seconds: several kills meet a run, more than its retries only rarely

@@ -13,7 +13,7 @@ from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.trial.job import Job
 from engine.config import Config
-from engine.tokenizer import Tokenizer
+from engine.text.tokenizer import Tokenizer
 from engine.training import checkpoint
 from engine.training.train import Texts, Trainer
 from tests.support import example_ledger as example

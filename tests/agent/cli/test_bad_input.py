@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent.cli.main import main
-from engine.stories import write_stories
+from engine.text.stories.write import write_stories
 from tests.support.parts import settings
 
 

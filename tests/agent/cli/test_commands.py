@@ -17,7 +17,7 @@ from agent.cli.main import Commands, main
 from tests.support.example_home import a_home
 
 CLI = Path(cli.__file__).parent
-HEAVY = ("numpy", "apscheduler", "sqlite_utils", "psutil", "strategies", "engine.corpus",
+HEAVY = ("numpy", "apscheduler", "sqlite_utils", "psutil", "strategies", "engine.text.corpus",
          "engine.model.gpt", "agent.night.night", "agent.ledger.ledger", "agent.cli.run",
          "agent.cli.read")
 # A process of its own: here the other tests have long imported everything.

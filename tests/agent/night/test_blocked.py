@@ -15,10 +15,10 @@ from agent.night.night import BACK_OFF_S, MAX_DOUBLED
 from agent.show import status
 from agent.trial.job import NO_STORAGE, STORAGE
 from agent.trial.runner import RETRY
-from engine import corpus
-from engine.corpus import TokenSet
 from engine.errors import LedgerBusy, StorageError
-from engine.stories import write_stories
+from engine.text import corpus
+from engine.text.corpus import TokenSet
+from engine.text.stories.write import write_stories
 from tests.agent.night.test_night import Stage
 from tests.support.parts import NOW, step
 from tests.support.parts import write_events as write

@@ -14,11 +14,11 @@ from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.night import inbox
 from agent.night.inbox import MAX_BYTES, Idea, leave, take_up, waiting
-from engine import corpus
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.errors import LedgerBusy, LedgerError, StorageError, TokenizerError, UserError
-from engine.stories import write_stories
+from engine.text import corpus
+from engine.text.corpus import TokenSet
+from engine.text.stories.write import write_stories
 from tests.support.parts import NOW, TEXT, TINY, a_run, a_study, new_corpus
 
 IDEA = Idea(uid="a" * 32, created_at=NOW, config=dataclasses.replace(TINY, lr=1e-3), seed=0,

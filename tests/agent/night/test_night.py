@@ -22,11 +22,11 @@ from agent.search.searcher import Silent
 from agent.trial.job import STOPPED
 from agent.trial.orphan import GONE
 from agent.trial.runner import Runner
-from engine import corpus
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.errors import StorageError, TokenizerError
-from engine.stories import write_stories
+from engine.text import corpus
+from engine.text.corpus import TokenSet
+from engine.text.stories.write import write_stories
 from tests.support.parts import (
     NOW,
     TINY,

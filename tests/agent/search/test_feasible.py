@@ -23,11 +23,11 @@ from agent.machine import machine
 from agent.search import feasible, study
 from agent.search.feasible import COSTS, SPAWN_S, StepTime, Timing, learn
 from agent.trial.job import Job
-from engine import corpus
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.errors import LedgerError, NoProposal
-from engine.stories import write_stories
+from engine.text import corpus
+from engine.text.corpus import TokenSet
+from engine.text.stories.write import write_stories
 from strategies import STRATEGIES
 from strategies.base import Limits, Outcome, why_not
 from tests.agent.night.test_night import Stage

@@ -7,9 +7,9 @@ import pytest
 from agent.ledger.ledger import Ledger
 from agent.search import study
 from agent.search.study import Speed
-from engine import corpus
 from engine.config import Config
-from engine.stories import write_stories
+from engine.text import corpus
+from engine.text.stories.write import write_stories
 from tests.support.parts import NOW, TEXT, TINY, FakeTime, a_run, a_study
 
 CONFIG = Config()

@@ -12,10 +12,10 @@ from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.trial.job import Job, ShardFile
 from agent.trial.runner import Runner, job_of
-from engine import corpus
-from engine.corpus import TokenSet
 from engine.errors import UserError
-from engine.stories import write_stories
+from engine.text import corpus
+from engine.text.corpus import TokenSet
+from engine.text.stories.write import write_stories
 from tests.support.parts import TINY, FakeTime, a_run
 
 PLAIN = Job(config=TINY, seed=3, budget_tokens=320, train_tokens="/t", valid_tokens="/v",

@@ -6,7 +6,7 @@ import pytest
 
 from agent.trial.prepare import Source, prepare
 from engine.errors import CorpusError, StorageError
-from engine.stories import write_stories
+from engine.text.stories.write import write_stories
 
 
 def test_the_child_makes_what_the_parent_then_opens(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from agent.ledger.records import Run
 from agent.trial import sampler
 from engine.errors import CheckpointError, ConfigError, TokenizerError, UserError
 from engine.sampling.generate import Sampling, generate
-from engine.tokenizer import Tokenizer
+from engine.text.tokenizer import Tokenizer
 from engine.training.train import seeded
 from tests.support.example_home import TINY, save, trained
 

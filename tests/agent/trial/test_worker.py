@@ -13,11 +13,11 @@ import pytest
 from agent.home.paths import RunFolder
 from agent.machine import machine
 from agent.trial.job import Job, ShardFile
-from engine import corpus
 from engine.config import Config
-from engine.corpus import TokenSet
 from engine.model.gpt import GPT
-from engine.stories import write_stories
+from engine.text import corpus
+from engine.text.corpus import TokenSet
+from engine.text.stories.write import write_stories
 from engine.training import checkpoint
 from engine.training.data import open_tokens
 from engine.training.evaluate import score_model

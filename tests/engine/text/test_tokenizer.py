@@ -13,12 +13,12 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import tokenizer as tokenizer_module
 from engine.errors import StorageError, TokenizerError
-from engine.tokenizer import EOT, Tokenizer
+from engine.text import tokenizer as tokenizer_module
+from engine.text.tokenizer import EOT, Tokenizer
 from tests.bench import tokenizers_peer
 
-TINYSTORIES = Path(__file__).parents[2] / "shared" / "data" / "tinystories-train.txt"
+TINYSTORIES = Path(__file__).parents[4] / "shared" / "data" / "tinystories-train.txt"
 
 STORIES = [
     "Once upon a time, there was a little girl named Lily. She loved to play in the park.",

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import Config
-from engine.download import TINYSTORIES_URL, Fetch, fetch_range, first_stories
 from engine.errors import CorpusError, StorageError, TokenizerError
 from engine.files import write_atomically
-from engine.ngram import Yardsticks, yardsticks
-from engine.splits import (
+from engine.text.download import TINYSTORIES_URL, Fetch, fetch_range, first_stories
+from engine.text.ngram import Yardsticks, yardsticks
+from engine.text.splits import (
     SPLITS,
     Stories,
     require_stories,
@@ -33,9 +33,9 @@ from engine.splits import (
     split_stories,
     train_tokenizer,
 )
-from engine.stories import STORIES_VERSION, write_stories
-from engine.textfile import parse, read_bytes, separate
-from engine.tokenizer import EOT, Progress, Tokenizer
+from engine.text.stories.write import STORIES_VERSION, write_stories
+from engine.text.textfile import parse, read_bytes, separate
+from engine.text.tokenizer import EOT, Progress, Tokenizer
 
 FORMAT = 1  # of the folder: raise it when the splits or the yardsticks of a text change
 N_STORIES = 20_000  # of builtin and tinystories

@@ -6,9 +6,9 @@ from itertools import islice
 
 import pytest
 
-from engine.stories import PLOTS, Dice, write_stories
-from engine.story_plots import read_tables
-from engine.story_words import ANIMALS, BOYS, ELDERS, GIRLS
+from engine.text.stories.plots import read_tables
+from engine.text.stories.words import ANIMALS, BOYS, ELDERS, GIRLS
+from engine.text.stories.write import PLOTS, Dice, write_stories
 
 NAME = f"({'|'.join((*GIRLS, *BOYS))})\\b"
 ELDER = f"({'|'.join(re.escape(name) for name, _ in ELDERS)})"

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import corpus as module
-from engine.corpus import builtin, prepare_tokens, resolve
 from engine.errors import StorageError, TokenizerError
-from engine.ngram import yardsticks
-from engine.splits import SPLITS
-from engine.tokenizer import EOT, Tokenizer
+from engine.text import corpus as module
+from engine.text.corpus import builtin, prepare_tokens, resolve
+from engine.text.ngram import yardsticks
+from engine.text.splits import SPLITS
+from engine.text.tokenizer import EOT, Tokenizer
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 FULL = Path("/dev/full")  # every write to it finds no space
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this machine has no /dev/full")
 
@@ -175,5 +175,5 @@ def test_the_shared_text_has_the_yardsticks_of_the_design(tmp_path):
     assert made.n_tokens["search"] > 100_000
     assert made.yardsticks.unigram == pytest.approx(5.78, abs=0.01)
     assert made.yardsticks.bigram == pytest.approx(3.44, abs=0.01)
-    # DESIGN's 2.86 is of another smoothing; tests/test_ngram.py shows it.
+    # DESIGN's 2.86 is of another smoothing; tests/engine/text/test_ngram.py shows it.
     assert made.yardsticks.trigram == pytest.approx(2.81, abs=0.01)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 from engine.config import Config
 from engine.errors import CorpusError, TokenizerError
-from engine.tokenizer import EOT, MIN_VOCAB, Progress, Tokenizer
+from engine.text.tokenizer import EOT, MIN_VOCAB, Progress, Tokenizer
 
 SPLITS = ("train", "search", "confirm", "test")
 SEARCH_TOKENS = 100_000

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+import engine.splits
 import pytest
 
-import engine.splits
 from engine.errors import CorpusError
-from engine.splits import (
+from engine.text.splits import (
     HELD_OUT_BYTES,
     SEARCH_TOKENS,
     SPLITS,
@@ -17,10 +17,10 @@ from engine.splits import (
     split_stories,
     train_tokenizer,
 )
-from engine.stories import write_stories
-from engine.textfile import parse
+from engine.text.stories.write import write_stories
+from engine.text.textfile import parse
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
 def tales(n, n_bytes=20):

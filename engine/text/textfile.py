@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from engine.errors import CorpusError
-from engine.tokenizer import EOT
+from engine.text.tokenizer import EOT
 
 SUFFIXES = (".txt", ".jsonl")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers.pre_tokenizers import ByteLevel
 
-from engine.pretokenize import WHITE_SPACE, split_words
+from engine.text.pretokenize import WHITE_SPACE, split_words
 
 REFEREE = ByteLevel(add_prefix_space=False, use_regex=True)
 CHARS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]

@@ -2,7 +2,7 @@
 
 Facts here hold in every story (a mole digs, a kite is flown in the wind), so a reader of many
 stories can learn them; which of them one story is about must be remembered while reading it.
-`[a|b]` is a choice and `{slot}` a word of the story's cast, as in engine/story_plots.py.
+`[a|b]` is a choice and `{slot}` a word of the story's cast, as in engine/text/stories/plots.py.
 """
 
 GIRLS = (

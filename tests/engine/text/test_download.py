@@ -7,9 +7,9 @@ from threading import Thread
 
 import pytest
 
-from engine import download
-from engine.download import fetch_range, first_stories
 from engine.errors import CorpusError, StorageError
+from engine.text import download
+from engine.text.download import fetch_range, first_stories
 
 N = 400
 TEXT = "".join(f"Story {i}: once upon a time, é.\n<|endoftext|>\n" for i in range(N)).encode()

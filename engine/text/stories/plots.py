@@ -3,7 +3,7 @@
 A plot is tables and a text. One row of each table is drawn for a whole story, and its entries
 stand where the text says `<entry>`, so that a cause named in the first paragraph has its effect in
 the last. `[a|b]` is a choice made on the spot, which may be nested, and `[a |]` may be left out;
-`{slot}` is a member of the cast (engine/stories.py).
+`{slot}` is a member of the cast (engine/text/stories/write.py).
 A row's `able` asks for a friend who can do that and a hero who cannot, `unable` for the reverse,
 `weather` for that weather. Write "a", never "an": the article is mended when the story is done.
 """

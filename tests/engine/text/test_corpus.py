@@ -9,12 +9,12 @@ from threading import Thread
 
 import pytest
 
-from engine import corpus as module
-from engine.corpus import builtin, from_file, resolve, tinystories
 from engine.errors import CorpusError, StorageError
-from engine.splits import SPLITS
-from engine.stories import write_stories
-from engine.tokenizer import EOT, Tokenizer
+from engine.text import corpus as module
+from engine.text.corpus import builtin, from_file, resolve, tinystories
+from engine.text.splits import SPLITS
+from engine.text.stories.write import write_stories
+from engine.text.tokenizer import EOT, Tokenizer
 
 FULL = Path("/dev/full")  # every write to it finds no space
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this machine has no /dev/full")
@@ -128,7 +128,7 @@ def test_tinystories_are_downloaded_once_and_the_raw_text_is_dropped(tmp_path, m
 
 def test_tinystories_go_on_after_a_cut(tmp_path, monkeypatch):
     text = f"\n{EOT}\n".join(write_stories(50, seed=0)).encode()
-    monkeypatch.setattr("engine.download.RANGE_BYTES", 10_000)
+    monkeypatch.setattr("engine.text.download.RANGE_BYTES", 10_000)
 
     def cut(url, start, end):
         if start >= 20_000:

@@ -1,6 +1,6 @@
 """Short children's stories, as many as asked: a corpus for a machine without a network.
 
-A story is a plot (engine/story_plots.py, engine/story_trials.py) told about a cast drawn for it:
+A story is a plot (engine/text/stories/plots.py, engine/text/stories/trials.py) told about a cast drawn for it:
 who wants what, where, in which weather. What was said at the start decides what is true at the end,
 so there is something to learn beyond the last few words.
 """
@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache, partial
 from typing import Any, TypeVar
 
-from engine import story_plots, story_trials
-from engine import story_words as words
-from engine.story_plots import COMMON, Plot, Row, read_tables
+from engine.text.stories import plots as story_plots
+from engine.text.stories import trials as story_trials
+from engine.text.stories import words as words
+from engine.text.stories.plots import COMMON, Plot, Row, read_tables
 
 # Part of the key under which a corpus is cached: raise it whenever any story changes.
 STORIES_VERSION = 1

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from engine.errors import TokenizerError
 from engine.files import write_atomically
-from engine.pretokenize import split_words
+from engine.text.pretokenize import split_words
 
 Progress = Callable[[str, int, int], None]  # stage, done, total (0: not known beforehand)
 Pair = tuple[int, int]

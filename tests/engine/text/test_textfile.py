@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import CorpusError
-from engine.textfile import parse, read_bytes
+from engine.text.textfile import parse, read_bytes
 
 TXT, JSONL = Path("tales.txt"), Path("tales.jsonl")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from engine.errors import CorpusError, StorageError
-from engine.textfile import decode, separate
-from engine.tokenizer import EOT, Progress
+from engine.text.textfile import decode, separate
+from engine.text.tokenizer import EOT, Progress
 
 TINYSTORIES_URL = ("https://huggingface.co/datasets/roneneldan/TinyStories/resolve/main/"
                    "TinyStoriesV2-GPT4-train.txt")

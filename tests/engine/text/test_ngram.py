@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import ngram
 from engine.errors import CorpusError
-from engine.ngram import KneserNey, Yardsticks, yardsticks
+from engine.text import ngram
+from engine.text.ngram import KneserNey, Yardsticks, yardsticks
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 END = "<|endoftext|>"
 
 

@@ -1,9 +1,9 @@
 """More plots for the built-in stories: of fear, patience, honesty, danger and old promises.
 
-The notation is that of engine/story_plots.py.
+The notation is that of engine/text/stories/plots.py.
 """
 
-from engine.story_plots import Plot
+from engine.text.stories.plots import Plot
 
 SHY = Plot("shy", """
 - game: playing hide-and-seek
