@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.config import OPTIMIZERS, SCHEDULES, Config
 from strategies import tpe
 from strategies.base import Limits, Outcome, scores
-from tests.test_strategies import BUDGET, PARENT, configs, outcome, proposals, propose
+from tests.strategies.test_strategies import BUDGET, PARENT, configs, outcome, proposals, propose
 
 NOISE = 0.01
 ROOM = Limits(budget_tokens=BUDGET, max_params=10**9, max_mb=1e6, min_steps=1)

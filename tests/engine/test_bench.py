@@ -24,7 +24,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.model.gpt import GPT, Flat, init_params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = Config(n_embd=16, n_layer=1, n_head=2, n_hidden=20, vocab_size=300, seq_len=16,
               batch_size=3)
 KEYS = {"config", "ms_per_step", "tok_per_s", "gflops", "floor_ms", "floor_per_step", "peak_mb",

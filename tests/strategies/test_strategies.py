@@ -1,6 +1,6 @@
 """The contract every strategy keeps, what they share, and a golden file of their proposals.
 
-    python -m tests.test_strategies --write     rewrites tests/golden/strategies.json
+    python -m tests.strategies.test_strategies --write     rewrites tests/golden/strategies.json
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ from strategies.base import (
     why_not,
 )
 
-GOLDEN = Path(__file__).parent / "golden" / "strategies.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "strategies.json"
 BUDGET = 2_000_000
 PARENT = Config()
 SMALLEST = Config(

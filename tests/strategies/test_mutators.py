@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.config import Config
 from strategies.base import Limits, Outcome, Proposal
 from strategies.learning_rate import parabola_minimum
-from tests.test_strategies import (
+from tests.strategies.test_strategies import (
     BUDGET,
     NO_LIMITS,
     PARENT,
