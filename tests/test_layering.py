@@ -41,7 +41,8 @@ EXEMPT = {
                                  "sys.stderr", "sys.argv"},
     "engine/bench/clock.py": {"time", "os.environ", "subprocess"},
     "engine/model/workspace.py": {"mmap"},
-    "engine/training/parallel.py": {"socket", "signal", "mmap", "traceback", "sys.stdout", "sys.stderr"},
+    "engine/training/parallel.py": {"socket", "signal", "mmap", "traceback", "sys.stdout",
+                                    "sys.stderr"},
 }
 
 every_module = pytest.mark.parametrize(

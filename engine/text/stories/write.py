@@ -1,6 +1,6 @@
 """Short children's stories, as many as asked: a corpus for a machine without a network.
 
-A story is a plot (engine/text/stories/plots.py, engine/text/stories/trials.py) told about a cast drawn for it:
+A story is a plot (plots.py, trials.py) told about a cast drawn for it:
 who wants what, where, in which weather. What was said at the start decides what is true at the end,
 so there is something to learn beyond the last few words.
 """

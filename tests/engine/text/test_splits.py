@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import engine.splits
+import engine.text.splits
 import pytest
 
 from engine.errors import CorpusError
@@ -125,7 +125,7 @@ def test_with_a_validation_text_all_of_the_other_is_trained_on():
 
 def test_a_validation_text_that_gives_search_all_its_tokens_leaves_the_others_a_fortieth(
         monkeypatch):
-    monkeypatch.setattr(engine.splits, "SEARCH_TOKENS", 5_000)
+    monkeypatch.setattr(engine.text.splits, "SEARCH_TOKENS", 5_000)
     train, valid = list(write_stories(30, seed=1)), list(write_stories(80, seed=2))
     splits, tokenizer = split_stories(train, valid)
     n_search = [len(tokenizer.encode(story)) for story in splits["search"]]
