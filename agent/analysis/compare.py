@@ -63,7 +63,7 @@ class Comparison:
         return asdict(self)
 
 
-def compare(ledger: Queries, first_key: str, second_key: str) -> Comparison:
+def compare_runs(ledger: Queries, first_key: str, second_key: str) -> Comparison:
     """Two runs, or configurations by the hash of their settings, held against each other.
 
     Raises LedgerError where one is unknown, and UserError where they do not compare.

@@ -31,7 +31,7 @@ class Lineage:
     total: Gain | None  # of the last against the first
 
 
-def lineage(ledger: Queries, run: Run) -> Lineage:
+def lineage_of(ledger: Queries, run: Run) -> Lineage:
     """How a run came about, by the runs it departs from."""
     chain = _chain(ledger, run)
     verdicts = {one.run_id: one.verdict for one in reversed(ledger.decisions())}

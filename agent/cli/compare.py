@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from agent import words
-from agent.analysis.compare import CONFIDENCE, Comparison, compare, find, in_words, interval
+from agent.analysis.compare import CONFIDENCE, Comparison, compare_runs, find, in_words, interval
 from agent.analysis.importance import Ranking, rank
-from agent.analysis.lineage import Lineage, Step, head, lineage
+from agent.analysis.lineage import Lineage, Step, head, lineage_of
 from agent.cli.main import main
 from agent.cli.read import complete_labels, page_width
 from agent.cli.status import as_json_option, show_json
@@ -52,7 +52,7 @@ def compare_(home: Home, first: str, second: str, as_json: bool) -> None:
     Example:  agent compare baseline best
     """
     with Reader.open(home.ledger) as ledger:
-        found = compare(ledger, first, second)
+        found = compare_runs(ledger, first, second)
     if as_json:
         show_json(found.as_dict())
     else:
@@ -99,7 +99,7 @@ def lineage_(home: Home, key: str | None, as_json: bool) -> None:
     Example:  agent lineage
     """
     with Reader.open(home.ledger) as ledger:
-        found = lineage(ledger, head(ledger) if key is None else find(ledger, key))
+        found = lineage_of(ledger, head(ledger) if key is None else find(ledger, key))
     if as_json:
         show_json(dataclasses.asdict(found))
         return

@@ -28,7 +28,7 @@ from agent.night.watch import Watch
 from agent.search import study, verdict
 from agent.search.campaign import MAX_PARAMS, Plan
 from agent.trial.orphan import end_orphan, living_worker
-from agent.trial.prepare import Progress, Source, prepare
+from agent.trial.prepare import Progress, Source, token_files
 from agent.trial.runner import Runner, spawn_worker
 from engine.config import Config
 from engine.errors import UserError
@@ -77,7 +77,7 @@ class Desk:
 
         def get(vocab_size: int) -> TokenSet:
             if vocab_size not in known:
-                known[vocab_size] = prepare(source, vocab_size, self.progress)
+                known[vocab_size] = token_files(source, vocab_size, self.progress)
             return known[vocab_size]
 
         return get

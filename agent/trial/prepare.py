@@ -41,7 +41,7 @@ class Source:
         return corpus.prepare_tokens(found, vocab_size, progress=progress)
 
 
-def prepare(source: Source, vocab_size: int, progress: Progress) -> TokenSet:
+def token_files(source: Source, vocab_size: int, progress: Progress) -> TokenSet:
     """Make the token files in a child, telling its progress; raises what it met, in its words."""
     request = json.dumps({**dataclasses.asdict(source), "vocab_size": vocab_size})
     with subprocess.Popen([sys.executable, "-m", "agent.trial.prepare", request],

@@ -14,7 +14,7 @@ from engine.config import Config
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError
 from engine.model.gpt import GPT, Flat
 from engine.model.workspace import Array
-from engine.sampling.generate import Sampling, generate
+from engine.sampling.generate import Sampling, continuations
 from engine.text.tokenizer import Tokenizer
 from engine.training import checkpoint
 from engine.training.optim import make_optimizer
@@ -101,7 +101,7 @@ def speak(speaker: Speaker, prompt: str | None, n_tokens: int, n_texts: int, see
     prompt = speaker.prompt if prompt is None else prompt
     start = [speaker.tokenizer.eot_id, *speaker.tokenizer.encode(prompt)]
     try:
-        found = generate(speaker.model, speaker.params, [start] * n_texts, n_tokens,
+        found = continuations(speaker.model, speaker.params, [start] * n_texts, n_tokens,
                          seeded(seed, speaker.step), eot_id=speaker.tokenizer.eot_id,
                          sampling=sampling)
     except Diverged as error:

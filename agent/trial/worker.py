@@ -23,7 +23,7 @@ from agent.trial.orphan import start_ticks
 from engine.config import EVAL_TOKENS
 from engine.errors import Diverged, ReplicaDied, StorageError, UserError
 from engine.files import storage_error
-from engine.sampling.generate import generate
+from engine.sampling.generate import continuations
 from engine.text.tokenizer import Tokenizer
 from engine.training import checkpoint
 from engine.training.data import open_tokens
@@ -36,7 +36,7 @@ from engine.training.train import (
     Trainer,
     default_eval_every,
     seeded,
-    train,
+    training,
 )
 
 LOG_POINTS = 100  # training rows a run leaves in the ledger
@@ -95,7 +95,7 @@ class Worker:
         every = self.job.eval_every or default_eval_every(
             self.job.config, self.n_steps, self.trainer.texts.valid.size)
         try:
-            for event, seconds in _timed(train(self.trainer, every, self.job.rung_step)):
+            for event, seconds in _timed(training(self.trainer, every, self.job.rung_step)):
                 if isinstance(event, Step):
                     self.train_s, self.n_timed = self.train_s + seconds, self.n_timed + 1
                     self._after_step(event)
@@ -179,7 +179,7 @@ class Worker:
 
     def _sample(self) -> None:
         prompt = [self.tokenizer.eot_id, *self.tokenizer.encode(self.job.sample_prompt)]
-        ids = generate(self.trainer.model, self.trainer.evaluation_params(), [prompt],
+        ids = continuations(self.trainer.model, self.trainer.evaluation_params(), [prompt],
                        SAMPLE_TOKENS, seeded(self.job.seed, self.trainer.step),
                        eot_id=self.tokenizer.eot_id)
         self.events.write("sample", step=self.trainer.step,

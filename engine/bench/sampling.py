@@ -8,7 +8,7 @@ import numpy as np
 from engine.bench.clock import seconds
 from engine.config import Config
 from engine.model.gpt import GPT, init_params
-from engine.sampling.generate import Sampling, generate
+from engine.sampling.generate import Sampling, continuations
 
 PROMPTS = (1, 8)
 NO_ID = -1  # no text ends early
@@ -24,7 +24,7 @@ def sampling_rows(rounds: int) -> list[dict[str, Any]]:
         prompts = [[1, 2, 3, 4]] * n_prompts
 
         def write(prompts: list[list[int]] = prompts) -> None:
-            generate(model, params, prompts, n_new, rng, eot_id=NO_ID, sampling=how)
+            continuations(model, params, prompts, n_new, rng, eot_id=NO_ID, sampling=how)
 
         write()
         spent = statistics.median(seconds(write) for _ in range(rounds))

@@ -21,7 +21,7 @@ class Sampling:
     repetition_penalty: float = 1.0
 
 
-def generate(model: GPT, params: Flat, prompts: Sequence[Sequence[int]], n_tokens: int,
+def continuations(model: GPT, params: Flat, prompts: Sequence[Sequence[int]], n_tokens: int,
              rng: np.random.Generator, *, eot_id: int,
              sampling: Sampling | None = None) -> list[list[int]]:
     """Continue every prompt by up to n_tokens ids, stopping at end-of-text.

@@ -226,7 +226,7 @@ class Trainer:
         self.recent = deque(scalars["recent"], maxlen=RECENT)
 
 
-def train(trainer: Trainer, eval_every: int | None,
+def training(trainer: Trainer, eval_every: int | None,
           rung_step: int | None = None) -> Iterator[Step | Eval | Done]:
     """Run to the last step: a Step each, an Eval every eval_every steps and at the end, Done.
 

@@ -12,7 +12,7 @@ import pytest
 from agent.analysis.compare import (
     Gain,
     by_seed,
-    compare,
+    compare_runs,
     find,
     gain,
     in_words,
@@ -167,7 +167,7 @@ def test_all_finished_seeds_of_both_configurations_count(ledger: Ledger) -> None
         ended(ledger, Config(), seed, bpb)
         ended(ledger, SLOWER, seed, bpb - 0.1 - seed / 100)
     example.queue(ledger, SLOWER, seed=9)
-    found = compare(ledger, "E1", "E4")
+    found = compare_runs(ledger, "E1", "E4")
     assert found.changes == "learning rate 3e-3 → 1e-3"
     assert (found.gain.how, found.gain.n_first) == ("paired", 3)
     assert found.gain.bpb == pytest.approx(0.11)
@@ -181,14 +181,14 @@ def test_runs_of_another_budget_or_text_do_not_count(ledger: Ledger) -> None:
     other = example.add_corpus(ledger, text_sha256="zz")
     ended(ledger, Config(), 2, 9.0, corpus_id=other)
     ended(ledger, SLOWER, 0, 1.9)
-    assert compare(ledger, "E1", "E4").first_bpb == {0: 2.0}
+    assert compare_runs(ledger, "E1", "E4").first_bpb == {0: 2.0}
 
 
 def test_the_noise_is_that_of_the_text_and_the_budget(ledger: Ledger) -> None:
     ended(ledger, Config(), 0, 2.0)
     ended(ledger, SLOWER, 0, 1.9)
     ledger.update_calibration(1, n=3, sigma_bpb=0.01)
-    found = compare(ledger, "E1", "E2")
+    found = compare_runs(ledger, "E1", "E2")
     assert found.gain.noise_bpb == pytest.approx(0.01 * math.sqrt(2))
     assert "0.0141 (s_d)" in found.sentence
 
@@ -196,7 +196,7 @@ def test_the_noise_is_that_of_the_text_and_the_budget(ledger: Ledger) -> None:
 def test_two_seeds_of_one_configuration_are_two_runs(ledger: Ledger) -> None:
     ended(ledger, Config(), 0, 2.0)
     ended(ledger, Config(), 1, 2.1)
-    found = compare(ledger, "E1", "E2")
+    found = compare_runs(ledger, "E1", "E2")
     assert (found.changes, found.first_bpb, found.second_bpb) == ("", {0: 2.0}, {1: 2.1})
 
 
@@ -204,7 +204,7 @@ def test_a_queued_run_is_compared_by_the_seeds_that_have_finished(ledger: Ledger
     ended(ledger, Config(), 0, 2.0)
     ended(ledger, SLOWER, 0, 1.9)
     waiting = example.queue(ledger, SLOWER, seed=1)
-    assert compare(ledger, "E1", waiting.label).second_bpb == {0: 1.9}
+    assert compare_runs(ledger, "E1", waiting.label).second_bpb == {0: 1.9}
 
 
 def test_a_configuration_is_found_by_its_hash(ledger: Ledger) -> None:
@@ -227,14 +227,14 @@ def test_what_does_not_compare_is_refused_in_one_sentence(ledger: Ledger) -> Non
             "E4": r"E4 \(queued\) has no score, and no other seed of it has finished; compare",
             "1": "E1 and 1 are both E1; name two runs"}.items():
         with pytest.raises(UserError, match=sentence):
-            compare(ledger, "E1", second)
+            compare_runs(ledger, "E1", second)
 
 
 def test_a_published_row_is_compared_with_nothing(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         example.fill(ledger)
         with pytest.raises(UserError, match="B1 is a published row; its text and seed are unkn"):
-            compare(ledger, "E1", "B1")
+            compare_runs(ledger, "E1", "B1")
 
 
 def test_a_run_that_has_not_finished_gives_no_score(ledger: Ledger) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.analysis.lineage import head, lineage
+from agent.analysis.lineage import head, lineage_of
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from engine.config import Config
@@ -38,7 +38,7 @@ def a_chain(ledger: Ledger) -> list[Run]:
 
 def test_each_step_has_what_it_changed_and_its_own_gain(ledger: Ledger) -> None:
     runs = a_chain(ledger)
-    found = lineage(ledger, runs[-1])
+    found = lineage_of(ledger, runs[-1])
     assert [step.run.id for step in found.steps] == [run.id for run in runs]
     assert [step.verdict for step in found.steps] == ["baseline", "kept", "kept"]
     assert [step.changes for step in found.steps] == [
@@ -52,7 +52,7 @@ def test_paired_seeds_give_a_step_its_interval(ledger: Ledger) -> None:
     runs = a_chain(ledger)
     for i, config in enumerate(CHAIN[:2]):  # the parent and the child once more, on a fresh seed
         ended(ledger, config, 5, 2.3 - 0.12 * i)
-    steps = lineage(ledger, runs[-1]).steps
+    steps = lineage_of(ledger, runs[-1]).steps
     assert [step.n_seeds for step in steps] == [2, 2, 1]
     assert steps[1].gain is not None
     assert (steps[1].gain.how, steps[1].gain.bpb) == ("paired", pytest.approx(0.11))
@@ -68,19 +68,19 @@ def test_a_verdict_is_the_newest_and_any_word(ledger: Ledger) -> None:
         ledger._insert("decisions", {
             "decided_at": NOW, "run_id": runs[1].id, "against_id": None, "verdict": "confirmed",
             "rule": "rule/2", "evidence": {}, "reason": "fresh seeds say so"})
-    assert lineage(ledger, runs[-1]).steps[1].verdict == "confirmed"
+    assert lineage_of(ledger, runs[-1]).steps[1].verdict == "confirmed"
 
 
 def test_a_run_without_verdict_shows_its_state_and_no_gain(ledger: Ledger) -> None:
     waiting = example.queue(ledger, Config(lr=9e-4), parent_id=a_chain(ledger)[0].id)
-    last = lineage(ledger, waiting).steps[-1]
+    last = lineage_of(ledger, waiting).steps[-1]
     assert (last.verdict, last.gain, last.n_seeds) == ("queued", None, 0)
 
 
 def test_a_parent_on_another_text_gives_no_gain(ledger: Ledger) -> None:
     other = example.add_corpus(ledger, text_sha256="zz")
     parent = ended(ledger, Config(), 0, 2.0, corpus_id=other)
-    found = lineage(ledger, ended(ledger, CHAIN[1], 0, 1.9, parent_id=parent.id))
+    found = lineage_of(ledger, ended(ledger, CHAIN[1], 0, 1.9, parent_id=parent.id))
     assert [step.gain for step in found.steps] == [None, None]
     assert found.total is None
 
@@ -89,13 +89,13 @@ def test_a_ring_of_parents_ends(ledger: Ledger) -> None:
     runs = a_chain(ledger)
     with ledger._writing():
         ledger._update("runs", runs[0].id, {"parent_id": runs[2].id})
-    assert len(lineage(ledger, runs[2]).steps) == 3
+    assert len(lineage_of(ledger, runs[2]).steps) == 3
 
 
 def test_a_published_row_is_a_chain_of_itself(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         example.fill(ledger)
-        (only,) = lineage(ledger, ledger.run("B1")).steps
+        (only,) = lineage_of(ledger, ledger.run("B1")).steps
         assert (only.n_seeds, only.changes) == (0, "")
 
 

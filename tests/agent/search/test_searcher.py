@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.analysis.lineage import lineage
+from agent.analysis.lineage import lineage_of
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run, Verdict
 from agent.search.searcher import Searcher, Wanted
@@ -179,7 +179,7 @@ def test_what_fresh_seeds_confirm_is_told_of_each_of_its_steps(desk: Desk) -> No
 def test_lineage_and_status_tell_the_outcome_and_not_its_arms(desk: Desk) -> None:
     four_steps(desk)
     confirm(desk, 1.40)
-    claims = [step.claim for step in lineage(desk.ledger, desk.ledger.run("E4")).steps]
+    claims = [step.claim for step in lineage_of(desk.ledger, desk.ledger.run("E4")).steps]
     assert claims[:-1] == [None] * 4
     assert claims[-1] is not None
     assert claims[-1].startswith("confirmed against B1: +0.1000 (+0.0")

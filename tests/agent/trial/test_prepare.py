@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.trial.prepare import Source, prepare
+from agent.trial.prepare import Source, token_files
 from engine.errors import CorpusError, StorageError
 from engine.text.stories.write import write_stories
 
@@ -13,7 +13,7 @@ def test_the_child_makes_what_the_parent_then_opens(tmp_path: Path) -> None:
     path = tmp_path / "stories.txt"
     path.write_text("<|endoftext|>".join(write_stories(60, 0)))
     source, stages = Source(str(tmp_path / "data"), str(path)), []
-    tokens = prepare(source, 300, lambda stage, done, total: stages.append(stage))
+    tokens = token_files(source, 300, lambda stage, done, total: stages.append(stage))
     assert tokens == source.open(300, None)
     assert {"training tokenizer", "encoding", "yardsticks"} <= set(stages)
 
@@ -21,10 +21,11 @@ def test_the_child_makes_what_the_parent_then_opens(tmp_path: Path) -> None:
 def test_what_the_child_met_is_told_in_its_words(tmp_path: Path) -> None:
     source = Source(str(tmp_path / "data"), str(tmp_path / "none.txt"))
     with pytest.raises(CorpusError, match="there is no file .*none.txt"):
-        prepare(source, 300, lambda stage, done, total: None)
+        token_files(source, 300, lambda stage, done, total: None)
 
 
 def test_a_folder_the_child_cannot_make_is_told_as_storage(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     with pytest.raises(StorageError, match="cannot make the folder .*data: .*; texts and tokens"):
-        prepare(Source(str(tmp_path / "data"), n_stories=40), 300, lambda stage, done, total: None)
+        token_files(Source(str(tmp_path / "data"), n_stories=40), 300,
+                    lambda stage, done, total: None)

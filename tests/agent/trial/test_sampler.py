@@ -10,7 +10,7 @@ from agent.home.paths import RunFolder
 from agent.ledger.records import Run
 from agent.trial import sampler
 from engine.errors import CheckpointError, ConfigError, TokenizerError, UserError
-from engine.sampling.generate import Sampling, generate
+from engine.sampling.generate import Sampling, continuations
 from engine.text.tokenizer import Tokenizer
 from engine.training.train import seeded
 from tests.support.example_home import TINY, save, trained
@@ -58,7 +58,7 @@ def test_texts_are_those_the_model_generates(folder: RunFolder) -> None:
     save(folder, trainer)
     found = speak(sampler.load(run(), folder), "The dog", n_texts=2, seed=5)
     tokenizer = Tokenizer([])
-    ids = generate(trainer.model, trainer.evaluation_params(),
+    ids = continuations(trainer.model, trainer.evaluation_params(),
                    [[0, *tokenizer.encode("The dog")]] * 2, 12, seeded(5, 3), eot_id=0)
     assert found.texts == ["The dog" + tokenizer.decode(one) for one in ids]
     assert (found.label, found.step, found.seed, found.prompt) == ("E7", 3, 5, "The dog")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import engine.text.splits
 import pytest
 
+import engine.text.splits
 from engine.errors import CorpusError
 from engine.text.splits import (
     HELD_OUT_BYTES,

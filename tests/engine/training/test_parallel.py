@@ -20,7 +20,7 @@ from engine.model.gpt import GPT
 from engine.training import checkpoint
 from engine.training.evaluate import score_model, total_nats
 from engine.training.parallel import Team, parts, shared_zeros
-from engine.training.train import Shard, Step, Texts, Trainer, train
+from engine.training.train import Shard, Step, Texts, Trainer, training
 
 ROOT = Path(__file__).parents[3]
 CONFIG = Config(n_embd=16, n_layer=2, n_head=2, n_hidden=20, vocab_size=257, seq_len=16,
@@ -296,9 +296,9 @@ def test_a_signal_while_forking_cannot_reach_a_replica(number, team, monkeypatch
 @REPLICAS
 def test_the_same_number_of_replicas_gives_the_same_bits_on_every_run(n, optimizer, trainer):
     first, second = (trainer(n, optimizer=optimizer, grad_accum=2) for _ in range(2))
-    events = list(train(first, eval_every=4))
+    events = list(training(first, eval_every=4))
     assert len(events) == N_STEPS + 3 + 1
-    assert list(train(second, eval_every=4)) == events
+    assert list(training(second, eval_every=4)) == events
     assert state(second) == state(first)
 
 
@@ -308,12 +308,12 @@ def test_the_same_number_of_replicas_gives_the_same_bits_on_every_run(n, optimiz
 def test_resuming_with_replicas_equals_never_stopping(stop, n, optimizer, tmp_path, trainer):
     whole, run = (trainer(n, optimizer=optimizer, grad_accum=2, warmup_frac=0.3)
                   for _ in range(2))
-    events = list(train(whole, eval_every=3))
+    events = list(training(whole, eval_every=3))
     before = [run.advance() for _ in range(stop)]
     checkpoint.save(tmp_path / "run.npz", run.arrays(), run.scalars())
     resumed = Trainer(run.config, run.seed, run.n_steps, run.texts, n)
     resumed.restore(*checkpoint.load_newest(tmp_path / "run.npz"))
-    after = list(train(resumed, eval_every=3))
+    after = list(training(resumed, eval_every=3))
     ended = state(resumed)
     resumed.close()
     steps = [event for event in events if isinstance(event, Step)]
@@ -325,8 +325,8 @@ def test_resuming_with_replicas_equals_never_stopping(stop, n, optimizer, tmp_pa
 @OPTIMIZER
 def test_evaluations_on_the_way_change_no_bit(optimizer, trainer):
     plain, watched = (trainer(2, optimizer=optimizer) for _ in range(2))
-    steps = [event for event in train(plain, eval_every=None) if isinstance(event, Step)]
-    watched_steps = [event for event in train(watched, eval_every=1) if isinstance(event, Step)]
+    steps = [event for event in training(plain, eval_every=None) if isinstance(event, Step)]
+    watched_steps = [event for event in training(watched, eval_every=1) if isinstance(event, Step)]
     assert watched_steps == steps
     assert state(watched) == state(plain)
 
@@ -458,7 +458,7 @@ def test_a_replica_killed_in_any_phase_ends_the_run_and_leaves_nothing(phase, ra
 
     run = trainer(3, kind=type("Killed", (Trainer,), {phase: killed}))
     with pytest.raises(ReplicaDied, match=rf"^replica {rank} \(pid \d+\) ended with signal 9$"):
-        list(train(run, eval_every=1))
+        list(training(run, eval_every=1))
     assert not has_children()
 
 

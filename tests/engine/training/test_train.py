@@ -22,7 +22,7 @@ from engine.training.train import (
     Trainer,
     default_eval_every,
     seeded,
-    train,
+    training,
 )
 
 CONFIG = Config(n_embd=16, n_layer=2, n_head=2, n_hidden=20, vocab_size=257, seq_len=16,
@@ -55,7 +55,7 @@ def state(run):
 
 
 def test_a_run_yields_every_step_evaluations_and_its_end():
-    events = list(train(trainer(), eval_every=4))
+    events = list(training(trainer(), eval_every=4))
     assert [type(event) for event in events] == [
         *[Step] * 4, Eval, *[Step] * 4, Eval, Step, Eval, Done]
     assert [event.step for event in events] == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 9, 9, 9]
@@ -63,36 +63,37 @@ def test_a_run_yields_every_step_evaluations_and_its_end():
 
 
 def test_a_run_without_evaluations_still_ends_with_one():
-    events = list(train(trainer(), eval_every=None))
+    events = list(training(trainer(), eval_every=None))
     assert [type(event) for event in events] == [*[Step] * 9, Eval, Done]
     assert events[-1].score == events[-2].score
 
 
 def test_an_evaluation_due_at_the_last_step_is_made_once():
-    events = list(train(trainer(n_steps=8), eval_every=4))
+    events = list(training(trainer(n_steps=8), eval_every=4))
     assert [event.step for event in events if isinstance(event, Eval)] == [4, 8]
 
 
 @pytest.mark.parametrize(("eval_every", "at"), [(None, [3, 9]), (2, [2, 3, 4, 6, 8, 9]),
                                                 (3, [3, 6, 9])])
 def test_the_rung_is_evaluated_once_whether_or_not_its_turn_has_come(eval_every, at):
-    events = list(train(trainer(), eval_every, rung_step=3))
+    events = list(training(trainer(), eval_every, rung_step=3))
     assert [event.step for event in events if isinstance(event, Eval)] == at
 
 
 def test_a_run_taken_up_at_the_rung_evaluates_it_again(tmp_path):
     whole, run = trainer(), trainer()
-    wanted = [event for event in train(whole, None, rung_step=3) if isinstance(event, Eval)]
+    wanted = [event for event in training(whole, None, rung_step=3) if isinstance(event, Eval)]
     for _ in range(3):
         run.advance()
     run = resumed(run, tmp_path / "run.npz")
-    assert [event for event in train(run, None, rung_step=3) if isinstance(event, Eval)] == wanted
+    found = [event for event in training(run, None, rung_step=3) if isinstance(event, Eval)]
+    assert found == wanted
     assert state(run) == state(whole)
 
 
 def test_the_done_event_has_the_score_of_the_parameters_it_leaves():
     run = trainer()
-    *_, done = train(run, eval_every=None)
+    *_, done = training(run, eval_every=None)
     assert done.score == score_model(GPT(run.config), run.params, TEXTS.valid, 180)
     assert done.score.n_tokens == 99
     assert done.train_loss == run.train_loss
@@ -103,7 +104,7 @@ def test_training_learns(optimizer):
     texts = Texts(text(5000, 0), text(500, 1), n_valid_bytes=500)
     run = trainer(n_steps=120, texts=texts, optimizer=optimizer, lr=3e-3)
     before = run.evaluate().nats
-    *_, done = train(run, eval_every=None)
+    *_, done = training(run, eval_every=None)
     assert before == pytest.approx(math.log(257), abs=0.1)
     assert done.score.nats < before - 1
 
@@ -194,11 +195,11 @@ def resumed(run, path):
 def test_stopping_at_any_step_changes_no_bit(optimizer, stop, tmp_path):
     changes = {"optimizer": optimizer, "grad_accum": 2, "batch_size": 2, "warmup_frac": 0.3}
     whole = trainer(**changes)
-    events = list(train(whole, eval_every=3))
+    events = list(training(whole, eval_every=3))
     run = trainer(**changes)
     before = [run.advance() for _ in range(stop)]
     run = resumed(run, tmp_path / "run.npz")
-    after = list(train(run, eval_every=3))
+    after = list(training(run, eval_every=3))
     steps = [event for event in events if isinstance(event, Step)]
     assert before + [event for event in after if isinstance(event, Step)] == steps
     assert after == events[len(events) - len(after):]
@@ -217,8 +218,8 @@ def test_stopping_after_every_step_changes_no_bit(optimizer, tmp_path):
 @OPTIMIZER
 def test_evaluations_on_the_way_change_no_bit(optimizer):
     plain, watched = trainer(optimizer=optimizer), trainer(optimizer=optimizer)
-    steps = [event for event in train(plain, eval_every=None) if isinstance(event, Step)]
-    watched_steps = [event for event in train(watched, eval_every=1) if isinstance(event, Step)]
+    steps = [event for event in training(plain, eval_every=None) if isinstance(event, Step)]
+    watched_steps = [event for event in training(watched, eval_every=1) if isinstance(event, Step)]
     assert watched_steps == steps
     assert state(watched) == state(plain)
 
@@ -285,7 +286,7 @@ def test_a_checkpoint_with_the_wrong_arrays_is_refused(spoilt):
 def test_a_learning_rate_that_is_far_too_large_ends_as_diverged(optimizer, changes):
     run = trainer(n_steps=100, optimizer=optimizer, lr=1.0, **changes)
     with pytest.raises(Diverged) as caught:
-        list(train(run, eval_every=10))
+        list(training(run, eval_every=10))
     assert "loss" in str(caught.value)
     assert f"at step {run.step + 1}" in str(caught.value)
 
@@ -337,7 +338,7 @@ def test_a_loss_or_gradient_that_is_not_finite_ends_as_diverged_and_moves_nothin
 
 def test_a_last_score_that_is_not_finite_ends_as_diverged():
     run = trainer()
-    events = train(run, eval_every=None)
+    events = training(run, eval_every=None)
     steps = [next(events) for _ in range(N_STEPS)]
     run.params.buffer[...] = math.nan
     last = next(events)
