@@ -9,8 +9,10 @@ def main() -> None:
         from agent.cli.main import main as commands
         commands(prog_name="agent")  # which imports the module of a command when it is asked for
     except ImportError:
-        from agent.doctor.doctor import told_packages  # only now: every start would pay for it
-        from agent.doctor.probe import Probe
+        from agent.doctor import (
+            Probe,
+            told_packages,  # only now: every start would pay for it
+        )
         told = told_packages(Probe())
         if told is None:
             raise

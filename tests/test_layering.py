@@ -1,7 +1,9 @@
-"""Imports point one way and every third-party package has one home: STYLE, section 1."""
+"""Imports point one way, wing by wing, and every third-party package has one home."""
 
 import ast
 import functools
+import importlib
+import inspect
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
@@ -12,11 +14,41 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("engine", "strategies", "agent")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
+# Which wings each wing may use; every list is those below it, so there are no circles.
+WINGS = {
+    "agent.words": (),
+    "agent.home": (),
+    "agent.machine": ("agent.words",),
+    "agent.ledger": ("agent.words",),
+    "agent.trial": ("agent.words", "agent.home", "agent.machine", "agent.ledger"),
+    "agent.search": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.trial"),
+    "agent.night": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.trial",
+                    "agent.search"),
+    "agent.analysis": ("agent.words", "agent.ledger", "agent.search"),
+    "agent.show": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.trial",
+                   "agent.search", "agent.analysis"),
+    "agent.doctor": ("agent.words", "agent.home", "agent.machine", "agent.ledger"),
+    "agent.simulate": ("agent.words", "agent.ledger", "agent.search"),
+    "agent.cli": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.trial",
+                  "agent.search", "agent.night", "agent.analysis", "agent.show", "agent.doctor",
+                  "agent.simulate"),
+    "engine.model": (),
+    "engine.text": ("engine.text.stories",),
+    "engine.text.stories": (),
+    "engine.training": ("engine.model",),
+    "engine.sampling": ("engine.model",),
+    "engine.bench": ("engine.model", "engine.text", "engine.text.stories", "engine.training",
+                     "engine.sampling"),
+}
+# What stands beside the wings: the floor they share, and the doors of the packages.
+FLOOR = {"engine.config", "engine.errors", "engine.files", "engine.blocks", "engine.lazy"}
+DOORS = {"agent/__init__.py", "agent/__main__.py", "engine/__init__.py"}
+
 # Third-party package → the modules that may import it; a star stands for any letters.
 HOMES = {
-    "click": ("agent/cli*.py",),
-    "sqlite_utils": ("agent/ledger/ledger.py", "agent/ledger/migrations.py"),
-    "rich": ("agent/show/dashboard.py", "agent/cli*.py"),
+    "click": ("agent/cli/*.py",),
+    "sqlite_utils": ("agent/ledger/*.py",),
+    "rich": ("agent/show/*.py", "agent/cli/*.py"),
     "psutil": ("agent/machine/guard.py",),
     "apscheduler": ("agent/night/daemon.py",),
 }
@@ -111,6 +143,71 @@ def test_there_are_modules_to_look_at():
 # --- who may import whom ---------------------------------------------------------------------
 
 
+def wing_of(path):
+    """The wing a file belongs to; None for the floor and the doors."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return next((".".join(parts[:n]) for n in (3, 2) if ".".join(parts[:n]) in WINGS), None)
+
+
+def used_wings(path):
+    """(wing, dotted module, imported names) of each import from another wing."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom):
+            for name in node.names:  # from agent import words: a wing, not a name
+                full = f"{node.module}.{name.name}"
+                if full in WINGS:
+                    yield full, full, ()
+            parts = node.module.split(".")
+            wing = next((".".join(parts[:n]) for n in (3, 2) if ".".join(parts[:n]) in WINGS), None)
+            if wing and wing != wing_of(path):
+                yield wing, node.module, tuple(name.name for name in node.names)
+
+
+def test_every_folder_is_a_wing_and_every_file_lies_in_one():
+    files = {path.relative_to(ROOT).as_posix() for path in MODULES
+             if path.relative_to(ROOT).parts[0] != "strategies" and wing_of(path) is None}
+    assert files == DOORS | {name.replace(".", "/") + ".py" for name in FLOOR}
+
+
+@modules_of("agent", "engine")
+def test_a_wing_uses_those_below_it_and_no_others(path):
+    wing = wing_of(path)
+    package = path.relative_to(ROOT).parts[0]  # of the engine the agent may use all
+    used = {other for other, *_ in used_wings(path) if other.startswith(f"{package}.")}
+    if wing:
+        assert used <= set(WINGS[wing]), path
+    elif path.relative_to(ROOT).as_posix() not in DOORS:
+        assert used == set(), path
+
+
+@modules_of("agent", "engine")
+def test_a_wing_is_entered_by_its_door(path):
+    """From outside only what __init__ exports is taken, and nothing out of a module behind it."""
+    for wing, module, names in used_wings(path):
+        if path.relative_to(ROOT).as_posix() not in DOORS:
+            assert module == wing, path
+            assert set(names) <= set(importlib.import_module(wing).__all__), path
+
+
+@pytest.mark.parametrize("wing", sorted(set(WINGS) | {"engine"}))
+def test_what_a_door_offers_is_what_the_type_checker_is_told(wing):
+    package = importlib.import_module(wing)
+    path = Path(package.__file__)
+    told = {(line.module, name.name) for node in ast.walk(tree(path))
+            if isinstance(node, ast.If) for line in node.body for name in line.names}
+    loaded = {name: getattr(package, name) for name in getattr(package, "__all__", ())}
+    names = {name for name, value in loaded.items() if not inspect.ismodule(value)}
+    assert {name for _, name in told} == names
+    assert all(getattr(sys.modules[module], name) is loaded[name] for module, name in told)
+
+
+@pytest.mark.parametrize("wing", sorted(WINGS))
+def test_a_wing_says_what_comes_in_and_what_goes_out(wing):
+    said = importlib.import_module(wing).__doc__
+    assert "In come" in said
+    assert "out come" in said or wing == "agent.simulate"
+
+
 @modules_of("engine")
 def test_the_engine_imports_the_standard_library_numpy_and_itself(path):
     assert third_party(path) <= {"numpy"}
@@ -156,7 +253,7 @@ def test_the_lower_layers_read_no_clock_and_no_environment(path):
 
 @modules_of("engine")
 def test_only_the_corpus_goes_to_the_network(path):
-    assert tops(path) & NETWORK <= exempt(path) or path.stem in ("corpus", "download")
+    assert tops(path) & NETWORK <= exempt(path) or path.parent.name == "text"
 
 
 @modules_of("engine", "strategies")

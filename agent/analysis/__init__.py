@@ -1,1 +1,29 @@
-"""From rows to findings: numbers with intervals, no colours."""
+"""From rows to findings: numbers with intervals, no colours.
+
+In comes an open ledger, out come comparisons, the steps from baseline to head, and how much each
+field mattered, as plain values. It uses `search` and `ledger`.
+"""
+
+from typing import TYPE_CHECKING
+
+from engine.lazy import doors
+
+if TYPE_CHECKING:
+    from agent.analysis.compare import CONFIDENCE as CONFIDENCE
+    from agent.analysis.compare import Comparison as Comparison
+    from agent.analysis.compare import compare_runs as compare_runs
+    from agent.analysis.compare import find as find
+    from agent.analysis.compare import in_words as in_words
+    from agent.analysis.compare import interval as interval
+    from agent.analysis.importance import Ranking as Ranking
+    from agent.analysis.importance import rank as rank
+    from agent.analysis.lineage import Lineage as Lineage
+    from agent.analysis.lineage import Step as Step
+    from agent.analysis.lineage import head as head
+    from agent.analysis.lineage import lineage_of as lineage_of
+
+__all__, __getattr__ = doors(__name__, {
+    "compare": ("CONFIDENCE", "Comparison", "compare_runs", "find", "in_words", "interval"),
+    "importance": ("Ranking", "rank"),
+    "lineage": ("Lineage", "Step", "head", "lineage_of"),
+})

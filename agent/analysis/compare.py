@@ -11,9 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from agent.ledger.find import corpus_of, find_run
-from agent.ledger.queries import Queries
-from agent.ledger.records import Calibration, Metric, Run
+from agent.ledger import Calibration, Metric, Queries, Run, corpus_of, find_run
 from agent.search import student
 from engine.config import Config
 from engine.errors import LedgerError, UserError

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.ledger.queries import Queries
-from agent.ledger.records import Run
+from agent.ledger import Queries, Run
 from engine.config import Config
 from engine.errors import LedgerError
 from strategies.base import TITLES, shown

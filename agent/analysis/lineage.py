@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.analysis.compare import Gain, by_seed, gain, noise, runs_alike
-from agent.ledger.queries import Queries
-from agent.ledger.records import Run
+from agent.ledger import Queries, Run
 from engine.config import Config
 from engine.errors import LedgerError
 from strategies.base import describe_changes

@@ -11,18 +11,26 @@ from rich.table import Table
 from rich.text import Text
 
 from agent import words
-from agent.analysis.compare import CONFIDENCE, Comparison, compare_runs, find, in_words, interval
-from agent.analysis.importance import Ranking, rank
-from agent.analysis.lineage import Lineage, Step, head, lineage_of
+from agent.analysis import (
+    CONFIDENCE,
+    Comparison,
+    Lineage,
+    Ranking,
+    Step,
+    compare_runs,
+    find,
+    head,
+    in_words,
+    interval,
+    lineage_of,
+    rank,
+)
 from agent.cli.main import main
 from agent.cli.read import complete_labels, page_width
 from agent.cli.status import as_json_option, show_json
-from agent.home.paths import Home
-from agent.ledger.find import corpus_of
-from agent.ledger.reader import Reader
-from agent.ledger.records import Run
-from agent.show.curve import LEGEND, chart, loss_range
-from agent.show.dashboard import BAR, STYLES
+from agent.home import Home
+from agent.ledger import Reader, Run, corpus_of
+from agent.show import BAR, LEGEND, STYLES, chart, loss_range
 from engine.config import Config
 from engine.errors import UserError
 

@@ -8,9 +8,8 @@ from rich.console import Console
 from agent.cli.main import main
 from agent.cli.read import PAGE_WIDTH
 from agent.cli.status import as_json_option, show_json
-from agent.doctor.doctor import examine, render, steps, told_failures
-from agent.doctor.probe import Probe
-from agent.home.paths import Home
+from agent.doctor import Probe, examine, render, steps, told_failures
+from agent.home import Home
 from engine.errors import UserError
 
 

@@ -10,16 +10,10 @@ from agent.cli.main import main
 from agent.cli.read import complete_labels
 from agent.cli.run import complete_fields
 from agent.cli.status import show_json
-from agent.home.lock import holder, only_one
-from agent.home.paths import Home
-from agent.ledger.ledger import Ledger
-from agent.ledger.reader import Reader
-from agent.ledger.records import Calibration, Run
-from agent.machine import guard
-from agent.machine.clock import utc_stamp
-from agent.night import inbox
-from agent.night.enqueue import Wanted, idea_of
-from agent.night.inbox import Idea
+from agent.home import Home, holder, only_one
+from agent.ledger import Calibration, Ledger, Reader, Run
+from agent.machine import guard, utc_stamp
+from agent.night import Idea, Wanted, idea_of, inbox
 from agent.words import typed as units
 from engine.errors import UserError
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from agent.home.paths import Home
+from agent.home import Home
 from engine.errors import UserError
 
 # Where each command lives.

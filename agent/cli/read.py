@@ -17,17 +17,13 @@ from rich.console import Console
 
 from agent.cli.main import main
 from agent.cli.status import as_json_option, show_json
-from agent.home.paths import Home
-from agent.ledger.find import find_run
-from agent.ledger.reader import Reader
-from agent.ledger.records import ENDED, Run, State
-from agent.show import report, run_log
-from agent.show.status import detail, uniform_bpb
-from agent.show.table import markdown, write_table
+from agent.home import Home
+from agent.ledger import ENDED, Reader, Run, State, find_run
+from agent.show import detail, markdown, report, run_log, uniform_bpb, write_table
 from agent.trial import sampler
 from agent.words import printable
 from engine.errors import UserError
-from engine.sampling.generate import Sampling
+from engine.sampling import Sampling
 
 PAGE_WIDTH = 100  # longer lines of prose are hard to read
 

@@ -11,14 +11,11 @@ import click
 
 from agent.cli.main import main
 from agent.cli.progress import Screen
-from agent.home.control import send_command
-from agent.home.lock import holder
-from agent.home.paths import Home
-from agent.ledger.ledger import Ledger
-from agent.machine import guard
-from agent.machine.conditions import COOLER_C, Limits, parse_window
-from agent.night.launch import Wish, desk, end_pause, queue_grid, run_night, train_once
-from agent.trial.prepare import Source
+from agent.home import Home, holder, send_command
+from agent.ledger import Ledger
+from agent.machine import COOLER_C, Limits, guard, parse_window
+from agent.night import Wish, desk, end_pause, queue_grid, run_night, train_once
+from agent.trial import Source
 from agent.words import typed as units
 from engine.config import Config
 from engine.errors import UserError

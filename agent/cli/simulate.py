@@ -12,12 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from agent.cli.main import main
 from agent.cli.status import as_json_option, show_json
-from agent.home.paths import Home
-from agent.ledger.reader import Reader
-from agent.search.verdict import N_BASELINE_SEEDS
+from agent.home import Home
+from agent.ledger import Reader
+from agent.search import N_BASELINE_SEEDS
+from agent.simulate import as_dict, page, suite_page, surface
 from agent.simulate import nights as simulation
-from agent.simulate import surface
-from agent.simulate.report import as_dict, page, suite_page
 from engine.errors import UserError
 
 PATIENCE_S = 2.0  # a bar for less than that only flickers

@@ -7,12 +7,10 @@ from typing import Any
 import click
 
 from agent.cli.main import main
-from agent.home.lock import holder
-from agent.home.paths import Home
-from agent.ledger.reader import Reader
-from agent.machine import present
-from agent.machine.clock import utc_stamp
-from agent.show.status import Status, gather
+from agent.home import Home, holder
+from agent.ledger import Reader
+from agent.machine import present, utc_stamp
+from agent.show import Status, gather
 
 as_json_option = click.option("--json", "as_json", is_flag=True,
                               help="Print one JSON value and nothing else.")

@@ -10,7 +10,7 @@ from agent.doctor import home as doctor_home
 from agent.doctor import machine as doctor_machine
 from agent.doctor import phone as doctor_phone
 from agent.doctor.probe import Answer, Probe, Verdict
-from agent.home.paths import Home
+from agent.home import Home
 from agent.words import printable
 
 CHECK_S = 30.0  # until a check that hangs is left behind

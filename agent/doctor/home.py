@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.doctor.probe import Answer, Probe
-from agent.home.paths import Home
-from agent.machine.machine import MIN_DISK_MB
+from agent.home import Home
+from agent.machine import MIN_DISK_MB
 from agent.words import clock as moment
 from agent.words import seconds_between
 from engine.errors import UserError

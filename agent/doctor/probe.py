@@ -23,8 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from agent.machine import machine
-from agent.machine.clock import utc_stamp
+from agent.machine import machine, utc_stamp
 
 Verdict = Literal["ok", "warn", "fail"]
 Answer = tuple[Verdict, str, str | None]  # of a check: verdict, one sentence, what mends it
@@ -144,17 +143,17 @@ def _memory() -> tuple[float | None, float, float]:
 
 
 def _holder(lock: Path) -> int | None:
-    from agent.home.lock import holder
+    from agent.home import holder
     return holder(lock)
 
 
 def _ledger_faults(path: Path) -> list[str]:
-    from agent.ledger.reader import faults
+    from agent.ledger import faults
     return faults(path)
 
 
 def _newest_stamp(path: Path) -> str | None:
-    from agent.ledger.reader import Reader
+    from agent.ledger import Reader
     with Reader.open(path) as ledger:
         return ledger.newest_stamp()
 

@@ -1,1 +1,46 @@
-"""Every write, every question, the schema."""
+"""Every write, every question, the schema: one SQLite file that people query by hand.
+
+In come new runs, what became of them, decisions and events; out come records, frozen rows with the
+columns as fields. `Reader` opens a ledger to look, `Ledger` to write, and migrations bring an
+older file up to date. It uses `words` alone; sqlite-utils lives here.
+"""
+
+from typing import TYPE_CHECKING
+
+from engine.lazy import doors
+
+if TYPE_CHECKING:
+    from agent.ledger.find import STATES as STATES
+    from agent.ledger.find import corpus_of as corpus_of
+    from agent.ledger.find import find_run as find_run
+    from agent.ledger.find import last_state as last_state
+    from agent.ledger.ledger import Ledger as Ledger
+    from agent.ledger.queries import BLOCKED as BLOCKED
+    from agent.ledger.queries import Queries as Queries
+    from agent.ledger.reader import Reader as Reader
+    from agent.ledger.reader import faults as faults
+    from agent.ledger.records import ENDED as ENDED
+    from agent.ledger.records import EXPERIMENT_COLUMNS as EXPERIMENT_COLUMNS
+    from agent.ledger.records import Calibration as Calibration
+    from agent.ledger.records import Corpus as Corpus
+    from agent.ledger.records import Decision as Decision
+    from agent.ledger.records import Ending as Ending
+    from agent.ledger.records import Event as Event
+    from agent.ledger.records import Metric as Metric
+    from agent.ledger.records import NewCalibration as NewCalibration
+    from agent.ledger.records import NewCorpus as NewCorpus
+    from agent.ledger.records import NewRun as NewRun
+    from agent.ledger.records import Outcome as Outcome
+    from agent.ledger.records import Run as Run
+    from agent.ledger.records import State as State
+    from agent.ledger.records import Verdict as Verdict
+
+__all__, __getattr__ = doors(__name__, {
+    "find": ("STATES", "corpus_of", "find_run", "last_state"),
+    "ledger": ("Ledger",),
+    "queries": ("BLOCKED", "Queries"),
+    "reader": ("Reader", "faults"),
+    "records": ("Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS", "Ending",
+                "Event", "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Run",
+                "State", "Verdict"),
+})

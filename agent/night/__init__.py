@@ -1,1 +1,27 @@
-"""The loop: what a night does at each tick, how it begins, how it is told things."""
+"""The loop: how a night begins, what it does at each tick, how it is told things.
+
+In comes a wish (a text, hours, limits), out comes a ledger with one run after the other judged.
+`launch` prepares, `recover` takes up what a dead daemon left, `daemon` ticks, `night` decides what
+is due. It uses `search`, `trial`, `ledger`, `machine` and `home`; APScheduler lives here.
+"""
+
+from typing import TYPE_CHECKING
+
+from engine.lazy import doors
+
+if TYPE_CHECKING:
+    from agent.night.enqueue import Wanted as Wanted
+    from agent.night.enqueue import idea_of as idea_of
+    from agent.night.inbox import Idea as Idea
+    from agent.night.launch import Wish as Wish
+    from agent.night.launch import desk as desk
+    from agent.night.launch import end_pause as end_pause
+    from agent.night.launch import queue_grid as queue_grid
+    from agent.night.launch import run_night as run_night
+    from agent.night.launch import train_once as train_once
+
+__all__, __getattr__ = doors(__name__, {
+    "enqueue": ("Wanted", "idea_of"),
+    "inbox": ("Idea",),
+    "launch": ("Wish", "desk", "end_pause", "queue_grid", "run_night", "train_once"),
+}, modules=("inbox",))

@@ -2,12 +2,7 @@
 
 from pathlib import Path
 
-from agent.machine import present
-from agent.machine.clock import Clock
-from agent.machine.conditions import in_words
-from agent.machine.guard import Word
-from agent.machine.present import Present, Value
-from agent.machine.sensors import Readings
+from agent.machine import Clock, Present, Readings, Value, Word, in_words, present
 from agent.night.night import Night
 from engine.errors import UserError
 

@@ -13,9 +13,8 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from agent.ledger.queries import BLOCKED
-from agent.machine.clock import Clock
-from agent.machine.conditions import DAY_MINUTES, Window
+from agent.ledger import BLOCKED
+from agent.machine import DAY_MINUTES, Clock, Window
 from agent.night.bulletin import Bulletin
 from agent.night.night import Night
 from engine.errors import UserError

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from agent.home.paths import Home
-from agent.ledger.find import find_run
-from agent.ledger.queries import Queries
-from agent.ledger.records import Calibration, Run
+from agent.home import Home
+from agent.ledger import Calibration, Queries, Run, find_run
 from agent.machine import machine
 from agent.night.inbox import Idea, waiting
-from agent.search import study
-from agent.search.campaign import MAX_PARAMS
+from agent.search import MAX_PARAMS, study
 from engine.config import Config
 from engine.errors import UserError
 from strategies.base import Limits, describe_changes, why_not

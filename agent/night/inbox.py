@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from agent import words
-from agent.home.paths import Home
-from agent.ledger.ledger import Ledger
-from agent.ledger.queries import BLOCKED
-from agent.ledger.records import Run
+from agent.home import Home
+from agent.ledger import BLOCKED, Ledger, Run
 from agent.search import study
 from engine.config import Config
 from engine.errors import UserError
 from engine.files import write_atomically
-from engine.text.corpus import TokenSet
+from engine.text import TokenSet
 
 VERSION = 1
 MAX_BYTES = 65_536  # an idea has about one thousand

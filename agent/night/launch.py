@@ -10,29 +10,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from agent import words
-from agent.home.control import take_command
-from agent.home.lock import only_one
-from agent.home.paths import Home
-from agent.ledger.find import last_state
-from agent.ledger.ledger import Ledger
-from agent.ledger.records import Calibration, Run
-from agent.machine import guard, machine
-from agent.machine.clock import Clock, later
-from agent.machine.conditions import Guard
-from agent.machine.conditions import Limits as MachineLimits
-from agent.machine.sensors import Sensors
+from agent.home import Home, only_one, take_command
+from agent.ledger import Calibration, Ledger, Run, last_state
+from agent.machine import Clock, Guard, Sensors, guard, later, machine
+from agent.machine import Limits as MachineLimits
 from agent.night.daemon import Daemon
 from agent.night.night import Night, Observer
 from agent.night.recover import recover
 from agent.night.watch import Watch
-from agent.search import study, verdict
-from agent.search.campaign import MAX_PARAMS, Plan
-from agent.trial.orphan import end_orphan, living_worker
-from agent.trial.prepare import Progress, Source, token_files
-from agent.trial.runner import Runner, spawn_worker
+from agent.search import MAX_PARAMS, Plan, study, verdict
+from agent.trial import (
+    Progress,
+    Runner,
+    Source,
+    end_orphan,
+    living_worker,
+    spawn_worker,
+    token_files,
+)
 from engine.config import Config
 from engine.errors import UserError
-from engine.text.corpus import TokenSet
+from engine.text import TokenSet
 from strategies import grid
 from strategies.base import Limits
 

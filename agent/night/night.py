@@ -9,19 +9,16 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from agent import words
-from agent.home.control import take_command
-from agent.ledger.queries import BLOCKED
-from agent.ledger.records import Calibration, Run
+from agent.home import take_command
+from agent.ledger import BLOCKED, Calibration, Run
 from agent.machine import guard
 from agent.night import inbox
 from agent.night.watch import Watch
-from agent.search import verdict
-from agent.search.campaign import OVERRUN_S, Campaign, Plan, Prepare
-from agent.trial.job import STORAGE
-from agent.trial.runner import RETRY, Runner
+from agent.search import OVERRUN_S, Campaign, Plan, Prepare, verdict
+from agent.trial import RETRY, STORAGE, Runner
 from engine.config import Config
 from engine.errors import NoProposal, UserError
-from engine.text.corpus import TokenSet
+from engine.text import TokenSet
 
 NOT_KEPT = ("discarded", "pruned", "refuted", "diverged", "killed", "failed", "lost")
 SLEEP_S = 5.0  # of sleep are worth a word

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.home.paths import RunFolder
+from agent.home import RunFolder
 from agent.night.night import Night
-from agent.trial.events import this_attempt
-from agent.trial.runner import Process
+from agent.trial import Process, this_attempt
 
 RECOVER = "recover"  # kind of the event that notes a run whose daemon died
 MAX_RECOVERS = 10  # a run that so often has lost its daemon may well be the reason

@@ -4,10 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from agent.machine.clock import Clock
-from agent.machine.conditions import Guard, Window, in_words
-from agent.machine.guard import Word
-from agent.machine.sensors import Sensors
+from agent.machine import Clock, Guard, Sensors, Window, Word, in_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,34 @@
-"""What to run next and what to believe."""
+"""What to run next and what to believe: proposals, the noise, kept, confirmed, refuted.
+
+In come ended runs and their decisions, out come the next run to queue and decisions with their
+evidence. `search`, `verdict` and `scores` are pure, so that simulated nights go through the very
+code the daemon uses; `searcher` and `campaign` tie them to a ledger. It uses `trial`, `ledger`,
+`machine`, `home` and the strategies.
+"""
+
+from typing import TYPE_CHECKING
+
+from engine.lazy import doors
+
+if TYPE_CHECKING:
+    from agent.search.actions import Kind as Kind
+    from agent.search.actions import Propose as Propose
+    from agent.search.actions import Repeat as Repeat
+    from agent.search.actions import Stop as Stop
+    from agent.search.actions import Trial as Trial
+    from agent.search.actions import Without as Without
+    from agent.search.campaign import MAX_PARAMS as MAX_PARAMS
+    from agent.search.campaign import OVERRUN_S as OVERRUN_S
+    from agent.search.campaign import Campaign as Campaign
+    from agent.search.campaign import Plan as Plan
+    from agent.search.campaign import Prepare as Prepare
+    from agent.search.search import Search as Search
+    from agent.search.verdict import N_BASELINE_SEEDS as N_BASELINE_SEEDS
+    from agent.search.verdict import Decision as Decision
+
+__all__, __getattr__ = doors(__name__, {
+    "actions": ("Kind", "Propose", "Repeat", "Stop", "Trial", "Without"),
+    "campaign": ("Campaign", "MAX_PARAMS", "OVERRUN_S", "Plan", "Prepare"),
+    "search": ("Search",),
+    "verdict": ("Decision", "N_BASELINE_SEEDS"),
+}, modules=("student", "study", "verdict"))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agent.ledger.records import State
+from agent.ledger import State
 from agent.search.verdict import Decision
 
 Kind = Literal["baseline", "search", "confirm", "ablate"]

@@ -5,16 +5,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.ledger.ledger import Ledger
-from agent.ledger.records import Calibration, Run
-from agent.machine.clock import Clock
+from agent.ledger import Calibration, Ledger, Run
+from agent.machine import Clock
 from agent.search import study, verdict
 from agent.search.search import LEAST_BATCH
 from agent.search.searcher import KINDS, Searcher, Silent, Tell
 from agent.trial import rung
 from engine.config import Config
 from engine.errors import CorpusError, NoProposal, TokenizerError
-from engine.text.corpus import TokenSet
+from engine.text import TokenSet
 from strategies.base import Limits
 
 MAX_PARAMS = 10_000_000

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agent.ledger.records import Calibration, Run
+from agent.ledger import Calibration, Run
 from engine.blocks import QUERIES, attention_blocks
 from engine.config import EVAL_TOKENS, OPTIMIZER_SLOTS, Config
-from engine.training.train import default_eval_every
+from engine.training import default_eval_every
 
 Vector = npt.NDArray[np.float64]
 

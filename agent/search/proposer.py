@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agent.ledger.ledger import Ledger
-from agent.ledger.records import Calibration, Run
+from agent.ledger import Calibration, Ledger, Run
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES, tpe

@@ -8,8 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.ledger.ledger import Ledger
-from agent.ledger.records import Calibration, Run
+from agent.ledger import Calibration, Ledger, Run
 from agent.search import proposer
 from agent.search.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
 from agent.search.search import CLASS_NAMES, Search

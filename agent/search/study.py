@@ -11,19 +11,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.home.paths import Home, RunFolder
-from agent.ledger.ledger import Ledger
-from agent.ledger.records import Calibration, Corpus, NewCalibration, NewCorpus, NewRun, Run
-from agent.machine import machine
-from agent.machine.clock import Clock
+from agent.home import Home, RunFolder
+from agent.ledger import Calibration, Corpus, Ledger, NewCalibration, NewCorpus, NewRun, Run
+from agent.machine import Clock, machine
 from agent.search import feasible, verdict
-from agent.trial.events import read_events
-from agent.trial.job import Job
-from agent.trial.orphan import end_orphan, living_worker
-from agent.trial.runner import CONFIRMING, Spawn, last_words
+from agent.trial import CONFIRMING, Job, Spawn, end_orphan, last_words, living_worker, read_events
 from engine.config import Config
 from engine.errors import UserError
-from engine.text.corpus import TokenSet
+from engine.text import TokenSet
 
 MEASURE_TRIES = 4
 MEASURE_S = 4.0  # of training steps; long enough for the clock speed to settle

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from agent.ledger.records import State, Verdict
+from agent.ledger import State, Verdict
 from agent.search.student import quantile
 
 RULE = "two-tier/2"

@@ -1,1 +1,30 @@
-"""From findings to what a person looks at: terminal, table, page."""
+"""From findings to what a person looks at: the dashboard, one run whole, the table, a curve.
+
+In come records and findings, out come plain values for --json and pages for a terminal. Nothing
+here computes an interval. It uses `analysis`, `search`, `trial`, `ledger`, `machine` and `home`,
+all to read; rich lives here.
+"""
+
+from typing import TYPE_CHECKING
+
+from engine.lazy import doors
+
+if TYPE_CHECKING:
+    from agent.show.curve import LEGEND as LEGEND
+    from agent.show.curve import chart as chart
+    from agent.show.curve import loss_range as loss_range
+    from agent.show.dashboard import BAR as BAR
+    from agent.show.dashboard import STYLES as STYLES
+    from agent.show.status import Status as Status
+    from agent.show.status import detail as detail
+    from agent.show.status import gather as gather
+    from agent.show.status import uniform_bpb as uniform_bpb
+    from agent.show.table import markdown as markdown
+    from agent.show.table import write_table as write_table
+
+__all__, __getattr__ = doors(__name__, {
+    "curve": ("LEGEND", "chart", "loss_range"),
+    "dashboard": ("BAR", "STYLES"),
+    "status": ("Status", "detail", "gather", "uniform_bpb"),
+    "table": ("markdown", "write_table"),
+}, modules=("dashboard", "report", "run_log"))

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from agent.ledger.records import Metric
+from agent.ledger import Metric
 
 TRAIN, VALID, MARK = "·", "o", "╌"
 LEGEND = f"{TRAIN} training  {VALID} validation  nats/token"

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agent import words
-from agent.ledger.records import Decision, Run
-from agent.machine.present import Present
+from agent.ledger import Decision, Run
+from agent.machine import Present
 from agent.show.curve import chart
 from agent.show.status import Night, Progress, Rung, Status
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import words
-from agent.ledger.records import Corpus, Decision, Run
+from agent.ledger import Corpus, Decision, Run
 from agent.show.curve import chart
 from agent.show.run_log import indented
 from agent.show.status import Detail, Rung, ladder

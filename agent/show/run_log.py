@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from agent import words
-from agent.home.paths import RunFolder
-from agent.trial.events import read_events
+from agent.home import RunFolder
+from agent.trial import read_events
 from engine.errors import UserError
 
 POLL_S = 0.5

@@ -7,10 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent.ledger.find import STATES, corpus_of, last_state
-from agent.ledger.queries import Queries
-from agent.ledger.records import Corpus, Decision, Event, Metric, Run, State
-from agent.machine.present import Present
+from agent.ledger import (
+    STATES,
+    Corpus,
+    Decision,
+    Event,
+    Metric,
+    Queries,
+    Run,
+    State,
+    corpus_of,
+    last_state,
+)
+from agent.machine import Present
 from agent.words import seconds_between
 from engine.config import Config
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent import words
-from agent.ledger.records import EXPERIMENT_COLUMNS
+from agent.ledger import EXPERIMENT_COLUMNS
 from engine.errors import UserError
 from engine.files import write_atomically
 

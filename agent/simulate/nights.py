@@ -13,9 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from agent.search.actions import Kind, Propose, Repeat, Stop, Trial, Without
-from agent.search.search import Search
-from agent.search.verdict import N_BASELINE_SEEDS, Decision
+from agent.search import (
+    N_BASELINE_SEEDS,
+    Decision,
+    Kind,
+    Propose,
+    Repeat,
+    Search,
+    Stop,
+    Trial,
+    Without,
+)
 from agent.simulate.surface import BASELINE, SIGMA, Surface, World, synthetic
 from strategies import STRATEGIES
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.ledger.queries import Queries
+from agent.ledger import Queries
 from engine.config import Config
 from engine.errors import UserError
 

@@ -1,1 +1,36 @@
-"""One run from claim to its final state, and the child that computes it."""
+"""One run from its claim to its final state, and the child process that computes it.
+
+In comes a queued run with its token files; out come its metrics and its end in the ledger. Daemon
+and worker speak through the files of the run's folder only, so either may die: a worker is adopted,
+a run goes on from its checkpoint. It uses `ledger`, `machine`, `home` and the engine.
+"""
+
+from typing import TYPE_CHECKING
+
+from engine.lazy import doors
+
+if TYPE_CHECKING:
+    from agent.trial.events import read_events as read_events
+    from agent.trial.events import this_attempt as this_attempt
+    from agent.trial.job import STORAGE as STORAGE
+    from agent.trial.job import Job as Job
+    from agent.trial.orphan import end_orphan as end_orphan
+    from agent.trial.orphan import living_worker as living_worker
+    from agent.trial.prepare import Progress as Progress
+    from agent.trial.prepare import Source as Source
+    from agent.trial.prepare import token_files as token_files
+    from agent.trial.runner import CONFIRMING as CONFIRMING
+    from agent.trial.runner import RETRY as RETRY
+    from agent.trial.runner import Process as Process
+    from agent.trial.runner import Runner as Runner
+    from agent.trial.runner import Spawn as Spawn
+    from agent.trial.runner import last_words as last_words
+    from agent.trial.runner import spawn_worker as spawn_worker
+
+__all__, __getattr__ = doors(__name__, {
+    "events": ("read_events", "this_attempt"),
+    "job": ("Job", "STORAGE"),
+    "orphan": ("end_orphan", "living_worker"),
+    "prepare": ("Progress", "Source", "token_files"),
+    "runner": ("CONFIRMING", "Process", "RETRY", "Runner", "Spawn", "last_words", "spawn_worker"),
+}, modules=("rung", "sampler"))

@@ -4,7 +4,7 @@ import json
 import os
 from typing import Any
 
-from agent.home.paths import RunFolder
+from agent.home import RunFolder
 
 
 def read_events(folder: RunFolder, offset: int) -> tuple[list[dict[str, Any]], int]:

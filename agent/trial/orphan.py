@@ -9,7 +9,7 @@ import signal
 import time
 from pathlib import Path
 
-from agent.home.paths import RunFolder
+from agent.home import RunFolder
 from agent.machine import guard
 from agent.trial.events import this_attempt
 

@@ -17,8 +17,7 @@ from pathlib import Path
 
 from agent.machine import machine
 from engine.errors import CorpusError, StorageError, UserError
-from engine.text import corpus
-from engine.text.corpus import TokenSet
+from engine.text import TokenSet, corpus
 
 Progress = Callable[[str, int, int], None]
 

@@ -21,18 +21,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent.home.paths import Home, RunFolder
-from agent.ledger.ledger import Ledger
-from agent.ledger.records import Ending, Metric, Outcome, Run
-from agent.machine import guard, machine
-from agent.machine.clock import Clock
+from agent.home import Home, RunFolder
+from agent.ledger import Ending, Ledger, Metric, Outcome, Run
+from agent.machine import Clock, guard, machine
 from agent.trial import rung
 from agent.trial.events import note, read_events, this_attempt
 from agent.trial.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from engine.config import Config
 from engine.errors import StorageError, UserError
 from engine.files import storage_error
-from engine.text.corpus import TokenSet
+from engine.text import TokenSet
 from engine.training import checkpoint
 
 MAX_RETRIES = 3  # a run the system killed is started again so often

@@ -7,18 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from agent.home.paths import RunFolder
-from agent.ledger.records import Run
+from agent.home import RunFolder
+from agent.ledger import Run
 from agent.trial.job import Job
 from engine.config import Config
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError
-from engine.model.gpt import GPT, Flat
-from engine.model.workspace import Array
-from engine.sampling.generate import Sampling, continuations
-from engine.text.tokenizer import Tokenizer
-from engine.training import checkpoint
-from engine.training.optim import make_optimizer
-from engine.training.train import seeded
+from engine.model import GPT, Array, Flat
+from engine.sampling import Sampling, continuations
+from engine.text import Tokenizer
+from engine.training import checkpoint, make_optimizer, seeded
 
 _WAIT = {"queued": "it has not begun; `agent run` starts it",
          "running": "the first is written within a minute"}

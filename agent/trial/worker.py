@@ -16,25 +16,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from agent.home.lock import holder
-from agent.home.paths import RunFolder
+from agent.home import RunFolder, holder
 from agent.trial.job import NO_STORAGE, STOPPED, STORAGE, Job
 from agent.trial.orphan import start_ticks
 from engine.config import EVAL_TOKENS
 from engine.errors import Diverged, ReplicaDied, StorageError, UserError
 from engine.files import storage_error
-from engine.sampling.generate import continuations
-from engine.text.tokenizer import Tokenizer
-from engine.training import checkpoint
-from engine.training.data import open_tokens
-from engine.training.train import (
+from engine.sampling import continuations
+from engine.text import Tokenizer
+from engine.training import (
     Done,
     Eval,
     Shard,
     Step,
     Texts,
     Trainer,
+    checkpoint,
     default_eval_every,
+    open_tokens,
     seeded,
     training,
 )

@@ -1,6 +1,7 @@
-"""Quantities as people read them, and as they type them.
+"""Quantities as people read them (`said`) and as they type them (`typed`).
 
-In come numbers and words, out come words and numbers; nothing else. Every wing may use it.
+In come numbers and words, out come words and numbers; nothing else. Every wing may use it, and it
+uses none.
 """
 
 from typing import TYPE_CHECKING

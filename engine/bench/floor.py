@@ -6,8 +6,8 @@ import numpy as np
 from engine.bench.clock import seconds
 from engine.blocks import attention_blocks
 from engine.config import Config
-from engine.model.workspace import Array
-from engine.training.parallel import Team, parts
+from engine.model import Array
+from engine.training import Team, parts
 
 
 class Floor:

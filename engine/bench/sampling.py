@@ -7,8 +7,8 @@ import numpy as np
 
 from engine.bench.clock import seconds
 from engine.config import Config
-from engine.model.gpt import GPT, init_params
-from engine.sampling.generate import Sampling, continuations
+from engine.model import GPT, init_params
+from engine.sampling import Sampling, continuations
 
 PROMPTS = (1, 8)
 NO_ID = -1  # no text ends early

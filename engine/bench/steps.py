@@ -14,7 +14,7 @@ import numpy as np
 from engine.bench.clock import Peer, seconds
 from engine.bench.floor import Floor
 from engine.config import Config
-from engine.training.train import Texts, Trainer
+from engine.training import Texts, Trainer
 
 CONFIGS = (
     Config(n_embd=64, n_layer=2, n_head=2, batch_size=16, seq_len=64),

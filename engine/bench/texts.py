@@ -12,10 +12,8 @@ from typing import Any
 from engine.bench.clock import Peer, seconds
 from engine.config import Config
 from engine.errors import TokenizerError, UserError
-from engine.text.corpus import N_STORIES, builtin, prepare_tokens
-from engine.text.stories.write import write_stories
-from engine.text.textfile import parse, read_bytes
-from engine.text.tokenizer import Tokenizer
+from engine.text import N_STORIES, Tokenizer, builtin, parse, prepare_tokens, read_bytes
+from engine.text.stories import write_stories
 
 VOCAB = Config().vocab_size
 N_SMALL = 4_000  # built-in stories where no text is given: 4.4 MB

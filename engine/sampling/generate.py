@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.model.gpt import GPT, Flat, Past
-from engine.model.workspace import Array
+from engine.model import GPT, Array, Flat, Past
 from engine.sampling.choose import next_tokens
 
 

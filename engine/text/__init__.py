@@ -1,1 +1,27 @@
-"""From text to tokens and yardsticks."""
+"""From text to tokens and yardsticks: corpora, splits, the tokenizer, n-gram models.
+
+In come a file, a download or the stories written here, out come token files by split, vouched for
+hash by hash, and what uniform, unigram, bigram and trigram models score on them. It uses no other
+wing.
+"""
+
+from typing import TYPE_CHECKING
+
+from engine.lazy import doors
+
+if TYPE_CHECKING:
+    from engine.text.corpus import N_STORIES as N_STORIES
+    from engine.text.corpus import TokenSet as TokenSet
+    from engine.text.corpus import builtin as builtin
+    from engine.text.corpus import prepare_tokens as prepare_tokens
+    from engine.text.ngram import Yardsticks as Yardsticks
+    from engine.text.textfile import parse as parse
+    from engine.text.textfile import read_bytes as read_bytes
+    from engine.text.tokenizer import Tokenizer as Tokenizer
+
+__all__, __getattr__ = doors(__name__, {
+    "corpus": ("N_STORIES", "TokenSet", "builtin", "prepare_tokens"),
+    "ngram": ("Yardsticks",),
+    "textfile": ("parse", "read_bytes"),
+    "tokenizer": ("Tokenizer",),
+}, modules=("corpus",))

@@ -33,7 +33,7 @@ from engine.text.splits import (
     split_stories,
     train_tokenizer,
 )
-from engine.text.stories.write import STORIES_VERSION, write_stories
+from engine.text.stories import STORIES_VERSION, write_stories
 from engine.text.textfile import parse, read_bytes, separate
 from engine.text.tokenizer import EOT, Progress, Tokenizer
 

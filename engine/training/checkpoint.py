@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.errors import CheckpointError
 from engine.files import storage_in_words, sync_folder
-from engine.model.workspace import Array
+from engine.model import Array
 
 VERSION = 2  # 1 had qkv and gate_up transposed, and averages in AdamW's slots
 META = "meta.json"  # key of the JSON part, stored as bytes

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import CorpusError
-from engine.model.workspace import Array
+from engine.model import Array
 
 
 def open_tokens(path: Path, vocab_size: int) -> Array:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.config import EVAL_TOKENS
-from engine.model.gpt import GPT, Flat
-from engine.model.workspace import Array
+from engine.model import GPT, Array, Flat
 
 Losses = Callable[[Array, Array], Array]
 

@@ -11,8 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from engine.config import Config
-from engine.model.gpt import Flat
-from engine.model.workspace import Array
+from engine.model import Array, Flat
 
 BLOCK = 32 * 1024  # floats: parameter, gradient and two moments of a block fit in 512 kB of L2
 EPS = 1e-8  # AdamW's ε; Kingma and Ba 2015, section 2

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.errors import ReplicaDied
-from engine.model.workspace import Array
+from engine.model import Array
 
 Phase = Callable[[int], None]  # called with the replica's rank, 0 for the leader
 GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a terminal's, to all at once

@@ -13,8 +13,7 @@ import numpy as np
 
 from engine.config import Config
 from engine.errors import CheckpointError, Diverged
-from engine.model.gpt import GPT, Flat, init_params
-from engine.model.workspace import Array
+from engine.model import GPT, Array, Flat, init_params
 from engine.training.data import Batches
 from engine.training.evaluate import Score, score_of, total_nats, windows
 from engine.training.optim import learning_rate, make_optimizer, sum_gradients
