@@ -21,7 +21,8 @@ from engine.errors import UserError
 MODULES = {
     **dict.fromkeys(("run", "train", "grid", "pause", "resume", "stop", "import"),
                     "agent.cli.run"),
-    **dict.fromkeys(("table", "runs", "show", "log", "sample", "baselines"), "agent.cli.read"),
+    **dict.fromkeys(("table", "runs", "show", "log", "path", "sample", "baselines"),
+                    "agent.cli.read"),
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
     "enqueue": "agent.cli.enqueue",
     "simulate": "agent.cli.simulate",

@@ -212,6 +212,25 @@ def sample(home: Home, /, key: str, prompt: str | None, tokens: int, n_texts: in
     click.echo("\n\n".join(map(printable, found.texts)))
 
 
+@main.command("path")
+@run_argument
+@as_json_option
+@click.pass_obj
+def model_path(home: Home, key: str, as_json: bool) -> None:
+    """Print where the model of a run lies, to load it in Python.
+
+    Example:  agent path best
+    """
+    with Reader.open(home.ledger) as ledger:
+        run = find_run(ledger, key)
+    folder = home.run(run.uid)
+    sampler.require_model(run, folder)
+    if as_json:
+        show_json({"label": run.label, "path": str(folder.root)})
+    else:
+        click.echo(folder.root)
+
+
 @main.command()
 @as_json_option
 @click.pass_obj

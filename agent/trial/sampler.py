@@ -1,21 +1,16 @@
 """Text from the checkpoint of a run."""
 
-from collections.abc import Mapping
+import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+import engine
 from agent.home import RunFolder
 from agent.ledger import Run
 from agent.trial.job import Job
-from engine.config import Config
+from engine import Model
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError
-from engine.model import GPT, Array, Flat
-from engine.sampling import Sampling, continuations
-from engine.text import Tokenizer
-from engine.training import checkpoint, make_optimizer, seeded
+from engine.sampling import Sampling
+from engine.training import checkpoint
 
 _WAIT = {"queued": "it has not begun; `agent run` starts it",
          "running": "the first is written within a minute"}
@@ -26,10 +21,7 @@ class Speaker:
     """A run's model as its checkpoint holds it, ready to write."""
 
     label: str
-    step: int
-    model: GPT
-    params: Flat
-    tokenizer: Tokenizer
+    model: Model
     prompt: str  # what the samples of its log begin with
 
 
@@ -49,44 +41,27 @@ def load(run: Run, folder: RunFolder) -> Speaker:
 
     UserError where there is no checkpoint, CheckpointError where it is torn or another run's.
     """
-    saved = checkpoint.load_newest(folder.checkpoint)
-    if saved is None:
-        remedy = _WAIT.get(run.state, "models that were discarded or failed are not kept, and "
-                                      "others lie on the device that trained them; `agent "
-                                      "runs` tells the kept ones")
-        raise UserError(f"{run.label} has no checkpoint at {folder.checkpoint}: {remedy}")
-    arrays, scalars = saved
+    require_model(run, folder)
     job = Job.read(folder.job)
-    if not Path(job.tokenizer).exists():
-        raise UserError(f"the tokenizer of {run.label} is gone ({job.tokenizer}); `agent run` with "
-                        "the same --corpus writes it again")
-    tokenizer = Tokenizer.load(Path(job.tokenizer))
-    if tokenizer.vocab_size != job.config.vocab_size:
-        raise TokenizerError(f"{job.tokenizer} has {tokenizer.vocab_size} tokens and {run.label} "
-                             f"{job.config.vocab_size}; it is not the tokenizer of that run")
-    return Speaker(run.label, scalars["step"], GPT(job.config),
-                   evaluation_params(job.config, arrays, scalars), tokenizer, job.sample_prompt)
-
-
-def evaluation_params(config: Config, arrays: Mapping[str, Array],
-                      scalars: Mapping[str, Any]) -> Flat:
-    """The parameters to sample with, from what Trainer.arrays and Trainer.scalars gave.
-
-    CheckpointError where the checkpoint is of another configuration or lacks an array.
-    """
-    if scalars.get("config") != config.to_dict():
+    try:
+        model = engine.load(folder.checkpoint)
+    except TokenizerError as error:
+        raise TokenizerError(f"the tokenizer of {run.label} is not to be had: {error}; `agent run` "
+                             "with the same --corpus writes it again") from error
+    if model.config.to_dict() != job.config.to_dict():
         raise CheckpointError("the checkpoint is of another configuration than the run's job.json; "
                               "its folder was mixed up with another's")
-    params, optimizer = Flat.empty(config), make_optimizer(config)
-    wanted = {f"optimizer.{name}": slot for name, slot in optimizer.slots.items()}
-    for name, own in {"params": params.buffer, **wanted}.items():
-        if name not in arrays or arrays[name].shape != own.shape:
-            raise CheckpointError(f"the checkpoint's array '{name}' is missing or of another "
-                                  "shape; delete the checkpoint and run the experiment again")
-        own[...] = arrays[name]
-    optimizer.restore(scalars["optimizer"])
-    point = optimizer.evaluation_point(params, out=np.empty_like(params.buffer))
-    return Flat.over(config, point)
+    return Speaker(run.label, model, job.sample_prompt)
+
+
+def require_model(run: Run, folder: RunFolder) -> None:
+    """UserError, with what helps, where a run has left no checkpoint here."""
+    if folder.checkpoint.exists() or checkpoint.previous(folder.checkpoint).exists():
+        return
+    remedy = _WAIT.get(run.state, "models that were discarded or failed are not kept, and others "
+                                  "lie on the device that trained them; `agent runs` tells the "
+                                  "kept ones")
+    raise UserError(f"{run.label} has no checkpoint at {folder.checkpoint}: {remedy}")
 
 
 def speak(speaker: Speaker, prompt: str | None, n_tokens: int, n_texts: int, seed: int,
@@ -96,12 +71,10 @@ def speak(speaker: Speaker, prompt: str | None, n_tokens: int, n_texts: int, see
     The same seed gives the same texts. ConfigError for settings out of range.
     """
     prompt = speaker.prompt if prompt is None else prompt
-    start = [speaker.tokenizer.eot_id, *speaker.tokenizer.encode(prompt)]
     try:
-        found = continuations(speaker.model, speaker.params, [start] * n_texts, n_tokens,
-                         seeded(seed, speaker.step), eot_id=speaker.tokenizer.eot_id,
-                         sampling=sampling)
+        texts = speaker.model.generate([prompt] * n_texts, n_tokens, seed=seed,
+                                       **dataclasses.asdict(sampling))
     except Diverged as error:
         raise UserError(f"{speaker.label} has nothing to say: {error}") from error
-    texts = [prompt + speaker.tokenizer.decode(ids) for ids in found]
-    return Sample(label=speaker.label, step=speaker.step, seed=seed, prompt=prompt, texts=texts)
+    return Sample(label=speaker.label, step=speaker.model.step, seed=seed, prompt=prompt,
+                  texts=texts)

@@ -171,7 +171,8 @@ class Worker:
         self.events.sync()  # what the checkpoint is past must not be lost after it
         timing = {"elapsed_s": self._elapsed_s(), "train_s": self.train_s, "n": self.n_timed,
                   "rung_bpb": self.rung_bpb}
-        scalars = self.trainer.scalars() | {"timing": timing}
+        # With its tokenizer a checkpoint is a whole model, wherever it is copied to.
+        scalars = self.trainer.scalars() | {"timing": timing, "tokenizer": self.tokenizer.json}
         checkpoint.save(self.folder.checkpoint, self.trainer.arrays(), scalars)
         self.saved_at = time.monotonic()
         self.events.write("checkpoint", step=self.trainer.step)

@@ -116,6 +116,11 @@ class GPT:
                                               exponential.POWER, exponential.NATS)
         return nats
 
+    def logits(self, params: Flat, ids: Array) -> Array:
+        """Logits (B, T, V), in nats, of the token after each of `ids` (B, T)."""
+        hidden, _ = self._forward(params, ids, keep=False)
+        return self._head(params, hidden).reshape(*ids.shape, -1)
+
     def next_logits(self, params: Flat, ids: Array, past: "Past") -> Array:
         """Logits (B, V) of the token after `ids` (B, T), which follow what `past` holds.
 
@@ -123,9 +128,11 @@ class GPT:
         """
         hidden, _ = self._forward(params, ids, keep=False, past=past)
         past.length += ids.shape[1]
+        return self._head(params, hidden.reshape(*ids.shape, -1)[:, -1])
+
+    def _head(self, params: Flat, hidden: Array) -> Array:
         head = params.views["embed" if self.config.tied else "head"]
-        last = hidden.reshape(*ids.shape, -1)[:, -1]
-        return np.asarray((last * exponential.NATS) @ head.T)
+        return np.asarray((hidden * exponential.NATS) @ head.T)
 
     def tables(self, n_batch: int, n_time: int, before: int) -> tuple[Array, Array]:
         """Cosines and sines (D/2, N) of the positions of N = n_batch · n_time rows."""

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from engine.text.ngram import Yardsticks as Yardsticks
     from engine.text.textfile import parse as parse
     from engine.text.textfile import read_bytes as read_bytes
+    from engine.text.textfile import separate as separate
     from engine.text.tokenizer import Tokenizer as Tokenizer
 
 __all__, __getattr__ = doors(__name__, {
     "corpus": ("N_STORIES", "TokenSet", "builtin", "prepare_tokens"),
     "ngram": ("Yardsticks",),
-    "textfile": ("parse", "read_bytes"),
+    "textfile": ("parse", "read_bytes", "separate"),
     "tokenizer": ("Tokenizer",),
-}, modules=("corpus",))
+}, modules=("corpus", "splits"))

@@ -139,18 +139,19 @@ class Tokenizer:
     # --- the file ----------------------------------------------------------------------------
 
     @functools.cached_property
-    def _json(self) -> bytes:
+    def json(self) -> str:
+        """The canonical text of the file that save writes."""
         content = {"format": FORMAT, "version": VERSION, "merges": self.merges}
-        return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+        return json.dumps(content, separators=(",", ":")) + "\n"
 
     @functools.cached_property
     def sha256(self) -> str:
         """Hash of the canonical JSON, which is the file that save writes."""
-        return hashlib.sha256(self._json).hexdigest()
+        return hashlib.sha256(self.json.encode()).hexdigest()
 
     def save(self, path: Path | str) -> None:
         """Write one JSON file, whole or not at all; StorageError where that fails."""
-        write_atomically(Path(path), self._json)
+        write_atomically(Path(path), self.json.encode())
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -164,11 +165,16 @@ class Tokenizer:
         except OSError as error:
             raise TokenizerError(f"cannot read the tokenizer {path}: {error.strerror}; "
                                  "train it again") from error
+        return cls.parse(data, str(path))
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> Self:
+        """The tokenizer in the bytes of such a file; TokenizerError, naming it, for any other."""
         try:
             tokenizer = cls(_parse(data))
             _refuse_twins(tokenizer.token_bytes)
         except TokenizerError as error:
-            raise TokenizerError(f"{path} is not a tokenizer of this program: {error}; "
+            raise TokenizerError(f"{name} is not a tokenizer of this program: {error}; "
                                  "delete it and train again") from error
         return tokenizer
 

@@ -11,6 +11,7 @@ from engine.lazy import doors
 if TYPE_CHECKING:
     from engine.training.data import open_tokens as open_tokens
     from engine.training.evaluate import Score as Score
+    from engine.training.evaluate import score_model as score_model
     from engine.training.optim import make_optimizer as make_optimizer
     from engine.training.parallel import Team as Team
     from engine.training.parallel import parts as parts
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "data": ("open_tokens",),
-    "evaluate": ("Score",),
+    "evaluate": ("Score", "score_model"),
     "optim": ("make_optimizer",),
     "parallel": ("Team", "parts"),
     "train": ("Done", "Eval", "Shard", "Step", "Texts", "Trainer", "default_eval_every", "seeded",

@@ -13,6 +13,7 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
+import engine
 from agent.cli.main import main
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
@@ -22,9 +23,9 @@ from tests.support import example_ledger as example
 from tests.support.example_home import a_home, agent, printed, value
 from tests.support.example_ledger import NOW
 
-COMMANDS = ("status", "table", "runs", "show", "log", "sample", "baselines")
-ALL = [["status"], ["table"], ["runs"], ["show", "E1"], ["log", "E1"], ["sample", "E1"],
-       ["baselines"]]
+COMMANDS = ("status", "table", "runs", "show", "log", "path", "sample", "baselines")
+ALL = [["status"], ["table"], ["runs"], ["show", "E1"], ["log", "E1"], ["path", "E1"],
+       ["sample", "E1"], ["baselines"]]
 
 
 @pytest.fixture
@@ -308,3 +309,21 @@ def test_completion_fails_silently(tmp_path: Path) -> None:
 
 def test_every_reading_command_is_in_the_group() -> None:
     assert set(COMMANDS) <= set(main.list_commands(click.Context(main)))
+
+
+# --- path ------------------------------------------------------------------------------------
+
+
+def test_the_path_of_a_run_is_one_that_python_loads(home: Home) -> None:
+    place = printed(home, "path", "E1").strip()
+    model = engine.load(place)
+    assert model.step == 3
+    assert value(home, "path", "E1") == {"label": "E1", "path": place}
+    assert model.generate("Once", 5, seed=2) == value(
+        home, "sample", "E1", "Once", "--tokens", "5", "--seed", "2")["texts"][0]
+
+
+def test_a_run_without_a_model_has_no_path(home: Home) -> None:
+    result = agent(home, "path", "E2")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("agent: E2 has no checkpoint at ")

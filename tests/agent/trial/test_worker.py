@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import engine
 from agent.home.paths import RunFolder
 from agent.machine import machine
 from agent.trial.job import Job, ShardFile
@@ -99,6 +101,16 @@ def load(folder: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:
     saved = checkpoint.load_newest(folder.checkpoint)
     assert saved is not None
     return saved
+
+
+def test_what_a_worker_saved_is_a_whole_model_that_python_loads(
+        folder: RunFolder, tokens: TokenSet, tmp_path: Path) -> None:
+    """Copied alone, without job and tokenizer, it scores the same bits on the same stories."""
+    work(folder, a_job(tokens))
+    (done,) = told(folder, "done")
+    alone = shutil.copy(folder.checkpoint, tmp_path / "alone.npz")
+    found = engine.load(alone).loss(list(tokens.corpus.stories("search")))
+    assert (found.nats, found.bpb) == (done["nats"], done["bpb"])
 
 
 def test_a_job_without_shards_and_rung_tells_of_none(folder: RunFolder, tokens: TokenSet) -> None:
