@@ -15,6 +15,17 @@ from agent.show.table import markdown
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAP = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+# The pages of the wings lie beside their code.
+PAGES = [path.relative_to(ROOT).as_posix()
+         for path in (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/README.md")))]
+COMMANDS_OF = [page for page in PAGES if page != "CHANGELOG.md"]  # that one tells of old ones, too
+WORDS = 1900  # of the README: four minutes
+WINGS = ("agent", "engine", "strategies", "tests", "termux")
+
+
+def test_the_readme_is_read_in_four_minutes() -> None:
+    assert len(README.split()) <= WORDS
 
 
 def test_the_generated_parts_of_the_readme_are_up_to_date() -> None:
@@ -23,16 +34,18 @@ def test_the_generated_parts_of_the_readme_are_up_to_date() -> None:
     assert found.returncode == 0, "run: cog -r README.md"
 
 
-def shown_commands() -> list[str]:
-    """Every `agent …` line of the README's code blocks, without comments and continuations."""
-    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+def shown_commands(page: str) -> list[str]:
+    """Every `agent …` line of a page's code blocks, without comments and continuations."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
     lines = blocks.replace("\\\n", " ").splitlines()
     commands = [part.strip() for line in lines for part in line.removeprefix("$ ").split("&&")]
-    return [line for line in commands if line.startswith("agent ")]
+    return [line for line in commands if line.startswith("agent ") and "…" not in line]
 
 
-@pytest.mark.parametrize("line", shown_commands())
-def test_every_command_the_readme_shows_is_understood(line: str) -> None:
+@pytest.mark.parametrize(("page", "line"), [(page, line) for page in COMMANDS_OF
+                                            for line in shown_commands(page)])
+def test_every_command_that_is_shown_is_understood(page: str, line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     command = main.commands[words[0]]
     # Commands remember what -h is called from the first context they are shown.
@@ -41,20 +54,46 @@ def test_every_command_the_readme_shows_is_understood(line: str) -> None:
     assert context.command is command
 
 
-def test_every_link_leads_to_a_file() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "DEVLOG.md", "termux/README.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
-        links = re.findall(r"\]\((?!http)([^)#]+)\)", text)
-        assert [link for link in links if not (ROOT / document).parent.joinpath(link).exists()
-                ] == []
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!http)([^)#]+)", text)
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
 
 
-def test_the_ledger_recipes_of_the_readme_run(tmp_path: Path) -> None:
-    recipes = README.partition("```sql\n")[2].partition("```")[0]
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_into_a_page_leads_to_a_heading(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", text)
+    assert [f"{link}#{anchor}" for link, anchor in links
+            if anchor not in anchors((ROOT / page).parent / link if link else ROOT / page)] == []
+
+
+def anchors(page: Path) -> list[str]:
+    """What a page's headings are called in links: small letters, hyphens, no other signs."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def test_every_file_of_the_file_map_exists() -> None:
+    named = re.findall(rf"`((?:{'|'.join(WINGS)})/[^`*… ]*)`", MAP)
+    assert len(named) > 40
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_wing_is_on_the_file_map() -> None:
+    doors = [path.parent.relative_to(ROOT).as_posix() for package in ("agent", "engine")
+             for path in sorted((ROOT / package).glob("*/__init__.py"))]
+    assert [door for door in doors if f"`{door}/`" not in MAP] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_ledger_recipes_run(page: str, tmp_path: Path) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    recipes = re.findall(r"^```sql\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     with Ledger.open(tmp_path / "ledger.db") as ledger:
-        for sql in recipes.split(";"):
-            if sql.strip():
-                assert ledger._rows(sql) == []
+        for sql in re.sub(r"--.*", "", "".join(recipes)).split(";")[:-1]:
+            ledger._rows(sql)  # raises where it names what is not there
 
 
 def test_the_table_of_the_development_log_is_that_of_the_published_record() -> None:

@@ -1,4 +1,4 @@
-"""The README's page "On the phone", typed line by line into a phone that has nothing yet."""
+"""termux/README.md's part "On the phone", typed line by line into a phone that has nothing yet."""
 
 import json
 import re
@@ -21,8 +21,9 @@ BOOT, WATCHDOG = ".termux/boot/phi-auto", ".termux/phi-auto-watchdog"
 
 def page_lines() -> list[str]:
     """Every command of the page, in order; short times where the page says that any will do."""
-    page = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## On the phone\n")[2]
-    blocks = re.findall(r"^```\n(.*?)^```", page.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    text = (ROOT / "termux/README.md").read_text(encoding="utf-8")
+    page = text.partition("\n## On the phone\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     return [re.sub(r"(--run-for) \S+(.*# or another time)", r"\1 2s\2", line)
             for line in "".join(blocks).splitlines()]
 
