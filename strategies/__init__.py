@@ -1,10 +1,11 @@
-"""From history to the next experiment: seven mutators, and the size × data grid beside them.
+"""From history to the next experiment: eight mutators, and the size × data grid beside them.
 
 Pure functions: history comes in as values, a Proposal or NoProposal goes out.
 """
 
 from strategies import (
     efficiency,
+    explore,
     learning_rate,
     random,
     scale_down,
@@ -21,5 +22,6 @@ STRATEGIES: dict[str, Mutator] = {
     "learning_rate": learning_rate.propose,
     "sequence_length": sequence_length.propose,
     "efficiency": efficiency.propose,
+    "explore": explore.propose,
     "tpe": tpe.propose,
 }

@@ -92,7 +92,8 @@ class Campaign:
         assert self.study is not None
         run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas)
         wanted = self._searcher(self.study.id).next(
-            self._n_left(n_ended, run_s), self._limits(run_s), self.plan.seed)
+            self._n_left(n_ended, run_s), self._limits(run_s), self.plan.seed,
+            is_timed=self.plan.deadline_s is not None)
         now = self.clock.stamp()
         try:
             tokens = self.prepare(wanted.config.vocab_size)
@@ -141,11 +142,12 @@ class Campaign:
         """
         if run.calibration_id is None or (run.strategy or "") in KINDS:
             return None
-        if not rung.is_comparable(Config.from_dict(run.config)):
+        kind = rung.kind(Config.from_dict(run.config))
+        if kind is None:
             return None
         known = [one for one in self.ledger.study_runs(run.calibration_id)
                  if one.rung_bpb is not None and one.strategy not in ARMS
-                 and rung.is_comparable(Config.from_dict(one.config))]
+                 and rung.kind(Config.from_dict(one.config)) == kind]
         rungs = [one.rung_bpb for one in known if one.rung_bpb is not None]
         draw = random.Random(f"{self.plan.seed} rung {run.id}").random()
         return rung.limit(rungs, [one.val_bpb for one in known], draw)

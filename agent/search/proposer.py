@@ -1,36 +1,16 @@
-"""The next experiment: history from the ledger, a strategy by its luck so far, one that fits."""
+"""What a proposal is made from: the history in the ledger, other studies, an earlier one's head."""
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from agent.ledger import Calibration, Ledger, Run
+from agent.search import prior
+from agent.search.prior import Elsewhere
 from engine.config import Config
-from engine.errors import NoProposal
-from strategies import STRATEGIES, tpe
-from strategies.base import Limits, Outcome, Proposal, describe_changes, scores, why_not
+from strategies.base import Limits, Outcome, Proposal, describe_changes, why_not
 
 WARM_START = "warm_start"
-N_WARM = 3  # earlier studies whose head is tried
-
-
-def propose(parent: Config, known: Sequence[Outcome], names: Sequence[str], seed: Sequence[int],
-            limits: Limits) -> Proposal:
-    """The first proposal that fits, of the strategies in the order given.
-
-    tpe comes last until its model has results to go by: its draws from the whole space cost a
-    short night more than they teach. A function of its arguments alone. Raises NoProposal with
-    every strategy's reason where none has anything.
-    """
-    rng = np.random.default_rng(list(seed))
-    is_blind = len(scores(known, limits.budget_tokens)) < tpe.N_RANDOM
-    refusals = []
-    for name in sorted(names, key=lambda name: is_blind and name == "tpe"):
-        try:
-            return STRATEGIES[name](parent, known, rng, limits)
-        except NoProposal as refusal:
-            refusals.append(str(refusal))
-    raise NoProposal("no strategy found anything that fits: " + "; ".join(refusals))
+N_WARM = 3  # earlier studies that are heeded
+N_OF_STUDY = 60  # of its configurations
 
 
 def warm_start(ledger: Ledger, study: Calibration, parent: Config, known: Sequence[Outcome],
@@ -59,3 +39,24 @@ def history(ledger: Ledger, runs: Sequence[Run]) -> list[Outcome]:
                 is_out_of_memory=run.state == "killed" and "--max-ram" in (run.error or ""))
         for run in runs
     ]
+
+
+def elsewhere(ledger: Ledger, study: Calibration, with_table: bool) -> list[Elsewhere]:
+    """What other studies found: those of this ledger, the newest first, then the table's."""
+    found = []
+    for earlier in [one for one in ledger.studies() if one.id != study.id][:N_WARM]:
+        found += _of_study(ledger, earlier)
+    return found + (list(prior.table()[1]) if with_table else [])
+
+
+def _of_study(ledger: Ledger, earlier: Calibration) -> list[Elsewhere]:
+    """The best configurations of a study, each with its mean over seeds."""
+    scores: dict[str, list[float]] = {}
+    configs: dict[str, Config] = {}
+    for run in ledger.study_runs(earlier.id):
+        if run.state == "finished" and run.val_bpb is not None and run.config_hash:
+            scores.setdefault(run.config_hash, []).append(run.val_bpb)
+            configs.setdefault(run.config_hash, Config.from_dict(run.config))
+    best = sorted(scores, key=lambda key: sum(scores[key]) / len(scores[key]))[:N_OF_STUDY]
+    return [Elsewhere(f"study {earlier.id}", earlier.budget_tokens, configs[key],
+                      sum(scores[key]) / len(scores[key]), len(scores[key])) for key in best]

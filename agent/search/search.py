@@ -36,6 +36,9 @@ PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of stra
 CLASSES: tuple[tuple[str, ...] | None, ...] = (
     None, ("efficiency", "sequence_length", "random"), ("scale_up", "scale_down"))
 CLASS_NAMES = ("any", "structure", "size")
+# Of a night's runs, at most, for calibrating, confirming and simplifying together; a batch is
+# finished all the same.
+OTHER_SHARE = 0.25
 MAX_SKIPPED = 2  # such seeds, and a batch is left undecided
 
 # Told of a decision: on which run, against which, and the decision.
@@ -66,6 +69,7 @@ class Search:
         self._keys: dict[int, str] = {}  # configurations by run
         self._taken: set[tuple[str, int]] = set()  # configurations and seeds that have a run
         self._last_seed = 0
+        self._n_runs = self._n_other = 0  # ended; of them those that try no idea
         self._spent: set[int] = set()  # seeds on which anything was selected or put to the test
 
     # --- what is known -----------------------------------------------------------------------
@@ -200,6 +204,7 @@ class Search:
     def apply(self, trial: Trial, found: str) -> None:
         """Take in a run with the verdict on it."""
         self._last_seed = max(self._last_seed, trial.seed)
+        self._n_runs, self._n_other = self._n_runs + 1, self._n_other + (trial.kind != "search")
         self._keys[trial.run_id] = trial.key
         self._remember(trial)
         if found == "baseline":
@@ -334,7 +339,7 @@ class Search:
         # A night without an end has a plateau instead.
         is_time = (N_ABLATION_SEEDS <= n_left <= self.reserve or self._is_trying_without()
                    or self.is_exhausted or (self.level > 0 and math.isinf(n_left)))
-        if self._steps and not self.chain and is_time:
+        if self._steps and not self.chain and is_time and self._can_afford(n_left):
             return self._next_without(self.confirmed)
         if self.is_exhausted:
             return Stop(f"a plateau: {sum(self.patience)} runs in a row, of any kind, of other "
@@ -356,6 +361,11 @@ class Search:
                 return Repeat("confirm", lacking[0], seed, f"fresh seed {i + 1}: is the head "
                               "better than what was confirmed before it?")
         raise AssertionError("the seed after the last one is always free")
+
+    def _can_afford(self, n_left: float) -> bool:
+        """Whether the night can pay for leaving out one more step."""
+        most = OTHER_SHARE * (self._n_runs + n_left)
+        return self._is_trying_without() or self._n_other + N_ABLATION_SEEDS <= most
 
     def _is_trying_without(self) -> bool:
         """Whether the first step to be left out has been left out on one seed."""

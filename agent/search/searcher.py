@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from agent.ledger import Calibration, Ledger, Run
 from agent.search import proposer
 from agent.search.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
+from agent.search.advisor import Known, choose
+from agent.search.prior import Elsewhere
 from agent.search.search import CLASS_NAMES, Search
 from agent.search.study import Origin
 from agent.search.verdict import MAX_PAIRS, RULE, Decision
@@ -18,7 +20,7 @@ from agent.trial import rung
 from engine.config import Config
 from engine.errors import NoProposal, UserError
 from strategies import STRATEGIES
-from strategies.base import Limits
+from strategies.base import Limits, why_not
 
 KINDS: dict[str, Kind] = {"baseline": "baseline", "confirm": "confirm", "ablate": "ablate"}
 
@@ -55,8 +57,9 @@ class Silent:
 class Searcher:
     """One study's search. After a write that failed it may be ahead: it must be made anew."""
 
-    def __init__(self, ledger: Ledger, found: Calibration) -> None:
-        self.ledger, self.study = ledger, found
+    def __init__(self, ledger: Ledger, found: Calibration, with_table: bool = True) -> None:
+        self.ledger, self.study, self.with_table = ledger, found, with_table
+        self._others: list[Elsewhere] | None = None
         self.search = Search()
         decided: set[int] = set()
         runs = {run.id: run for run in self._runs()}
@@ -136,8 +139,11 @@ class Searcher:
 
     # --- the next run ------------------------------------------------------------------------
 
-    def next(self, n_left: float, limits: Limits, seed: int) -> Wanted:
-        """What to queue, with so many runs left. Raises NoProposal with the reason to end."""
+    def next(self, n_left: float, limits: Limits, seed: int, is_timed: bool = False) -> Wanted:
+        """What to queue, with so many runs left. Raises NoProposal with the reason to end.
+
+        is_timed  whether it is time that ends the night, and not a number of runs
+        """
         runs = self.ledger.comparable_runs(self.study)
         for run in runs:
             can_run_again = run.state in ("killed", "failed", "lost")
@@ -149,9 +155,10 @@ class Searcher:
             if isinstance(action, Repeat):
                 return self._repeat(action)
             if isinstance(action, Propose):
-                return self._propose(action, runs, limits, seed)
+                return self._propose(action, runs, limits, seed, is_timed)
             config = self._without(action)
-            if config and not self._is_known(config, action.seed, runs):
+            if (config and not self._is_known(config, action.seed, runs)
+                    and why_not(config, limits) is None):
                 return Wanted(config, action.seed, Origin(
                     "ablate", action.why, self.study.id, action.step.node.run_id))
             self.search.cannot_leave_out(action.step)
@@ -161,7 +168,8 @@ class Searcher:
         return Wanted(Config.from_dict(first.config), action.seed,
                       Origin(action.kind, action.why, self.study.id, first.id))
 
-    def _propose(self, action: Propose, runs: list[Run], limits: Limits, seed: int) -> Wanted:
+    def _propose(self, action: Propose, runs: list[Run], limits: Limits, seed: int,
+                 is_timed: bool) -> Wanted:
         parent = self._first(action.head.key)
         config = Config.from_dict(parent.config)
         known = proposer.history(self.ledger, runs)
@@ -169,9 +177,16 @@ class Searcher:
         if found is None:
             names = self.search.bandit.order(action.names or tuple(STRATEGIES),
                                              random.Random(f"{seed} {len(runs)}"))
-            found = proposer.propose(config, known, names, [seed, 3, len(runs)], limits)
+            found = choose(config, Known(known, self._elsewhere(), self.study.sigma_bpb,
+                                         is_timed), names, [seed, 3, len(runs)], limits)
         return Wanted(found.config, action.head.seed,
                       Origin(found.strategy, found.reason, self.study.id, parent.id))
+
+    def _elsewhere(self) -> list[Elsewhere]:
+        """What other studies found; read once, since they do not change while this one runs."""
+        if self._others is None:
+            self._others = proposer.elsewhere(self.ledger, self.study, self.with_table)
+        return self._others
 
     def _first(self, key: str) -> Run:
         """The run by which a configuration came into the study."""

@@ -24,10 +24,11 @@ from typing import Any, cast
 from agent.ledger import State, Verdict
 from agent.search.student import quantile
 
-RULE = "two-tier/2"
+RULE = "two-tier/3"
 N_BASELINE_SEEDS = 5  # four degrees of freedom; the first incumbent's evidence
 N_BATCH = 4  # kept steps before they are put to the test
 MIN_PAIRS, MAX_PAIRS = 2, 5
+STEP_NOISES = 0.7  # times s_d: a step smaller than this part of the noise is no step
 LEAST_Z = 2.0
 ALPHA = 0.035  # spent over all batches of a study that find nothing
 N_ABLATION_SEEDS = 2
@@ -99,16 +100,17 @@ def of_state(state: State) -> Verdict:
 
 
 def search_step(challenger_bpb: float, head_bpb: float, noise: Noise | None) -> Decision:
-    """Kept, provisionally, where one run on the head's seed is better at all."""
+    """Kept, provisionally, where one run on the head's seed is better by more than the noise."""
     gain = head_bpb - challenger_bpb
     evidence = {"bpb": challenger_bpb, "head_bpb": head_bpb, "gain_bpb": gain, "n": 1}
     said = f"{_amount(gain)} than the head on one seed"
     if noise:
         evidence |= {"s_d": noise.s_d, "df": noise.df}
         said += f", with a noise of {noise.s_d:.4f}"
-    if gain > 0:
+    if gain > STEP_NOISES * (noise.s_d if noise else 0.0):
         return Decision("kept", evidence, f"{said}: until fresh seeds confirm or refute it")
-    return Decision("discarded", evidence, said)
+    return Decision("discarded", evidence, f"{said}: within the noise, no step" if gain > 0
+                    else said)
 
 
 # --- the confirmation tier -------------------------------------------------------------------

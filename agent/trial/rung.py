@@ -1,9 +1,10 @@
 """The one rung at which a run may end early, pure: what compares there, and what is too bad.
 
-A run is scored after a quarter of its budget. With ten such scores, a later run must be among the
-better 30 % to go on; one in ten goes on all the same, so that the rung keeps being checked: where
-its order is not that of the final scores, it is switched off. All scores are bits per byte, which
-are finite. A score at the rung is never a final one.
+A run is scored after a quarter of its budget, and compared with runs of the same kind of schedule.
+With ten such scores, a later run must be among the better 30 % to go on; one in ten goes on all the
+same, so that the rung keeps being checked: where its order is not that of the final scores, it is
+switched off. All scores are bits per byte, which are finite. A score at the rung is never a final
+one.
 
 The rule is successive halving (Jamieson and Talwalkar 2016, arXiv:1502.07943) cut to one rung.
 """
@@ -29,14 +30,19 @@ class Word:
     reason: str
 
 
-def is_comparable(config: Config) -> bool:
-    """Whether the learning rate is constant at the rung, in every run of such a configuration.
+def kind(config: Config) -> str | None:
+    """What a score at the rung compares with: runs of the same kind of schedule; None: nothing.
 
-    What decays already, or still warms up, is at another point of its way than other runs are.
+    At the same share of the same schedule runs are at the same point of their way, be it that the
+    rate still falls; what still warms up there, or decays already where others do not, is not.
     """
-    if config.effective_schedule == "wsd" and config.decay_frac > 1 - SHARE:
-        return False
-    return config.effective_schedule in ("wsd", "constant") and config.warmup_frac <= SHARE
+    if config.warmup_frac > SHARE:
+        return None
+    if config.optimizer == "schedule_free":
+        return "schedule_free"  # scored at its average
+    if config.schedule == "wsd" and config.decay_frac > 1 - SHARE:
+        return None
+    return config.schedule
 
 
 def step_of(config: Config, budget_tokens: int) -> int | None:
@@ -45,7 +51,7 @@ def step_of(config: Config, budget_tokens: int) -> int | None:
     Rounded as the schedule's own parts are, so that they never meet it.
     """
     step = round(SHARE * config.steps_for(budget_tokens))
-    return step if step and is_comparable(config) else None
+    return step if step and kind(config) else None
 
 
 def limit(rungs: Sequence[float], finals: Sequence[float | None], draw: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The next experiment comes from what is known, by a seeded chance, and fits."""
+"""What a proposal is made from: what became of each run, and what other studies found."""
 
 from pathlib import Path
 
@@ -6,11 +6,10 @@ import pytest
 
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
-from agent.search.proposer import history, propose, warm_start
+from agent.search import prior
+from agent.search.proposer import elsewhere, history, warm_start
 from engine.config import Config
-from engine.errors import NoProposal
-from strategies import STRATEGIES
-from strategies.base import Limits, Outcome
+from strategies.base import Limits
 from tests.support.parts import NOW, TINY, a_run, a_study
 
 ROOM = Limits(budget_tokens=3200, min_steps=5, max_vocab=300)
@@ -28,27 +27,6 @@ def ended(ledger: Ledger, config: Config, verdict: str, strategy: str = "random"
     ledger.finish(run.id, "finished", NOW, val_bpb=2.0, val_loss=4.5)
     ledger.decide(run.id, None, verdict, "test/1", {}, "a test", NOW)  # type: ignore[arg-type]
     return run
-
-
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "tpe"])
-def test_the_first_strategy_named_is_asked_first(name: str) -> None:
-    found = propose(TINY, [], [name, *STRATEGIES], [5], ROOM)
-    assert found.strategy == name
-    assert found.config.hash != TINY.hash
-    assert found == propose(TINY, [], [name, *STRATEGIES], [5], ROOM)
-
-
-@pytest.mark.parametrize(("n_known", "chosen"), [(9, "learning_rate"), (10, "tpe")])
-def test_the_model_is_asked_last_until_it_has_results(n_known: int, chosen: str) -> None:
-    known = [Outcome(config=tuned(lr=1e-3 + i * 1e-4), seed=1, budget_tokens=3200,
-                     state="finished", val_bpb=2.0 + i / 10) for i in range(n_known)]
-    assert propose(TINY, known, ["tpe", "learning_rate"], [5], ROOM).strategy == chosen
-
-
-def test_when_nothing_fits_every_strategy_says_why() -> None:
-    with pytest.raises(NoProposal, match="no strategy found anything that fits") as refusal:
-        propose(TINY, [], list(STRATEGIES), [0], Limits(max_mb=1.0))
-    assert all(name in str(refusal.value) for name in STRATEGIES)
 
 
 def test_history_tells_what_became_of_each_run(tmp_path: Path) -> None:
@@ -104,3 +82,24 @@ def test_a_head_that_was_tried_or_does_not_fit_is_passed_over(tmp_path: Path) ->
         known = history(ledger, ledger.study_runs(earlier))
         assert warm_start(ledger, study, TINY, known, ROOM) is None
         assert warm_start(ledger, study, TINY, [], Limits(max_mb=1.0)) is None
+
+
+def test_results_of_earlier_studies_come_before_the_table(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        earlier = a_study(ledger, budget_tokens=64_000)
+        ended(ledger, tuned(lr=2e-3), "kept", study=earlier)
+        study = ledger.calibration(a_study(ledger))
+        ended(ledger, tuned(lr=4e-3), "kept", study=study.id)
+        (own, *_), alone = elsewhere(ledger, study, True), elsewhere(ledger, study, False)
+        assert (own.study, own.budget_tokens, own.config.lr, own.bpb, own.n) == (
+            "study 1", 64_000, 2e-3, 2.0, 1)
+        assert alone == [own]
+        assert elsewhere(ledger, study, True) == [own, *prior.table()[1]]
+
+
+def test_the_table_that_came_along_is_of_legal_configurations_and_two_texts() -> None:
+    version, rows = prior.table()
+    assert version >= 1
+    assert len(rows) > 200
+    assert {row.study.partition(" ")[0] for row in rows} == {"tinystories", "builtin"}
+    assert all(0.5 < row.bpb < 8 and row.n >= 1 for row in rows)

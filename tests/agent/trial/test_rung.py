@@ -97,21 +97,21 @@ def test_what_does_not_vary_has_no_correlation(constant: list[float]) -> None:
 # --- where a rung compares -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("config", "is_comparable"), [
-    (Config(schedule="cosine"), False),
-    (Config(schedule="cosine", optimizer="schedule_free"), True),  # constant whatever it says
-    (Config(schedule="constant"), True),
-    (Config(schedule="constant", decay_frac=0.9), True),  # it has no decay
-    (Config(schedule="constant", warmup_frac=0.26), False),
-    (Config(schedule="wsd"), True),
-    (Config(schedule="wsd", warmup_frac=0.25, decay_frac=0.75), True),
-    (Config(schedule="wsd", decay_frac=0.76), False),
-    (Config(schedule="wsd", warmup_frac=0.3), False),
+@pytest.mark.parametrize(("config", "kind"), [
+    (Config(schedule="cosine"), "cosine"),  # at the same share of the same fall
+    (Config(schedule="cosine", warmup_frac=0.26), None),
+    (Config(schedule="cosine", optimizer="schedule_free"), "schedule_free"),  # an average
+    (Config(schedule="constant"), "constant"),
+    (Config(schedule="constant", decay_frac=0.9), "constant"),  # it has no decay
+    (Config(schedule="constant", warmup_frac=0.26), None),
+    (Config(schedule="wsd"), "wsd"),
+    (Config(schedule="wsd", warmup_frac=0.25, decay_frac=0.75), "wsd"),
+    (Config(schedule="wsd", decay_frac=0.76), None),
+    (Config(schedule="wsd", warmup_frac=0.3), None),
 ], ids=lambda value: value.describe() if isinstance(value, Config) else str(value))
-def test_a_rung_compares_in_the_constant_part_of_a_schedule(
-        config: Config, is_comparable: bool) -> None:
-    assert rung.is_comparable(config) is is_comparable
-    assert (rung.step_of(config, 400 * config.tokens_per_step) == 100) is is_comparable
+def test_a_rung_compares_runs_of_one_kind_of_schedule(config: Config, kind: str | None) -> None:
+    assert rung.kind(config) == kind
+    assert (rung.step_of(config, 400 * config.tokens_per_step) == 100) is (kind is not None)
 
 
 @pytest.mark.parametrize("n_steps", range(3, 43))

@@ -1,0 +1,238 @@
+"""The next idea: of all that the strategies and the whole space offer, the one that promises most.
+
+A model of all results ranks them by expected improvement over the head. What it knows of others'
+studies makes the first ideas of a night good ones; its uncertainty makes early moves bold and late
+ones fine. A function of its arguments alone, so a night that was interrupted proposes the same.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from agent.search.prior import Elsewhere
+from agent.search.surrogate import Array, Result, Surrogate, expected_improvement
+from agent.trial import rung
+from engine.config import Config
+from engine.errors import ConfigError, NoProposal
+from strategies import STRATEGIES, explore
+from strategies.base import (
+    Change,
+    Limits,
+    Outcome,
+    Proposal,
+    fresh,
+    repaired,
+    scores,
+    why_not,
+)
+from strategies.features import features
+
+WORST = 1.6  # times the best: what is worse counts as this, since how bad it is says nothing
+DIVERGED_NOISE = 0.1  # of the logarithm, where a run has no score of its own
+RUNG_NOISE = 0.03  # of the logarithm, at least, where the end is foretold from the rung
+UNKNOWN_NOISE = 0.02  # of the logarithm, while the baseline has not told
+N_OWN, N_ELSEWHERE = 300, 260  # results that the model takes, the best and the newest
+N_STARTS, N_ROUNDS, N_MOVES = 12, 6, 50  # of the search for what the model likes best
+N_MUTATORS = 3  # proposals of each strategy
+NEAREST = 0.15  # in lengths of the model: what is nearer to a known result would repeat it
+FADED = 1e-3  # what is left of its worth
+BY_LUCK = 0.15  # share of ideas that the bandit's strategy has without the model, which may err
+
+HELD = ("vocab_size", "rope_base")  # fields that a recipe from elsewhere does not carry along
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known when an idea is asked for."""
+
+    outcomes: Sequence[Outcome]  # of this study's text, ended or not
+    elsewhere: Sequence[Elsewhere]  # other studies' results
+    sigma_bpb: float | None  # spread of the baseline over seeds
+    is_timed: bool = False  # whether it is time that ends the night: then cheap ideas count more
+
+
+def choose(parent: Config, known: Known, names: Sequence[str], seed: Sequence[int],
+           limits: Limits) -> Proposal:
+    """The proposal of the largest expected improvement over the parent, of those that fit.
+
+    names  strategies that may offer ideas, first the one whose turn it is: a part of the ideas
+           are its own, whatever the model thinks. Raises NoProposal where nothing fits.
+    """
+    rng = np.random.default_rng(list(seed))
+    if rng.random() < BY_LUCK:
+        for name in names:
+            with suppress(NoProposal):
+                return STRATEGIES[name](parent, known.outcomes, rng, limits)
+    told = results(known, limits.budget_tokens)
+    view = View(Surrogate(told), known, limits, parent)
+    offers = _offers(parent, known, names, rng, limits)
+    if "explore" in names:
+        _climb(offers, _starts(parent, known, view), view, rng)
+    return _best_offer(parent, offers, view)
+
+
+class View:
+    """What the model thinks of configurations, beside the one that is to be improved on."""
+
+    def __init__(self, model: Surrogate, known: Known, limits: Limits, parent: Config) -> None:
+        self.model, self.known, self.limits = model, known, limits
+        self.best = float(self.predict([parent])[0][0])
+        # What gains less than a paired difference errs by is no step: SEARCH.
+        sigma = known.sigma_bpb
+        self.least = UNKNOWN_NOISE if sigma is None else sigma / math.exp(self.best)
+
+    def predict(self, configs: Sequence[Config]) -> tuple[Array, Array]:
+        """Mean and standard deviation of the logarithm of bits a byte, (N,) each."""
+        return self.model.predict([features(one, self.limits.budget_tokens) for one in configs])
+
+    def worth(self, configs: Sequence[Config]) -> Array:
+        """Expected improvement, (N,); of a second where time ends the night."""
+        mean, sd = self.predict(configs)
+        found = expected_improvement(mean, sd, self.best - self.least)
+        distance = self.model.distances([features(one, self.limits.budget_tokens)
+                                         for one in configs])
+        found = np.where(distance < NEAREST, found * FADED, found)
+        run_s = self.limits.run_s
+        if self.known.is_timed and run_s is not None:
+            budget = self.limits.budget_tokens
+            found = found / np.array([run_s(one, budget) for one in configs])
+        return np.asarray(found)
+
+
+# --- what the model is told ------------------------------------------------------------------
+
+
+def results(known: Known, budget_tokens: int) -> list[Result]:
+    """The model's view: this study's configurations as study 0, the others' behind it."""
+    judged = [o for o in known.outcomes if o.budget_tokens == budget_tokens]
+    finals = [o.val_bpb for o in judged if o.state == "finished" and o.val_bpb is not None]
+    found: list[Result] = []
+    if finals:
+        best = min(finals)
+        noise = known.sigma_bpb / best if known.sigma_bpb else UNKNOWN_NOISE
+        falls, by_config = at_rung(judged), dict[str, list[tuple[Outcome, float, float]]]()
+        for outcome in judged:
+            said = _said(outcome, WORST * best, noise, falls)
+            if said is not None:
+                by_config.setdefault(outcome.config.hash, []).append((outcome, *said))
+        means = [(told[0][0].config, sum(y for _, y, _ in told) / len(told),
+                  max(sd for *_, sd in told) / math.sqrt(len(told)))
+                 for told in by_config.values()]
+        means.sort(key=lambda mean: mean[1])
+        found = [Result(features(config, budget_tokens), y, sd, 0)
+                 for config, y, sd in means[:N_OWN]]
+    return found + _elsewhere(known.elsewhere[:N_ELSEWHERE])
+
+
+def at_rung(judged: Sequence[Outcome]) -> dict[str | None, tuple[float, float]]:
+    """How far a run still falls after its rung, by kind of schedule: mean and spread of the log."""
+    falls: dict[str | None, list[float]] = {}
+    for outcome in judged:
+        if outcome.state == "finished" and outcome.rung_bpb and outcome.val_bpb:
+            falls.setdefault(rung.kind(outcome.config), []).append(
+                math.log(outcome.val_bpb / outcome.rung_bpb))
+    return {kind: (statistics.median(found), max(RUNG_NOISE, statistics.pstdev(found)))
+            for kind, found in falls.items()}
+
+
+def _said(outcome: Outcome, worst: float, noise: float,
+          falls: Mapping[str | None, tuple[float, float]]) -> tuple[float, float] | None:
+    """What a trial says of its configuration, as log bpb and its noise; None where nothing."""
+    if outcome.state == "finished" and outcome.val_bpb is not None:
+        return math.log(min(outcome.val_bpb, worst)), noise
+    if outcome.is_pruned and outcome.rung_bpb is not None:
+        fall, spread = falls.get(rung.kind(outcome.config), (0.0, DIVERGED_NOISE))
+        return min(math.log(outcome.rung_bpb) + fall, math.log(worst)), spread
+    return (math.log(worst), DIVERGED_NOISE) if outcome.state == "diverged" else None
+
+
+def _elsewhere(rows: Sequence[Elsewhere]) -> list[Result]:
+    least: dict[str, float] = {}
+    for row in rows:
+        least[row.study] = min(row.bpb, least.get(row.study, math.inf))
+    number = {study: i for i, study in enumerate(least, start=1)}
+    return [Result(features(row.config, row.budget_tokens),
+                   math.log(min(row.bpb, WORST * least[row.study])),
+                   UNKNOWN_NOISE / math.sqrt(row.n), number[row.study]) for row in rows]
+
+
+# --- what is offered -------------------------------------------------------------------------
+
+Offers = dict[str, tuple[Config, str, str]]  # by hash: configuration, strategy, why
+
+
+def _offers(parent: Config, known: Known, names: Sequence[str], rng: Generator,
+            limits: Limits) -> Offers:
+    """Proposals of the strategies. Raises NoProposal with every reason where none has any."""
+    found: Offers = {}
+    refusals = []
+    for name in names:
+        for _ in range(N_MUTATORS):
+            try:
+                offer = STRATEGIES[name](parent, known.outcomes, rng, limits)
+            except NoProposal as refusal:
+                refusals.append(str(refusal))
+                break
+            if offer.config.hash in found:
+                break  # it has only this to say
+            found[offer.config.hash] = (offer.config, name, offer.reason.partition(": ")[2])
+    if not found:
+        raise NoProposal("no strategy found anything that fits: " + "; ".join(refusals))
+    return found
+
+
+def _starts(parent: Config, known: Known, view: View) -> list[Config]:
+    """Where bold moves begin: the head, the best of this study, the best of others here."""
+    own = [s.config for s in scores(known.outcomes, view.limits.budget_tokens)[:N_STARTS]
+           if s.has_finished]
+    others = [one for row in known.elsewhere if (one := _carried(parent, row.config))]
+    if others:
+        mean, _ = view.predict(others)
+        others = [others[i] for i in np.argsort(mean, kind="stable")[:N_STARTS]]
+    return [parent, *own, *others]
+
+
+def _carried(parent: Config, config: Config) -> Config | None:
+    """A recipe from elsewhere as it would be here; None where it does not fit together."""
+    fields = {name: value for name, value in config.to_dict().items() if name not in HELD}
+    try:
+        return repaired(parent, fields)
+    except ConfigError:
+        return None
+
+
+def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator) -> None:
+    """Add to the offers what rounds of bold moves find that the model likes."""
+    found = {one.hash: one for one in starts if why_not(one, view.limits) is None}
+    ranked = list(found.values()) or list(starts[:1])
+    for _ in range(N_ROUNDS):
+        for _ in range(N_MOVES):
+            start = ranked[int(rng.integers(min(len(ranked), N_STARTS)))]
+            size = explore.SIZES[int(rng.integers(len(explore.SIZES)))]
+            moved = explore.move(start, rng, size)
+            if moved.hash not in found and why_not(moved, view.limits) is None:
+                found[moved.hash] = moved
+        ranked = list(found.values())
+        ranked = [ranked[i] for i in np.argsort(-view.worth(ranked), kind="stable")]
+    for config in ranked[:4 * N_STARTS]:
+        offers.setdefault(config.hash, (config, "explore", "the model's choice"))
+
+
+def _best_offer(parent: Config, offers: Offers, view: View) -> Proposal:
+    """The offer of the largest expected improvement that is open, with what is expected of it."""
+    ranked = list(offers.values())
+    configs = [config for config, *_ in ranked]
+    mean, sd = view.predict(configs)
+    changes = []
+    for i in np.argsort(-view.worth(configs), kind="stable"):
+        config, _, why = ranked[i]
+        fields = {field: getattr(config, field) for field in parent.difference(config)}
+        low, high = (100 * math.expm1(mean[i] + side * sd[i] - view.best) for side in (-2, 2))
+        changes.append(Change(fields, f"{why}; {low:+.0f} to {high:+.0f} % bits/byte expected"))
+    found = fresh(iter(changes), parent, view.known.outcomes, view.limits, "explore")
+    return Proposal(found.config, found.reason, offers[found.config.hash][1])

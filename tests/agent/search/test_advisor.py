@@ -1,0 +1,123 @@
+"""The idea that promises most, of all that is offered; the same for the same history."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from agent.search.advisor import Known, at_rung, choose, results
+from agent.search.prior import Elsewhere
+from engine.config import Config
+from engine.errors import NoProposal
+from strategies import STRATEGIES
+from strategies.base import Limits, Outcome, why_not
+from strategies.features import features
+
+BUDGET = 75_000
+START = Config(n_embd=64, n_layer=2, n_head=2, lr=3e-4, vocab_size=300)
+ROOM = Limits(budget_tokens=BUDGET, min_steps=20, min_vocab=300, max_vocab=300)
+NAMES = tuple(STRATEGIES)
+
+
+def ended(config: Config = START, bpb: float | None = 2.0, seed: int = 0, *,
+          state: str = "finished", rung_bpb: float | None = None) -> Outcome:
+    return Outcome(config=config, seed=seed, budget_tokens=BUDGET, state=state, val_bpb=bpb,
+                   is_pruned=state == "pruned", rung_bpb=rung_bpb)
+
+
+def known(*outcomes: Outcome, elsewhere: tuple[Elsewhere, ...] = ()) -> Known:
+    return Known(outcomes or (ended(),), elsewhere, 0.02)
+
+
+def pick(about: Known, names: tuple[str, ...] = NAMES, seed: int = 0,
+         limits: Limits = ROOM) -> Config:
+    return choose(START, about, names, [seed], limits).config
+
+
+def test_the_same_history_and_seed_give_the_same_idea() -> None:
+    about = known(ended(), ended(replace(START, lr=1e-3), 1.8))
+    assert choose(START, about, NAMES, [3], ROOM) == choose(START, about, NAMES, [3], ROOM)
+
+
+def test_an_idea_is_new_legal_and_says_what_it_changes_and_expects() -> None:
+    about = known(*(ended(replace(START, lr=3e-4 * 1.3**i), 2.0 - i / 50) for i in range(8)))
+    for seed in range(5):
+        found = choose(START, about, NAMES, [seed], ROOM)
+        assert why_not(found.config, ROOM) is None
+        assert found.config.hash not in {o.config.hash for o in about.outcomes}
+        assert " → " in found.reason
+        assert "% on the head" in found.reason
+        assert found.strategy in NAMES
+
+
+def test_what_pays_elsewhere_is_tried_first() -> None:
+    good = replace(START, n_embd=96, n_head=3, lr=4e-3, batch_size=4, seq_len=32)
+    rows = tuple(Elsewhere("other", BUDGET, config, bpb, 3) for config, bpb in (
+        (good, 1.7), (START, 2.4), (replace(START, lr=1e-4), 2.7), (replace(START, seq_len=256),
+                                                                    2.6)))
+    far, near = (sum((a - b) ** 2 for a, b in zip(features(pick(known(elsewhere=rows)), BUDGET),
+                                                  features(one, BUDGET), strict=True))
+                 for one in (START, good))
+    assert near < far / 2
+
+
+def test_where_a_field_helps_the_next_idea_goes_on_in_it() -> None:
+    rates = [ended(replace(START, lr=3e-4 * 2**i), 2.4 - 0.2 * i) for i in range(4)]
+    assert sum(pick(known(*rates), seed=seed).lr > 1.5e-3 for seed in range(5)) >= 4
+
+
+def test_a_class_of_strategies_is_kept_to() -> None:
+    for seed in range(3):
+        assert choose(START, known(), ("scale_up", "scale_down"), [seed], ROOM).strategy in (
+            "scale_up", "scale_down")
+
+
+def test_when_nothing_fits_every_strategy_says_why() -> None:
+    with pytest.raises(NoProposal, match="no strategy found anything that fits") as refusal:
+        choose(START, known(), NAMES, [0], replace(ROOM, max_mb=1.0))
+    assert all(name in str(refusal.value) for name in STRATEGIES)
+
+
+# --- what the model is told ------------------------------------------------------------------
+
+
+def test_seeds_of_one_configuration_are_one_result_with_less_noise() -> None:
+    found = results(known(*(ended(bpb=bpb, seed=i) for i, bpb in enumerate((1.9, 2.0, 2.1)))),
+                    BUDGET)
+    (one,) = found
+    assert one.log_bpb == pytest.approx(sum(map(math.log, (1.9, 2.0, 2.1))) / 3)
+    assert one.noise == pytest.approx(0.02 / 1.9 / math.sqrt(3))
+
+
+def test_a_pruned_run_counts_as_what_runs_at_its_rung_fell_to() -> None:
+    others = [ended(replace(START, lr=1e-3 + i * 1e-4), 2.0, rung_bpb=2.5) for i in range(3)]
+    pruned = replace(START, lr=5e-3)
+    found = results(known(*others, ended(pruned, None, state="pruned", rung_bpb=2.75)), BUDGET)
+    told = next(r for r in found if r.x == features(pruned, BUDGET))
+    assert told.log_bpb == pytest.approx(math.log(2.2))
+    assert told.noise == 0.03  # no run of those three fell otherwise
+    assert at_rung(known(*others).outcomes) == {"cosine": (pytest.approx(math.log(0.8)), 0.03)}
+
+
+def test_what_is_far_worse_than_the_best_counts_no_worse_than_that() -> None:
+    found = results(known(ended(), ended(replace(START, lr=1.0), 7.9), ended(
+        replace(START, lr=0.5), None, state="diverged")), BUDGET)
+    assert sorted(round(r.log_bpb, 6) for r in found) == [
+        round(math.log(2.0), 6), *[round(math.log(3.2), 6)] * 2]
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "killed", "failed", "lost"])
+def test_the_machines_doing_says_nothing_of_an_idea(state: str) -> None:
+    assert len(results(known(ended(), ended(replace(START, lr=1e-2), None, state=state)),
+                       BUDGET)) == 1
+
+
+def test_other_budgets_of_this_text_are_no_results_of_this_study() -> None:
+    other = replace(ended(replace(START, lr=1e-2)), budget_tokens=2 * BUDGET)
+    assert len(results(known(ended(), other), BUDGET)) == 1
+
+
+def test_studies_elsewhere_keep_apart() -> None:
+    rows = tuple(Elsewhere(name, BUDGET, replace(START, lr=lr), bpb, 1)
+                 for name, lr, bpb in (("a", 1e-3, 1.0), ("b", 2e-3, 3.0), ("a", 3e-3, 1.1)))
+    assert [r.study for r in results(known(elsewhere=rows), BUDGET)] == [0, 1, 2, 1]
