@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -182,20 +182,15 @@ def _obstacle(config: Config, limits: Limits) -> tuple[str, str] | None:
 
 def fresh(candidates: Iterable[Change], parent: Config, history: Sequence[Outcome],
           limits: Limits, strategy: str) -> Proposal:
-    """The first candidate that is new, within limits and not like what diverged or overflowed.
+    """The first candidate that may pass the door.
 
-    New means that no trial of it, whatever became of it, is known at this budget. Raises
-    NoProposal with a count of what stood in the way when the stream ends first.
+    Raises NoProposal with a count of what stood in the way when the stream ends first.
     """
-    tried = {o.config.hash for o in history if o.budget_tokens == limits.budget_tokens}
-    diverged = [o.config.canonical() for o in history if o.state == "diverged"]
-    too_large_mb = _too_large_mb(history, limits.n_replicas)
+    barrier_to = door(parent, history, limits)
     refused: Counter[str] = Counter()
     for change in itertools.islice(candidates, MAX_CANDIDATES):
         config = repaired(parent, change.fields)
-        barrier = _barrier(config, parent, tried, diverged, limits)
-        if barrier is None and config.predicted_mb(limits.n_replicas) >= too_large_mb:
-            barrier = OVERFLOW
+        barrier = barrier_to(config)
         if barrier is None:
             reason = f"{describe_changes(parent, config)}: {change.why}"
             return Proposal(config, reason, strategy)
@@ -205,18 +200,31 @@ def fresh(candidates: Iterable[Change], parent: Config, history: Sequence[Outcom
                      f"{counts or 'it has no step to take from there'}")
 
 
-def _barrier(config: Config, parent: Config, tried: Collection[str],
-             diverged: Sequence[dict[str, Any]], limits: Limits) -> str | None:
-    if config.hash == parent.hash:
-        return "the same as the parent"
-    if config.hash in tried:
-        return "already tried"
-    obstacle = _obstacle(config, limits)
-    if obstacle:
-        return obstacle[1]
-    if any(_is_near(config.canonical(), failed) for failed in diverged):
-        return "too near a run that diverged"
-    return None
+def door(parent: Config, history: Sequence[Outcome],
+         limits: Limits) -> Callable[[Config], str | None]:
+    """What keeps a configuration from being proposed, in words; None lets it pass.
+
+    It passes where it is new, within limits and not like what diverged or overflowed. New means
+    that no trial of it, whatever became of it, is known at this budget.
+    """
+    tried = {o.config.hash for o in history if o.budget_tokens == limits.budget_tokens}
+    diverged = [o.config.canonical() for o in history if o.state == "diverged"]
+    too_large_mb = _too_large_mb(history, limits.n_replicas)
+
+    def barrier_to(config: Config) -> str | None:
+        if config.hash == parent.hash:
+            return "the same as the parent"
+        if config.hash in tried:
+            return "already tried"
+        if obstacle := _obstacle(config, limits):
+            return obstacle[1]
+        if any(_is_near(config.canonical(), failed) for failed in diverged):
+            return "too near a run that diverged"
+        if config.predicted_mb(limits.n_replicas) >= too_large_mb:
+            return OVERFLOW
+        return None
+
+    return barrier_to
 
 
 def _too_large_mb(history: Sequence[Outcome], n_replicas: int) -> float:
