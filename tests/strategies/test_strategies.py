@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from engine.config import BOUNDS, OPTIMIZERS, SCHEDULES, Config
 from engine.errors import NoProposal
-from strategies import STRATEGIES
+from strategies import STRATEGIES, testing
 from strategies.base import (
     MAX_CANDIDATES,
     Change,
@@ -29,22 +29,21 @@ from strategies.base import (
     legal_heads,
     legal_width,
     scores,
-    shown,
     why_not,
+)
+from strategies.testing import (
+    BUDGET,
+    CONTRACT,
+    FAILURES,
+    LARGEST,
+    NO_LIMITS,
+    PARENT,
+    SMALLEST,
+    Claim,
+    outcome,
 )
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "strategies.json"
-BUDGET = 2_000_000
-PARENT = Config()
-SMALLEST = Config(
-    n_embd=8, n_layer=1, n_head=1, n_hidden=1, vocab_size=257, seq_len=4, batch_size=1, lr=1e-8,
-    rope_base=10.0, warmup_frac=0.0, decay_frac=0.0, min_lr_frac=0.0, weight_decay=0.0, beta1=0.1,
-    beta2=0.0, clip=1e-3)
-LARGEST = Config(
-    n_embd=4096, n_layer=64, n_head=64, n_hidden=16384, vocab_size=32768, seq_len=2048,
-    batch_size=1024, grad_accum=256, lr=1.0, rope_base=1e7, warmup_frac=0.9, decay_frac=1.0,
-    min_lr_frac=1.0, weight_decay=10.0, beta1=0.9999, beta2=0.99999, clip=1e3, tied=True)
-NO_LIMITS = Limits(budget_tokens=10**12, max_params=10**12, max_mb=1e9)
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 
 
@@ -57,29 +56,13 @@ def propose(name: str, parent: Config = PARENT, history: Sequence[Outcome] = (),
     return STRATEGIES[name](parent, history, seeded(seed), limits)
 
 
-def outcome(parent: Config = PARENT, bpb: float | None = 1.2, state: str = "finished",
-            budget_tokens: int = BUDGET, verdict: str | None = None, strategy: str | None = None,
-            **fields: Any) -> Outcome:
-    own = {k: fields.pop(k) for k in ("is_out_of_memory",) if k in fields}
-    config = dataclasses.replace(parent, **fields)
-    return Outcome(config, 1, budget_tokens, state, bpb, None, verdict, strategy, **own)
-
-
-FAILURES = [outcome(bpb=None, state=state, lr=lr, n_layer=layers)
-            for state, lr, layers in [("diverged", 9e-3, 4), ("killed", 3e-3, 6),
-                                      ("failed", 2e-3, 4), ("lost", 3e-3, 3)]]
-
-
 def proposals(name: str, n_seeds: int, **options: Any) -> list[Proposal]:
     return [propose(name, seed=seed, **options) for seed in range(n_seeds)]
 
 
 def answer(name: str, **options: Any) -> Proposal | str:
     """The proposal, or the words of the refusal."""
-    try:
-        return propose(name, **options)
-    except NoProposal as refusal:
-        return str(refusal)
+    return testing.answer(STRATEGIES[name], **options)
 
 
 @st.composite
@@ -101,34 +84,22 @@ def configs(draw: st.DrawFn) -> Config:
 
 
 @every_strategy
+@pytest.mark.parametrize("claim", CONTRACT)
+def test_contract(name: str, claim: Claim) -> None:
+    claim(name, STRATEGIES[name])
+
+
+@every_strategy
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(parent=configs(), seed=st.integers(0, 999))
 def test_any_legal_parent_gets_a_legal_proposal_or_words(
         name: str, parent: Config, seed: int) -> None:
-    before = parent.to_dict()
-    found = answer(name, parent=parent, seed=seed, limits=NO_LIMITS, history=FAILURES)
-    if isinstance(found, Proposal):
-        assert Config.from_dict(found.config.to_dict()) == found.config
-        assert found.config.hash != parent.hash
-    else:
-        assert found.startswith(f"{name} has nothing to try from ")
-    assert parent.to_dict() == before
+    testing.legal_or_words(name, STRATEGIES[name], parent, seed)
 
 
 @every_strategy
-def test_proposal_differs_from_its_parent_and_says_from_what_to_what(name: str) -> None:
-    for proposal in proposals(name, 20):
-        assert proposal.config.hash != PARENT.hash
-        assert proposal.strategy == name
-        for field, (_, new) in PARENT.difference(proposal.config).items():
-            old = PARENT.canonical()[field]
-            assert f"{shown(old)} → {shown(new)}" in proposal.reason
-
-
-@every_strategy
-def test_same_seed_gives_the_same_proposal(name: str) -> None:
-    history = [outcome(lr=2e-3, bpb=1.3), *FAILURES]
-    assert proposals(name, 10, history=history) == proposals(name, 10, history=history)
+def test_the_default_gets_a_proposal_with_every_seed(name: str) -> None:
+    assert len(testing.proposals(STRATEGIES[name], 20, history=FAILURES)) == 20
 
 
 @every_strategy
@@ -137,67 +108,29 @@ def test_seeds_lead_to_different_proposals(name: str) -> None:
 
 
 @every_strategy
-@pytest.mark.parametrize("parent", [PARENT, Config(optimizer="lion", n_hidden=200)])
-def test_values_are_plain_python(name: str, parent: Config) -> None:
-    for proposal in proposals(name, 20, parent=parent, limits=NO_LIMITS):
-        types = {type(value) for value in proposal.config.to_dict().values()}
-        assert types <= {int, float, bool, str, type(None)}
-        assert type(proposal.reason) is str
-
-
-@every_strategy
-def test_history_of_failures_alone_is_no_obstacle(name: str) -> None:
-    failed = {o.config.hash for o in FAILURES}
-    for proposal in proposals(name, 20, history=FAILURES):
-        assert proposal.config.hash not in failed
-
-
-@every_strategy
 @pytest.mark.parametrize("parent", [SMALLEST, LARGEST])
-@pytest.mark.parametrize("limits", [Limits(), NO_LIMITS])
-def test_corners_of_the_bounds_give_what_fits_or_words(
-        name: str, parent: Config, limits: Limits) -> None:
-    for seed in range(5):
-        found = answer(name, parent=parent, limits=limits, seed=seed)
-        if isinstance(found, Proposal):
-            assert why_not(found.config, limits) is None
-        else:
-            assert found.startswith(f"{name} has nothing to try from {parent.describe()}: ")
+def test_a_refusal_names_strategy_and_parent(name: str, parent: Config) -> None:
+    answers = [answer(name, parent=parent, seed=seed) for seed in range(5)]
+    assert all(found.startswith(f"{name} has nothing to try from {parent.describe()}: ")
+               for found in answers if isinstance(found, str))
 
 
 @every_strategy
-@pytest.mark.parametrize(("limits", "words"), [
-    (Limits(max_params=1000), "over the limit of 1,000 parameters"),
-    (Limits(max_mb=1.0), "over the limit of 1 MB"),
-    (Limits(budget_tokens=100), "under the 50 steps that 100 tokens must leave"),
-    (Limits(min_vocab=2000, max_vocab=2100), "outside the 2,000 to 2,100 this corpus supports"),
-    (Limits(max_seq_len=4), "over the limit of 4 tokens a window"),
-    (Limits(max_s=1.0, run_s=lambda config, budget: 2.0), "over the limit of 1 s"),
-])
+@pytest.mark.parametrize(("limits", "words"), list(zip(testing.UNMET, [
+    "over the limit of 1,000 parameters", "over the limit of 1 MB",
+    "under the 50 steps that 100 tokens must leave",
+    "outside the 2,000 to 2,100 this corpus supports", "over the limit of 4 tokens a window",
+    "over the limit of 1 s"], strict=True)))
 def test_limits_that_nothing_meets_are_named(name: str, limits: Limits, words: str) -> None:
     with pytest.raises(NoProposal, match=words):
         propose(name, limits=limits)
 
 
 @every_strategy
-def test_every_proposal_keeps_the_limits(name: str) -> None:
-    limits = Limits(max_params=1_600_000, max_mb=PARENT.peak_mb * 1.2, min_steps=1500,
-                    max_seq_len=192, min_vocab=700, max_vocab=1024)
-    for proposal in proposals(name, 20, limits=limits):
-        assert why_not(proposal.config, limits) is None
-
-
-@every_strategy
-def test_two_hundred_proposals_hold_no_duplicate(name: str) -> None:
-    history = [outcome(verdict="baseline")]
-    for seed in range(200):
-        found = answer(name, history=history, seed=seed)
-        if isinstance(found, str):
-            assert "already tried" in found
-            break
-        assert found.config.hash not in {o.config.hash for o in history}
-        history.append(outcome(found.config, bpb=1.2 + seed % 7 / 100, strategy=name))
-    assert len(history) > (200 if name in ("random", "tpe") else 8)
+def test_a_night_ends_where_all_has_been_tried(name: str) -> None:
+    answers = list(testing.night(name, STRATEGIES[name]))
+    assert isinstance(answers[-1], Proposal) or "already tried" in answers[-1]
+    assert len(answers) >= (200 if name in ("random", "tpe") else 8)
 
 
 @every_strategy
@@ -244,13 +177,6 @@ def test_neighbourhood_of_a_diverged_run_is_refused() -> None:
         fresh(stream, PARENT, diverged, Limits(), "any")
     assert fresh([Change({"lr": 4e-3}, "below")], PARENT, diverged, Limits(), "any")
     assert fresh([Change({"lr": 6e-3, "clip": 0.5}, "other")], PARENT, diverged, Limits(), "any")
-
-
-@every_strategy
-def test_memory_that_ran_out_is_not_asked_for_again(name: str) -> None:
-    roomy = outcome(bpb=None, state="killed", is_out_of_memory=True, n_embd=192)
-    for proposal in proposals(name, 20, history=[outcome(), roomy]):
-        assert proposal.config.peak_mb < roomy.config.peak_mb
 
 
 def test_memory_that_sufficed_before_is_no_obstacle() -> None:
