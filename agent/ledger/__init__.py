@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent.ledger.reader import faults as faults
     from agent.ledger.records import ENDED as ENDED
     from agent.ledger.records import EXPERIMENT_COLUMNS as EXPERIMENT_COLUMNS
+    from agent.ledger.records import LABEL_LETTERS as LABEL_LETTERS
     from agent.ledger.records import Calibration as Calibration
     from agent.ledger.records import Corpus as Corpus
     from agent.ledger.records import Decision as Decision
@@ -41,6 +42,6 @@ __all__, __getattr__ = doors(__name__, {
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "faults"),
     "records": ("Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS", "Ending",
-                "Event", "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Run",
-                "State", "Verdict"),
+                "Event", "LABEL_LETTERS", "Metric", "NewCalibration", "NewCorpus", "NewRun",
+                "Outcome", "Run", "State", "Verdict"),
 })

@@ -220,6 +220,17 @@ class Queries:
             "COALESCE((SELECT max(id) FROM events WHERE kind = 'night'), 0) ORDER BY e.id DESC")
         return [from_columns(Event, row) for row in rows]
 
+    def events_since_night_over(self, kind: str) -> list[Event]:
+        """Events of a kind since a night last came to its end, newest first.
+
+        One that died did not: what happened in it still counts.
+        """
+        rows = self._rows(
+            "SELECT e.*, r.label FROM events e LEFT JOIN runs r ON r.id = e.run_id WHERE e.kind = "
+            "? AND e.id > COALESCE((SELECT max(id) FROM events WHERE kind = 'night_over'), 0) "
+            "ORDER BY e.id DESC", kind)
+        return [from_columns(Event, row) for row in rows]
+
     def newest_stamp(self) -> str | None:
         """The latest moment at which this program wrote; None where it never has."""
         found = self._rows("SELECT max(at) AS at FROM (SELECT max(at) AS at FROM events "

@@ -18,7 +18,7 @@ from agent.night.daemon import Daemon
 from agent.night.night import Night, Observer
 from agent.night.recover import recover
 from agent.night.watch import Watch
-from agent.search import MAX_PARAMS, Plan, study, verdict
+from agent.search import MAX_PARAMS, Outsiders, Plan, plugins, study, verdict
 from agent.trial import (
     Progress,
     Runner,
@@ -127,6 +127,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "n_ended_before": at.ledger.n_ended(),
         "budget_tokens": found.budget_tokens, "run_s": found.run_s})
+    _invite(night)
     if was_paused:
         night.pause("still paused, since the agent before this one did not live to hear `agent "
                     "resume`; that goes on")
@@ -135,6 +136,17 @@ def run_night(at: Desk, wish: Wish) -> Night:
     finally:
         watch.close()
     return night
+
+
+def _invite(night: Night) -> None:
+    """Let strategies of other packages take part, and say once which do and which cannot."""
+    found = plugins.find()
+    for remark in found.remarks:
+        night.note("strategies", remark.text, {"package": remark.package})
+    if found.mutators:
+        night.note("strategies", f"from other packages: {found.told()}",
+                   {"packages": dict(found.packages)})
+        night.campaign.outsiders = Outsiders(night.ledger, found.mutators, night.note)
 
 
 def end_pause(at: Desk) -> bool:

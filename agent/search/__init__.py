@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.search.campaign import Campaign as Campaign
     from agent.search.campaign import Plan as Plan
     from agent.search.campaign import Prepare as Prepare
+    from agent.search.outsiders import Outsiders as Outsiders
     from agent.search.search import Search as Search
     from agent.search.verdict import N_BASELINE_SEEDS as N_BASELINE_SEEDS
     from agent.search.verdict import Decision as Decision
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__, __getattr__ = doors(__name__, {
     "actions": ("Kind", "Propose", "Repeat", "Stop", "Trial", "Without"),
     "campaign": ("Campaign", "MAX_PARAMS", "OVERRUN_S", "Plan", "Prepare"),
+    "outsiders": ("Outsiders",),
     "search": ("Search",),
     "verdict": ("Decision", "N_BASELINE_SEEDS"),
-}, modules=("student", "study", "verdict"))
+}, modules=("plugins", "student", "study", "verdict"))

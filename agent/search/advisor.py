@@ -9,7 +9,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
@@ -21,14 +21,14 @@ from engine.config import Config
 from engine.errors import ConfigError, NoProposal
 from strategies import STRATEGIES, explore
 from strategies.base import (
-    Change,
     Limits,
+    Mutator,
     Outcome,
     Proposal,
-    fresh,
+    describe_changes,
+    door,
     repaired,
     scores,
-    why_not,
 )
 from strategies.features import features
 
@@ -54,6 +54,18 @@ class Known:
     elsewhere: Sequence[Elsewhere]  # other studies' results
     sigma_bpb: float | None  # spread of the baseline over seeds
     is_timed: bool = False  # whether it is time that ends the night: then cheap ideas count more
+    outside: Mapping[str, Mutator] = field(default_factory=dict)  # strategies of other packages
+
+    def ask(self, name: str, parent: Config, rng: Generator, seed: Sequence[int],
+            limits: Limits) -> Proposal:
+        """What a strategy proposes; one of another package draws from a chance of its own.
+
+        So that asking it changes nothing for the others. Raises NoProposal.
+        """
+        if name in STRATEGIES:
+            return STRATEGIES[name](parent, self.outcomes, rng, limits)
+        chance = np.random.default_rng([*seed, *name.encode()])
+        return self.outside[name](parent, self.outcomes, chance, limits)
 
 
 def choose(parent: Config, known: Known, names: Sequence[str], seed: Sequence[int],
@@ -67,20 +79,21 @@ def choose(parent: Config, known: Known, names: Sequence[str], seed: Sequence[in
     if rng.random() < BY_LUCK:
         for name in names:
             with suppress(NoProposal):
-                return STRATEGIES[name](parent, known.outcomes, rng, limits)
+                return known.ask(name, parent, rng, seed, limits)
     told = results(known, limits.budget_tokens)
     view = View(Surrogate(told), known, limits, parent)
-    offers = _offers(parent, known, names, rng, limits)
+    offers = _offers(view, names, rng, seed)
     if "explore" in names:
-        _climb(offers, _starts(parent, known, view), view, rng)
-    return _best_offer(parent, offers, view)
+        _climb(offers, _starts(view), view, rng)
+    return _best_offer(offers, view)
 
 
 class View:
     """What the model thinks of configurations, beside the one that is to be improved on."""
 
     def __init__(self, model: Surrogate, known: Known, limits: Limits, parent: Config) -> None:
-        self.model, self.known, self.limits = model, known, limits
+        self.model, self.known, self.limits, self.parent = model, known, limits, parent
+        self.barrier = door(parent, known.outcomes, limits)
         self.best = float(self.predict([parent])[0][0])
         # What gains less than a paired difference errs by is no step: SEARCH.
         sigma = known.sigma_bpb
@@ -166,15 +179,14 @@ def _elsewhere(rows: Sequence[Elsewhere]) -> list[Result]:
 Offers = dict[str, tuple[Config, str, str]]  # by hash: configuration, strategy, why
 
 
-def _offers(parent: Config, known: Known, names: Sequence[str], rng: Generator,
-            limits: Limits) -> Offers:
+def _offers(view: View, names: Sequence[str], rng: Generator, seed: Sequence[int]) -> Offers:
     """Proposals of the strategies. Raises NoProposal with every reason where none has any."""
     found: Offers = {}
     refusals = []
     for name in names:
         for _ in range(N_MUTATORS):
             try:
-                offer = STRATEGIES[name](parent, known.outcomes, rng, limits)
+                offer = view.known.ask(name, view.parent, rng, seed, view.limits)
             except NoProposal as refusal:
                 refusals.append(str(refusal))
                 break
@@ -186,8 +198,9 @@ def _offers(parent: Config, known: Known, names: Sequence[str], rng: Generator,
     return found
 
 
-def _starts(parent: Config, known: Known, view: View) -> list[Config]:
+def _starts(view: View) -> list[Config]:
     """Where bold moves begin: the head, the best of this study, the best of others here."""
+    parent, known = view.parent, view.known
     own = [s.config for s in scores(known.outcomes, view.limits.budget_tokens)[:N_STARTS]
            if s.has_finished]
     others = [one for row in known.elsewhere if (one := _carried(parent, row.config))]
@@ -208,14 +221,14 @@ def _carried(parent: Config, config: Config) -> Config | None:
 
 def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator) -> None:
     """Add to the offers what rounds of bold moves find that the model likes."""
-    found = {one.hash: one for one in starts if why_not(one, view.limits) is None}
+    found = {one.hash: one for one in starts if view.barrier(one) is None}
     ranked = list(found.values()) or list(starts[:1])
     for _ in range(N_ROUNDS):
         for _ in range(N_MOVES):
             start = ranked[int(rng.integers(min(len(ranked), N_STARTS)))]
             size = explore.SIZES[int(rng.integers(len(explore.SIZES)))]
             moved = explore.move(start, rng, size)
-            if moved.hash not in found and why_not(moved, view.limits) is None:
+            if moved.hash not in found and view.barrier(moved) is None:
                 found[moved.hash] = moved
         ranked = list(found.values())
         ranked = [ranked[i] for i in np.argsort(-view.worth(ranked), kind="stable")]
@@ -223,16 +236,12 @@ def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator)
         offers.setdefault(config.hash, (config, "explore", "the model's choice"))
 
 
-def _best_offer(parent: Config, offers: Offers, view: View) -> Proposal:
-    """The offer of the largest expected improvement that is open, with what is expected of it."""
-    ranked = list(offers.values())
-    configs = [config for config, *_ in ranked]
-    mean, sd = view.predict(configs)
-    changes = []
-    for i in np.argsort(-view.worth(configs), kind="stable"):
-        config, _, why = ranked[i]
-        fields = {field: getattr(config, field) for field in parent.difference(config)}
-        low, high = (100 * math.expm1(mean[i] + side * sd[i] - view.best) for side in (-2, 2))
-        changes.append(Change(fields, f"{why}; {low:+.0f} to {high:+.0f} % bits/byte expected"))
-    found = fresh(iter(changes), parent, view.known.outcomes, view.limits, "explore")
-    return Proposal(found.config, found.reason, offers[found.config.hash][1])
+def _best_offer(offers: Offers, view: View) -> Proposal:
+    """The offer that is worth most, with what is expected of it."""
+    configs = [config for config, *_ in offers.values()]
+    i = int(np.argmax(view.worth(configs)))
+    config, name, why = list(offers.values())[i]
+    mean, sd = (float(found[0]) for found in view.predict([config]))
+    low, high = (100 * math.expm1(mean + side * sd - view.best) for side in (-2, 2))
+    return Proposal(config, f"{describe_changes(view.parent, config)}: {why}; "
+                            f"{low:+.0f} to {high:+.0f} % bits/byte expected", name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agent.ledger import Calibration, Ledger, Run
 from agent.machine import Clock
 from agent.search import study, verdict
+from agent.search.outsiders import Outsiders
 from agent.search.search import LEAST_BATCH
 from agent.search.searcher import KINDS, Searcher, Silent, Tell
 from agent.trial import rung
@@ -43,6 +44,7 @@ class Campaign:
                  room_mb: Callable[[], float | None]) -> None:
         self.ledger, self.clock, self.plan, self.prepare = ledger, clock, plan, prepare
         self.study: Calibration | None = None  # None: nothing is proposed
+        self.outsiders: Outsiders | None = None  # None: only the project's strategies are asked
         self._room_mb = room_mb  # what a run could take of this machine's memory now
         self._searchers: dict[int, Searcher] = {}
         self.standing = ""  # where the search stands, in words
@@ -93,7 +95,7 @@ class Campaign:
         run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas)
         wanted = self._searcher(self.study.id).next(
             self._n_left(n_ended, run_s), self._limits(run_s), self.plan.seed,
-            is_timed=self.plan.deadline_s is not None)
+            self.outsiders, is_timed=self.plan.deadline_s is not None)
         now = self.clock.stamp()
         try:
             tokens = self.prepare(wanted.config.vocab_size)

@@ -5,13 +5,14 @@ runs and decisions become what it knows.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agent.ledger import Calibration, Ledger, Run
 from agent.search import proposer
 from agent.search.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
 from agent.search.advisor import Known, choose
+from agent.search.outsiders import Outsiders
 from agent.search.prior import Elsewhere
 from agent.search.search import CLASS_NAMES, Search
 from agent.search.study import Origin
@@ -20,7 +21,7 @@ from agent.trial import rung
 from engine.config import Config
 from engine.errors import NoProposal, UserError
 from strategies import STRATEGIES
-from strategies.base import Limits, why_not
+from strategies.base import Limits, Mutator, why_not
 
 KINDS: dict[str, Kind] = {"baseline": "baseline", "confirm": "confirm", "ablate": "ablate"}
 
@@ -139,7 +140,8 @@ class Searcher:
 
     # --- the next run ------------------------------------------------------------------------
 
-    def next(self, n_left: float, limits: Limits, seed: int, is_timed: bool = False) -> Wanted:
+    def next(self, n_left: float, limits: Limits, seed: int,
+             outsiders: Outsiders | None = None, *, is_timed: bool = False) -> Wanted:
         """What to queue, with so many runs left. Raises NoProposal with the reason to end.
 
         is_timed  whether it is time that ends the night, and not a number of runs
@@ -155,7 +157,8 @@ class Searcher:
             if isinstance(action, Repeat):
                 return self._repeat(action)
             if isinstance(action, Propose):
-                return self._propose(action, runs, limits, seed, is_timed)
+                outside = outsiders.at(len(runs)) if outsiders else {}
+                return self._propose(action, runs, limits, seed, outside, is_timed)
             config = self._without(action)
             if (config and not self._is_known(config, action.seed, runs)
                     and why_not(config, limits) is None):
@@ -169,16 +172,16 @@ class Searcher:
                       Origin(action.kind, action.why, self.study.id, first.id))
 
     def _propose(self, action: Propose, runs: list[Run], limits: Limits, seed: int,
-                 is_timed: bool) -> Wanted:
+                 outside: Mapping[str, Mutator], is_timed: bool) -> Wanted:
         parent = self._first(action.head.key)
         config = Config.from_dict(parent.config)
         known = proposer.history(self.ledger, runs)
         found = proposer.warm_start(self.ledger, self.study, config, known, limits)
         if found is None:
-            names = self.search.bandit.order(action.names or tuple(STRATEGIES),
+            names = self.search.bandit.order(action.names or (*STRATEGIES, *outside),
                                              random.Random(f"{seed} {len(runs)}"))
-            found = choose(config, Known(known, self._elsewhere(), self.study.sigma_bpb,
-                                         is_timed), names, [seed, 3, len(runs)], limits)
+            about = Known(known, self._elsewhere(), self.study.sigma_bpb, is_timed, outside)
+            found = choose(config, about, names, [seed, 3, len(runs)], limits)
         return Wanted(found.config, action.head.seed,
                       Origin(found.strategy, found.reason, self.study.id, parent.id))
 

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from agent.words.said import decimal as decimal
     from agent.words.said import duration as duration
     from agent.words.said import megabytes as megabytes
+    from agent.words.said import one_line as one_line
     from agent.words.said import percent as percent
     from agent.words.said import printable as printable
     from agent.words.said import runs as runs
     from agent.words.said import seconds_between as seconds_between
     from agent.words.said import size as size
+    from agent.words.said import told_error as told_error
 
 __all__, __getattr__ = doors(__name__, {
-    "said": ("UNKNOWN", "clock", "count", "cut", "decimal", "duration", "megabytes", "percent",
-             "printable", "runs", "seconds_between", "size"),
+    "said": ("UNKNOWN", "clock", "count", "cut", "decimal", "duration", "megabytes", "one_line",
+             "percent", "printable", "runs", "seconds_between", "size", "told_error"),
 }, modules=("typed",))

@@ -3,6 +3,7 @@
 import datetime as dt
 
 UNKNOWN = "-"
+ONE_LINE = 160  # letters of a foreign message that are worth repeating
 
 
 def duration(seconds: float | None) -> str:
@@ -70,3 +71,17 @@ def printable(text: str) -> str:
 def cut(text: str, width: int) -> str:
     """Text in at most so many characters, its end marked where some are missing."""
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def one_line(text: object, width: int = ONE_LINE) -> str:
+    """What foreign code says, as one line that can be printed and kept."""
+    return cut(printable(" ".join(str(text).split())), width)
+
+
+def told_error(error: BaseException) -> str:
+    """An exception's kind and message in one line."""
+    try:
+        message = one_line(error)
+    except Exception:  # noqa: BLE001 its own __str__ may be what is broken
+        message = ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -11,12 +11,14 @@ import pytest
 from agent.analysis.lineage import lineage_of
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run, Verdict
+from agent.search.outsiders import Outsiders
 from agent.search.searcher import Searcher, Wanted
 from agent.search.study import Origin, new_run
 from agent.search.verdict import RULE, Decision
 from engine.config import Config
 from engine.errors import NoProposal
-from strategies.base import Limits
+from strategies import STRATEGIES
+from strategies.base import Limits, Mutator
 from tests.support.parts import NOW, TINY, a_run, a_study
 
 ROOM = Limits(budget_tokens=3200, min_steps=5, max_vocab=300)
@@ -92,6 +94,11 @@ def four_steps(desk: Desk) -> None:
         desk.challenge(0.02, **fields)
 
 
+def outsiders(desk: Desk, **mutators: Mutator) -> Outsiders:
+    return Outsiders(desk.ledger, mutators, lambda kind, message, data: desk.ledger.event(
+        kind, message, NOW, None, data))
+
+
 def confirm(desk: Desk, bpb: float, n: int = 2) -> None:
     for _ in range(n):
         desk.end(desk.queue(desk.next()), bpb)
@@ -113,6 +120,31 @@ def test_the_same_ledger_and_seed_ask_for_the_same_run(desk: Desk) -> None:
     assert desk.next() == again.next(MANY, ROOM, 0)
     assert {again.next(MANY, ROOM, seed).config.hash for seed in range(20)} > {
         desk.next().config.hash}
+
+
+def test_strategies_of_other_packages_take_part(desk: Desk) -> None:
+    mine = outsiders(desk, colder=STRATEGIES["random"])
+    asked = {seed: desk.searcher.next(MANY, ROOM, seed, mine) for seed in range(40)}
+    by_outsider = [wanted for wanted in asked.values() if wanted.origin.strategy == "colder"]
+    assert 0 < len(by_outsider) < 40
+    run = desk.queue(by_outsider[0])
+    assert (run.label, run.strategy) == ("E1", "colder")
+
+
+def test_a_night_taken_up_again_asks_the_same_of_them(desk: Desk) -> None:
+    desk.challenge(0.02, lr=1e-3)
+    first, again = (Searcher(desk.ledger, desk.study) for _ in range(2))
+    assert [first.next(MANY, ROOM, seed, outsiders(desk, colder=STRATEGIES["random"]))
+            for seed in range(20)] == [
+        again.next(MANY, ROOM, seed, outsiders(desk, colder=STRATEGIES["random"]))
+        for seed in range(20)]
+
+
+def test_what_the_plateau_asks_for_is_the_project_s_own(desk: Desk) -> None:
+    desk.searcher.search.level = 1
+    mine = outsiders(desk, colder=STRATEGIES["random"])
+    assert "colder" not in {desk.searcher.next(MANY, ROOM, seed, mine).origin.strategy
+                            for seed in range(20)}
 
 
 def test_before_a_baseline_has_finished_there_is_nothing_to_queue(ledger: Ledger) -> None:
