@@ -2,7 +2,7 @@
 
 In comes a probe that asks the machine (a test hands in another), out come checks: ok, warn or fail
 with a remedy. It must work where packages are missing, so it imports the others only when it asks
-them. It uses `ledger`, `machine` and `home`.
+them. It uses `search`, `ledger`, `machine` and `home`.
 """
 
 from typing import TYPE_CHECKING

@@ -35,6 +35,7 @@ def steps(probe: Probe, home: Home) -> list[Step]:
         "python": doctor_machine.python, "packages": doctor_machine.packages,
         "blas": doctor_machine.blas, "cores": doctor_machine.cores,
         "memory": doctor_machine.memory, "time zone": doctor_machine.time_zone,
+        "strategies": doctor_machine.strategies,
         "sensors": doctor_phone.sensors}
     of_phone: dict[str, Callable[[Probe], Answer]] = {
         "wake lock": doctor_phone.wake_lock, "battery": doctor_phone.battery_exemption,

@@ -120,6 +120,18 @@ def memory(probe: Probe) -> Answer:
     return "ok", f"{told}; a run may take {max_ram_mb:,.0f} MB", None
 
 
+def strategies(probe: Probe) -> Answer:
+    """Whether every strategy that another package brings can be used."""
+    found = probe.strategies()
+    if found.remarks:
+        packages = sorted({remark.package for remark in found.remarks if remark.package})
+        mends = shlex.join([probe.executable, "-m", "pip", "uninstall", *packages])
+        return "warn", "; ".join(remark.text for remark in found.remarks), (
+            f"mend the package, or: {mends}" if packages else None)
+    told = found.told()
+    return "ok", f"also of other packages: {told}" if told else "the project's own", None
+
+
 def time_zone(probe: Probe) -> Answer:
     """Whether times of the day can be told; the daemon itself reckons in UTC."""
     try:

@@ -21,9 +21,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from agent.machine import machine, utc_stamp
+
+if TYPE_CHECKING:
+    from agent.search import plugins
 
 Verdict = Literal["ok", "warn", "fail"]
 Answer = tuple[Verdict, str, str | None]  # of a check: verdict, one sentence, what mends it
@@ -134,7 +137,7 @@ def try_storage(folder: Path) -> None:
         os.fsync(file.fileno())
 
 
-# These three modules need packages that may be missing.
+# What these ask needs packages that may be missing.
 
 
 def _memory() -> tuple[float | None, float, float]:
@@ -150,6 +153,11 @@ def _holder(lock: Path) -> int | None:
 def _ledger_faults(path: Path) -> list[str]:
     from agent.ledger import faults
     return faults(path)
+
+
+def _strategies() -> "plugins.Found":
+    from agent.search import plugins
+    return plugins.find()
 
 
 def _newest_stamp(path: Path) -> str | None:
@@ -182,6 +190,7 @@ class Probe:
     holder: Callable[[Path], int | None] = _holder
     ledger_faults: Callable[[Path], list[str]] = _ledger_faults
     newest_stamp: Callable[[Path], str | None] = _newest_stamp
+    strategies: Callable[[], "plugins.Found"] = _strategies  # of other packages
 
     @property
     def is_termux(self) -> bool:

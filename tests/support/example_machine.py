@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.doctor.probe import Probe
+from agent.search.plugins import Found
 from tests.support.example_ledger import NOW
 
 PREFIX = "/data/data/com.termux/files/usr"
@@ -33,7 +34,8 @@ def machine(files: Mapping[str, str] | None = None, answers: Mapping[str, str] |
         which=lambda name: name if name in said else None,
         ask=lambda words: said.get(" ".join(words)), blas_parallel=lambda _path: 1,
         usable_cores=lambda: 8, all_cores=lambda: 8, memory=lambda: (8000.0, 200.0, 3000.0),
-        statvfs=disk(), try_storage=lambda _folder: None, holder=lambda _lock: None)
+        statvfs=disk(), try_storage=lambda _folder: None, holder=lambda _lock: None,
+        strategies=lambda: Found({}, {}, []))
     return dataclasses.replace(kind, **changes)
 
 

@@ -18,6 +18,8 @@ from agent.doctor import machine as doctor_machine
 from agent.doctor.doctor import Check
 from agent.doctor.probe import Answer
 from agent.home.paths import Home
+from agent.search.plugins import Found, Remark
+from strategies import STRATEGIES
 from tests.support.example_home import a_home, agent
 from tests.support.example_machine import TERMUX, WHEEL, machine, raising
 
@@ -155,6 +157,26 @@ def test_unknown_memory_on_a_phone_wants_termuxs_psutil() -> None:
     assert doctor_machine.memory(probe)[2] == "pkg install python-psutil"
 
 
+def test_strategies_of_other_packages_are_named() -> None:
+    assert doctor_machine.strategies(machine()) == ("ok", "the project's own", None)
+    mutators = {"colder": STRATEGIES["random"]}
+    found = Found(mutators, {"colder": "phi-colder 1.2"}, [])
+    assert doctor_machine.strategies(machine(strategies=lambda: found)) == (
+        "ok", "also of other packages: colder of phi-colder 1.2", None)
+
+
+def test_strategies_that_cannot_be_used_are_a_warning_with_what_mends_it() -> None:
+    remarks = [Remark("phi-b", "b is left out"), Remark("phi-a", "a is left out"),
+               Remark(None, "c is left out")]
+    found = Found({}, {}, remarks)
+    assert doctor_machine.strategies(machine(strategies=lambda: found)) == (
+        "warn", "b is left out; a is left out; c is left out",
+        "mend the package, or: python -m pip uninstall phi-a phi-b")
+    nameless = Found({}, {}, remarks[2:])
+    assert doctor_machine.strategies(machine(strategies=lambda: nameless)) == (
+        "warn", "c is left out", None)
+
+
 def test_time_zone_data_may_be_missing() -> None:
     assert doctor_machine.time_zone(machine()) == (
         "ok", "time zone data is there; the ledger is in UTC", None)
@@ -164,7 +186,8 @@ def test_time_zone_data_may_be_missing() -> None:
 
 # --- all of them -----------------------------------------------------------------------------
 
-MACHINE = ["python", "packages", "blas", "cores", "memory", "time zone", "sensors"]
+MACHINE = ["python", "packages", "blas", "cores", "memory", "time zone", "strategies",
+           "sensors"]
 PHONE = ["wake lock", "battery", "processes"]
 HOME = ["storage", "disk", "writing", "ledger", "daemon", "clock"]
 CHECKS = [Check("cores", "warn", "3 of 8 cores\x1b are\nusable now", "taskset -cp 0-7 $$"),
@@ -198,7 +221,8 @@ def test_a_check_that_breaks_is_a_warning_and_the_next_goes_on() -> None:
     {"statvfs": raising(OSError("no"))}, {"memory": raising(ImportError("no"))},
     {"usable_cores": raising(AttributeError("no"))}, {"stamp": lambda: "yesterday"},
     {"holder": raising(ValueError("no"))}, {"newest_stamp": lambda _path: "yesterday"},
-    {"ledger_faults": raising(OSError("no"))}], ids=lambda broken: next(iter(broken)))
+    {"ledger_faults": raising(OSError("no"))}, {"strategies": raising(ImportError("no"))}],
+    ids=lambda broken: next(iter(broken)))
 def test_no_answer_of_the_machine_breaks_the_examination(
         tmp_path: Path, broken: dict[str, Callable[..., object]]) -> None:
     home = a_home(tmp_path / "home")
