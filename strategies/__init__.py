@@ -1,6 +1,7 @@
 """From history to the next experiment: eight mutators, and the size × data grid beside them.
 
-Pure functions: history comes in as values, a Proposal or NoProposal goes out.
+Pure functions: history comes in as values, a Proposal or NoProposal goes out. Other packages bring
+more of them (README.md); the agent finds those.
 """
 
 from strategies import (

@@ -9,6 +9,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import pytest
 
+collect_ignore = ["strategies/example_package"]  # its own tests run where a test installs it
+
 
 def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=20, help="kills of a chaos night (-m chaos)")

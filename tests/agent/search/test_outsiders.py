@@ -1,7 +1,7 @@
 """What a strategy of another package does wrong is a refusal, noted, and costs no night."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from agent.ledger.ledger import Ledger
+from agent.search.advisor import Known, choose
 from agent.search.outsiders import BROKE, Outsiders, what_is_wrong
-from agent.search.proposer import propose
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES
@@ -201,13 +201,17 @@ def test_the_next_night_asks_again(ledger: Ledger) -> None:
 # --- beside the project's own ----------------------------------------------------------------
 
 
+def propose(names: Sequence[str], seed: Sequence[int], limits: Limits,
+            outside: Mapping[str, Mutator] | None = None) -> Proposal:
+    return choose(TINY, Known([], [], None, outside=outside or {}), names, seed, limits)
+
+
 @pytest.mark.parametrize("outsider", [raising(ValueError("no")), giving(None)])
 def test_one_that_breaks_changes_nothing_for_those_after_it(
         ledger: Ledger, outsider: Mutator) -> None:
     names = list(STRATEGIES)
     outside = Night(ledger, colder=outsider).outsiders.at(5)
-    assert propose(TINY, [], ["colder", *names], [5], ROOM, outside) == propose(
-        TINY, [], names, [5], ROOM)
+    assert propose(["colder", *names], [5], ROOM, outside) == propose(names, [5], ROOM)
 
 
 def test_its_chance_is_its_own_and_the_same_again(ledger: Ledger) -> None:
@@ -219,9 +223,9 @@ def test_its_chance_is_its_own_and_the_same_again(ledger: Ledger) -> None:
         raise NoProposal("nothing")
 
     outside = Night(ledger, colder=drawing, warmer=drawing).outsiders.at(5)
-    found = [propose(TINY, [], ["colder", "warmer", "random"], [seed], ROOM, outside)
+    found = [propose(["colder", "warmer", "random"], [seed], ROOM, outside)
              for seed in (5, 5, 6)]
-    assert found[0] == found[1] == propose(TINY, [], ["random"], [5], ROOM)
+    assert found[0] == found[1] == propose(["random"], [5], ROOM)
     assert drawn[:2] == drawn[2:4]
     assert len(set(drawn)) == 4
 
@@ -229,4 +233,4 @@ def test_its_chance_is_its_own_and_the_same_again(ledger: Ledger) -> None:
 def test_where_nobody_has_anything_the_outsider_s_words_are_among_them(ledger: Ledger) -> None:
     outside = Night(ledger, colder=raising(ValueError("no"))).outsiders.at(5)
     with pytest.raises(NoProposal, match="strategy colder broke, ValueError: no"):
-        propose(TINY, [], ["colder", *STRATEGIES], [0], Limits(max_mb=1.0), outside)
+        propose(["colder", *STRATEGIES], [0], Limits(max_mb=1.0), outside)
