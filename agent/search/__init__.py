@@ -1,9 +1,9 @@
 """What to run next and what to believe: proposals, the noise, kept, confirmed, refuted.
 
-In come ended runs and their decisions, out come the next run to queue and decisions with their
-evidence. `search`, `verdict` and `scores` are pure, so that simulated nights go through the very
-code the daemon uses; `searcher` and `campaign` tie them to a ledger. It uses `trial`, `ledger`,
-`machine`, `home` and the strategies.
+In come ended runs, their decisions and strategies of other packages (`plugins`, `outsiders`);
+out come the next run to queue and decisions with their evidence. `search`, `verdict` and `scores`
+are pure, so that simulated nights go through the very code the daemon uses; `searcher` and
+`campaign` tie them to a ledger. It uses `trial`, `ledger`, `machine`, `home` and the strategies.
 """
 
 from typing import TYPE_CHECKING

@@ -75,13 +75,14 @@ def cut(text: str, width: int) -> str:
 
 def one_line(text: object, width: int = ONE_LINE) -> str:
     """What foreign code says, as one line that can be printed and kept."""
-    return cut(printable(" ".join(str(text).split())), width)
+    try:
+        told = str(text)
+    except Exception:  # noqa: BLE001 its own __str__ may be what is broken
+        told = type(text).__name__
+    return cut(printable(" ".join(told.split())), width)
 
 
 def told_error(error: BaseException) -> str:
     """An exception's kind and message in one line."""
-    try:
-        message = one_line(error)
-    except Exception:  # noqa: BLE001 its own __str__ may be what is broken
-        message = ""
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    kind, message = one_line(type(error).__name__), one_line(error)
+    return kind if message in ("", kind) else f"{kind}: {message}"

@@ -90,6 +90,17 @@ def test_a_refusal_is_no_fault(ledger: Ledger) -> None:
     assert night.said == []
 
 
+class Mute(NoProposal):
+    """A refusal that cannot even be told."""
+
+    def __str__(self) -> str:
+        raise ValueError("no")
+
+
+def test_a_refusal_that_cannot_be_told_is_told_by_its_kind(ledger: Ledger) -> None:
+    assert Night(ledger, colder=raising(Mute())).ask() == "Mute"
+
+
 @pytest.mark.parametrize(("error", "words"), [
     (ValueError("no\nway"), "ValueError: no way"), (SystemExit(3), "SystemExit: 3"),
     (RecursionError(), "RecursionError"), (GeneratorExit(), "GeneratorExit"),

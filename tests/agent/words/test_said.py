@@ -43,3 +43,15 @@ def test_text_cannot_steer_the_terminal() -> None:
 def test_cut_text_shows_that_it_was_cut() -> None:
     assert words.cut("abcdef", 4) == "abc…"
     assert words.cut("abcd", 4) == "abcd"
+
+
+def test_what_foreign_code_says_is_one_short_line() -> None:
+    assert words.one_line(" two\nlines\x07 ") == "two lines\ufffd"
+    assert len(words.one_line("x" * 999)) == 160
+
+
+@pytest.mark.parametrize(("error", "text"), [
+    (ValueError("no\nway"), "ValueError: no way"), (KeyError("a"), "KeyError: 'a'"),
+    (ValueError(), "ValueError"), (type("Mute", (Exception,), {"__str__": 3})(), "Mute")])
+def test_an_exception_is_told_by_its_kind_and_message(error: Exception, text: str) -> None:
+    assert words.told_error(error) == text
