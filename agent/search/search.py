@@ -36,9 +36,7 @@ PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of stra
 CLASSES: tuple[tuple[str, ...] | None, ...] = (
     None, ("efficiency", "sequence_length", "random"), ("scale_up", "scale_down"))
 CLASS_NAMES = ("any", "structure", "size")
-# Of a night's runs, at most, for calibrating, confirming and simplifying together; a batch is
-# finished all the same.
-OTHER_SHARE = 0.25
+OTHER_SHARE = 0.25  # of a night's runs, beyond which no step is tried without
 MAX_SKIPPED = 2  # such seeds, and a batch is left undecided
 
 # Told of a decision: on which run, against which, and the decision.
@@ -48,8 +46,9 @@ Record = Callable[[int, int | None, Decision], None]
 class Search:
     """What a study knows; `apply` takes in one decided run, `next` says what to do."""
 
-    def __init__(self, reserve: int = RESERVE, patience: tuple[int, ...] = PATIENCE) -> None:
-        self.reserve, self.patience = reserve, patience
+    def __init__(self, reserve: int = RESERVE, patience: tuple[int, ...] = PATIENCE,
+                 other_share: float = OTHER_SHARE) -> None:
+        self.reserve, self.patience, self.other_share = reserve, patience, other_share
         self.head: Node | None = None
         self.confirmed: Node | None = None
         self.chain: list[Step] = []  # kept since the last confirmation
@@ -364,7 +363,7 @@ class Search:
 
     def _can_afford(self, n_left: float) -> bool:
         """Whether the night can pay for leaving out one more step."""
-        most = OTHER_SHARE * (self._n_runs + n_left)
+        most = self.other_share * (self._n_runs + n_left)
         return self._is_trying_without() or self._n_other + N_ABLATION_SEEDS <= most
 
     def _is_trying_without(self) -> bool:

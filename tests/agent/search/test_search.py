@@ -18,7 +18,7 @@ MANY = 1000.0
 class Play:
     """A search, what was recorded of it, and the runs it is told of."""
 
-    search: Search = field(default_factory=Search)
+    search: Search = field(default_factory=lambda: Search(other_share=1.0))
     record: list[tuple[int, int | None, Decision]] = field(default_factory=list)
     trials: dict[int, Trial] = field(default_factory=dict)
 
@@ -146,7 +146,7 @@ def test_a_baseline_that_diverged_is_no_measure_of_the_noise() -> None:
 
 
 def test_after_four_kept_steps_head_and_confirmed_alternate_on_fresh_seeds(play: Play) -> None:
-    keep(play, "a", "b", "c", "d", gain=0.001)
+    keep(play, "a", "b", "c", "d", gain=0.01)
     arms = [play.arm(bpb) for bpb in (1.48, 1.49, 1.49, 1.48)]
     assert [(arm.node.key, arm.seed) for arm in arms] == [
         ("d", 5), ("base", 5), ("base", 6), ("d", 6)]
@@ -167,7 +167,7 @@ def test_a_later_batch_takes_those_that_are_left_and_then_new_ones(calibrated: P
     for _ in range(2):
         calibrated.arm(1.52)
     assert calibrated.verdicts("d") == ["kept", "refuted"]
-    keep(calibrated, "e", "f", "g", "h", gain=0.001)
+    keep(calibrated, "e", "f", "g", "h", gain=0.01)
     arms = [calibrated.arm(1.4985) for _ in range(4)]
     assert [(arm.node.key, arm.seed) for arm in arms] == [
         ("h", 3), ("h", 4), ("h", 5), ("base", 5)]
@@ -302,7 +302,7 @@ def test_too_many_such_seeds_leave_the_head_undecided(play: Play) -> None:
 
 
 def test_a_seed_that_somebody_else_gave_the_head_is_left_for_another(calibrated: Play) -> None:
-    keep(calibrated, "a", "b", "c", "d", gain=0.001)
+    keep(calibrated, "a", "b", "c", "d", gain=0.01)
     calibrated.arm(1.4985)
     calibrated.search.avoid(2, "d")
     calibrated.search.avoid(3, "another")
@@ -426,6 +426,16 @@ def test_at_the_end_steps_are_tried_without_the_smallest_first_on_the_same_seeds
     assert isinstance(play.search.next(RESERVE), Propose)
 
 
+def test_beyond_a_quarter_of_the_night_no_step_is_tried_without(play: Play) -> None:
+    """Five baselines and four arms of 15 runs are more than a quarter; of 44 they are not."""
+    confirmed_pair(play)
+    play.search.other_share = 0.25
+    assert isinstance(play.search.next(RESERVE), Propose)
+    for n in range(23):
+        play.challenger(f"worse {n}", 9.0)
+    assert isinstance(play.search.next(RESERVE), Without)
+
+
 def test_a_night_without_end_tries_without_a_step_at_a_plateau(play: Play) -> None:
     confirmed_pair(play)
     assert isinstance(play.search.next(math.inf), Propose)
@@ -503,7 +513,7 @@ def play_by_chance(seed: int, n: int) -> Play:
 @pytest.mark.parametrize("seed", range(40))
 def test_a_search_folded_from_its_record_goes_on_as_the_one_that_made_it(seed: int) -> None:
     play = play_by_chance(seed, 80)
-    folded, decided = Search(), set()
+    folded, decided = Search(other_share=1.0), set()
     for run_id, against_id, found in play.record:
         if "with" in found.evidence:
             continue

@@ -32,8 +32,13 @@ class Desk:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.study = ledger.calibration(a_study(ledger, seeds=[0, 1, 2, 3, 4]))
-        self.searcher = Searcher(ledger, self.study)
+        self.anew()
         self.told: list[tuple[str, str]] = []
+
+    def anew(self) -> None:
+        """A searcher as after a restart; its night can pay for every step to be tried without."""
+        self.searcher = Searcher(self.ledger, self.study)
+        self.searcher.search.other_share = 1.0
 
     def tell(self, run: Run, against: Run | None, found: Decision) -> None:
         self.told.append((run.label, found.verdict))
@@ -318,7 +323,7 @@ def test_a_step_tried_without_is_decided_after_a_restart_though_another_cannot_b
         desk.end(desk.queue(desk.next(6)), 1.40)
     desk.end(desk.queue(desk.next(6)), 1.47)
     run = desk.queue(desk.next(6))
-    desk.searcher = Searcher(desk.ledger, desk.study)
+    desk.anew()
     desk.end(run, 1.47)
     assert desk.verdicts("E2") == ["kept", "confirmed", "confirmed"]
     assert desk.next(6).origin.parent_id == desk.ledger.run("E3").id
