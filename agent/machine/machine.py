@@ -42,13 +42,22 @@ def cores() -> str:
 def code_version() -> str:
     """Version of the package; in a checkout also the commit, and whether code was changed."""
     version = metadata.version("phi-auto")
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return version
+    here = Path(__file__).resolve()
+    commit = _commit(here.parents[2], here)
+    return version if commit is None else f"{version}+{commit}"
+
+
+def _commit(root: Path, file: Path) -> str | None:
+    """The commit of the checkout `root`; None where there is none, or `file` is no part of it.
+
+    An installed package may lie in somebody else's checkout, even at its root (pip --target).
+    """
+    if not (root / ".git").exists() or not _git(root, "ls-files", "--", str(file)):
+        return None
     commit = _git(root, "rev-parse", "--short", "HEAD")
     # Of the tree only the code counts: the ledger in it changes with every run.
     changed = _git(root, "status", "--porcelain", "--", "agent", "engine", "strategies")
-    return version if commit is None else f"{version}+{commit}{'.changed' if changed else ''}"
+    return None if commit is None else f"{commit}{'.changed' if changed else ''}"
 
 
 def _git(root: Path, *words: str) -> str | None:
