@@ -18,7 +18,7 @@ PACKAGES = {
 }
 # From PyPI these take an hour under Termux, or do not build at all.
 TERMUX_PACKAGES = {"numpy": "python-numpy", "psutil": "python-psutil"}
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]  # the checkout, or the folder of an installed wheel
 
 LIBRARY = re.compile(r"(/\S*/lib[^/\s]*(?:blas|blis|mkl_rt)[^/\s]*\.so[^/\s]*)$", re.MULTILINE)
 ONE_ZONE = "Europe/Berlin"
@@ -66,7 +66,10 @@ def install_command(probe: Probe, missing: list[str], is_installed: bool) -> str
     steps = [["pkg", "install", *from_termux]] if from_termux else []
     pip = [probe.executable, "-m", "pip", "install"]
     steps += [[*pip, *from_pip]] if from_pip else []
-    steps += [] if is_installed else [[*pip, "--no-deps", "-e", str(ROOT)]]
+    is_checkout = 'name = "phi-auto"' in (probe.read(f"{ROOT}/pyproject.toml") or "")
+    # A file, not the name: what PyPI has under that name need not be this program.
+    itself = ["-e", str(ROOT)] if is_checkout else ["phi_auto-VERSION-py3-none-any.whl"]
+    steps += [] if is_installed else [[*pip, "--no-deps", *itself]]
     return " && ".join(map(shlex.join, steps))
 
 

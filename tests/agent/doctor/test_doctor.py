@@ -80,10 +80,20 @@ def test_a_broken_package_counts_as_missing() -> None:
 
 
 def test_the_program_itself_may_be_what_vanished() -> None:
-    probe = machine(version=raising(metadata.PackageNotFoundError("phi-auto")))
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    probe = machine({f"{ROOT}/pyproject.toml": text},
+                    version=raising(metadata.PackageNotFoundError("phi-auto")))
     assert doctor_machine.packages(probe) == (
         "fail", "cannot be imported: phi-auto itself (not installed for this Python)",
-        f"python -m pip install --no-deps -e {doctor_machine.ROOT}")
+        f"python -m pip install --no-deps -e {ROOT}")
+
+
+@pytest.mark.parametrize("files", [{}, {f"{ROOT}/pyproject.toml": 'name = "another"\n'}],
+                         ids=["none", "of something else"])
+def test_outside_a_checkout_it_comes_back_from_its_wheel(files: dict[str, str]) -> None:
+    probe = machine(files, version=raising(metadata.PackageNotFoundError("phi-auto")))
+    assert doctor_machine.packages(probe)[2] == (
+        "python -m pip install --no-deps phi_auto-VERSION-py3-none-any.whl")
 
 
 def test_without_packages_every_command_says_what_mends_it() -> None:
