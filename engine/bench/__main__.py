@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("what", nargs="?", choices=["steps", "tokenizer", "sampling", "prepare"],
                         help="default: steps")
     parser.add_argument("--peer", choices=["torch", "tokenizers"],
-                        help="measure this beside ours, in turns")
+                        help="measure this beside ours, in turns; needs a checkout")
     parser.add_argument("--replicas", type=_whole(1, 64), metavar="N",
                         help="processes of a step (default: cores)")
     parser.add_argument("--rounds", type=_whole(1, 1000), default=8, metavar="N",

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from engine.errors import UserError
 
-PEERS = Path(__file__).parents[2] / "tests" / "bench"
+PEERS = Path(__file__).parents[2] / "tests" / "bench"  # in a checkout; a wheel has no tests
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -25,11 +25,15 @@ def seconds(work: Callable[[], object]) -> float:
 class Peer:
     """A Python program of tests/bench that answers every line with a line of JSON.
 
-    It may use all cores. UserError, with `package` in it, where it ends instead of answering.
+    It may use all cores. UserError, with `package` in it, where there is no such program or where
+    it ends instead of answering.
     """
 
     def __init__(self, script: str, package: str, *arguments: str, settle_s: float = 0.0) -> None:
         self.package, self.settle_s = package, settle_s
+        if not (PEERS / script).exists():
+            raise UserError(f"there is no {PEERS / script}: the {package} peer lives with the "
+                            "tests of a checkout and is not installed; measure it there")
         environment = {name: value for name, value in os.environ.items()
                        if not name.endswith("NUM_THREADS")}
         self.process = subprocess.Popen([sys.executable, str(PEERS / script), *arguments],

@@ -142,6 +142,17 @@ def test_a_peer_that_cannot_work_is_said_to_be_missing(script, tmp_path, monkeyp
     assert str(caught.value) == MISSING
 
 
+@pytest.mark.parametrize("words", [["--only", "0", "--peer", "torch"], ["--peer", "tokenizers"]],
+                         ids=["torch", "tokenizers"])
+def test_where_there_is_no_checkout_a_peer_is_said_to_live_in_one(
+        words, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(clock, "PEERS", tmp_path)
+    assert main(words) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"there is no {tmp_path}/{words[-1]}_peer.py: the {words[-1]} peer lives with the tests of "
+        "a checkout and is not installed; measure it there")
+
+
 def test_a_peer_that_fails_leaves_no_process_behind(tmp_path, monkeypatch):
     """The compiled one ends in its first turn, while the other waits to be asked again."""
     script = PEER.format(log=str(tmp_path / "log")).replace(
