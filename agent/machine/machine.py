@@ -4,6 +4,7 @@ import functools
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -75,7 +76,9 @@ def is_termux(environ: Mapping[str, str]) -> bool:
 
 
 def worker_environment() -> dict[str, str]:
-    """The environment of a child: one BLAS thread, so that its sums are always the same bits."""
+    """The environment of a child: our modules, and one BLAS thread for always the same bits."""
     one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
                          "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
-    return {**os.environ, **one}
+    # python -m looks in the current folder first, where agent/ or random.py may be somebody's.
+    looks_here = {"", os.readlink("/proc/self/cwd")} & set(sys.path)
+    return {**os.environ, **one, **({} if looks_here else {"PYTHONSAFEPATH": "1"})}

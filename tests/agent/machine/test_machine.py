@@ -1,6 +1,7 @@
-"""Which code it was: a checkout's commit, or the version alone where it is installed."""
+"""Which code it was: a checkout's commit, or a version alone; and where a child finds its own."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -68,3 +69,15 @@ def test_nor_does_a_wheel_unpacked_at_the_root_of_one(tree: Path) -> None:
     (tree / "theirs.txt").touch()
     commit(tree, "theirs.txt")
     assert machine.code_version() == VERSION
+
+
+@pytest.mark.parametrize(("is_on_path", "status"), [(False, 0), (True, 1)])
+def test_a_child_looks_for_modules_in_the_current_folder_only_where_we_do(
+        is_on_path: bool, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "agent").mkdir()
+    (tmp_path / "agent/__init__.py").write_text("raise SystemExit(1)\n", encoding="ascii")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)] * is_on_path + ["/somewhere"])
+    child = subprocess.run([sys.executable, "-m", "agent", "--version"], capture_output=True,
+                           env=machine.worker_environment())
+    assert child.returncode == status
