@@ -18,7 +18,7 @@ from typing import Any, Self, Unpack, cast
 from sqlite_utils import Database
 
 from agent.ledger import published
-from agent.ledger.migrations import migrations, taken_steps
+from agent.ledger.migrations import check_sound, migrations, taken_steps
 from agent.ledger.queries import in_words
 from agent.ledger.reader import Reader, check_schema, connect, connect_reader
 from agent.ledger.records import (
@@ -301,4 +301,5 @@ class Ledger(Reader):
         self._db.execute("PRAGMA foreign_keys = ON")
         if migrations.pending(self._db):
             with self._writing():  # two programs starting at once take the steps only once
+                check_sound(self._db)  # before ALTER TABLE, which newer SQLite refuses in its words
                 migrations.apply(self._db)

@@ -271,6 +271,11 @@ def _write_anew(db: Database, table: str, text: str) -> None:
     if db.execute(f"PRAGMA table_xinfo({table})").fetchall() != columns:
         raise LedgerError(f"the columns of {table} are not those this program made, so the ledger "
                           "cannot be brought up to date; use another --home")
+    check_sound(db)
+
+
+def check_sound(db: Database) -> None:
+    """LedgerError where the file is damaged, or a row breaks a rule of its table."""
     found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
         raise LedgerError(f"the ledger is not sound, so it is not brought up to date: {found}; "
