@@ -15,6 +15,7 @@ PROJECT, SETUPTOOLS = PYPROJECT["project"], PYPROJECT["tool"]["setuptools"]
 PACKAGES = ("agent", "engine", "strategies")
 FOLDERS = sorted({file.parent.relative_to(ROOT) for package in PACKAGES
                   for file in (ROOT / package).rglob("*.py")})
+CHANGELOG = ROOT / "CHANGELOG.md"
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=str)
@@ -46,3 +47,8 @@ def test_the_classifiers_name_the_pythons_that_are_allowed_and_tested() -> None:
     (major, oldest), (_, newest) = PYTHONS
     assert named == [(major, minor) for minor in range(oldest, newest + 1)]
     assert PROJECT["requires-python"] == f">={major}.{oldest}"
+
+
+def test_the_version_is_that_of_the_newest_entry_of_the_changelog() -> None:
+    heads = re.findall(r"^## \[?([^\s\]]+)", CHANGELOG.read_text(encoding="utf-8"), re.MULTILINE)
+    assert heads[0] == PROJECT["version"]
