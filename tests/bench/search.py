@@ -3,7 +3,7 @@
     python -m tests.bench.search [--seeds 5] [--runs 60] [--tokens 150k] [--arms agent,tpe,random]
         [--corpus FILE --valid FILE] [--out FILE] [--json]
 
-Every arm (tests/bench/search_arms.py) starts from the same mediocre recipe. The winner of a night
+Every arm (tests/bench/arms) starts from the same mediocre recipe. The winner of a night
 is trained anew on seeds that no arm has seen and scored on the test shard; the start likewise, on
 the same seeds. A gain is in bits per byte over the start; optimism is the gain a night claims less
 the one on fresh seeds; wasted are runs that diverged, were out of bounds or came twice. The row
@@ -37,8 +37,9 @@ from engine.errors import UserError
 from engine.text import corpus
 from engine.text.corpus import TokenSet
 from strategies.grid import parse_tokens
-from tests.bench import search_arms
-from tests.bench.search_arms import ARMS, START, Course
+from tests.bench import arms
+from tests.bench.arms import ARMS
+from tests.bench.arms.course import START, Course
 
 STORIES = Path(__file__).parents[3] / "shared" / "data"
 N_AT_ONCE = 2
@@ -112,8 +113,8 @@ def run_part(options: argparse.Namespace) -> int:
     """The child: one night; lines of progress, then the night."""
     arm, number = options.part.split(":")
     tokens, began_s = prepare(options), time.monotonic()
-    night = search_arms.night(arm, int(number), course_of(options, tokens),
-                              lambda share: _write({"share": share}))
+    night = arms.night(arm, int(number), course_of(options, tokens),
+                       lambda share: _write({"share": share}))
     _write({"night": night | {"key": key_of(options, tokens),
                               "wall_s": time.monotonic() - began_s}})
     return 0
@@ -216,13 +217,13 @@ def summary(nights: Sequence[Night]) -> dict[str, Any]:
 
 def results(nights: Sequence[Night]) -> dict[str, Any]:
     """Every arm's summary, the agent's lead over each peer night by night, and the goal."""
-    arms = {arm: [night for night in nights if night["arm"] == arm] for arm in ARMS}
-    arms[HEAD] = [night | {"fresh_bpb": night["head_bpb"] or night["fresh_bpb"],
-                           "claimed_gain": None} for night in arms["agent"]]
-    found: dict[str, Any] = {"arms": {arm: summary(its) for arm, its in arms.items() if its}}
+    rows = {arm: [night for night in nights if night["arm"] == arm] for arm in ARMS}
+    rows[HEAD] = [night | {"fresh_bpb": night["head_bpb"] or night["fresh_bpb"],
+                           "claimed_gain": None} for night in rows["agent"]]
+    found: dict[str, Any] = {"arms": {arm: summary(its) for arm, its in rows.items() if its}}
     found["lead"] = {own: leads for own in ("agent", HEAD) if (leads := {
         peer: mean_and_error(pairs) for peer in ARMS[1:]
-        if (pairs := _pairs(arms[own], arms[peer]))})}
+        if (pairs := _pairs(rows[own], rows[peer]))})}
     if "tpe" in found["lead"].get("agent", {}):
         own_wasted, peer_wasted = (found["arms"][arm]["wasted_per_night"]
                                    for arm in ("agent", "tpe"))
@@ -297,10 +298,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _arms(text: str) -> list[str]:
-    arms = text.split(",")
-    if not set(arms) <= set(ARMS):
+    asked = text.split(",")
+    if not set(asked) <= set(ARMS):
         raise argparse.ArgumentTypeError(f"arms are {', '.join(ARMS)}")
-    return arms
+    return asked
 
 
 def run_all(words: Sequence[str], options: argparse.Namespace) -> list[Night]:
@@ -320,12 +321,17 @@ def run_all(words: Sequence[str], options: argparse.Namespace) -> list[Night]:
     return [night for night in known if f"{night['arm']}:{night['night']}" in asked]
 
 
+def missing(asked: Sequence[str]) -> list[str]:
+    """Arms that need a package which is not installed."""
+    return [arm for arm in asked if not all(map(find_spec, arms.packages_of(arm)))]
+
+
 def main(words: Sequence[str]) -> int:
     try:
         options = parse(words)
-        if find_spec("optuna") is None and options.arms != ["agent"]:
-            sys.stderr.write("the arms tpe and random need Optuna: pip install '.[bench]', or "
-                             "give --arms agent\n")
+        if lacking := missing(options.arms):
+            sys.stderr.write(f"{', '.join(lacking)} need Optuna: pip install '.[bench]', or give "
+                             "--arms agent,rule\n")
             return 2
         if options.part:
             return run_part(options)
