@@ -42,9 +42,12 @@ def mean_curve(nights: Sequence[Night], is_head: bool, score: Score) -> Curve | 
 
 
 def span(curves: dict[str, Curve]) -> tuple[float, float]:
-    """The losses from the FROM-th mark on, widened where they hardly differ."""
-    seen = [bpb for curve in curves.values() for bpb in curve["bpb"][FROM:] or curve["bpb"]]
-    low, high = min(seen), max(seen)
+    """From the lowest loss to where half of the curves are at the FROM-th mark, or the worst ends.
+    """
+    lasts = [curve["bpb"][-1] for curve in curves.values()]
+    early = [(curve["bpb"][FROM:] or curve["bpb"])[0] for curve in curves.values()]
+    low = min(bpb for curve in curves.values() for bpb in curve["bpb"])
+    high = max(statistics.median(early), *lasts)
     return (low, high) if high - low >= 0.002 else (low - 0.001, high + 0.001)
 
 

@@ -7,8 +7,8 @@ from tests.bench import curves
 from tests.bench.curves import Curve
 from tests.bench.report import ORDER
 
-WIDTH, HEIGHT = 720, 340  # of a group's panel
-LEFT, RIGHT, TOP, BOTTOM = 56, 190, 44, 40
+WIDTH, HEIGHT = 760, 340  # of a group's panel
+LEFT, RIGHT, TOP, BOTTOM = 56, 220, 44, 40
 N_TICKS = 4
 LINE = 15  # height of a label
 # Of each arm in the order of rows, as their dashes.
@@ -28,13 +28,15 @@ def svg(found: dict[str, Any]) -> str:
             f'aria-labelledby="title text" font-family="sans-serif" font-size="12">\n'
             f'<title id="title">Best fresh-seed loss against tokens spent</title>\n'
             f'<desc id="text">{escape(words)}</desc>\n<style>{_style()}</style>\n'
-            f'<rect class="page" width="{WIDTH}" height="{height}"/>\n{panels}</svg>\n')
+            f'<clipPath id="field"><rect x="0" y="{TOP - 2}" width="{WIDTH}" height="{HEIGHT}"/>'
+            f'</clipPath>\n<rect class="page" width="{WIDTH}" height="{height}"/>\n'
+            f"{panels}</svg>\n")
 
 
 def _style() -> str:
     lines = "".join(f".l{i} {{ stroke-dasharray: {dash} }} " for i, dash in enumerate(DASHES))
     return (f"{_colours(LIGHT, '#ffffff', '#222222', '#cccccc')}{lines}"
-            "path { fill: none; stroke-width: 2 } "
+            "path { fill: none; stroke-width: 2 } .few, .grid { stroke-width: 1 } "
             "@media (prefers-color-scheme: dark) "
             f"{{ {_colours(DARK, '#101418', '#e6e6e6', '#3a4048')}}}")
 
@@ -60,17 +62,19 @@ def _panel(group: dict[str, Any]) -> str:
              _text(LEFT, 34, "bits/byte of what would be handed over, on fresh seeds")]
     for i in range(N_TICKS + 1):
         bpb, tokens = low + (high - low) * i / N_TICKS, last * i / N_TICKS
-        parts += [f'<path class="grid" stroke-width="1" d="M{LEFT} {y(bpb)}H{right}"/>',
+        parts += [f'<path class="grid" d="M{LEFT} {y(bpb)}H{right}"/>',
                   _text(LEFT - 6, y(bpb) + 4, f"{bpb:.3f}", "end"),
                   _text(x(tokens), bottom + 18, f"{tokens / 1e6:.2g}M", "middle")]
     parts.append(_text(right, bottom + 34, "tokens spent", "end"))
     ends = _apart({name: y(curve["bpb"][-1]) for name, curve in its.items()}, bottom)
+    most_runs = max(int(name.split()[1]) for name in its)
     for name, curve in its.items():
-        kind = ORDER.index(name.split()[0])
+        arm, runs = name.split()
+        kind, few = ORDER.index(arm), " few" if int(runs) < most_runs else ""
         points = [f"{x(tokens)} {y(bpb)}" for tokens, bpb
-                  in zip(curve["tokens"], curve["bpb"], strict=True) if bpb <= high]
+                  in zip(curve["tokens"], curve["bpb"], strict=True)]
         end = f"M{x(curve['tokens'][-1])} {y(curve['bpb'][-1])}L{right + 12} {ends[name]}"
-        parts += [f'<path class="l{kind}" d="M{"L".join(points)}"/>' if points else "",
+        parts += [f'<path class="l{kind}{few}" clip-path="url(#field)" d="M{"L".join(points)}"/>',
                   f'<path class="grid" d="{end}"/>',
                   _text(right + 16, ends[name] + 4, f"{name}: {curves.ending(curve)}",
                         kind=f"t{kind}")]
