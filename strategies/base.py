@@ -349,13 +349,18 @@ def shuffled(items: Sequence[T], rng: Generator) -> list[T]:
     return [items[int(i)] for i in rng.permutation(len(items))]
 
 
+def changed_fields(parent: Config, config: Config) -> list[str]:
+    """Names of the fields that change the training, as they stand in Config."""
+    old, new = parent.canonical(), config.canonical()
+    return [name for name in parent.difference(config)
+            if old[name] != new[name] and new[name] is not None]
+
+
 def describe_changes(parent: Config, config: Config) -> str:
     """'width 128 → 192, heads 4 → 6': every field that changes the training."""
     old, new = parent.canonical(), config.canonical()
-    return ", ".join(
-        f"{TITLES[name]} {shown(old[name])} → {shown(new[name])}"
-        for name in parent.difference(config)
-        if old[name] != new[name] and new[name] is not None)
+    return ", ".join(f"{TITLES[name]} {shown(old[name])} → {shown(new[name])}"
+                     for name in changed_fields(parent, config))
 
 
 def shown(value: Any) -> str:
