@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from agent.analysis.compare import find as find
     from agent.analysis.compare import in_words as in_words
     from agent.analysis.compare import interval as interval
+    from agent.analysis.importance import ChainGain as ChainGain
+    from agent.analysis.importance import Importance as Importance
     from agent.analysis.importance import Ranking as Ranking
     from agent.analysis.importance import rank as rank
     from agent.analysis.lineage import Lineage as Lineage
@@ -24,6 +26,6 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "compare": ("CONFIDENCE", "Comparison", "compare_runs", "find", "in_words", "interval"),
-    "importance": ("Ranking", "rank"),
+    "importance": ("ChainGain", "Importance", "Ranking", "rank"),
     "lineage": ("Lineage", "Step", "head", "lineage_of"),
 })

@@ -1,46 +1,55 @@
-"""Which fields of the configuration mattered: PED-ANOVA over the runs of one text and budget.
+"""Which fields of the configuration mattered: by a model of all runs, and along the chain.
 
-A field matters as far as the best runs have other values of it than all runs have. Both are
-smoothed into densities on a grid, and the Pearson divergence between them is the importance.
-No regression forest is needed. Importance is within what was tried: of a field that was moved
-once or twice it is chance.
-
-Source: Watanabe, Bansal and Hutter 2023, PED-ANOVA, arXiv:2304.10255.
+The model says what a field does over all values that were tried, wherever the best run stands; the
+chain says what was gained by the steps that were taken. A field that is well set from the start
+has a share and no gain.
 """
 
-import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from agent.analysis.anova import Anova, Share, functional_anova
+from agent.analysis.compare import pooled_sigma
+from agent.analysis.lineage import Lineage, lineage_of
+from agent.analysis.places import Column, columns_of
 from agent.ledger import Queries, Run
 from engine.config import Config
 from engine.errors import LedgerError
-from strategies.base import TITLES, shown
+from strategies.base import Outcome, Scored, changed_fields, scores
 
-QUANTILE = 0.25  # of the configurations are "the best": a tenth, as usual, is too few in one night
-LEAST = 10  # configurations, below which densities are not worth drawing
-N_CELLS = 50  # of the grid of a numeric field
-LOG_FROM = 4.0  # a field whose values span such a factor is looked at by its logarithm
-LEAST_WIDTH = 0.5 / 1.64  # cells: a kernel keeps nine tenths of its weight in its own cell
-FLOOR = 1e-12  # of a density, so that it can divide
+LEAST = 10  # configurations, below which a surface is not worth fitting
+NOTHING, MUCH = 0.01, 0.1  # an interval from below the one to above the other tells nothing
+JUDGED = ("finished", "pruned", "diverged")
+MODEL = ("functional ANOVA of a Gaussian process with a part for each field and pair of fields; "
+         "numbers even between the least and the largest tried, choices even")
 
-Array = NDArray[np.float64]
+History = tuple[list[Scored], list[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importance:
-    """One field and its share of what made the best runs the best."""
+    """One field and its share of the variance over what was tried."""
 
-    field: str
+    name: str
     title: str
-    share: float  # of 1 over all fields
-    n_moved: int  # configurations that have another value than most
-    best: str  # its values among the best configurations, in words
+    share: float  # the median; where others move with it, of them together
+    low: float  # 95 % interval
+    high: float
+    told: bool  # whether the runs say something about this field by itself
+    others: tuple[str, ...]  # fields that no run tells apart from it; "with" in JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainGain:
+    """What the steps of the chain gained that changed these fields and no others."""
+
+    fields: tuple[str, ...]
+    gain_bpb: float
+    n_steps: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,139 +58,91 @@ class Ranking:
 
     text: str
     budget_tokens: int
+    n_runs: int
     n_configs: int
-    n_best: int
+    n_points: int  # configurations that the model was fitted to
+    model: str
+    best_bpb: float
+    worst_bpb: float
     fields: list[Importance]  # the most important first
+    never_changed: list[str]
+    pairs: Share  # of all pairs of fields, beyond what each does by itself
+    largest_pairs: list[Share]
+    first: str | None  # labels of the ends of the chain; None where it has not begun
+    last: str | None
+    total_bpb: float | None  # the chain's gain from end to end
+    chain: list[ChainGain]  # the largest first
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: as the fields stand above, but that `others` is named `with`."""
+        found = asdict(self)
+        for one in found["fields"]:
+            one["with"] = one.pop("others")
+        return found
 
 
-def rank(ledger: Queries, text_sha256: str, budget_tokens: int) -> Ranking:
+def rank(ledger: Queries, text_sha256: str, budget_tokens: int, head: Run | None) -> Ranking:
     """The fields by importance over all runs of a text and budget; LedgerError if too few ended.
 
-    A configuration counts once, with the mean over its seeds; one that diverged counts as worse
-    than any that finished.
+    head is the end of the chain whose gains stand beside; None where there is none yet.
     """
-    configs, scores = trials(ledger.runs_on(text_sha256, budget_tokens))
-    if len(configs) < LEAST:
+    runs = [run for run in ledger.runs_on(text_sha256, budget_tokens) if run.state in JUDGED]
+    trials, n_seeds = history(runs, budget_tokens)
+    if len(trials) < LEAST:
         raise LedgerError(
             f"importance takes at least {LEAST} configurations that ended on one text and budget, "
-            f"and here are {len(configs)} with {budget_tokens:,} tokens; `agent run` makes more")
-    table = [_values(config) for config in configs]
-    best = best_of(scores, QUANTILE)
-    shares = ped_anova(table, scores, QUANTILE)
+            f"and here are {len(trials)} with {budget_tokens:,} tokens; `agent run` makes more")
+    sigma = pooled_sigma(one for one in ledger.calibrations(text_sha256)
+                         if one.budget_tokens == budget_tokens) or 0.0
+    columns = columns_of([one.config for one in trials])
+    found = functional_anova(columns, np.array([one.bpb for one in trials]),
+                             sigma ** 2 / np.array(n_seeds))
+    chain = None if head is None else lineage_of(ledger, head)
     return Ranking(
         text=next(corpus.name for corpus in ledger.corpora() if corpus.text_sha256 == text_sha256),
-        budget_tokens=budget_tokens, n_configs=len(configs), n_best=len(best),
-        fields=[Importance(field=name, title=_title(name), share=share,
-                           n_moved=_n_moved([row[name] for row in table]),
-                           best=_seen([table[i][name] for i in best]))
-                for name, share in sorted(shares.items(), key=lambda pair: -pair[1])])
+        budget_tokens=budget_tokens, n_runs=len(runs), n_configs=len(trials),
+        n_points=found.n_points, model=MODEL, best_bpb=min(one.bpb for one in trials),
+        worst_bpb=max(one.bpb for one in trials), fields=_fields(found, columns),
+        never_changed=[one.name for one in columns if one.is_fixed],
+        pairs=found.pairs, largest_pairs=found.largest_pairs,
+        first=chain.steps[0].run.label if chain else None,
+        last=chain.steps[-1].run.label if chain else None,
+        total_bpb=chain.total.bpb if chain and chain.total else None,
+        chain=gains_by_fields(chain) if chain else [])
 
 
-def trials(runs: Sequence[Run]) -> tuple[list[Config], list[float]]:
-    """Configurations that ended and their mean bits per byte; infinite where one diverged."""
-    found: defaultdict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        if (run.state == "finished" and run.val_bpb is not None) or run.state == "diverged":
-            found[run.config_hash or ""].append(run)
-    return ([Config.from_dict(same[0].config) for same in found.values()],
-            [sum(math.inf if run.val_bpb is None else run.val_bpb for run in same) / len(same)
-             for same in found.values()])
+def history(runs: Sequence[Run], budget_tokens: int) -> History:
+    """Configurations with their mean bits per byte, the best first, and how many seeds each had.
 
-
-def _values(config: Config) -> dict[str, Any]:
-    """The fields as they are free: the hidden width follows the model's unless it was set."""
-    return config.canonical() | {"n_hidden": config.hidden / config.n_embd}
-
-
-def _title(name: str) -> str:
-    return "hidden width / width" if name == "n_hidden" else TITLES[name]
-
-
-def _n_moved(values: Sequence[Any]) -> int:
-    return len(values) - max(Counter(values).values())
-
-
-def _seen(values: Sequence[Any]) -> str:
-    if any(isinstance(value, str | bool) for value in values):
-        return ", ".join(sorted({shown(value) for value in values}))
-    low, high = min(values), max(values)
-    return shown(low) if low == high else f"{shown(low)} to {shown(high)}"
-
-
-# --- the method ------------------------------------------------------------------------------
-
-
-def best_of(scores: Sequence[float], quantile: float) -> list[int]:
-    """Rows of the lowest scores, at least one; ties with the last of them are in it."""
-    n = max(1, math.ceil(quantile * len(scores)))
-    worst = sorted(scores)[n - 1]
-    return [i for i, score in enumerate(scores) if score <= worst]
-
-
-def ped_anova(table: Sequence[Mapping[str, Any]], scores: Sequence[float],
-              quantile: float) -> dict[str, float]:
-    """Share of each field in being among the best quantile of the scores; lower is better.
-
-    table   one mapping of field → value a trial: numbers, truth values or texts. A field that
-            some trial lacks (None), or that never varied, is left out.
-    returns shares that sum to 1, or are all 0 where the best are spread as all are
+    What diverged or was pruned counts as the search counts it.
     """
-    best = best_of(scores, quantile)
-    found = {}
-    for name in table[0]:
-        column = [row[name] for row in table]
-        if len(set(column)) > 1 and None not in column:
-            cells, n_cells, is_ordered = _on_grid(column)
-            every = _density(cells, n_cells, is_ordered)
-            top = _density(cells[best], n_cells, is_ordered)
-            found[name] = float(every @ (top / every - 1) ** 2)
-    total = sum(found.values())
-    return {name: value / total if total else 0.0 for name, value in found.items()}
+    outcomes = [Outcome(config=Config.from_dict(run.config), seed=run.seed or 0,
+                        budget_tokens=budget_tokens, state=run.state, val_bpb=run.val_bpb,
+                        is_pruned=run.state == "pruned", rung_bpb=run.rung_bpb)
+                for run in runs]
+    n_seeds = Counter(outcome.config.hash for outcome in outcomes)
+    trials = scores(outcomes, budget_tokens)
+    return trials, [n_seeds[one.config.hash] for one in trials]
 
 
-def _on_grid(column: Sequence[Any]) -> tuple[NDArray[np.intp], int, bool]:
-    """The cell of each value, how many cells there are, and whether their order means anything."""
-    if any(isinstance(value, str | bool) for value in column):
-        kinds = sorted(set(column))
-        return np.array([kinds.index(value) for value in column]), len(kinds), False
-    values = np.array(column, dtype=np.float64)
-    is_log = values.min() > 0 and values.max() >= LOG_FROM * values.min()
-    n_cells = N_CELLS
-    if not is_log and all(isinstance(value, int) for value in column):
-        n_cells = min(n_cells, max(column) - min(column) + 1)
-    places = np.log(values) if is_log else values
-    step = (places.max() - places.min()) / (n_cells - 1)
-    return np.rint((places - places.min()) / step).astype(np.intp), n_cells, True
+def gains_by_fields(chain: Lineage) -> list[ChainGain]:
+    """The gains of the steps by what they changed; one that changed several is not divided."""
+    found: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
+    for before, step in zip(chain.steps, chain.steps[1:], strict=False):
+        if step.gain is not None:
+            names = changed_fields(*(Config.from_dict(one.run.config) for one in (before, step)))
+            found[tuple(names)].append(step.gain.bpb)
+    return sorted((ChainGain(fields=names, gain_bpb=sum(gains), n_steps=len(gains))
+                   for names, gains in found.items()), key=lambda one: -one.gain_bpb)
 
 
-def _density(cells: NDArray[np.intp], n_cells: int, is_ordered: bool) -> Array:
-    """Parzen's estimate on the grid, (n_cells,), summing to 1; one more trial is spread evenly.
-
-    Categories are counted as they are. The authors' code smears each by a fixed amount, which
-    hides a category that matters behind an idle number: a test has the odds.
-    """
-    prior = np.full(n_cells, 1 / n_cells)
-    if is_ordered:
-        kernels = _kernels(n_cells, _width(cells))[cells]  # (n_trials, n_cells)
-    else:
-        kernels = np.eye(n_cells)[cells]
-    density: Array = (kernels.sum(axis=0) + prior) / (len(cells) + 1) + FLOOR
-    return density
+def _fields(found: Anova, columns: Sequence[Column]) -> list[Importance]:
+    titles = {column.name: column.title for column in columns}
+    return [Importance(name=name, title=titles[name], share=one.share, low=one.low, high=one.high,
+                       told=_is_told(one),
+                       others=tuple(other for other in one.names if other != name))
+            for one in found.fields for name in one.names]
 
 
-def _width(cells: NDArray[np.intp]) -> float:
-    """Scott's rule, in cells. Source: Scott 1992, Multivariate Density Estimation, 6.41."""
-    low, high = np.percentile(cells, [25, 75])
-    deviation = float(np.std(cells, ddof=1)) if len(cells) > 1 else 0.0
-    spread = min(deviation, float(high - low) / 1.34)
-    return max(LEAST_WIDTH, 1.059 * spread / float(len(cells) ** 0.2))
-
-
-def _kernels(n_cells: int, width: float) -> Array:
-    """Row i: a normal distribution around cell i, cut off at the ends of the grid."""
-    edges = np.arange(n_cells + 1) - 0.5
-    below = np.array([[math.erf((edge - centre) / (width * math.sqrt(2))) for edge in edges]
-                      for centre in range(n_cells)])
-    kernels = np.diff(below, axis=1)
-    result: Array = kernels / kernels.sum(axis=1, keepdims=True)
-    return result
+def _is_told(one: Share) -> bool:
+    return len(one.names) == 1 and not (one.low < NOTHING and one.high > MUCH)

@@ -13,7 +13,9 @@ from rich.text import Text
 from agent import words
 from agent.analysis import (
     CONFIDENCE,
+    ChainGain,
     Comparison,
+    Importance,
     Lineage,
     Ranking,
     Step,
@@ -26,6 +28,7 @@ from agent.analysis import (
     rank,
 )
 from agent.cli.main import main
+from agent.cli.progress import told_if_slow
 from agent.cli.read import complete_labels, page_width
 from agent.cli.status import as_json_option, show_json
 from agent.home import Home
@@ -33,9 +36,13 @@ from agent.ledger import Reader, Run, corpus_of
 from agent.show import BAR, LEGEND, STYLES, chart, loss_range
 from engine.config import Config
 from engine.errors import UserError
+from strategies.base import TITLES
 
 CHART_ROWS = 7
 GAP = "  "
+MOST_BAR = 20  # cells
+GAIN_WIDTH = 14  # of a gain and the number of its steps
+FITTING = "fitting a model to all runs; some seconds more"
 
 _SCORES: tuple[tuple[str, Callable[[Run], str]], ...] = (
     ("nats/token", lambda run: words.decimal(run.val_loss, 4)),
@@ -76,25 +83,26 @@ def importance(home: Home, key: str | None, as_json: bool) -> None:
 
     Example:  agent importance
     """
-    with Reader.open(home.ledger) as ledger:
+    with Reader.open(home.ledger) as ledger, told_if_slow(FITTING):
         found = rank(ledger, *_task(ledger, key))
     if as_json:
-        show_json(dataclasses.asdict(found))
+        show_json(found.as_dict())
     else:
         click.echo(importance_page(found, page_width()))
 
 
-def _task(ledger: Reader, key: str | None) -> tuple[str, int]:
-    """Text and budget of the named run, or of the newest study."""
+def _task(ledger: Reader, key: str | None) -> tuple[str, int, Run | None]:
+    """Text and budget of the named run, or of the newest study, and the head of its study."""
     if key is None:
         study = ledger.newest_study()
-        return study.text_sha256, study.budget_tokens
+        return study.text_sha256, study.budget_tokens, ledger.incumbent(study.id)
     run = find(ledger, key)
     corpus = corpus_of(ledger, run)
     if corpus is None:
         raise UserError(f"{run.label} is a published row, whose text is unknown; name a run that "
                         "was measured here")
-    return corpus.text_sha256, run.budget_tokens or 0
+    end = None if run.calibration_id is None else ledger.incumbent(run.calibration_id)
+    return corpus.text_sha256, run.budget_tokens or 0, end
 
 
 @main.command("lineage")
@@ -172,20 +180,75 @@ def _curves(found: Comparison, width: int) -> list[str]:
 
 
 def importance_page(found: Ranking, width: int) -> str:
-    """A bar a field, no line longer than width."""
-    name_width = max((len(one.title) for one in found.fields), default=0)
+    """A row a field, then the steps of several fields and the pairs; no line longer than width."""
+    chain = f", and what {found.first} to {found.last} gained" if found.chain else ""
     lines = _wrapped(
-        f"What set the best {found.n_best} of {found.n_configs} configurations apart, on "
-        f"{found.text} with {found.budget_tokens:,} tokens:", width)
-    n_bar = max(4, (width - name_width - 14) // 3)
+        f"How much each field moved the loss, over the values that {found.n_configs} "
+        f"configurations tried on {found.text} with {found.budget_tokens:,} tokens "
+        f"({found.best_bpb:.4f} to {found.worst_bpb:.4f} bits/byte){chain}:", width)
+    alone = {one.fields[0]: one for one in found.chain if len(one.fields) == 1}
+    name_width = max(len(one.title) for one in found.fields)
+    n_bar = min(MOST_BAR, width - name_width - len(_share_cell(0, 0, 1, True)) - GAIN_WIDTH)
+    lines += ["", f"{'':<{name_width}} share      95 %{'':<{max(0, n_bar)}}{'gain alone':>12}"]
     for one in found.fields:
-        bar = BAR * round(n_bar * one.share)
-        lines.append(words.cut(f"{one.title:<{name_width}} {one.n_moved:3}x "
-                               f"{100 * one.share:4.0f}% {bar:<{n_bar}} {one.best}", width))
-    return "\n".join([*lines, "", *_wrapped(
-        "How many configurations moved the field, its share of 100 % by PED-ANOVA, and its values "
-        "among the best. A share of a field moved once or twice is chance, and fields that moved "
-        "together cannot be told apart.", width)])
+        bar = BAR * round(max(0, n_bar) * one.share)
+        lines.append(words.cut(
+            f"{one.title:<{name_width}}{_share_cell(one.share, one.low, one.high, one.told)}"
+            f"{bar:<{max(0, n_bar)}}{_gain_cell(alone.get(one.name))}".rstrip(), width))
+    lines += _pairs(found, name_width)
+    return "\n".join([*lines, *_joint_steps(found, width), "", *_reading(found, width)])
+
+
+def _share_cell(share: float, low: float, high: float, is_told: bool) -> str:
+    return f" {100 * share:3.0f}%{' ' if is_told else '?'} {100 * low:3.0f} to {100 * high:3.0f}% "
+
+
+def _gain_cell(gain: ChainGain | None) -> str:
+    return "" if gain is None else f"{gain.gain_bpb:+8.4f} in {gain.n_steps}"
+
+
+def _pairs(found: Ranking, name_width: int) -> list[str]:
+    """What fields do together beyond what each does, and the pair that does most of it."""
+    if not found.largest_pairs:
+        return []
+    first, second = (TITLES[name] for name in found.largest_pairs[0].names[:2])
+    pairs = found.pairs
+    return [f"{'pairs':<{name_width}}"
+            f"{_share_cell(pairs.share, pairs.low, pairs.high, True)}".rstrip(),
+            f"  most of it: {first} × {second}"]
+
+
+def _joint_steps(found: Ranking, width: int) -> list[str]:
+    """The steps that changed several fields, whose gain is not divided among them."""
+    joint = [one for one in found.chain if len(one.fields) > 1]
+    lines = ["", "steps of several fields"] if joint else []
+    for one in joint:
+        text = f"{_gain_cell(one):<14}{', '.join(TITLES[name] for name in one.fields)}"
+        lines += textwrap.wrap(text, width, subsequent_indent=" " * 14, break_on_hyphens=False)
+    if found.total_bpb is not None and found.chain:
+        lines += [f"{found.total_bpb:+8.4f} from {found.first} to {found.last}"]
+    return lines
+
+
+def _reading(found: Ranking, width: int) -> list[str]:
+    """What the numbers mean, and what the runs cannot tell."""
+    texts = ["A share is a part of the variance of a fitted model over the range of values that "
+             "were tried, with its 95 % interval. A field that was well set from the start has a "
+             "share and no gain; gains on one seed claim too much and need not add up."]
+    if any(not one.told and not one.others for one in found.fields):
+        texts.append("? cannot be told: too few runs moved it without the others.")
+    texts += [f"? cannot be told apart, as they only moved together: {', '.join(titles)}; the "
+              "share is of both." for titles in _together(found.fields)]
+    if found.never_changed:
+        never = ", ".join(TITLES[name] for name in found.never_changed)
+        texts.append(f"Never changed: {never}.")
+    return [line for text in texts for line in _wrapped(text, width)]
+
+
+def _together(fields: Sequence[Importance]) -> list[list[str]]:
+    """Titles of the fields of each group, each group once."""
+    groups = {frozenset((one.name, *one.others)) for one in fields if one.others}
+    return [[one.title for one in fields if one.name in group] for group in groups]
 
 
 def lineage_table(found: Lineage) -> Table:

@@ -1,13 +1,31 @@
 """What a person sees while the agent works: lines to stderr, and bars where it is a terminal."""
 
 import datetime as dt
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agent.ledger import Run
+
+SLOW_S = 2.0  # after which a person wonders
+
+
+@contextmanager
+def told_if_slow(message: str, after_s: float = SLOW_S) -> Iterator[None]:
+    """Say on stderr what is computed, if it takes longer than that."""
+    timer = threading.Timer(after_s, click.echo, (message,), {"err": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Screen:

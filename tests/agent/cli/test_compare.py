@@ -158,14 +158,42 @@ def test_a_comparison_that_is_none_is_one_sentence(home: Home) -> None:
 # --- importance ------------------------------------------------------------------------------
 
 
-def test_importance_is_a_bar_a_field(home: Home) -> None:
+def test_importance_is_a_row_a_field_beside_its_gain(home: Home) -> None:
     lines = printed(home, "importance", columns=60).splitlines()
-    assert lines[:2] == ["What set the best 3 of 12 configurations apart, on stories",
-                         "with 2,048,000 tokens:"]
-    assert lines[2:4] == ["width           1x   87% ━━━━━━━━━━  64 to 128",  # E2 is of the best
-                          "learning rate  10x   13% ━           2e-3 to 3e-3"]
-    assert lines[-2:] == ["field moved once or twice is chance, and fields that moved",
-                          "together cannot be told apart."]
+    assert lines[:4] == ["How much each field moved the loss, over the values that 12",
+                         "configurations tried on stories with 2,048,000 tokens",
+                         "(1.1645 to 1.4600 bits/byte), and what B2 to E1 gained:", ""]
+    assert lines[4].split() == ["share", "95", "%", "gain", "alone"]
+    assert lines[5].startswith("learning rate ")
+    assert lines[5].endswith(" +0.0216 in 1")
+    assert lines[6].startswith("width ")
+    assert " +0.0216 from B2 to E1" in lines
+
+
+def test_importance_names_what_no_run_tells_apart(home: Home) -> None:
+    with Ledger.open(home.ledger) as ledger:
+        for i in range(4):
+            ended(ledger, Config(batch_size=16 * 2 ** i, seq_len=64 // 2 ** i), 0, 1.3 + i / 50)
+    text = printed(home, "importance", columns=60)
+    assert ("? cannot be told apart, as they only moved together: window,\nbatch; the share is of "
+            "both.") in text
+    assert "Never changed: layers, heads," in text
+    found = {one["name"]: one for one in value(home, "importance")["fields"]}
+    assert (found["seq_len"]["told"], found["seq_len"]["with"]) == (False, ["batch_size"])
+    assert found["seq_len"]["share"] == found["batch_size"]["share"]
+
+
+def test_steps_of_several_fields_stand_by_themselves(home: Home) -> None:
+    with Ledger.open(home.ledger) as ledger:
+        run = ended(ledger, Config(lr=1e-3, seq_len=64, batch_size=16), 0, 1.1,
+                    parent_id=ledger.run("E1").id, calibration_id=1)
+        ledger.decide(run.id, ledger.run("E1").id, "kept", "rule/1", {}, "better", NOW)
+    lines = printed(home, "importance", columns=60).splitlines()
+    at = lines.index("steps of several fields")
+    assert lines[at + 1] == " +0.0590 in 1 window, batch, learning rate"
+    assert value(home, "importance")["chain"][0] == {
+        "fields": ["seq_len", "batch_size", "lr"], "gain_bpb": pytest.approx(0.059),
+        "n_steps": 1}
 
 
 def test_importance_of_the_text_and_budget_of_a_run(home: Home) -> None:
