@@ -44,6 +44,19 @@ def test_a_command_does_not_import_the_doctor(way: list[str], tmp_path: Path) ->
 
 
 @both_ways
+@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("2", "2")])
+def test_the_agent_itself_computes_on_one_core_unless_told_otherwise(
+        way: list[str], given: str | None, used: str, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    if given:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", given)
+    tells = customized(tmp_path, "import os", "atexit.register(lambda: sys.stderr.write("
+                       "os.environ['OPENBLAS_NUM_THREADS']))")
+    assert start(way, "--version", before=tells).stderr == used
+
+
+@both_ways
 @pytest.mark.parametrize("package", ["click", "apscheduler"])
 def test_a_missing_package_is_one_sentence_and_what_mends_it(
         way: list[str], package: str, tmp_path: Path) -> None:
