@@ -85,6 +85,8 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
               help=f"Wait at this temperature of the battery; go on {COOLER_C:g} °C below.")
 @click.option("--window", metavar="HH:MM-HH:MM", help="Work only in these hours: 22:00-07:00.")
 @click.option("--only-charging", is_flag=True, help="Work only while the device charges.")
+@click.option("--no-prior", is_flag=True,
+              help="Find ideas without what other studies found.")
 @_text_options
 @click.pass_obj
 def run(home: Home, /, once: bool, **options: Any) -> None:
@@ -100,7 +102,8 @@ def run(home: Home, /, once: bool, **options: Any) -> None:
     limits = Limits(min_battery=options["min_battery"], stop_c=options["max_heat"],
                     window=parse_window(window) if window else None,
                     only_charging=options["only_charging"])
-    wish = dataclasses.replace(_wish(home, options), limits=limits)
+    wish = dataclasses.replace(_wish(home, options), limits=limits,
+                               with_prior=not options["no_prior"])
     with Screen() as screen, desk(home, screen, screen.stage) as at:
         run_night(at, wish)
 

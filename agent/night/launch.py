@@ -18,7 +18,7 @@ from agent.night.daemon import Daemon
 from agent.night.night import Night, Observer
 from agent.night.recover import recover
 from agent.night.watch import Watch
-from agent.search import MAX_PARAMS, Outsiders, Plan, plugins, study, verdict
+from agent.search import MAX_PARAMS, Outsiders, Plan, plugins, prior, study, verdict
 from agent.trial import (
     Progress,
     Runner,
@@ -57,6 +57,7 @@ class Wish:
     eval_every: int | None = None
     n_replicas: int = field(default_factory=machine.n_cores)
     limits: MachineLimits = DEFAULT_LIMITS  # on battery, heat, disk and hours
+    with_prior: bool = True  # whether ideas begin from what other studies found
 
 
 @dataclass(slots=True)
@@ -111,8 +112,9 @@ def run_night(at: Desk, wish: Wish) -> Night:
     # were asked for, and on a phone.
     watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,
                   machine.is_termux(os.environ) or wish.limits != DEFAULT_LIMITS)
-    night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs),
-                     wish.source, watch=watch)
+    plan = Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs,
+                wish.with_prior)
+    night = at.night(plan, wish.source, watch=watch)
     found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
     night.study = found
     was_paused = _is_left_paused(at.ledger)
@@ -127,6 +129,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "n_ended_before": at.ledger.n_ended(),
         "budget_tokens": found.budget_tokens, "run_s": found.run_s})
+    if wish.with_prior:
+        at.observer.say(prior.in_words())
     _invite(night)
     if was_paused:
         night.pause("still paused, since the agent before this one did not live to hear `agent "

@@ -35,6 +35,7 @@ class Plan:
     seed: int = 0
     deadline_s: float | None = None  # on the clock that runs on while the device sleeps
     max_runs: int | None = None
+    with_prior: bool = True  # whether ideas begin from what other studies found
 
 
 class Campaign:
@@ -77,7 +78,7 @@ class Campaign:
     def _searcher(self, calibration_id: int) -> Searcher:
         if calibration_id not in self._searchers:
             self._searchers[calibration_id] = Searcher(
-                self.ledger, self.ledger.calibration(calibration_id))
+                self.ledger, self.ledger.calibration(calibration_id), self.plan.with_prior)
         return self._searchers[calibration_id]
 
     def silent(self) -> Silent | None:

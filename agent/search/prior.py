@@ -6,7 +6,6 @@ ones are good; what the study itself finds weighs more with each run (surrogate.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -36,7 +35,9 @@ def table() -> tuple[int, tuple[Elsewhere, ...]]:
                   Config.from_dict(row["config"]), row["bpb"], row["n"]) for row in found["rows"])
 
 
-def in_words(rows: Sequence[Elsewhere]) -> str:
-    """What the prior is, for the first line of a night."""
-    studies = {row.study for row in rows}
-    return f"{len(rows)} results of {len(studies)} other studies"
+def in_words() -> str:
+    """What the first ideas of a night rest on, for its first lines."""
+    version, rows = table()
+    studies = len({row.study for row in rows})
+    return (f"first ideas by {len(rows)} results of {studies} other studies (table {version}); "
+            "what this one finds weighs more; --no-prior goes without")

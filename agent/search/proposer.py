@@ -41,12 +41,12 @@ def history(ledger: Ledger, runs: Sequence[Run]) -> list[Outcome]:
     ]
 
 
-def elsewhere(ledger: Ledger, study: Calibration, with_table: bool) -> list[Elsewhere]:
+def elsewhere(ledger: Ledger, study: Calibration) -> list[Elsewhere]:
     """What other studies found: those of this ledger, the newest first, then the table's."""
     found = []
     for earlier in [one for one in ledger.studies() if one.id != study.id][:N_WARM]:
         found += _of_study(ledger, earlier)
-    return found + (list(prior.table()[1]) if with_table else [])
+    return found + list(prior.table()[1])
 
 
 def _of_study(ledger: Ledger, earlier: Calibration) -> list[Elsewhere]:

@@ -34,7 +34,8 @@ RESERVE = 6  # runs left when the night's last batch begins: three pairs
 LEAST_BATCH = 2 * verdict.MIN_PAIRS  # with fewer left no word on a batch can be had
 PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of strategies is asked
 CLASSES: tuple[tuple[str, ...] | None, ...] = (
-    None, ("efficiency", "sequence_length", "random"), ("scale_up", "scale_down"))
+    None, ("efficiency", "sequence_length", "random", "explore"),
+    ("scale_up", "scale_down", "explore"))
 CLASS_NAMES = ("any", "structure", "size")
 OTHER_SHARE = 0.25  # of a night's runs, beyond which no step is tried without
 MAX_SKIPPED = 2  # such seeds, and a batch is left undecided

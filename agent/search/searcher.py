@@ -58,8 +58,8 @@ class Silent:
 class Searcher:
     """One study's search. After a write that failed it may be ahead: it must be made anew."""
 
-    def __init__(self, ledger: Ledger, found: Calibration, with_table: bool = True) -> None:
-        self.ledger, self.study, self.with_table = ledger, found, with_table
+    def __init__(self, ledger: Ledger, found: Calibration, with_prior: bool = True) -> None:
+        self.ledger, self.study, self.with_prior = ledger, found, with_prior
         self._others: list[Elsewhere] | None = None
         self.search = Search()
         decided: set[int] = set()
@@ -188,7 +188,7 @@ class Searcher:
     def _elsewhere(self) -> list[Elsewhere]:
         """What other studies found; read once, since they do not change while this one runs."""
         if self._others is None:
-            self._others = proposer.elsewhere(self.ledger, self.study, self.with_table)
+            self._others = (proposer.elsewhere(self.ledger, self.study) if self.with_prior else [])
         return self._others
 
     def _first(self, key: str) -> Run:

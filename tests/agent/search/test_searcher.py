@@ -392,3 +392,15 @@ def test_a_search_taken_up_anywhere_goes_on_as_if_never_left(ledger: Ledger, see
     assert sorted(own) == [run.id for run in ledger.runs()]
     lines = [json.dumps([d.run_id, d.verdict, d.evidence]) for d in ledger.decisions()]
     assert len(lines) == len(set(lines))
+
+
+# --- what other studies found ----------------------------------------------------------------
+
+
+def test_without_the_prior_no_other_study_is_heeded(desk: Desk) -> None:
+    asked = Searcher(desk.ledger, desk.study)
+    alone = Searcher(desk.ledger, desk.study, with_prior=False)
+    assert len(asked._elsewhere()) > 200
+    assert alone._elsewhere() == []
+    first, second = (one.next(MANY, ROOM, 0).config for one in (asked, alone))
+    assert first != second
