@@ -6,6 +6,7 @@ Every default of the project lives here and nowhere else.
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import math
@@ -244,8 +245,7 @@ class Config:
     @property
     def hash(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON form."""
-        text = json.dumps(self.canonical(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _hash_of(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -263,6 +263,12 @@ class Config:
                 raise ConfigError(f"'{text}' is not of the form key=value, such as lr=3e-3")
             changes[_known(name.strip())] = _parse(name.strip(), value.strip())
         return dataclasses.replace(self, **changes)
+
+
+@functools.lru_cache(maxsize=1 << 14)  # a search asks for that of every known run, every time
+def _hash_of(config: Config) -> str:
+    text = json.dumps(config.canonical(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _known(name: str) -> str:

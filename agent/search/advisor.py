@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
@@ -38,7 +39,7 @@ RUNG_NOISE = 0.03  # of the logarithm, at least, where the end is foretold from 
 UNKNOWN_NOISE = 0.02  # of the logarithm, while the baseline has not told
 N_OWN, N_ELSEWHERE = 300, 260  # results that the model takes, the best and the newest
 N_STARTS, N_ROUNDS, N_MOVES = 12, 6, 50  # of the search for what the model likes best
-N_MUTATORS = 3  # proposals of each strategy
+N_MUTATORS = 2  # proposals of each strategy
 NEAREST = 0.15  # in lengths of the model: what is nearer to a known result would repeat it
 FADED = 1e-3  # what is left of its worth
 BY_LUCK = 0.15  # share of ideas that the bandit's strategy has without the model, which may err
@@ -46,7 +47,7 @@ BY_LUCK = 0.15  # share of ideas that the bandit's strategy has without the mode
 HELD = ("vocab_size", "rope_base")  # fields that a recipe from elsewhere does not carry along
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Known:
     """What is known when an idea is asked for."""
 
@@ -63,9 +64,18 @@ class Known:
         So that asking it changes nothing for the others. Raises NoProposal.
         """
         if name in STRATEGIES:
-            return STRATEGIES[name](parent, self.outcomes, rng, limits)
+            return STRATEGIES[name](parent, self.shown, rng, limits)
         chance = np.random.default_rng([*seed, *name.encode()])
-        return self.outside[name](parent, self.outcomes, chance, limits)
+        return self.outside[name](parent, self.shown, chance, limits)
+
+    @cached_property
+    def shown(self) -> Sequence[Outcome]:
+        """What strategies are shown: of a long history the newest runs and the best."""
+        if len(self.outcomes) <= 2 * N_OWN:
+            return self.outcomes
+        older = [o for o in self.outcomes[:-N_OWN] if o.val_bpb is not None]
+        best = sorted(older, key=lambda o: o.val_bpb or math.inf)[:N_OWN]
+        return [*best, *self.outcomes[-N_OWN:]]
 
 
 def choose(parent: Config, known: Known, names: Sequence[str], seed: Sequence[int],
@@ -77,9 +87,12 @@ def choose(parent: Config, known: Known, names: Sequence[str], seed: Sequence[in
     """
     rng = np.random.default_rng(list(seed))
     if rng.random() < BY_LUCK:
+        barrier = door(parent, known.outcomes, limits)
         for name in names:
             with suppress(NoProposal):
-                return known.ask(name, parent, rng, seed, limits)
+                offer = known.ask(name, parent, rng, seed, limits)
+                if barrier(offer.config) is None:
+                    return offer
     told = results(known, limits.budget_tokens)
     view = View(Surrogate(told), known, limits, parent)
     offers = _offers(view, names, rng, seed)
@@ -190,8 +203,8 @@ def _offers(view: View, names: Sequence[str], rng: Generator, seed: Sequence[int
             except NoProposal as refusal:
                 refusals.append(str(refusal))
                 break
-            if offer.config.hash in found:
-                break  # it has only this to say
+            if offer.config.hash in found or view.barrier(offer.config) is not None:
+                break  # it has only this to say, or what a long history holds already
             found[offer.config.hash] = (offer.config, name, offer.reason.partition(": ")[2])
     if not found:
         raise NoProposal("no strategy found anything that fits: " + "; ".join(refusals))
