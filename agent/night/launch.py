@@ -187,6 +187,8 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
     """The study to go on with, or a new one whose budget fits the night."""
     base = Config().assign(wish.settings)
     tokens = night.prepare(base.vocab_size)
+    if tokens.corpus.is_cut_short:
+        at.observer.say(_why_short(tokens))
     left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.boot())
     run_s = wish.run_s or study.planned_run_s(left_s)
     for known in at.ledger.calibrations(tokens.corpus.sha256):
@@ -206,6 +208,13 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
         at.observer.say(f"note: {budget:,} tokens are {n_passes:.0f} passes over this text; more "
                         "text, or a smaller --run-tokens, tells more")
     return study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, budget)
+
+
+def _why_short(tokens: TokenSet) -> str:
+    n = tokens.n_tokens
+    return (f"note: {n['confirm']:,} tokens confirm beside the {n['search']:,} that search: an "
+            "earlier version cut this text so, and its studies go on with that; a new --home cuts "
+            "it into a half and two quarters")
 
 
 def _goes_on(ledger: Ledger, known: Calibration, wish: Wish, base: Config,

@@ -26,6 +26,7 @@ from engine.files import write_atomically
 from engine.text.download import TINYSTORIES_URL, Fetch, fetch_range, first_stories
 from engine.text.ngram import Yardsticks, yardsticks
 from engine.text.splits import (
+    RULE,
     SPLITS,
     Stories,
     require_stories,
@@ -58,6 +59,13 @@ class Corpus:
     folder: Path
     sha256: str
     splits: dict[str, Split]
+    rule: int = RULE  # by which a validation file was cut into shards
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether an earlier version left the shards under all claims a remainder."""
+        confirm, search = (self.splits[split].n_bytes for split in ("confirm", "search"))
+        return self.rule < RULE and 4 * confirm < search
 
     def stories(self, split: str) -> list[str]:
         return separate(_text_path(self.folder, split).read_bytes().decode())
@@ -157,7 +165,11 @@ def from_file(root: Path, path: Path, valid: Path | None = None,
         key |= {"valid_suffix": valid.suffix,
                 "valid_sha256": hashlib.sha256(valid_data).hexdigest()}
     name = re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")[:40] or "file"
-    return _open(root, name, "file", key, read, progress)
+    if valid is None:
+        return _open(root, name, "file", key, read, progress)
+    # A study goes on with the shards it began with: no score of it compares with another slice's.
+    older = _load(_folder(root, name, "file", key))
+    return older or _open(root, name, "file", key | {"rule": RULE}, read, progress)
 
 
 # --- the folder ------------------------------------------------------------------------------
@@ -167,9 +179,7 @@ def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
           read: Callable[[Path], tuple[Stories, Stories | None]],
           progress: Progress | None) -> Corpus:
     """The corpus of this key: found whole, or read, split and written."""
-    text = json.dumps({"format": FORMAT, "source": source, "vocab": Config().vocab_size, **key},
-                      sort_keys=True)  # the vocabulary of the reference tokenizer
-    folder = root / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    folder = _folder(root, name, source, key)
     if (found := _load(folder)) is not None:
         return found
     with _only_one(root):
@@ -177,6 +187,12 @@ def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
             return found
         splits, tokenizer = split_stories(*read(folder), progress)
         return _write(folder, name, source, splits, tokenizer)
+
+
+def _folder(root: Path, name: str, source: str, key: Mapping[str, Any]) -> Path:
+    text = json.dumps({"format": FORMAT, "source": source, "vocab": Config().vocab_size, **key},
+                      sort_keys=True)  # the vocabulary of the reference tokenizer
+    return root / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _write(folder: Path, name: str, source: str, stories: Mapping[str, Stories],
@@ -191,7 +207,8 @@ def _write(folder: Path, name: str, source: str, stories: Mapping[str, Stories],
                               hashlib.sha256(data).hexdigest())
     tokenizer.save(_tokenizer_path(folder, tokenizer.vocab_size))
     corpus = Corpus(name, source, folder, _hash_splits(splits), splits)
-    manifest = {"format": FORMAT, "name": name, "source": source, "sha256": corpus.sha256,
+    manifest = {"format": FORMAT, "rule": RULE, "name": name, "source": source,
+                "sha256": corpus.sha256,
                 "splits": {split: asdict(splits[split]) for split in SPLITS}}
     write_atomically(folder / MANIFEST, _json(manifest))
     _download_path(folder).unlink(missing_ok=True)
@@ -206,8 +223,8 @@ def _load(folder: Path) -> Corpus | None:
         whole = (manifest["format"] == FORMAT and manifest["sha256"] == _hash_splits(splits)
                  and all(_hash_file(_text_path(folder, split)) == splits[split].sha256
                          for split in SPLITS))
-        return Corpus(manifest["name"], manifest["source"], folder, manifest["sha256"],
-                      splits) if whole else None
+        return Corpus(manifest["name"], manifest["source"], folder, manifest["sha256"], splits,
+                      manifest.get("rule", 1)) if whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -14,12 +14,22 @@ from agent.cli.main import main
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration
-from agent.night.launch import Wish, _announce, _goes_on, _is_left_paused, _require_time
+from agent.night.launch import (
+    Desk,
+    Wish,
+    _announce,
+    _goes_on,
+    _is_left_paused,
+    _require_time,
+    _study,
+)
+from agent.search import Plan
 from agent.trial.orphan import end_orphan
 from agent.trial.prepare import Source
 from engine.config import Config
 from engine.errors import UserError
-from tests.support.parts import NOW
+from tests.engine.text.test_corpus import made_by_rule_1, text_file
+from tests.support.parts import MODEL, NOW, TINY, Listener, a_study
 
 
 def known(**changes: Any) -> Calibration:
@@ -75,6 +85,28 @@ def test_a_study_of_fewer_seeds_than_are_calibrated_on_now_does_not_go_on(
 def test_without_settings_the_study_keeps_its_own_baseline(
         goes_on: Callable[..., bool]) -> None:
     assert goes_on(known(config=Config(n_embd=64).to_dict()), wish(), Config(), 26.0)
+
+
+def test_a_study_of_a_text_that_an_earlier_version_cut_goes_on_and_says_so(tmp_path: Path) -> None:
+    train = text_file(tmp_path / "train.txt", 25)
+    valid = text_file(tmp_path / "valid.txt", 8, seed=1)
+    home = Home(tmp_path / "home")
+    home.data.mkdir(parents=True)
+    made_by_rule_1(home.data, train, valid)
+    asked = Wish(Source(str(home.data), str(train), str(valid)), 3000.0, MODEL)
+    listener = Listener()
+    with Ledger.open(home.ledger) as ledger:
+        at = Desk(home, ledger, listener, lambda *_: None)
+        tokens = at.tokens(asked.source)(TINY.vocab_size)
+        a_study(ledger, text=tokens.corpus.sha256, seeds=[0, 1, 2, 3, 4],
+                config=Config().assign(MODEL).to_dict())
+        found = _study(at, asked, at.night(Plan(3000.0), asked.source), None)
+    assert found.id == 1
+    assert listener.said == [
+        f"note: {tokens.n_tokens['confirm']:,} tokens confirm beside the "
+        f"{tokens.n_tokens['search']:,} that search: an earlier version cut this text so, and its "
+        "studies go on with that; a new --home cuts it into a half and two quarters",
+        "going on with study 1: 3,200 tokens a run"]
 
 
 def test_a_time_that_does_not_hold_the_baselines_is_refused() -> None:

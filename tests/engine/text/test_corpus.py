@@ -155,6 +155,45 @@ def test_a_validation_file_leaves_all_of_the_other_to_training(tmp_path):
     assert [corpus.splits[split].n_stories for split in SPLITS] == [25, 4, 2, 2]
 
 
+def made_by_rule_1(root, train, valid):
+    """The folder of a version before shards had a rule: of these eight stories six search."""
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (train, valid)]
+    key = json.dumps({"format": 1, "sha256": digests[0], "source": "file", "suffix": ".txt",
+                      "valid_sha256": digests[1], "valid_suffix": ".txt", "vocab": 1024})
+    folder = root / f"train-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    stories = list(write_stories(8, seed=1))
+    module._write(folder, "train", "file", {
+        "train": list(write_stories(25, seed=0)), "search": stories[:6], "confirm": stories[6:7],
+        "test": stories[7:]}, Tokenizer.train(["ab"], 257))
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    del manifest["rule"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_text_that_an_earlier_version_cut_keeps_its_shards(tmp_path, forbidden):
+    train = text_file(tmp_path / "train.txt", 25)
+    valid = text_file(tmp_path / "valid.txt", 8, seed=1)
+    folder = made_by_rule_1(tmp_path, train, valid)
+    forbidden()
+    corpus = from_file(tmp_path, train, valid)
+
+    assert corpus.folder == folder
+    assert [corpus.splits[split].n_stories for split in SPLITS] == [25, 6, 1, 1]
+    assert (corpus.rule, corpus.is_cut_short) == (1, True)
+
+
+def test_elsewhere_the_same_text_is_cut_anew_and_is_another_text(tmp_path):
+    train = text_file(tmp_path / "train.txt", 25)
+    valid = text_file(tmp_path / "valid.txt", 8, seed=1)
+    made_by_rule_1(tmp_path, train, valid)
+    old, new = (from_file(root, train, valid) for root in (tmp_path, tmp_path / "new"))
+
+    assert [new.splits[split].n_stories for split in SPLITS] == [25, 4, 2, 2]
+    assert not new.is_cut_short
+    assert old.sha256 != new.sha256  # so that no study compares scores of the two
+
+
 @pytest.mark.parametrize("what", ["builtin", "tinystories"])
 def test_a_validation_file_goes_only_with_a_file(tmp_path, what):
     with pytest.raises(CorpusError, match=rf"{what} holds out its own validation stories; leave "
