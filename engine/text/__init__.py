@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from engine.text.corpus import TokenSet as TokenSet
     from engine.text.corpus import builtin as builtin
     from engine.text.corpus import prepare_tokens as prepare_tokens
+    from engine.text.cut import Cut as Cut
+    from engine.text.cut import cut_blocks as cut_blocks
     from engine.text.ngram import Yardsticks as Yardsticks
     from engine.text.textfile import parse as parse
     from engine.text.textfile import read_bytes as read_bytes
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "corpus": ("N_STORIES", "TokenSet", "builtin", "prepare_tokens"),
+    "cut": ("Cut", "cut_blocks"),
     "ngram": ("Yardsticks",),
     "textfile": ("parse", "read_bytes", "separate"),
     "tokenizer": ("Tokenizer",),

@@ -22,6 +22,7 @@ class Score:
     nats: float  # a token
     bpb: float  # bits a byte of the text those tokens spell
     n_tokens: int
+    block_bits: tuple[float, ...] = ()  # of all tokens of each block; empty where none are asked
 
 
 Window = tuple[int, int, int]  # first token, rows, tokens a row
@@ -42,18 +43,41 @@ def windows(n_tokens: int, seq_len: int) -> list[Window]:
     return found
 
 
-def total_nats(losses: Losses, tokens: Array, window: Window) -> float:
-    """Sum of the losses of one window's targets, in double."""
+def nats_in(losses: Losses, tokens: Array, window: Window) -> Array:
+    """The losses of one window's targets, (n,)."""
     start, n_rows, n_time = window
     ids = tokens[start : start + n_rows * n_time + 1].astype(np.int32)
-    nats = losses(ids[:-1].reshape(n_rows, -1), ids[1:].reshape(n_rows, -1))
+    return losses(ids[:-1].reshape(n_rows, -1), ids[1:].reshape(n_rows, -1))
+
+
+def sum_nats(nats: Array) -> float:
+    """Sum of losses, in double."""
     return float(np.sum(nats, dtype=np.float64))
 
 
-def score_of(totals: Sequence[float], n_tokens: int, n_bytes: int) -> Score:
-    """The score from the totals of all windows, added in their order whoever computed them."""
+def sum_blocks(nats: Array, window: Window, edges: Sequence[int]) -> Array:
+    """Sums of one window's losses by block (n_blocks,), in double; 0 for blocks elsewhere.
+
+    edges  of the blocks among the targets of the slice, rising; n_blocks + 1
+    """
+    start, stop = window[0], window[0] + nats.size
+    first = int(np.searchsorted(edges, start, "right")) - 1
+    last = int(np.searchsorted(edges, stop, "left"))
+    found = np.zeros(len(edges) - 1)
+    found[first:last] = np.add.reduceat(nats.astype(np.float64), np.maximum(
+        np.subtract(edges[first:last], start), 0))
+    return found
+
+
+def score_of(totals: Sequence[float], n_tokens: int, n_bytes: int,
+             by_block: Array | None = None) -> Score:
+    """The score from the totals of all windows, added in their order whoever computed them.
+
+    by_block  (windows, n_blocks) what sum_blocks found in each
+    """
     total, n = sum(totals), n_tokens - 1
-    return Score(total / n, total / math.log(2) / n_bytes, n)
+    bits = () if by_block is None else (np.sum(by_block, axis=0) / math.log(2)).tolist()
+    return Score(total / n, total / math.log(2) / n_bytes, n, tuple(bits))
 
 
 def score(losses: Losses, tokens: Array, n_bytes: int, seq_len: int) -> Score:
@@ -63,7 +87,8 @@ def score(losses: Losses, tokens: Array, n_bytes: int, seq_len: int) -> Score:
     tokens   (n,) the slice, always from its start
     n_bytes  bytes of text that tokens[1:] spell; separators spell none
     """
-    totals = [total_nats(losses, tokens, window) for window in windows(tokens.size, seq_len)]
+    totals = [sum_nats(nats_in(losses, tokens, window))
+              for window in windows(tokens.size, seq_len)]
     return score_of(totals, tokens.size, n_bytes)
 
 

@@ -15,7 +15,7 @@ from engine.config import Config
 from engine.errors import CheckpointError, Diverged
 from engine.model import GPT, Array, Flat, init_params
 from engine.training.data import Batches
-from engine.training.evaluate import Score, score_of, total_nats, windows
+from engine.training.evaluate import Score, nats_in, score_of, sum_blocks, sum_nats, windows
 from engine.training.optim import learning_rate, make_optimizer, sum_gradients
 from engine.training.parallel import Team, parts, shared_zeros
 
@@ -60,6 +60,7 @@ class Shard:
 
     tokens: Array
     n_bytes: int
+    edges: tuple[int, ...] = ()  # of blocks that are scored one by one, too: engine/text/cut.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,10 @@ class Trainer:
         # What the leader and its replicas tell each other beside parameters and gradients.
         self._asked = shared_zeros(3, np.float64)  # step, learning rate, gradient scale
         self._losses, self._squares = shared_zeros(n, np.float64), shared_zeros(n, np.float64)
-        self._totals = shared_zeros(max(map(len, self.windows)), np.float64)
+        n_windows, n_edges = max(map(len, self.windows)), max(
+            len(one.edges) for one in self._shards)
+        self._totals = shared_zeros(n_windows, np.float64)
+        self._by_block = shared_zeros(n_windows * n_edges, np.float64).reshape(n_windows, n_edges)
         self._scored = shared_zeros(2, np.int64)  # index of the shard; whether at an average
         self.step = 0
         self.first_loss = math.nan
@@ -143,8 +147,9 @@ class Trainer:
         self._scored[:] = index, self.evaluation_params() is not self.params
         with np.errstate(over="ignore", invalid="ignore"):
             self.team.run(SCORE)
-        asked, totals = self._shards[index], self._totals[: len(self.windows[index])]
-        return score_of(totals.tolist(), asked.tokens.size, asked.n_bytes)
+        asked, n = self._shards[index], len(self.windows[index])
+        by_block = self._by_block[:n, : len(asked.edges) - 1] if asked.edges else None
+        return score_of(self._totals[:n].tolist(), asked.tokens.size, asked.n_bytes, by_block)
 
     def evaluation_params(self) -> Flat:
         """The parameters a user of this model should have."""
@@ -184,11 +189,14 @@ class Trainer:
     def _score(self, rank: int) -> None:
         """Every n-th window of the shard that is asked for."""
         index, is_averaged = self._scored
-        point, tokens = self.grads[0] if is_averaged else self.params, self._shards[index].tokens
+        point, asked = self.grads[0] if is_averaged else self.params, self._shards[index]
         for i in range(rank, len(self.windows[index]), self.n_replicas):
-            self._totals[i] = total_nats(
-                lambda ids, targets: self.model.token_losses(point, ids, targets),
-                tokens, self.windows[index][i])
+            window = self.windows[index][i]
+            nats = nats_in(lambda ids, targets: self.model.token_losses(point, ids, targets),
+                           asked.tokens, window)
+            self._totals[i] = sum_nats(nats)
+            if asked.edges:
+                self._by_block[i, : len(asked.edges) - 1] = sum_blocks(nats, window, asked.edges)
 
     # --- saving and resuming -----------------------------------------------------------------
 

@@ -7,7 +7,16 @@ import pytest
 
 from engine.config import EVAL_TOKENS, Config
 from engine.model.gpt import GPT, init_params
-from engine.training.evaluate import Score, score, score_model, score_of, total_nats, windows
+from engine.training.evaluate import (
+    Score,
+    nats_in,
+    score,
+    score_model,
+    score_of,
+    sum_blocks,
+    sum_nats,
+    windows,
+)
 
 SEQ_LENS = pytest.mark.parametrize("seq_len", [4, 7, 128, 999, 1024, 1500, 2500, 5000])
 SLICE = np.arange(2500, dtype=np.uint16)  # every token names its own place
@@ -75,12 +84,25 @@ def test_windows_follow_each_other_without_a_gap(seq_len, n_tokens):
 
 def test_windows_scored_in_any_order_by_anyone_make_the_same_score():
     nats = np.random.default_rng(0).exponential(5.0, 2500)
-    totals = {window: total_nats(lambda ids, targets: nats[targets].ravel(), SLICE, window)
+    totals = {window: sum_nats(nats_in(lambda ids, targets: nats[targets].ravel(), SLICE, window))
               for window in reversed(windows(2500, 128))}
     in_order = [totals[window] for window in windows(2500, 128)]
     assert len(in_order) == 4  # three passes of eight rows or fewer, and the rest
     assert score_of(in_order, 2500, 9000) == score(
         lambda ids, targets: nats[targets].ravel(), SLICE, 9000, 128)
+
+
+@SEQ_LENS
+@pytest.mark.parametrize("edges", [[0, 2499], [0, 1, 2, 2499], [0, 700, 1024, 1025, 2000, 2499],
+                                   list(range(0, 2500, 17))], ids=len)
+def test_blocks_are_the_same_text_whatever_the_window(seq_len, edges):
+    nats = np.random.default_rng(0).exponential(5.0, 2500).astype(np.float32)
+    by_block = [sum_blocks(nats[1:][window[0] : window[0] + window[1] * window[2]], window, edges)
+                for window in windows(2500, seq_len)]
+    found = score_of([0.0], 2500, 9000, np.array(by_block)).block_bits
+    expected = [math.fsum(nats[start + 1 : end + 1].tolist()) / math.log(2)
+                for start, end in zip(edges[:-1], edges[1:], strict=True)]
+    assert found == pytest.approx(expected, rel=1e-13)
 
 
 def test_losses_are_summed_in_double_precision():

@@ -169,6 +169,19 @@ def test_a_shard_scores_as_if_it_were_the_validation_slice(optimizer):
     assert run.evaluate() == own  # a shorter slice leaves nothing of a longer one behind
 
 
+def test_a_shard_in_blocks_has_the_same_score_and_tells_each_block():
+    tokens = text(333, 5)
+    shards = {"whole": Shard(tokens, 600), "blocks": Shard(tokens, 600, (0, 10, 200, 332)),
+              "first": Shard(tokens[:11], 20)}
+    run = trainer(texts=replace(TEXTS, shards=shards))
+    run.advance()
+    whole, blocks = run.evaluate("whole"), run.evaluate("blocks")
+    assert replace(blocks, block_bits=()) == whole
+    assert sum(blocks.block_bits) == pytest.approx(600 * whole.bpb, rel=1e-12)
+    assert blocks.block_bits[0] == pytest.approx(20 * run.evaluate("first").bpb, rel=1e-6)
+    assert run.evaluate().block_bits == ()
+
+
 @OPTIMIZER
 def test_scoring_shards_on_the_way_changes_no_bit(optimizer):
     texts = replace(TEXTS, shards={"confirm": Shard(text(50, 5), 90)})
