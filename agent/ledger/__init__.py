@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import ENDED as ENDED
     from agent.ledger.records import EXPERIMENT_COLUMNS as EXPERIMENT_COLUMNS
     from agent.ledger.records import LABEL_LETTERS as LABEL_LETTERS
+    from agent.ledger.records import Blocks as Blocks
     from agent.ledger.records import Calibration as Calibration
     from agent.ledger.records import Corpus as Corpus
     from agent.ledger.records import Decision as Decision
@@ -41,7 +42,7 @@ __all__, __getattr__ = doors(__name__, {
     "ledger": ("Ledger",),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "faults"),
-    "records": ("Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS", "Ending",
-                "Event", "LABEL_LETTERS", "Metric", "NewCalibration", "NewCorpus", "NewRun",
-                "Outcome", "Run", "State", "Verdict"),
+    "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
+                "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome",
+                "Run", "State", "Verdict"),
 })

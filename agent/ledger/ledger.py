@@ -24,6 +24,7 @@ from agent.ledger.reader import Reader, check_schema, connect, connect_reader
 from agent.ledger.records import (
     ENDED,
     LABEL_LETTERS,
+    Blocks,
     Ending,
     Measured,
     Metric,
@@ -218,10 +219,17 @@ class Ledger(Reader):
                 progress |= {"steps": metrics[-1].step, "tokens": metrics[-1].tokens}
             self._update("runs", run_id, progress)
 
-    def finish(self, run_id: int, state: Ending, now: str, **fields: Unpack[Outcome]) -> Run:
-        """The run in its final state; LedgerError if it has ended before."""
+    def finish(self, run_id: int, state: Ending, now: str,
+               blocks: Mapping[str, Blocks] | None = None, **fields: Unpack[Outcome]) -> Run:
+        """The run in its final state; LedgerError if it has ended before.
+
+        blocks  of its scores, by shard
+        """
         with self._writing():
             self._expect(run_id, "ended", "queued", "running")
+            for shard, one in (blocks or {}).items():
+                self._insert("blocks", {"run_id": run_id, "shard": shard, "bits": list(one.bits),
+                                        "n_bytes": list(one.n_bytes)})
             self._update("runs", run_id, dict(fields) | {"state": state, "ended_at": now})
             return self._one(Run, "runs", run_id)
 

@@ -253,6 +253,23 @@ def m005_shards_and_rung(db: Database) -> None:
     _write_anew(db, "decisions", DECISIONS_5)
 
 
+BLOCKS = """
+CREATE TABLE blocks (               -- a run's score on a shard in parts, where claims rest on it
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    shard TEXT NOT NULL CHECK (shard IN ('confirm', 'test')),
+    bits TEXT NOT NULL,             -- JSON list, of the text of each block, in its order; their
+                                    -- sum over all bytes is the run's bits per byte there
+    n_bytes TEXT NOT NULL,          -- JSON list, of the text of each block: two runs compare block
+                                    -- by block where these are the same
+    PRIMARY KEY (run_id, shard)
+) STRICT, WITHOUT ROWID"""
+
+
+@migrations()
+def m006_blocks(db: Database) -> None:
+    db.execute(BLOCKS.strip())
+
+
 def _write_anew(db: Database, table: str, text: str) -> None:
     """Give a table another text that says the same of how its rows are stored.
 

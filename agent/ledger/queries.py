@@ -1,14 +1,16 @@
 """What the ledger can be asked; `Reader` adds opening, and `Ledger` writing."""
 
 import difflib
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from agent.ledger.records import (
+    Blocks,
     Calibration,
     Corpus,
     Decision,
@@ -22,6 +24,8 @@ from agent.ledger.records import (
 )
 from engine.config import Config
 from engine.errors import LedgerBusy, LedgerError, StorageError, UserError
+
+Shard = Literal["confirm", "test"]
 
 _CURRENT = (("state = 'running'", "heartbeat_at"),
             ("state = 'queued' AND started_at IS NOT NULL", "id"),
@@ -87,6 +91,18 @@ class Queries:
             "JOIN corpora c ON c.id = corpus_id WHERE runs.source = 'measured' "
             "AND c.text_sha256 = ? AND budget_tokens = ? ORDER BY runs.id",
             text_sha256, budget_tokens)
+
+    def blocks_on(self, text_sha256: str, budget_tokens: int, shard: Shard,
+                  run_id: int | None = None) -> dict[int, Blocks]:
+        """Scores on a shard in blocks, by run, of all runs on a text and a budget or of one."""
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'blocks'"):
+            return {}  # of an earlier version, and opened to look
+        rows = self._rows(
+            "SELECT b.* FROM blocks b JOIN runs ON runs.id = b.run_id JOIN corpora c "
+            "ON c.id = corpus_id WHERE c.text_sha256 = ? AND budget_tokens = ? AND shard = ? "
+            "AND b.run_id = COALESCE(?, b.run_id)", text_sha256, budget_tokens, shard, run_id)
+        return {row["run_id"]: Blocks(tuple(json.loads(row["bits"])),
+                                      tuple(json.loads(row["n_bytes"]))) for row in rows}
 
     def has_uid(self, uid: str) -> bool:
         return bool(self._rows("SELECT 1 FROM runs WHERE uid = ?", uid))

@@ -15,7 +15,8 @@ from engine.errors import LedgerError
 
 # Names of the steps in agent/ledger/migrations.py, in their order; a test compares them.
 STEPS = ("m001_tables", "m002_indexes_and_triggers", "m003_experiments_view", "m004_replicas",
-         "m005_shards_and_rung")
+         "m005_shards_and_rung", "m006_blocks")
+N_NEEDED = 5  # steps; those behind them only add tables, and who looks takes them for empty
 MAX_FAULTS = 5  # a damaged file has thousands; the first ones tell enough
 
 
@@ -97,7 +98,7 @@ def check_schema(path: Path, connection: sqlite3.Connection, *, is_reader: bool)
     if set(taken) - set(STEPS):
         raise LedgerError(f"{path} was written by a newer version of this program "
                           f"(schema {len(taken)}, known here {len(STEPS)}); update the program")
-    if is_reader and len(taken) < len(STEPS):
+    if is_reader and len(taken) < N_NEEDED:
         raise LedgerError(f"{path} has schema {len(taken)} of {len(STEPS)}; "
                           "`agent run` brings it up to date")
 

@@ -217,6 +217,14 @@ class Outcome(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Blocks:
+    """A score on a shard in blocks of its text: their bits, and the bytes they are of."""
+
+    bits: tuple[float, ...]
+    n_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """One logged step of a run; losses in nats per token."""
 

@@ -1,10 +1,13 @@
 """events.jsonl of a run: what its workers wrote, line by line, torn lines left for later."""
 
 import json
+import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from agent.home import RunFolder
+from agent.ledger import Blocks
 
 
 def read_events(folder: RunFolder, offset: int) -> tuple[list[dict[str, Any]], int]:
@@ -45,3 +48,14 @@ def note(newest: dict[str, dict[str, Any]], event: dict[str, Any]) -> None:
     if event["kind"] == "start":
         newest.clear()
     newest[event["kind"]] = event
+
+
+def blocks_in(event: Mapping[str, Any], shard: str) -> Blocks | None:
+    """What a last event tells of the blocks of a shard; None where it does not, or is spoilt."""
+    bits, n_bytes = event.get(f"{shard}_blocks"), event.get(f"{shard}_block_bytes")
+    if not (isinstance(bits, list) and isinstance(n_bytes, list) and len(bits) == len(n_bytes)):
+        return None
+    if not all(isinstance(one, float) and math.isfinite(one) for one in bits) or not all(
+            isinstance(one, int) for one in n_bytes):
+        return None
+    return Blocks(tuple(bits), tuple(n_bytes))

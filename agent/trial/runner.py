@@ -25,7 +25,7 @@ from agent.home import Home, RunFolder
 from agent.ledger import Ending, Ledger, Metric, Outcome, Run
 from agent.machine import Clock, guard, machine
 from agent.trial import rung
-from agent.trial.events import note, read_events, this_attempt
+from agent.trial.events import blocks_in, note, read_events, this_attempt
 from agent.trial.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from engine.config import Config
 from engine.errors import StorageError, UserError
@@ -258,7 +258,8 @@ class Runner:
                        "val_bpb": event["bpb"], "confirm_bpb": event.get("confirm_bpb"),
                        "test_bpb": event.get("test_bpb"),
                        "vs_unigram": self._vs_unigram(trial.run, event["nats"])}
-        return self.ledger.finish(trial.run.id, state, self.clock.stamp(), **fields)
+        blocks = {shard: found for shard in SHARDS if (found := blocks_in(event, shard))}
+        return self.ledger.finish(trial.run.id, state, self.clock.stamp(), blocks, **fields)
 
     def _vs_unigram(self, run: Run, nats: float) -> float | None:
         """Loss relative to the unigram of the same text and vocabulary: −0.013 is 1.3 % below."""

@@ -23,7 +23,7 @@ from engine.config import EVAL_TOKENS
 from engine.errors import Diverged, ReplicaDied, StorageError, UserError
 from engine.files import storage_error
 from engine.sampling import continuations
-from engine.text import Tokenizer
+from engine.text import Cut, Tokenizer, cut_blocks
 from engine.training import (
     Done,
     Eval,
@@ -72,12 +72,13 @@ class Worker:
         self._lock = only_worker(folder)
         self.events = Events(folder.events)
         self.n_steps = self.job.config.steps_for(self.job.budget_tokens)
-        self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, _open(self.job),
+        self.tokenizer = Tokenizer.load(Path(self.job.tokenizer))
+        texts, self.cuts = _open(self.job, self.tokenizer)
+        self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, texts,
                                self.job.n_replicas)
         saved = checkpoint.load_newest(folder.checkpoint)
         if saved:
             self.trainer.restore(*saved)
-        self.tokenizer = Tokenizer.load(Path(self.job.tokenizer))
         earlier = saved[1]["timing"] if saved else {"elapsed_s": 0.0, "train_s": 0.0, "n": 0}
         self.train_s, self.n_timed = earlier["train_s"], earlier["n"]
         self.rung_bpb: float | None = earlier.get("rung_bpb")
@@ -139,7 +140,11 @@ class Worker:
     def _finish(self, done: Done) -> None:
         self._save()  # the finished model, to sample from
         self._sample()
-        shards = {f"{name}_bpb": self.trainer.evaluate(name).bpb for name in self.job.shards}
+        shards: dict[str, Any] = {}
+        for name, one in self.cuts.items():
+            score = self.trainer.evaluate(name)
+            shards |= {f"{name}_bpb": score.bpb, f"{name}_blocks": score.block_bits,
+                       f"{name}_block_bytes": one.n_bytes}
         self.events.write("done", step=done.step, tokens=done.tokens, train_loss=done.train_loss,
                           nats=done.score.nats, bpb=done.score.bpb, tok_per_s=self._speed(),
                           **shards, **self._ending())
@@ -223,15 +228,19 @@ class Worker:
         return 0
 
 
-def _open(job: Job) -> Texts:
-    """The token files of a job."""
+def _open(job: Job, tokenizer: Tokenizer) -> tuple[Texts, dict[str, Cut]]:
+    """The token files of a job, and the blocks of its shards."""
     vocab_size = job.config.vocab_size
     valid = open_tokens(Path(job.valid_tokens), vocab_size)
     if job.measure_s is not None:  # a few passes tell the speed of all of it
         valid = valid[: MEASURED_PASSES * EVAL_TOKENS + 1]
-    shards = {name: Shard(open_tokens(Path(one.path), vocab_size), one.n_bytes)
-              for name, one in job.shards.items()}
-    return Texts(open_tokens(Path(job.train_tokens), vocab_size), valid, job.n_valid_bytes, shards)
+    shards, cuts = {}, {}
+    for name, one in job.shards.items():
+        tokens = open_tokens(Path(one.path), vocab_size)
+        cuts[name] = cut_blocks(tokens, tokenizer)
+        shards[name] = Shard(tokens, one.n_bytes, cuts[name].edges)
+    train = open_tokens(Path(job.train_tokens), vocab_size)
+    return Texts(train, valid, job.n_valid_bytes, shards), cuts
 
 
 def _timed(events: Any) -> Any:

@@ -120,7 +120,7 @@ def step(number: int, loss: float = 4.0) -> dict[str, Any]:
             "grad_norm": 1.0, "tok_per_s": 1000.0}
 
 
-def done(nats: float = 4.5, bpb: float = 2.0, **more: float) -> dict[str, Any]:
+def done(nats: float = 4.5, bpb: float = 2.0, **more: Any) -> dict[str, Any]:
     return {"kind": "done", "step": 100, "tokens": 3200, "train_loss": 4.4, "nats": nats,
             "bpb": bpb, "tok_per_s": 1000.0, "peak_mb": 50.0, "elapsed_s": 3.0, **more}
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
-from agent.ledger.records import Run
+from agent.ledger.records import Blocks, Run
 from agent.machine import guard
 from agent.machine.guard import Reading, Swap
 from agent.trial.events import read_events
@@ -29,6 +29,7 @@ from agent.trial.runner import (
 from engine.errors import UserError
 from tests.support.parts import (
     KILLED,
+    TEXT,
     FakeProcess,
     FakeSpawn,
     FakeTime,
@@ -103,9 +104,11 @@ def test_a_finished_run_has_its_score_against_the_unigram(stage: Stage) -> None:
 
 def test_a_finished_run_has_its_scores_on_the_other_shards_and_at_the_rung(stage: Stage) -> None:
     stage.start()
-    write(stage.folder, done(confirm_bpb=2.1, test_bpb=2.2, rung_bpb=2.5))
+    write(stage.folder, done(confirm_bpb=2.1, test_bpb=2.2, rung_bpb=2.5,
+                             confirm_blocks=[8.5, 4.0], confirm_block_bytes=[4, 3]))
     run = stage.end(0)
     assert (run.val_bpb, run.confirm_bpb, run.test_bpb, run.rung_bpb) == (2.0, 2.1, 2.2, 2.5)
+    assert stage.ledger.blocks_on(TEXT, 3200, "confirm") == {run.id: Blocks((8.5, 4.0), (4, 3))}
 
 
 def test_a_worker_of_before_the_shards_tells_none_of_their_scores(stage: Stage) -> None:

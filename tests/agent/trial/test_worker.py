@@ -28,7 +28,7 @@ from engine.training.train import Texts, Trainer
 CONFIG = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=4, lr=0.01,
                 schedule="wsd")
 N_STEPS, RUNG, SAVED = 40, 10, 15  # steps in all, of the rung, between checkpoints
-SCORES = ("nats", "bpb", "confirm_bpb", "test_bpb", "rung_bpb", "train_loss")
+SCORES = ("nats", "bpb", "confirm_bpb", "confirm_blocks", "test_bpb", "rung_bpb", "train_loss")
 NEVER, ALWAYS = 0.0, 100.0  # bits per byte nothing is under, or over
 
 
@@ -95,6 +95,10 @@ def test_shards_score_as_the_saved_model_does_here(
     assert (done["nats"], done["bpb"], done["confirm_bpb"], done["test_bpb"]) == (
         scores["search"].nats, scores["search"].bpb, scores["confirm"].bpb, scores["test"].bpb)
     assert len({score.bpb for score in scores.values()}) == 3
+    for name in ("confirm", "test"):
+        assert sum(done[f"{name}_block_bytes"]) == tokens.n_bytes[name]
+        assert sum(done[f"{name}_blocks"]) == pytest.approx(
+            scores[name].bpb * tokens.n_bytes[name], rel=1e-12)
 
 
 def load(folder: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:
