@@ -1,7 +1,8 @@
 """The chain of runs that led to the best configuration, each step with a gain of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from agent.analysis.compare import Gain, by_seed, gain, noise, runs_alike
 from agent.ledger import Queries, Run
@@ -73,8 +74,14 @@ def _claim(ledger: Queries, run: Run) -> str | None:
             low, high = found.evidence["low_bpb"], found.evidence["high_bpb"]
             return (f"{found.verdict} against {found.against}: "
                     f"{found.evidence['gain_bpb']:+.4f} ({low:+.4f} to {high:+.4f}) over "
-                    f"{found.evidence['n']} fresh seeds")
+                    f"{found.evidence['n']} fresh seeds{_and_texts(found.evidence)}")
     return None
+
+
+def _and_texts(evidence: Mapping[str, Any]) -> str:
+    """What an interval is over beside seeds; those of earlier versions are over them alone."""
+    n_blocks = evidence.get("n_blocks")
+    return "" if n_blocks is None else f" and {n_blocks} blocks of text"
 
 
 def _changes(chain: Sequence[Run], i: int) -> str:

@@ -43,6 +43,6 @@ __all__, __getattr__ = doors(__name__, {
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "faults"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
-                "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome",
-                "Run", "State", "Verdict"),
+                "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration", "NewCorpus",
+                "NewRun", "Outcome", "Run", "State", "Verdict"),
 })

@@ -6,6 +6,7 @@ taken up by the next one where it stood.
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from agent import words
@@ -164,10 +165,9 @@ class Night:
         found = self.campaign.silent()
         if found and found.n_batches != self._n_told_silent:
             self._n_told_silent = found.n_batches
-            self.note("silent_test", f"confirmed so far: {found.claimed_bpb:+.4f} bits/byte "
-                      f"over fresh seeds, {found.silent_bpb:+.4f} on text that decides nothing",
-                      {"claimed_bpb": found.claimed_bpb, "silent_bpb": found.silent_bpb,
-                       "n_batches": found.n_batches})
+            self.note("silent_test", f"confirmed so far: {found.claimed_bpb:+.4f} bits/byte over "
+                      f"fresh seeds, {found.silent_bpb:+.4f} on text that decides nothing"
+                      f"{found.span()}", asdict(found))
 
     # --- verdicts ----------------------------------------------------------------------------
 

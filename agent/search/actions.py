@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agent.ledger import State
+from agent.ledger import Blocks, State
 from agent.search.verdict import Decision
 
 Kind = Literal["baseline", "search", "confirm", "ablate"]
@@ -24,6 +24,7 @@ class Trial:
     parent_id: int | None = None  # ablate: the run whose step is left out
     cost: float = 1.0  # in runs of the baseline
     error: str = ""  # why it did not finish
+    confirm_blocks: Blocks | None = None  # that score in blocks of the shard's text
 
 
 @dataclass(frozen=True, slots=True)

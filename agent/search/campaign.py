@@ -10,7 +10,8 @@ from agent.machine import Clock
 from agent.search import study, verdict
 from agent.search.outsiders import Outsiders
 from agent.search.search import LEAST_BATCH
-from agent.search.searcher import KINDS, Searcher, Silent, Tell
+from agent.search.searcher import KINDS, Searcher, Tell
+from agent.search.silent import Silent
 from agent.trial import rung
 from engine.config import Config
 from engine.errors import CorpusError, NoProposal, TokenizerError

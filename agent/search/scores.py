@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
+from agent.ledger import Blocks
 from agent.search import verdict
 from agent.search.actions import Trial
 from agent.search.verdict import Noise
@@ -14,20 +15,25 @@ class Scores:
     def __init__(self) -> None:
         self._baseline: list[float] = []
         self._of: dict[str, dict[int, float]] = {}
+        self._blocks: dict[tuple[str, int], Blocks] = {}
         self._diverged: set[tuple[str, int]] = set()
         self._refuted: set[str] = set()
         self._noise: Noise | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Scores) and (
-            self._baseline, self._of, self._diverged, self._refuted) == (
-            other._baseline, other._of, other._diverged, other._refuted)
+            self._baseline, self._of, self._blocks, self._diverged, self._refuted) == (
+            other._baseline, other._of, other._blocks, other._diverged, other._refuted)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def by_seed(self, key: str) -> dict[int, float]:
         """Scores of a configuration."""
         return self._of.get(key, {})
+
+    def blocks(self, key: str, seed: int) -> Blocks | None:
+        """A score in blocks of text; None where its run did not tell them."""
+        return self._blocks.get((key, seed))
 
     def has_diverged(self, key: str, seed: int) -> bool:
         """Whether a configuration was to be compared on a seed, and has no score there."""
@@ -41,6 +47,8 @@ class Scores:
             return
         scores = self._of.setdefault(trial.key, {})
         scores[trial.seed] = trial.confirm_bpb
+        if trial.confirm_blocks:
+            self._blocks[trial.key, trial.seed] = trial.confirm_blocks
         if trial.kind == "baseline" or len(scores) > 1:  # else it pairs with nothing
             self._noise = None
         if trial.kind == "baseline" and trial.state == "finished":

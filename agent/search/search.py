@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from agent.search import verdict
+from agent.search import texts, verdict
 from agent.search.actions import (
     Action,
     Batch,
@@ -159,7 +159,8 @@ class Search:
                              f"it diverged on the fresh seed {broken[0]}: rolled back to what was "
                              "confirmed before")
         else:
-            found = verdict.confirmation(list(gains.values()), noise, self.n_vain)
+            found = verdict.confirmation(list(gains.values()), noise, self.n_vain,
+                                         lambda: self._spread(batch, shared))
             if found and len(batch.steps) > 1:
                 found = replace(found, reason=f"{len(batch.steps)} steps together {found.reason}")
         if found is None and len(batch.skipped) > MAX_SKIPPED:
@@ -173,6 +174,11 @@ class Search:
         head, base = self._scores.by_seed(batch.head.key), self._scores.by_seed(batch.base.key)
         return {seed: base[seed] - head[seed] for seed in batch.seeds
                 if seed in head and seed in base}
+
+    def _spread(self, batch: Batch, seeds: list[int]) -> texts.Spread | None:
+        """What other text would change in the batch's gain."""
+        return texts.spread([[(self._scores.blocks(batch.base.key, seed),
+                               self._scores.blocks(batch.head.key, seed)) for seed in seeds]])
 
     def batch_gains(self) -> list[float]:
         """Gains of the batch under way; empty where there is none."""

@@ -8,13 +8,14 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from agent.ledger import Calibration, Ledger, Run
-from agent.search import proposer
+from agent.ledger import Blocks, Calibration, Ledger, Run
+from agent.search import proposer, silent
 from agent.search.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
 from agent.search.advisor import Known, choose
 from agent.search.outsiders import Outsiders
 from agent.search.prior import Elsewhere
 from agent.search.search import CLASS_NAMES, Search
+from agent.search.silent import Silent
 from agent.search.study import Origin
 from agent.search.verdict import MAX_PAIRS, RULE, Decision
 from agent.trial import rung
@@ -46,15 +47,6 @@ class Wanted:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Silent:
-    """The confirmed chain on the shard that decides nothing."""
-
-    claimed_bpb: float
-    silent_bpb: float
-    n_batches: int
-
-
 class Searcher:
     """One study's search. After a write that failed it may be ahead: it must be made anew."""
 
@@ -64,6 +56,7 @@ class Searcher:
         self.search = Search()
         decided: set[int] = set()
         runs = {run.id: run for run in self._runs()}
+        blocks = ledger.blocks_on(found.text_sha256, found.budget_tokens, "confirm")
         for decision in reversed(ledger.decisions()):
             run = runs.get(decision.run_id)
             if run is None or "with" in decision.evidence:
@@ -75,7 +68,7 @@ class Searcher:
                     decision.verdict, decision.evidence, decision.reason)))
             else:
                 decided.add(run.id)
-                trial = self._trial(run)
+                trial = self._trial(run, blocks)
                 is_arm = trial.kind == "baseline" and decision.verdict == "recorded"
                 self.search.apply(trial, "baseline" if is_arm else decision.verdict)
 
@@ -85,7 +78,7 @@ class Searcher:
         return [run for run in self.ledger.comparable_runs(self.study)
                 if run.calibration_id == self.study.id or run.id in baselines]
 
-    def _trial(self, run: Run) -> Trial:
+    def _trial(self, run: Run, blocks: Mapping[int, Blocks]) -> Trial:
         assert run.config_hash is not None  # every measured run has both
         assert run.seed is not None
         cost = 1.0
@@ -95,7 +88,8 @@ class Searcher:
         kind = ("baseline" if run.calibration_id != self.study.id
                 else KINDS.get(run.strategy or "", "search"))
         return Trial(run.id, run.config_hash, run.seed, kind, run.state, run.val_bpb,
-                     run.confirm_bpb, run.strategy or "", run.parent_id, cost, _why_short(run))
+                     run.confirm_bpb, run.strategy or "", run.parent_id, cost, _why_short(run),
+                     blocks.get(run.id))
 
     # --- verdicts ----------------------------------------------------------------------------
 
@@ -112,7 +106,9 @@ class Searcher:
             told.append((run_id, against_id, found))
 
         with self.ledger.deciding():
-            self.search.settle(self._trial(run), record)
+            blocks = self.ledger.blocks_on(self.study.text_sha256, self.study.budget_tokens,
+                                           "confirm", run.id)
+            self.search.settle(self._trial(run, blocks), record)
         for run_id, against_id, found in told:
             tell(self.ledger.run(run_id), self.ledger.run(against_id) if against_id else None,
                  found)
@@ -218,20 +214,6 @@ class Searcher:
 
     def silent(self) -> Silent | None:
         """What the confirmed batches gained on the silent shard; None where none is confirmed."""
-        scores: dict[tuple[str | None, int | None], float | None] = {
-            (run.config_hash, run.seed): run.test_bpb for run in self._runs()}
-        gains = []
-        for decision in self.ledger.decisions():
-            run = self.ledger.run(decision.run_id)
-            if (run.calibration_id != self.study.id or decision.verdict != "confirmed"
-                    or "seeds" not in decision.evidence or decision.against_id is None):
-                continue
-            base = self.ledger.run(decision.against_id)
-            pairs = [(scores.get((base.config_hash, seed)), scores.get((run.config_hash, seed)))
-                     for seed in decision.evidence["seeds"]]
-            known = [a - b for a, b in pairs if a is not None and b is not None]
-            if known:
-                gains.append(sum(known) / len(known))
-        if not gains:
-            return None
-        return Silent(sum(self.search.claims), sum(gains), len(gains))
+        found = silent.batches(self.ledger, self.study, self._runs())
+        return silent.summed(self.ledger, self.study, found, sum(self.search.claims),
+                             self.search.noise) if found else None

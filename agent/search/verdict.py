@@ -16,13 +16,14 @@ early looks (O'Brien and Fleming 1979), the α_k sum to α over however many bat
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
 from agent.ledger import State, Verdict
 from agent.search.student import quantile
+from agent.search.texts import Spread
 
 RULE = "two-tier/3"
 N_BASELINE_SEEDS = 5  # four degrees of freedom; the first incumbent's evidence
@@ -122,36 +123,57 @@ def least_z(n_pairs: int, df: int, n_vain: int) -> float:
     return max(LEAST_Z, one_sided(1 - ALPHA / (k * (k + 1)), df)) * math.sqrt(MAX_PAIRS / n_pairs)
 
 
-def confirmation(gains: Sequence[float], noise: Noise, n_vain: int = 0) -> Decision | None:
+def confirmation(gains: Sequence[float], noise: Noise, n_vain: int = 0,
+                 spread: Callable[[], Spread | None] = lambda: None) -> Decision | None:
     """The word on a head after so many paired gains on fresh seeds; None asks for another pair.
 
-    `undecided` after the last pair: the head stays provisional.
+    `undecided` after the last pair: the head stays provisional. spread tells, if the word falls,
+    what other text would change in the mean gain; it moves the interval and no verdict.
     """
     n = len(gains)
     if n < MIN_PAIRS:
         return None
     mean = sum(gains) / n
     z, bound = mean * math.sqrt(n) / noise.s_d, least_z(n, noise.df, n_vain)
-    low, high = interval(gains, noise)
-    evidence = {"gain_bpb": mean, "low_bpb": low, "high_bpb": high, "n": n, "z": z,
+    if 0 <= z < bound and n < MAX_PAIRS:
+        return None
+    texts = spread()
+    n_blocks = texts.n_blocks if texts else None
+    seeds_low, seeds_high = interval(mean, n, noise)
+    low, high = interval(mean, n, noise, texts)
+    evidence = {"gain_bpb": mean, "low_bpb": low, "high_bpb": high, "seeds_low_bpb": seeds_low,
+                "seeds_high_bpb": seeds_high, "n": n, "n_blocks": n_blocks, "z": z,
                 "least_z": bound, "s_d": noise.s_d, "df": noise.df}
     said = f"{_amount(mean)} over {n} fresh seeds, z {z:.2f}"
     if z >= bound:
-        return Decision("confirmed", evidence,
-                        f"{said}, at least {bound:.2f} (95 %: {low:+.4f} to {high:+.4f})")
+        return Decision("confirmed", evidence, f"{said}, at least {bound:.2f} "
+                        f"({span(low, high, n_blocks)})")
     if z < 0:
         return Decision("refuted", evidence, f"{said}: rolled back to what was confirmed before")
-    if n < MAX_PAIRS:
-        return None
     return Decision("undecided", evidence, f"{said}, under {bound:.2f} after {MAX_PAIRS} pairs: "
                     "it stays provisional")
 
 
-def interval(gains: Sequence[float], noise: Noise, share: float = 0.95) -> tuple[float, float]:
-    """The two-sided t interval of a mean gain, from the pooled noise."""
-    mean = sum(gains) / len(gains)
-    reach = one_sided((1 + share) / 2, noise.df) * noise.s_d / math.sqrt(len(gains))
-    return mean - reach, mean + reach
+def interval(gain: float, n_pairs: float, noise: Noise,
+             texts: Spread | None = None) -> tuple[float, float]:
+    """The 95 % t interval of a mean gain over seeds and, where their spread is told, over texts.
+
+    Of two variances with degrees of freedom of their own (Welch 1947, Satterthwaite 1946), and
+    never narrower than over seeds alone.
+    """
+    over_seeds = noise.s_d**2 / n_pairs
+    reach = one_sided(0.975, noise.df) * math.sqrt(over_seeds)
+    if texts and texts.variance > 0:
+        both = over_seeds + texts.variance
+        df = both**2 / (over_seeds**2 / noise.df + texts.variance**2 / (texts.n_blocks - 1))
+        reach = max(reach, quantile(0.975, df) * math.sqrt(both))
+    return gain - reach, gain + reach
+
+
+def span(low: float, high: float, n_blocks: int | None) -> str:
+    """An interval in words, with what it is over where that is less than it should be."""
+    over = "95 %" if n_blocks else "95 % over seeds alone"
+    return f"{over}: {low:+.4f} to {high:+.4f}"
 
 
 # --- simpler wins ----------------------------------------------------------------------------

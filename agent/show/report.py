@@ -147,6 +147,8 @@ _EVIDENCE = {
     "bpb": "{:.4f} bits/byte", "confirm_bpb": "{:.4f} on the shard that confirms",
     "head_bpb": "head {:.4f}", "gain_bpb": "gain {:+.4f}", "cost_bpb": "costs {:+.4f}",
     "most_bpb": "at most {:+.4f}", "low_bpb": "95 % from {:+.4f}", "high_bpb": "to {:+.4f}",
+    "seeds_low_bpb": "over seeds alone from {:+.4f}", "seeds_high_bpb": "to {:+.4f}",
+    "n_blocks": "{} blocks of text",
     "n": "n {}", "z": "z {:.2f}", "least_z": "of {:.2f}", "s_d": "noise of a difference {:.4f}",
     "df": "{} degrees of freedom", "rho": "correlation over seeds {:+.2f}",
     "sigma": "spread of one run {:.4f}",

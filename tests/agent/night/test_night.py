@@ -18,7 +18,7 @@ from agent.night.night import BACK_OFF_S, Night
 from agent.night.recover import MAX_RECOVERS, recover
 from agent.night.watch import Look
 from agent.search.campaign import OVERRUN_S, Plan
-from agent.search.searcher import Silent
+from agent.search.silent import Silent
 from agent.trial.job import STOPPED
 from agent.trial.orphan import GONE
 from agent.trial.runner import Runner
@@ -305,10 +305,16 @@ def test_what_is_confirmed_is_told_once_where_a_night_waits_or_ends(
     assert [event.message for event in told] == [
         "confirmed so far: +0.0200 bits/byte over fresh seeds, +0.0180 on text that decides "
         "nothing"]
-    claims.append(Silent(0.05, 0.04, 2))
+    claims.append(Silent(0.05, 0.04, 2, 0.01, 0.07, 30))
     stage.night.stop("a test")
     stage.night.tick()
-    assert [event.kind for event in stage.ledger.events()].count("silent_test") == 2
+    told = [event for event in stage.ledger.events() if event.kind == "silent_test"]
+    assert len(told) == 2
+    assert told[0].message == (
+        "confirmed so far: +0.0500 bits/byte over fresh seeds, +0.0400 on text that decides "
+        "nothing (95 %: +0.0100 to +0.0700)")
+    assert told[0].data == {"claimed_bpb": 0.05, "silent_bpb": 0.04, "n_batches": 2,
+                            "low_bpb": 0.01, "high_bpb": 0.07, "n_blocks": 30}
     assert stage.night.is_over
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.analysis.lineage import lineage_of
 from agent.ledger.ledger import Ledger
-from agent.ledger.records import Run, Verdict
+from agent.ledger.records import Blocks, Run, Verdict
 from agent.search.outsiders import Outsiders
 from agent.search.searcher import Searcher, Wanted
 from agent.search.study import Origin, new_run
@@ -26,8 +26,15 @@ MANY = 1000.0
 BASELINE = [1.50, 1.51, 1.49, 1.505, 1.495]
 
 
+def in_blocks(bpb: float) -> Blocks:
+    """A score whose distance from 1.5 lies in the first of four equal blocks."""
+    return Blocks((1500 + 4000 * (bpb - 1.5), 1500.0, 1500.0, 1500.0), (1000,) * 4)
+
+
 class Desk:
     """A study whose runs end with the scores a test gives them."""
+
+    tells_blocks = False  # as runs of earlier versions
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -48,7 +55,9 @@ class Desk:
         state = outcome.pop("state", "finished")
         if run.strategy in ("baseline", "confirm", "ablate"):
             outcome |= {"confirm_bpb": bpb, "test_bpb": None if bpb is None else bpb + 0.001}
-        self.ledger.finish(run.id, state, NOW, val_bpb=bpb, **outcome)
+        blocks = None if bpb is None or not self.tells_blocks else {
+            shard: in_blocks(bpb) for shard in ("confirm", "test")}
+        self.ledger.finish(run.id, state, NOW, blocks, val_bpb=bpb, **outcome)
         self.searcher.settle(self.ledger.run(run.id), NOW, self.tell)
 
     def calibrate(self) -> None:
@@ -353,6 +362,28 @@ def test_the_silent_shard_scores_what_was_confirmed(desk: Desk) -> None:
     assert found is not None
     assert (found.claimed_bpb, found.silent_bpb) == (pytest.approx(0.1), pytest.approx(0.1))
     assert found.n_batches == 1
+    assert found.n_blocks is None
+    assert found.span().startswith(" (95 % over seeds alone: +0.0")
+
+
+def test_a_claim_and_the_silent_shard_are_told_with_what_other_text_would_change(
+        ledger: Ledger) -> None:
+    """All that is gained lies in one of four blocks: other text might gain nothing at all."""
+    desk = Desk(ledger)
+    desk.tells_blocks = True
+    desk.calibrate()
+    four_steps(desk)
+    confirm(desk, 1.40)
+    claim = ledger.decisions(ledger.run("E4").id)[0].evidence
+    assert claim["n_blocks"] == 4
+    assert claim["low_bpb"] < 0 < claim["seeds_low_bpb"]
+    told = lineage_of(ledger, ledger.run("E4")).steps[-1].claim
+    assert str(told).endswith("over 2 fresh seeds and 4 blocks of text")
+    found = desk.searcher.silent()
+    assert found is not None
+    assert found.low_bpb is not None
+    assert found.low_bpb < 0
+    assert found.span() == f" (95 %: {found.low_bpb:+.4f} to {found.high_bpb:+.4f})"
 
 
 def test_what_another_study_ran_to_confirm_is_a_baseline_of_a_study_that_starts_there(
@@ -375,11 +406,12 @@ def test_what_another_study_ran_to_confirm_is_a_baseline_of_a_study_that_starts_
 @pytest.mark.parametrize("seed", range(6))
 def test_a_search_taken_up_anywhere_goes_on_as_if_never_left(ledger: Ledger, seed: int) -> None:
     desk, rng = Desk(ledger), random.Random(seed)
+    desk.tells_blocks = seed % 2 == 1
     desk.calibrate()
     for _ in range(45):
         wanted = desk.next(rng.choice([MANY, 6]))
         again = Searcher(ledger, desk.study)
-        assert again.search.noise == desk.searcher.search.noise
+        assert again.search._scores == desk.searcher.search._scores
         assert vars(again.search.bandit) == vars(desk.searcher.search.bandit)
         assert again.search.head == desk.searcher.search.head
         assert again.search.chain == desk.searcher.search.chain

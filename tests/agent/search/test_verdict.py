@@ -5,6 +5,7 @@ import statistics
 
 import pytest
 
+from agent.search.texts import Spread
 from agent.search.verdict import (
     ALPHA,
     MAX_PAIRS,
@@ -114,7 +115,34 @@ def test_a_large_gain_is_confirmed_after_two_pairs_with_its_interval() -> None:
     # t(0.975; 4) = 2.7764, tabulated
     assert found.evidence["low_bpb"] == pytest.approx(0.11 - 2.7764 * 0.02 / math.sqrt(2), abs=1e-5)
     assert found.reason == ("0.1100 bits/byte better over 2 fresh seeds, z 7.78, at least 4.96 "
-                            "(95 %: +0.0707 to +0.1493)")
+                            "(95 % over seeds alone: +0.0707 to +0.1493)")
+
+
+def test_a_claim_whose_texts_are_known_says_how_far_it_hangs_on_them() -> None:
+    found = confirmation([0.10, 0.12], NOISE, 0, lambda: Spread(4e-4, 30))
+    alone = word([0.10, 0.12])
+    assert found is not None
+    assert alone is not None
+    assert (alone.evidence["n_blocks"], found.evidence["n_blocks"]) == (None, 30)
+    for end in ("low_bpb", "high_bpb"):
+        assert found.evidence[f"seeds_{end}"] == alone.evidence[f"seeds_{end}"]
+        assert alone.evidence[f"seeds_{end}"] == alone.evidence[end]
+    # variances 2e-4 of 4 and 4e-4 of 29 degrees of freedom: together of 23.2, whose t is 2.0675
+    assert found.evidence["high_bpb"] == pytest.approx(0.11 + 2.0675 * math.sqrt(6e-4), abs=1e-5)
+    assert found.reason.endswith(" (95 %: +0.0594 to +0.1606)")
+
+
+@pytest.mark.parametrize("gains", [[0.10, 0.12], [0.02, -0.03], [0.01, 0.02, 0.01, 0.02, 0.01]])
+def test_texts_move_the_interval_and_no_verdict(gains: list[float]) -> None:
+    found = confirmation(gains, NOISE, 0, lambda: Spread(1.0, 30))
+    alone = word(gains)
+    assert found is not None
+    assert alone is not None
+    assert (found.verdict, found.evidence["z"]) == (alone.verdict, alone.evidence["z"])
+
+
+def test_texts_are_not_asked_before_a_word_falls() -> None:
+    assert confirmation([0.01, 0.02], NOISE, 0, lambda: pytest.fail("asked")) is None
 
 
 def test_a_head_that_is_worse_on_fresh_seeds_is_refuted() -> None:
@@ -136,8 +164,8 @@ def test_between_the_bounds_another_pair_is_asked_for_until_the_last() -> None:
 
 
 def test_the_interval_narrows_with_the_root_of_the_pairs() -> None:
-    low, high = interval([0.1] * 4, NOISE)
-    wide_low, wide_high = interval([0.1], NOISE)
+    low, high = interval(0.1, 4, NOISE)
+    wide_low, wide_high = interval(0.1, 1, NOISE)
     assert (wide_high - wide_low) == pytest.approx(2 * (high - low))
 
 
