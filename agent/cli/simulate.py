@@ -66,7 +66,7 @@ class Wanted:
 
 @main.command("simulate")
 @click.option("--suite", "is_suite", is_flag=True,
-              help="The four lines by which the search is accepted, each over all nights.")
+              help="The lines by which the search is accepted, each over all nights.")
 @click.option("--check", is_flag=True, help="With --suite: exit 1 unless every line is met.")
 @click.option("--surface", "name", type=click.Choice(simulation.SUITE),
               help="What proposals do.  [default: mixed, one in ten helps]")

@@ -28,8 +28,9 @@ from agent.simulate.surface import BASELINE, SIGMA, Surface, World, synthetic
 from strategies import STRATEGIES
 
 N_RUNS = 100  # of a night
-SUITE = ("no-op", "seed-swap", "planted", "mixed")
+SUITE = ("no-op", "seed-swap", "planted", "mixed", "texts")
 MOST_FALSE, LEAST_FOUND, LEAST_GAIN, MOST_OPTIMISM = 0.05, 0.90, 0.75, 0.15
+LEAST_COVERED, MOST_COVERED = 0.92, 0.98
 Z_95 = statistics.NormalDist().inv_cdf(0.975)
 
 Tick = Callable[[], None]  # told of every night that is over
@@ -41,6 +42,8 @@ class Night:
 
     runs: Counter[str] = field(default_factory=Counter)  # by kind
     batches: Counter[str] = field(default_factory=Counter)  # confirmed, refuted, undecided
+    n_covered: int = 0  # confirmed batches whose interval holds what they truly gained
+    n_covered_by_seeds: int = 0  # or whose interval over seeds alone does
     n_ablated: int = 0
     is_plant_confirmed: bool = False
     claimed: float = 0.0  # what the night says the confirmed configuration gains
@@ -59,14 +62,21 @@ class _Simulation:
         self.fresh: dict[str, list[float]] = {}  # test scores of runs nothing was selected on
         self.plant_id: int | None = None
         self._ids = itertools.count(1)
+        self._keys: dict[int, str] = {}  # of runs
         self._swaps = itertools.count(10**6)  # seeds of proposals that change no more than that
 
-    def record(self, run_id: int, _against_id: int | None, found: Decision) -> None:
+    def record(self, run_id: int, against_id: int | None, found: Decision) -> None:
         if found.verdict == "confirmed" and run_id == self.plant_id:
             self.night.is_plant_confirmed = True
         self.night.n_ablated += found.verdict == "ablated"
         if "z" in found.evidence or found.verdict == "undecided":  # the word on a batch
             self.night.batches[found.verdict] += 1
+        if found.verdict == "confirmed" and "low_bpb" in found.evidence and against_id is not None:
+            told = found.evidence
+            base, head = (self.world.true(self._keys[one]) for one in (against_id, run_id))
+            self.night.n_covered += told["low_bpb"] <= base - head <= told["high_bpb"]
+            self.night.n_covered_by_seeds += (
+                told["seeds_low_bpb"] <= base - head <= told["seeds_high_bpb"])
 
     def run(self, key: str, seed: int, kind: Kind, strategy: str = "",
             parent_id: int | None = None) -> None:
@@ -74,14 +84,19 @@ class _Simulation:
         if kind != "search":
             self.fresh.setdefault(key, []).append(scores.test)
         self.night.runs[kind] += 1
-        self.search.settle(Trial(next(self._ids), key, seed, kind, "finished", scores.search,
-                                 scores.confirm, strategy, parent_id), self.record)
+        run_id = next(self._ids)
+        self._keys[run_id] = key
+        blocks = self.world.blocks(key, seed) if kind != "search" else None
+        self.search.settle(Trial(run_id, key, seed, kind, "finished", scores.search,
+                                 scores.confirm, strategy, parent_id, confirm_blocks=blocks),
+                           self.record)
 
     def plant(self, key: str, gain: float) -> None:
         """Make a configuration the head, as if its first run had shown all that it gains."""
         head = self.search.head
         assert head is not None  # the baseline has run
         self.plant_id = next(self._ids)
+        self._keys[self.plant_id] = key
         self.search.settle(Trial(self.plant_id, key, head.seed, "search", "finished",
                                  head.bpb - gain), self.record)
 
@@ -258,6 +273,22 @@ def against_greedy(found: Nights) -> Ratio:
     return ratio([night.true for night in found.nights], [plain.true for plain in found.plain])
 
 
+def coverage(found: Nights) -> Share | None:
+    """Claims whose interval over seeds and texts holds the truth; None where nothing was claimed.
+    """
+    return _of_claims(found, sum(night.n_covered for night in found.nights))
+
+
+def coverage_by_seeds(found: Nights) -> Share | None:
+    """The same of the interval over seeds alone."""
+    return _of_claims(found, sum(night.n_covered_by_seeds for night in found.nights))
+
+
+def _of_claims(found: Nights, n: int) -> Share | None:
+    n_claims = sum(night.batches["confirmed"] for night in found.nights)
+    return Share(n, n_claims) if n_claims else None
+
+
 def optimism(claims: Sequence[Night | Greedy]) -> Ratio:
     """Claimed gain over true gain, minus one."""
     claimed = ratio([one.claimed for one in claims], [one.true for one in claims])
@@ -269,7 +300,7 @@ def optimism(claims: Sequence[Night | Greedy]) -> Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """The four lines by which a search is accepted: SEARCH, acceptance."""
+    """The lines by which a search is accepted: SEARCH, acceptance."""
 
     nights: int  # of each line
     confirmed_noop: float
@@ -277,6 +308,7 @@ class Suite:
     confirmed_planted: float
     true_gain_vs_greedy: float | None
     optimism: float | None
+    coverage: float | None
     spread: dict[str, tuple[float | None, float | None]]  # 95 % interval of each
 
     def failures(self) -> list[str]:
@@ -286,7 +318,9 @@ class Suite:
                  (self.confirmed_planted >= LEAST_FOUND, "a planted gain was missed"),
                  ((self.true_gain_vs_greedy or 0.0) >= LEAST_GAIN, "too little was gained"),
                  (self.optimism is not None and abs(self.optimism) <= MOST_OPTIMISM,
-                  "claims are not what is true")]
+                  "claims are not what is true"),
+                 (self.coverage is not None and LEAST_COVERED <= self.coverage <= MOST_COVERED,
+                  "claimed intervals do not hold the truth as often as they say")]
         return [words for is_met, words in lines if not is_met]
 
     def as_dict(self) -> dict[str, Any]:
@@ -300,9 +334,10 @@ def suite(n_nights: int, n_runs: int = N_RUNS, seed: int = 0, *, sigma: float = 
                             with_greedy=name == "mixed") for name in SUITE}
     noop, swap = false_confirms(found["no-op"]), false_confirms(found["seed-swap"])
     planted, gain = plants_found(found["planted"]), against_greedy(found["mixed"])
-    claim = optimism(found["mixed"].nights)
+    claim, covered = optimism(found["mixed"].nights), coverage(found["texts"])
     return Suite(
         n_nights, noop.value, swap.value, planted.value, gain.value, claim.value,
+        covered.value if covered else None,
         {"confirmed_noop": noop.span, "confirmed_seed_swap": swap.span,
          "confirmed_planted": planted.span, "true_gain_vs_greedy": gain.span,
-         "optimism": claim.span})
+         "optimism": claim.span, "coverage": covered.span if covered else (None, None)})

@@ -6,15 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from agent.simulate.nights import (
+    LEAST_COVERED,
     LEAST_FOUND,
     LEAST_GAIN,
+    MOST_COVERED,
     MOST_FALSE,
     MOST_OPTIMISM,
     Night,
     Nights,
     Ratio,
+    Share,
     Suite,
     against_greedy,
+    coverage,
+    coverage_by_seeds,
     false_confirms,
     optimism,
     plants_found,
@@ -29,6 +34,7 @@ def as_dict(found: Nights) -> dict[str, Any]:
     """Means over the nights, gains in bits per byte; None for what cannot be told."""
     confirmed, gain, claim = (false_confirms(found), against_greedy(found),
                               optimism(found.nights))
+    covered, by_seeds = coverage(found), coverage_by_seeds(found)
     return {
         "nights": len(found.nights),
         "runs_by_kind": {kind: statistics.fmean(night.runs[kind] for night in found.nights)
@@ -47,8 +53,11 @@ def as_dict(found: Nights) -> dict[str, Any]:
         "true_gain_vs_greedy": gain.value,
         "optimism": claim.value,
         "greedy_optimism": optimism(found.plain).value,
+        "coverage": covered.value if covered else None,
+        "coverage_by_seeds_alone": by_seeds.value if by_seeds else None,
         "spread": {"nights_with_confirmation": confirmed.span, "true_gain_vs_greedy": gain.span,
-                   "optimism": claim.span},
+                   "optimism": claim.span,
+                   "coverage": covered.span if covered else (None, None)},
     }
 
 
@@ -71,6 +80,7 @@ def page(found: Nights, title: str, n_runs: int, sigma: float) -> str:
         ("steps left out", f"{told['ablated']:.2f}"),
         ("true gain", f"{told['true_gain']:.4f} bits/byte"),
         ("claimed", _claim(told["claimed_gain"], optimism(found.nights))),
+        ("intervals hold it", _covered(coverage(found), coverage_by_seeds(found))),
         ("silent test", f"{told['silent_gain']:.4f}"),
         ("greedy's true gain", f"{told['greedy_true_gain']:.4f}"),
         ("greedy claims", _claim(told["greedy_claimed_gain"], optimism(found.plain))),
@@ -90,7 +100,9 @@ def suite_page(found: Suite, n_runs: int) -> str:
               "confirmed_seed_swap": ("swaps seeds: confirmed", f"<= {100 * MOST_FALSE:.0f} %"),
               "confirmed_planted": ("planted gain: confirmed", f">= {100 * LEAST_FOUND:.0f} %"),
               "true_gain_vs_greedy": ("true gain, of greedy's", f">= {100 * LEAST_GAIN:.0f} %"),
-              "optimism": ("claimed over true", f"±{100 * MOST_OPTIMISM:.0f} %")}
+              "optimism": ("claimed over true", f"±{100 * MOST_OPTIMISM:.0f} %"),
+              "coverage": ("95 % intervals hold true",
+                           f"{100 * LEAST_COVERED:.0f} to {100 * MOST_COVERED:.0f}")}
     lines = [f"{_count(found.nights)} of {n_runs} runs on each surface", "",
              f"{'':<27}{'found':>8}{'95 %':>16}{'goal':>9}"]
     told = found.as_dict()
@@ -114,6 +126,12 @@ def _claim(gain: float, over: Ratio) -> str:
         return f"{gain:.4f}"
     more = "more" if over.value >= 0 else "less"
     return f"{gain:.4f}, {100 * abs(over.value):.0f} % {more} than true"
+
+
+def _covered(both: Share | None, by_seeds: Share | None) -> str:
+    if both is None or by_seeds is None:
+        return ""
+    return f"{100 * both.value:.0f} % of {both.of}; over seeds alone {100 * by_seeds.value:.0f} %"
 
 
 def _percent(one: Ratio) -> str:

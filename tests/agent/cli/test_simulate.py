@@ -20,7 +20,7 @@ from tests.support.example_home import a_home, agent, printed, value
 
 FEW = ["simulate", "--nights", "3", "--runs", "20"]
 KEYS = ["nights", "confirmed_noop", "confirmed_seed_swap", "confirmed_planted",
-        "true_gain_vs_greedy", "optimism", "spread"]
+        "true_gain_vs_greedy", "optimism", "coverage", "spread"]
 PAGES = [FEW, [*FEW, "--surface", "planted"], [*FEW, "--suite"], [*FEW, "--from-ledger"]]
 
 
@@ -40,6 +40,7 @@ def test_the_suite_as_json_has_exactly_its_keys(home: Home) -> None:
     assert list(found) == KEYS
     assert list(found["spread"]) == KEYS[1:-1]
     assert found["nights"] == 3
+    assert None not in found.values()
     assert all(low <= found[key] <= high for key, (low, high) in found["spread"].items())
 
 
@@ -109,16 +110,18 @@ def test_only_a_check_fails_over_a_line_that_is_not_met(home: Home) -> None:
     assert agent(home, *hopeless).exit_code == 0
     result = agent(home, *hopeless, "--check")
     assert result.exit_code == 1
-    assert result.stdout.endswith("not what is true.\n")
-    assert result.stderr == ("agent: the search is not accepted: a planted gain was missed; too "
-                             "little was gained; claims are not what is true\n")
+    assert result.stdout.endswith("\nnot hold the truth as often as they say.\n")
+    assert result.stderr == (
+        "agent: the search is not accepted: a planted gain was missed; too little was gained; "
+        "claims are not what is true; claimed intervals do not hold the truth as often as they "
+        "say\n")
 
 
 def test_the_acceptance_is_a_table_in_words() -> None:
     spread = {"confirmed_noop": (0.02, 0.04), "confirmed_seed_swap": (0.0, 0.004),
               "confirmed_planted": (0.94, 0.98), "true_gain_vs_greedy": (0.75, 0.79),
-              "optimism": (-0.01, 0.051)}
-    found = Suite(1000, 0.03, 0.0, 0.96, 0.77, 0.02, spread)
+              "optimism": (-0.01, 0.051), "coverage": (0.94, 0.962)}
+    found = Suite(1000, 0.03, 0.0, 0.96, 0.77, 0.02, 0.951, spread)
     assert report_nights.suite_page(found, 60).splitlines() == [
         "1,000 nights of 60 runs on each surface",
         "",
@@ -128,6 +131,7 @@ def test_the_acceptance_is_a_table_in_words() -> None:
         "planted gain: confirmed      96.0 %    94.0 to 98.0  >= 90 %",
         "true gain, of greedy's       77.0 %    75.0 to 79.0  >= 75 %",
         "claimed over true             2.0 %     -1.0 to 5.1    ±15 %",
+        "95 % intervals hold true     95.1 %    94.0 to 96.2 92 to 98",
         "",
         "Accepted: every line is met.",
     ]
