@@ -1,5 +1,6 @@
 """What passes between a search and who runs for it: ended runs go in, what to run comes out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,6 +45,12 @@ class Step:
     node: Node
     gain: float
     is_aside: bool = False  # a person's, made on another run than the head before it
+
+
+def made(steps: Sequence[Step]) -> list[Step]:
+    """The steps that the last one holds: from the newest one aside on."""
+    asides = [i for i, step in enumerate(steps) if step.is_aside]
+    return list(steps[asides[-1]:] if asides else steps)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from agent.search.actions import (
     Stop,
     Trial,
     Without,
+    made,
 )
 from agent.search.bandit import Bandit
 from agent.search.scores import Scores
@@ -143,7 +144,7 @@ class Search:
             return None
         said = {"confirmed": "confirmed as a step of what fresh seeds confirmed",
                 "refuted": "rolled back with the steps made on it"}
-        told = {"confirmed": _made(batch.steps), "refuted": self.chain}.get(found.verdict, [])
+        told = {"confirmed": made(batch.steps), "refuted": self.chain}.get(found.verdict, [])
         echoes = [(step.node.run_id, Decision(found.verdict, {"with": batch.head.run_id},
                                               said[found.verdict]))
                   for step in told if step.node.run_id != batch.head.run_id]
@@ -291,10 +292,10 @@ class Search:
         if word.verdict == "confirmed":
             self.claims.append(word.evidence["gain_bpb"])
             self._base, self._settled = batch.base, []
-            made = _made(batch.steps)
-            self._steps = sorted(made, key=lambda step: step.gain)
+            steps = made(batch.steps)
+            self._steps = sorted(steps, key=lambda step: step.gain)
             # Without its only step it is what it was tested against, or what a person began with.
-            if len(made) < 2 or made[0].is_aside:
+            if len(steps) < 2 or steps[0].is_aside:
                 self._steps = []
         if word.verdict == "refuted":
             self._scores.refute(batch.head.key)
@@ -397,9 +398,3 @@ class Search:
     def cannot_leave_out(self, step: Step) -> None:
         """Take note that a configuration without this step is not to be had."""
         self._settle(lambda known: known is step)
-
-
-def _made(steps: list[Step]) -> list[Step]:
-    """The steps that the last one holds: from the newest one aside on."""
-    asides = [i for i, step in enumerate(steps) if step.is_aside]
-    return steps[asides[-1]:] if asides else steps
