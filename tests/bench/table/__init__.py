@@ -1,0 +1,10 @@
+"""A wind tunnel of real runs: thousands of tiny trainings, and a model of what they scored.
+
+    python -m tests.bench.table make --out runs.jsonl    # trains; goes on where it was stopped
+    python -m tests.bench.table ask --out runs.jsonl     # trains what the model holds for best
+    python -m tests.bench.table pack runs.jsonl          # runs.csv.xz, as it lies here
+    python -m tests.bench.table fit                      # surface.npz, and how good it is
+
+In: the TinyStories sample and the built-in stories. Out: `load` gives the runs, `TableSurface`
+answers for any configuration of the space in microseconds. May use agent, engine and strategies.
+"""

@@ -1,0 +1,55 @@
+"""The commands of the table: make, ask, pack, fit."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from engine.errors import UserError
+from tests.bench.search import STORIES
+from tests.bench.table import packed, surface
+from tests.bench.table.ask import run_ask
+from tests.bench.table.fit import run_fit
+from tests.bench.table.make import make
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.table")
+    commands = parser.add_subparsers(required=True)
+    makes = commands.add_parser("make", help="train the runs; goes on where it was stopped")
+    makes.add_argument("--n", type=int, default=3200, help="runs in all")
+    makes.add_argument("--share", type=float, default=0.6, help="of the runs on TinyStories")
+    makes.add_argument("--seed", type=int, default=0, help="of the draws")
+    makes.set_defaults(run=make)
+    asks = commands.add_parser("ask", help="train what the surface holds for best")
+    asks.add_argument("--n", type=int, default=3, help="runs of a text and optimizer a round")
+    asks.add_argument("--near", type=int, default=6, help="and so many near the best known")
+    asks.add_argument("--rounds", type=int, default=4, help="the surface is fitted anew for each")
+    asks.set_defaults(run=run_ask)
+    for command in (makes, asks):
+        command.add_argument("--out", type=Path, required=True, help="a line is added for each run")
+        command.add_argument("--jobs", type=int, default=1, help="runs at a time")
+        command.add_argument("--data", type=Path, default=STORIES, help="holds tinystories-*.txt")
+        command.add_argument("--cache", type=Path, help="where the tokens lie; beside --out")
+    packs = commands.add_parser("pack", help="compress the runs into the repository")
+    packs.add_argument("runs", type=Path, help="what make wrote")
+    packs.add_argument("--to", type=Path, default=packed.PATH)
+    packs.set_defaults(run=packed.run_pack)
+    fits = commands.add_parser("fit", help="fit the surface to the packed runs")
+    fits.add_argument("--runs", type=Path, default=packed.PATH)
+    fits.add_argument("--to", type=Path, default=surface.PATH)
+    fits.add_argument("--json", action="store_true")
+    fits.set_defaults(run=run_fit)
+    return parser.parse_args(words)
+
+
+def main(words: list[str]) -> int:
+    try:
+        options = parse(words)
+        return int(options.run(options))
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,78 @@
+"""The file of runs that `make` writes: one JSON line a run, one that says of which texts.
+
+A row has text, slot, kind, seed, config (what differs from Config()), state, seconds of training,
+and bits per byte: rungs [3], short, search, confirm, test, all None where the run diverged.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.config import Config
+
+RUNGS = (1 / 8, 1 / 4, 1 / 2)  # of a run's steps, where it is scored on the short text
+SCORES = ("short", "search", "confirm", "test")  # at the end
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One real run; scores in bits per byte, None where it diverged."""
+
+    text: str
+    slot: int  # the configuration's number in its text
+    kind: str  # start, whole, sensible, near, noise, asked, again: how it was drawn
+    seed: int
+    config: Config
+    state: str  # finished, diverged
+    seconds: float  # of training, without scoring
+    rungs: tuple[float | None, ...] = (None,) * len(RUNGS)  # on the short text
+    short: float | None = None  # at the end, on the text of the rungs
+    search: float | None = None
+    confirm: float | None = None
+    test: float | None = None
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return self.text, self.slot, self.seed
+
+    def line(self) -> dict[str, Any]:
+        return asdict(self) | {"config": differing(self.config)}
+
+    @classmethod
+    def of(cls, line: dict[str, Any]) -> "Row":
+        return cls(**line | {"config": Config.from_dict(line["config"]),
+                             "rungs": tuple(line["rungs"])})
+
+
+def differing(config: Config) -> dict[str, Any]:
+    """The fields that are not those of Config()."""
+    return {name: own for name, (own, _) in config.difference(Config()).items()}
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The runs of a file, the first of each; a line that an interruption cut short is no run."""
+    found: dict[tuple[str, int, int], Row] = {}
+    for line in _lines(path):
+        if "slot" in line:
+            row = Row.of(line)
+            found.setdefault(row.key, row)
+    return list(found.values())
+
+
+def read_texts(path: Path) -> dict[str, Any]:
+    """What a file says of its texts; empty where there is no file yet."""
+    return next((line["texts"] for line in _lines(path) if "texts" in line), {})
+
+
+def _lines(path: Path) -> Iterable[dict[str, Any]]:
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            yield found
