@@ -32,13 +32,12 @@ from agent.search.scores import Scores
 from agent.search.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
 
 RESERVE = 6  # runs left when the night's last batch begins: three pairs
-LEAST_BATCH = 2 * verdict.MIN_PAIRS  # with fewer left no word on a batch can be had
+LEAST_BATCH = 2 * verdict.MIN_PAIRS  # with fewer left there is no word on a batch
 PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of strategies is asked
-CLASSES: tuple[tuple[str, ...] | None, ...] = (
-    None, ("efficiency", "sequence_length", "random", "explore"),
-    ("scale_up", "scale_down", "explore"))
+CLASSES = (None, ("efficiency", "sequence_length", "random", "explore"),
+           ("scale_up", "scale_down", "explore"))
 CLASS_NAMES = ("any", "structure", "size")
-OTHER_SHARE = 0.25  # of a night's runs, beyond which no step is tried without
+OTHER_SHARE = 0.25  # of a night's runs may calibrate, confirm and try without; its end is exempt
 MAX_SKIPPED = 2  # such seeds, and a batch is left undecided
 
 # Told of a decision: on which run, against which, and the decision.
@@ -341,12 +340,14 @@ class Search:
             return self._next_arm(self.batch)
         is_ending = LEAST_BATCH <= n_left <= self.reserve
         n_new = len(self.chain) - self._n_tested
-        if n_new and self.noise and (n_new >= N_BATCH or self.level or is_ending):
+        is_due = (n_new >= N_BATCH or self.level) and self._can_afford(LEAST_BATCH, n_left)
+        if n_new and self.noise and (is_due or is_ending):
             return self._next_arm(self._new_batch(self.head, self.confirmed))
         # A night without an end has a plateau instead.
-        is_time = (N_ABLATION_SEEDS <= n_left <= self.reserve or self._is_trying_without()
-                   or self.is_exhausted or (self.level > 0 and math.isinf(n_left)))
-        if self._steps and not self.chain and is_time and self._can_afford(n_left):
+        is_time = self._can_afford(N_ABLATION_SEEDS, n_left) and (
+            N_ABLATION_SEEDS <= n_left <= self.reserve or self.is_exhausted
+            or (self.level > 0 and math.isinf(n_left)))
+        if self._steps and not self.chain and (is_time or self._is_trying_without()):
             return self._next_without(self.confirmed)
         if self.is_exhausted:
             return Stop(f"a plateau: {sum(self.patience)} runs in a row, of any kind, of other "
@@ -369,10 +370,9 @@ class Search:
                               "better than what was confirmed before it?")
         raise AssertionError("the seed after the last one is always free")
 
-    def _can_afford(self, n_left: float) -> bool:
-        """Whether the night can pay for leaving out one more step."""
-        most = self.other_share * (self._n_runs + n_left)
-        return self._is_trying_without() or self._n_other + N_ABLATION_SEEDS <= most
+    def _can_afford(self, n_runs: int, n_left: float) -> bool:
+        """Whether a night can pay for so many more runs that try no idea."""
+        return self._n_other + n_runs <= self.other_share * (self._n_runs + n_left)
 
     def _is_trying_without(self) -> bool:
         """Whether the first step to be left out has been left out on one seed."""

@@ -171,7 +171,9 @@ def test_a_night_of_effects_far_beyond_noise_keeps_what_is_true() -> None:
 
 
 def test_steps_that_do_nothing_are_left_out_of_a_confirmed_batch() -> None:
-    found = simulate(synthetic("planted", 1.0, 0.9), 30, 100, 0).nights
+    planted = synthetic("planted", 1.0, 0.9)
+    found = [night(Search(other_share=1.0), planted(random.Random(i)), 100, random.Random(i))
+             for i in range(150)]
     assert sum(one.runs["ablate"] for one in found) > 0
     assert sum(one.n_ablated for one in found) > 0
 
@@ -190,7 +192,7 @@ def test_the_first_batch_needs_the_head_alone_on_the_baselines_own_seeds() -> No
             ran.append((key, seed))
             return same.run(key, seed)
 
-    night(Search(), Watched(), 30, random.Random(0))
+    night(Search(other_share=1.0), Watched(), 30, random.Random(0))
     four = "0.1.2.3.4"
     assert ran[9:11] == [(four, 1), (four, 2)]
     assert ran[11] == (f"{four}.5", 1)  # confirmed after two pairs; the head goes on from one
