@@ -6,8 +6,8 @@
 Results of other studies, and of the table that came with the program, count through ρ: the shape
 of their surface is much the same, its level is not, so every study has an offset of its own, about
 which nothing is assumed. The constants were fitted by marginal likelihood to runs of tiny models
-on two texts (`python -m tests.bench.table`). Source: Rasmussen and Williams 2006, chapters 2 and 4;
-the kernel over tasks is that of Bonilla et al. 2008 with one correlation.
+on two texts (`python -m tests.bench.table prior`). Source: Rasmussen and Williams 2006, chapters 2
+and 4; the kernel over tasks is that of Bonilla et al. 2008 with one correlation.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 # By strategies/features.py's NAMES: how far a feature must move until the loss is another.
 LENGTHS = np.array((
-    1.38, 1.38, 3.42, 2.06, 15.74, 18.93, 21.56, 14.05, 10.68, 7.15, 11.33, 12.32, 3.29,
-    10.08, 16.31, 3.32, 0.71, 4.16, 2.86, 2.45, 15.11, 1.14))
-AMPLITUDE = 0.125  # standard deviation of the loss over the space, of its logarithm
+    1.29, 1.39, 4.10, 2.06, 6.01, 12.79, 20.67, 10.77, 10.86, 9.11, 4.52, 9.38, 3.22,
+    10.62, 16.02, 2.24, 0.75, 2.35, 3.06, 1.99, 14.03, 2.81))
+AMPLITUDE = 0.13  # standard deviation of the loss over the space, of its logarithm
 SHARED = 0.8  # ρ: correlation of two studies' surfaces
 OFFSET = 1.0  # standard deviation of a study's level: wide, so that it is not assumed
 JITTER = 1e-8

@@ -4,6 +4,8 @@
     python -m tests.bench.table ask --out runs.jsonl     # trains what the model holds for best
     python -m tests.bench.table pack runs.jsonl          # runs.csv.xz, as it lies here
     python -m tests.bench.table fit                      # surface.npz, and how good it is
+    python -m tests.bench.table budgets runs.jsonl --out budgets.jsonl
+    python -m tests.bench.table prior runs.jsonl budgets.jsonl --fit    # strategies/prior.json
 
 In: the TinyStories sample and the built-in stories. Out: `load` gives the runs, `TableSurface`
 answers for any configuration of the space in microseconds. May use agent, engine and strategies.

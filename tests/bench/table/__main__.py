@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from tests.bench.search import STORIES
-from tests.bench.table import packed, surface
+from tests.bench.table import budgets, packed, prior, surface
 from tests.bench.table.ask import run_ask
 from tests.bench.table.fit import run_fit
 from tests.bench.table.make import make
@@ -39,6 +39,18 @@ def parse(words: list[str]) -> argparse.Namespace:
     fits.add_argument("--to", type=Path, default=surface.PATH)
     fits.add_argument("--json", action="store_true")
     fits.set_defaults(run=run_fit)
+    other = commands.add_parser("budgets", help="train at other budgets, around what is good")
+    other.add_argument("runs", type=Path, help="what make wrote")
+    other.add_argument("--out", type=Path, required=True, help="a line is added here for each run")
+    other.add_argument("--data", type=Path, default=STORIES, help="where tinystories-*.txt lie")
+    other.add_argument("--cache", type=Path, help="where the tokens lie; beside --out")
+    other.set_defaults(run=budgets.make)
+    priors = commands.add_parser("prior", help="choose what a new study starts from")
+    priors.add_argument("runs", type=Path, help="what make wrote")
+    priors.add_argument("budgets", type=Path, nargs="?", help="what budgets wrote")
+    priors.add_argument("--fit", action="store_true", help="fit the model's constants, too")
+    priors.add_argument("--to", type=Path, default=prior.PATH)
+    priors.set_defaults(run=prior.run_prior)
     return parser.parse_args(words)
 
 
