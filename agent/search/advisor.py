@@ -93,8 +93,7 @@ def choose(parent: Config, known: Known, names: Sequence[str], seed: Sequence[in
                 offer = known.ask(name, parent, rng, seed, limits)
                 if barrier(offer.config) is None:
                     return offer
-    told = results(known, limits.budget_tokens)
-    view = View(Surrogate(told), known, limits, parent)
+    view = View(_model(known, limits.budget_tokens), known, limits, parent)
     offers = _offers(view, names, rng, seed)
     if "explore" in names:
         _climb(offers, _starts(view), view, rng)
@@ -153,6 +152,24 @@ def results(known: Known, budget_tokens: int) -> list[Result]:
         found = [Result(features(config, budget_tokens), y, sd, 0)
                  for config, y, sd in means[:N_OWN]]
     return found + _elsewhere(known.elsewhere[:N_ELSEWHERE])
+
+
+def _model(known: Known, budget_tokens: int) -> Surrogate:
+    """The model of all results; what waits or runs counts as if it had scored what is expected.
+
+    So ideas that are asked for while others run are not the same ones again: the believer of
+    Ginsbourger et al. 2010.
+    """
+    told = results(known, budget_tokens)
+    model, seen = Surrogate(told), {one.x for one in told if one.study == 0}
+    waiting = {features(o.config, budget_tokens) for o in known.outcomes
+               if o.state in ("queued", "running") and o.budget_tokens == budget_tokens} - seen
+    if not (waiting and told):
+        return model
+    xs = sorted(waiting)
+    mean, _ = model.predict(xs)
+    return Surrogate([*told, *(Result(x, float(y), UNKNOWN_NOISE, 0)
+                               for x, y in zip(xs, mean, strict=True))])
 
 
 def at_rung(judged: Sequence[Outcome]) -> dict[str | None, tuple[float, float]]:

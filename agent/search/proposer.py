@@ -28,11 +28,19 @@ def warm_start(ledger: Ledger, study: Calibration, parent: Config, known: Sequen
     return None
 
 
-def history(ledger: Ledger, runs: Sequence[Run]) -> list[Outcome]:
-    """What the strategies may know of runs: what came of each, also of one that waits."""
+def history(ledger: Ledger, runs: Sequence[Run],
+            configs: dict[int, Config] | None = None) -> list[Outcome]:
+    """What the strategies may know of runs: what came of each, also of one that waits.
+
+    configs  by run, those known from earlier calls; the others are added
+    """
+    known = {} if configs is None else configs
+    for run in runs:
+        if run.id not in known:
+            known[run.id] = Config.from_dict(run.config)
     verdicts = {d.run_id: d.verdict for d in reversed(ledger.decisions())}  # the newest counts
     return [
-        Outcome(config=Config.from_dict(run.config), seed=run.seed or 0,
+        Outcome(config=known[run.id], seed=run.seed or 0,
                 budget_tokens=run.budget_tokens or 0, state=run.state, val_bpb=run.val_bpb,
                 val_loss=run.val_loss, verdict=verdicts.get(run.id), strategy=run.strategy,
                 is_pruned=run.state == "pruned", rung_bpb=run.rung_bpb,

@@ -53,6 +53,7 @@ class Searcher:
     def __init__(self, ledger: Ledger, found: Calibration, with_prior: bool = True) -> None:
         self.ledger, self.study, self.with_prior = ledger, found, with_prior
         self._others: list[Elsewhere] | None = None
+        self._configs: dict[int, Config] = {}  # by run, read once
         self.search = Search()
         decided: set[int] = set()
         runs = {run.id: run for run in self._runs()}
@@ -171,7 +172,7 @@ class Searcher:
                  outside: Mapping[str, Mutator], is_timed: bool) -> Wanted:
         parent = self._first(action.head.key)
         config = Config.from_dict(parent.config)
-        known = proposer.history(self.ledger, runs)
+        known = proposer.history(self.ledger, runs, self._configs)
         found = proposer.warm_start(self.ledger, self.study, config, known, limits)
         if found is None:
             names = self.search.bandit.order(action.names or (*STRATEGIES, *outside),

@@ -83,6 +83,18 @@ def test_when_nothing_fits_every_strategy_says_why() -> None:
     assert all(name in str(refusal.value) for name in STRATEGIES)
 
 
+def test_ideas_asked_for_while_others_run_are_other_ideas() -> None:
+    """Four at a time, none of them ended: they lie apart, and not only by another hash."""
+    about = known(ended(), ended(replace(START, lr=1e-3), 1.8))
+    asked: list[Config] = []
+    for seed in range(4):
+        waiting = tuple(ended(config, None, state="running") for config in asked)
+        asked.append(pick(known(*about.outcomes, *waiting), ("explore",), seed=seed))
+    places = [features(config, BUDGET) for config in asked]
+    apart = [math.dist(a, b) for i, a in enumerate(places) for b in places[:i]]
+    assert min(apart) > 0.15
+
+
 # --- what the model is told ------------------------------------------------------------------
 
 
