@@ -39,6 +39,7 @@ RUNG_NOISE = 0.03  # of the logarithm, at least, where the end is foretold from 
 UNKNOWN_NOISE = 0.02  # of the logarithm, while the baseline has not told
 N_OWN, N_ELSEWHERE = 300, 400  # results that the model takes, the best and the newest
 N_STARTS, N_ROUNDS, N_MOVES = 12, 6, 40  # of the search for what the model likes best
+N_TOLD = 4  # changes that are told; the configuration tells all
 N_MUTATORS = 2  # proposals of each strategy
 NEAREST = 0.15  # in lengths of the model: what is nearer to a known result would repeat it
 FADED = 1e-3  # what is left of its worth
@@ -263,7 +264,7 @@ def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator)
         ranked = list(found.values())
         ranked = [ranked[i] for i in np.argsort(-view.worth(ranked), kind="stable")]
     for config in ranked[:4 * N_STARTS]:
-        offers.setdefault(config.hash, (config, "explore", "the model's choice"))
+        offers.setdefault(config.hash, (config, "explore", "results so far favour it"))
 
 
 def _best_offer(offers: Offers, view: View) -> Proposal:
@@ -273,5 +274,7 @@ def _best_offer(offers: Offers, view: View) -> Proposal:
     config, name, why = list(offers.values())[i]
     mean, sd = (float(found[0]) for found in view.predict([config]))
     low, high = (100 * math.expm1(mean + side * sd - view.best) for side in (-2, 2))
-    return Proposal(config, f"{describe_changes(view.parent, config)}: {why}; "
+    changes = describe_changes(view.parent, config).split(", ")
+    more = f" and {len(changes) - N_TOLD} more" if len(changes) > N_TOLD else ""
+    return Proposal(config, f"{', '.join(changes[:N_TOLD])}{more}: {why}; "
                             f"{low:+.0f} to {high:+.0f} % bits/byte expected", name)

@@ -39,5 +39,5 @@ def in_words() -> str:
     """What the first ideas of a night rest on, for its first lines."""
     version, rows = table()
     studies = len({row.study for row in rows})
-    return (f"first ideas by {len(rows)} results of {studies} other studies (table {version}); "
-            "what this one finds weighs more; --no-prior goes without")
+    return (f"first ideas by {len(rows)} results of {studies} studies that came with the program "
+            f"(table {version}); what this one finds weighs more; --no-prior goes without")

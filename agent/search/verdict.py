@@ -108,9 +108,10 @@ def search_step(challenger_bpb: float, head_bpb: float, noise: Noise | None) -> 
     if noise:
         evidence |= {"s_d": noise.s_d, "df": noise.df}
         said += f", with a noise of {noise.s_d:.4f}"
-    if gain > STEP_NOISES * (noise.s_d if noise else 0.0):
+    least = STEP_NOISES * (noise.s_d if noise else 0.0)
+    if gain > least:
         return Decision("kept", evidence, f"{said}: until fresh seeds confirm or refute it")
-    return Decision("discarded", evidence, f"{said}: within the noise, no step" if gain > 0
+    return Decision("discarded", evidence, f"{said}: a step is over {least:.4f}" if gain > 0
                     else said)
 
 

@@ -5,7 +5,7 @@ A change to this file changes what every score means: it is a commit of its own 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,7 +22,8 @@ class Score:
     nats: float  # a token
     bpb: float  # bits a byte of the text those tokens spell
     n_tokens: int
-    block_bits: tuple[float, ...] = ()  # of all tokens of each block; empty where none are asked
+    # Of all tokens of each block; empty where none are asked.
+    block_bits: tuple[float, ...] = field(default=(), repr=False)
 
 
 Window = tuple[int, int, int]  # first token, rows, tokens a row
