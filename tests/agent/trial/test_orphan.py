@@ -54,6 +54,17 @@ def test_an_adopted_worker_is_followed_to_its_end(tmp_path: Path) -> None:
     assert found.poll() == GONE
 
 
+def test_a_worker_of_the_version_before_is_known_by_its_folder(tmp_path: Path) -> None:
+    """Version 0.1 started `python -m agent.worker FOLDER PID`; the module has moved since."""
+    folder = RunFolder(tmp_path)
+    with child("-m", "agent.worker", str(tmp_path), "1") as one:
+        begun(folder, one.pid, start_ticks(one.pid))
+        found = living_worker(folder)
+        assert found is not None
+        assert found.pid == one.pid
+        one.communicate(b"\n")
+
+
 def test_a_process_that_has_the_pid_of_a_worker_is_not_one(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     with child(str(tmp_path)) as one, child("another folder") as other:
