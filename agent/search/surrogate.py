@@ -71,13 +71,26 @@ class Surrogate:
         return np.asarray(np.sqrt(np.maximum(squares, 0.0).min(axis=1)))
 
     def _kernel(self, at: Array, study: Array) -> Array:
-        squares = (np.sum(at**2, axis=1)[:, None] + np.sum(self._x**2, axis=1)
-                   - 2 * at @ self._x.T)
-        r = np.sqrt(5 * np.maximum(squares, 0.0))
+        """Covariances (M, N), computed in place: a daemon on a phone keeps what it once took."""
+        r: Array = at @ self._x.T
+        r *= -2
+        r += np.sum(at**2, axis=1)[:, None]
+        r += np.sum(self._x**2, axis=1)
+        np.maximum(r, 0.0, out=r)
+        r *= 5
+        np.sqrt(r, out=r)
+        k: Array = r / 3  # (1 + r + r²/3) · exp(−r)
+        k += 1
+        k *= r
+        k += 1
+        np.negative(r, out=r)
+        np.exp(r, out=r)
+        k *= r
         is_same = study[:, None] == self._study
-        shape = (1 + r + r * r / 3) * np.exp(-r)
-        return np.asarray(AMPLITUDE**2 * shape * np.where(is_same, 1.0, SHARED)
-                          + OFFSET**2 * is_same)
+        k *= AMPLITUDE**2
+        np.multiply(k, SHARED, out=k, where=~is_same)
+        np.add(k, OFFSET**2, out=k, where=is_same)
+        return k
 
 
 def expected_improvement(mean: Array, sd: Array, best: float) -> Array:

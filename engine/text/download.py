@@ -1,16 +1,17 @@
 """The first stories of a large text on the web, without the rest of it."""
 
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine.errors import CorpusError, StorageError
 from engine.text.textfile import decode, separate
 from engine.text.tokenizer import EOT, Progress
+
+if TYPE_CHECKING:  # what fetches is heavy, and only imported to fetch
+    from http.client import HTTPResponse
 
 TINYSTORIES_URL = ("https://huggingface.co/datasets/roneneldan/TinyStories/resolve/main/"
                    "TinyStoriesV2-GPT4-train.txt")
@@ -24,6 +25,9 @@ Fetch = Callable[[str, int, int], bytes]
 
 
 def fetch_range(url: str, start: int, end: int) -> bytes:
+    import urllib.error
+    import urllib.request
+
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-{end - 1}"})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
@@ -35,7 +39,7 @@ def fetch_range(url: str, start: int, end: int) -> bytes:
         raise
 
 
-def _read_range(response: HTTPResponse, start: int, end: int) -> bytes:
+def _read_range(response: "HTTPResponse", start: int, end: int) -> bytes:
     if response.status == 206:
         sent = response.headers["Content-Range"] or ""
         if not sent.startswith(f"bytes {start}-"):
@@ -91,6 +95,8 @@ def _count_stories(data: bytearray, start: int) -> tuple[int, int]:
 
 
 def _fetch_next(url: str, start: int, fetch: Fetch, kept: str) -> bytes:
+    from http.client import HTTPException
+
     n_failed = 0
     while True:
         try:

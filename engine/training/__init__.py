@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from engine.training.evaluate import Score as Score
     from engine.training.evaluate import score_model as score_model
     from engine.training.optim import make_optimizer as make_optimizer
+    from engine.training.pace import default_eval_every as default_eval_every
     from engine.training.parallel import Team as Team
     from engine.training.parallel import parts as parts
     from engine.training.train import Done as Done
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from engine.training.train import Step as Step
     from engine.training.train import Texts as Texts
     from engine.training.train import Trainer as Trainer
-    from engine.training.train import default_eval_every as default_eval_every
     from engine.training.train import seeded as seeded
     from engine.training.train import training as training
 
@@ -29,7 +29,7 @@ __all__, __getattr__ = doors(__name__, {
     "data": ("open_tokens",),
     "evaluate": ("Score", "score_model"),
     "optim": ("make_optimizer",),
+    "pace": ("default_eval_every",),
     "parallel": ("Team", "parts"),
-    "train": ("Done", "Eval", "Shard", "Step", "Texts", "Trainer", "default_eval_every", "seeded",
-              "training"),
+    "train": ("Done", "Eval", "Shard", "Step", "Texts", "Trainer", "seeded", "training"),
 }, modules=("checkpoint",))

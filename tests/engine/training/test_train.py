@@ -11,6 +11,7 @@ from engine.errors import CheckpointError, Diverged
 from engine.model.gpt import GPT, Flat, init_params
 from engine.training import checkpoint
 from engine.training.evaluate import score_model
+from engine.training.pace import default_eval_every
 from engine.training.train import (
     DIVERGED_ABOVE,
     RECENT,
@@ -20,7 +21,6 @@ from engine.training.train import (
     Step,
     Texts,
     Trainer,
-    default_eval_every,
     seeded,
     training,
 )
