@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import Calibration as Calibration
     from agent.ledger.records import Corpus as Corpus
     from agent.ledger.records import Decision as Decision
+    from agent.ledger.records import Earned as Earned
     from agent.ledger.records import Ending as Ending
     from agent.ledger.records import Event as Event
     from agent.ledger.records import Metric as Metric
@@ -43,6 +44,6 @@ __all__, __getattr__ = doors(__name__, {
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "faults"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
-                "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration", "NewCorpus",
-                "NewRun", "Outcome", "Run", "State", "Verdict"),
+                "Earned", "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration",
+                "NewCorpus", "NewRun", "Outcome", "Run", "State", "Verdict"),
 })

@@ -14,6 +14,7 @@ from agent.ledger.records import (
     Calibration,
     Corpus,
     Decision,
+    Earned,
     Event,
     Grid,
     Metric,
@@ -30,6 +31,23 @@ Shard = Literal["confirm", "test"]
 _CURRENT = (("state = 'running'", "heartbeat_at"),
             ("state = 'queued' AND started_at IS NOT NULL", "id"),
             ("state NOT IN ('queued', 'running')", "ended_at"))
+
+_EARNED = """
+    WITH told AS (SELECT run_id, max(verdict = 'kept') AS is_kept,
+                         max(verdict = 'confirmed') AS is_confirmed,
+                         max(iif(verdict = 'kept', json_extract(evidence, '$.gain_bpb'), NULL))
+                             AS gain_bpb
+                  FROM decisions
+                  WHERE run_id IN (SELECT id FROM runs WHERE calibration_id = ?1)
+                  GROUP BY run_id)
+    SELECT coalesce(strategy, 'hand') AS strategy, count(*) AS n_runs,
+           sum(coalesce(is_kept, 0)) AS n_kept, sum(coalesce(is_confirmed, 0)) AS n_confirmed,
+           sum(state = 'pruned') AS n_pruned, sum(gain_bpb) AS gain_bpb,
+           sum(coalesce(tokens, 0)) AS tokens,
+           sum(iif(state = 'pruned', budget_tokens - tokens, 0)) AS saved_tokens
+    FROM runs LEFT JOIN told ON told.run_id = runs.id
+    WHERE calibration_id = ?1 AND state NOT IN ('queued', 'running')
+    GROUP BY 1 ORDER BY sum(gain_bpb) DESC, count(*) DESC, 1"""
 
 BUSY_S = 10.0  # how long a statement waits for another program's lock
 BLOCKED = (LedgerBusy, StorageError)  # what passes by itself: a night waits for it
@@ -281,6 +299,10 @@ class Queries:
         if not rows:
             raise LedgerError(f"{self.path} has no study yet; `agent run --for 4m` begins one")
         return from_columns(Calibration, rows[0])
+
+    def earned(self, calibration_id: int) -> list[Earned]:
+        """What each strategy's ended runs of a study came to, the largest gain first."""
+        return [Earned(**row) for row in self._rows(_EARNED, calibration_id)]
 
     def grid(self, grid_id: int) -> Grid:
         return self._one(Grid, "grids", grid_id)

@@ -309,3 +309,17 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earned:
+    """What a strategy's ended runs of one study came to."""
+
+    strategy: str
+    n_runs: int
+    n_kept: int
+    n_confirmed: int  # of them, as part of a batch or alone
+    n_pruned: int
+    gain_bpb: float | None  # of all kept steps together, each on one seed; None without any
+    tokens: int
+    saved_tokens: int  # that pruned runs did not take

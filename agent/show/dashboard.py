@@ -11,6 +11,7 @@ from rich.text import Text
 from agent import words
 from agent.ledger import Decision, Run
 from agent.machine import Present
+from agent.show import earnings
 from agent.show.curve import chart
 from agent.show.status import Night, Progress, Rung, Status
 
@@ -30,6 +31,8 @@ def render(status: Status, width: int, chart_rows: int = CHART_ROWS) -> Renderab
     facts = {"night": _night(status), "now": _run(status)}
     if status.guard_now and status.guard_now.search:
         facts["search"] = Text(words.printable(status.guard_now.search))
+    if ideas := earnings.lines(status.earned):
+        facts["ideas"] = Text("\n".join(ideas))
     parts: list[RenderableType] = [_facts(facts, width)]
     lines = chart(status.curve, {rung.name: rung.nats for rung in status.yardsticks}, width,
                   chart_rows)
@@ -47,7 +50,7 @@ def watch(read: Callable[[], Status], console: Console,
           sleep: Callable[[float], None] = time.sleep) -> None:
     """Show the dashboard anew every REFRESH_S seconds, until Ctrl-C."""
     def picture() -> RenderableType:
-        rows = min(CHART_ROWS, max(4, console.height - 28))  # the rest takes about 28 lines
+        rows = min(CHART_ROWS, max(4, console.height - 32))  # the rest takes about 32 lines
         return render(read(), console.width, rows)
 
     try:

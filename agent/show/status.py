@@ -11,6 +11,7 @@ from agent.ledger import (
     STATES,
     Corpus,
     Decision,
+    Earned,
     Event,
     Metric,
     Queries,
@@ -87,6 +88,7 @@ class Status:
     guard_now: Present | None  # what that word rests on; None where no daemon runs
     guard: Event | None  # its last change of mind
     counts: dict[State, int]  # measured runs in each state
+    earned: list[Earned]  # by the strategies of the study that runs, or ran last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,13 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
                     else "no word yet" if is_daemon_alive else "no agent runs"),
         guard_now=present,
         guard=next((event for event in events if event.kind == "guard"), None),
-        counts=counts)
+        counts=counts, earned=ledger.earned(_study_id(ledger, shown) or 0))
+
+
+def _study_id(ledger: Queries, shown: Run | None) -> int | None:
+    if shown and shown.calibration_id is not None:
+        return shown.calibration_id
+    return next((study.id for study in ledger.studies()), None)
 
 
 def detail(ledger: Queries, run: Run) -> Detail:
