@@ -37,7 +37,7 @@ def complete_labels(ctx: click.Context, _param: click.Parameter, incomplete: str
             labels = [run.label for run in ledger.runs()]
     except (UserError, OSError, sqlite3.Error):
         return []
-    return [label for label in [*labels, "best", "baseline"]
+    return [label for label in [*labels, "best", "head", "baseline"]
             if label.lower().startswith(incomplete.lower())]
 
 

@@ -12,17 +12,28 @@ STATES = {"night": "on", "resume": "on", "pause": "paused", "stop": "stopping",
 
 
 def find_run(ledger: Queries, key: str) -> Run:
-    """The run that a person means: a label, an id, the beginning of a uid, `best` or `baseline`.
+    """The run that a person means: a label, an id, the beginning of a uid, or one of three words.
 
+    best has the fewest bits per byte, head is what the newest study's next idea would change, and
     baseline is the first of the newest study on the text and with the budget of the best.
     """
     if key.lower() == "baseline":
         return _first_baseline(ledger)
+    if key.lower() == "head":
+        return _head(ledger)
     if key.lower() != "best":
         return ledger.run(key)
     found = ledger.best()
     if found is None:
         raise LedgerError("no run of this ledger's own has finished yet, so none is best; "
+                          "`agent run --for 4m` makes some")
+    return found
+
+
+def _head(ledger: Queries) -> Run:
+    found = next((ledger.incumbent(study.id) for study in ledger.studies()), None)
+    if found is None:
+        raise LedgerError("the newest study has no finished baseline yet, so it has no head; "
                           "`agent run --for 4m` makes some")
     return found
 

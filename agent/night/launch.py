@@ -174,7 +174,8 @@ def _tick_through(night: Night) -> None:
 
 def _announce(found: Calibration, wish: Wish) -> str:
     speed = "" if found.tok_per_s is None else f" at {found.tok_per_s:,.0f} tokens/s"
-    how_long = "" if found.run_s is None else f", about {words.duration(found.run_s)} a run"
+    how_long = "" if found.run_s is None else (
+        f", about {words.duration(found.run_s)} a run with its scoring")
     until = "until told to stop" if wish.night_s is None else (
         f"for {words.duration(wish.night_s)}")
     if wish.max_runs is not None:

@@ -141,7 +141,7 @@ class Search:
         found = self._batch_word(batch, noise)
         if found is None:
             return None
-        said = {"confirmed": "confirmed as a step of what fresh seeds confirmed",
+        said = {"confirmed": "a step of what fresh seeds confirmed",
                 "refuted": "rolled back with the steps made on it"}
         told = {"confirmed": made(batch.steps), "refuted": self.chain}.get(found.verdict, [])
         echoes = [(step.node.run_id, Decision(found.verdict, {"with": batch.head.run_id},

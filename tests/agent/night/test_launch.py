@@ -120,7 +120,8 @@ def test_a_time_that_does_not_hold_the_baselines_is_refused() -> None:
     ({}, "until told to stop"), ({"night_s": 240.0}, "for 4 min"), ({"max_runs": 1}, "1 run"),
     ({"night_s": 240.0, "max_runs": 20}, "for 4 min or 20 runs")])
 def test_a_night_says_how_long_it_will_go_on(asked: dict[str, Any], until: str) -> None:
-    assert _announce(known(), wish(**asked)) == f"160,000 tokens a run, about 26 s a run; {until}"
+    assert _announce(known(), wish(**asked)) == (
+        f"160,000 tokens a run, about 26 s a run with its scoring; {until}")
 
 
 def test_a_run_longer_than_its_night_is_refused() -> None:

@@ -221,6 +221,15 @@ def test_without_a_finished_run_none_is_best(ledger: Ledger) -> None:
         find_run(ledger, "best")
 
 
+def test_head_is_what_the_next_idea_changes(night: Ledger) -> None:
+    assert find_run(night, "Head").label == "E1"
+
+
+def test_without_a_study_there_is_no_head(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match=r"^the newest study has no finished baseline yet"):
+        find_run(ledger, "head")
+
+
 def test_other_names_are_the_ledgers_business(night: Ledger) -> None:
     assert find_run(night, "e2").label == "E2"
     with pytest.raises(LedgerError, match="there is no run 'E99'"):
