@@ -1,5 +1,6 @@
 """What a proposal is made from: the history in the ledger, other studies, an earlier one's head."""
 
+import math
 from collections.abc import Sequence
 
 from agent.ledger import Calibration, Ledger, Run
@@ -50,11 +51,15 @@ def history(ledger: Ledger, runs: Sequence[Run],
 
 
 def elsewhere(ledger: Ledger, study: Calibration) -> list[Elsewhere]:
-    """What other studies found: those of this ledger, the newest first, then the table's."""
+    """What other studies found: those of this ledger, the newest first, then the table's.
+
+    Of the table what is nearest in budget comes first, since the model takes no more than so much.
+    """
     found = []
     for earlier in [one for one in ledger.studies() if one.id != study.id][:N_WARM]:
         found += _of_study(ledger, earlier)
-    return found + list(prior.table()[1])
+    return found + sorted(prior.table()[1], key=lambda row: abs(
+        math.log(row.budget_tokens / study.budget_tokens)))
 
 
 def _of_study(ledger: Ledger, earlier: Calibration) -> list[Elsewhere]:
