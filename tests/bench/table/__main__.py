@@ -1,4 +1,4 @@
-"""The commands of the table: make, ask, pack, fit."""
+"""The commands of the table: make, ask, pack, unpack, fit, budgets, prior."""
 
 import argparse
 import sys
@@ -34,6 +34,10 @@ def parse(words: list[str]) -> argparse.Namespace:
     packs.add_argument("runs", type=Path, help="what make wrote")
     packs.add_argument("--to", type=Path, default=packed.PATH)
     packs.set_defaults(run=packed.run_pack)
+    unpacks = commands.add_parser("unpack", help="write the packed runs as make writes them")
+    unpacks.add_argument("--out", type=Path, required=True)
+    unpacks.add_argument("--table", type=Path, default=packed.PATH)
+    unpacks.set_defaults(run=packed.run_unpack)
     fits = commands.add_parser("fit", help="fit the surface to the packed runs")
     fits.add_argument("--runs", type=Path, default=packed.PATH)
     fits.add_argument("--to", type=Path, default=surface.PATH)

@@ -1,6 +1,7 @@
 """The runs as they lie in the repository: a table in text, compressed, the same bytes every time.
 
     python -m tests.bench.table pack runs.jsonl
+    python -m tests.bench.table unpack --out runs.jsonl     # to go on with
 
 The first line tells of the texts, the second names the columns: what a Row has, then the fields of
 Config in which runs differ.
@@ -95,4 +96,15 @@ def run_pack(options: argparse.Namespace) -> int:
                         f"{MAX_BYTES:,} that may lie in the repository")
     write_atomically(options.to, data)
     sys.stdout.write(f"{len(table.rows):,} runs in {len(data):,} bytes: {options.to}\n")
+    return 0
+
+
+def run_unpack(options: argparse.Namespace) -> int:
+    """The file that `make` and `ask` go on with, from the packed one."""
+    if options.out.exists():
+        raise UserError(f"{options.out} is there already; give another --out")
+    table = load(options.table)
+    lines = [{"texts": table.texts}, *(row.line() for row in table.rows)]
+    write_atomically(options.out, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    sys.stdout.write(f"{len(table.rows):,} runs: {options.out}\n")
     return 0

@@ -1,5 +1,6 @@
 """The table of real runs: what is drawn, how a file is gone on with, and its packed form."""
 
+import argparse
 import itertools
 import json
 from dataclasses import replace
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.config import Config
+from engine.errors import UserError
 from engine.text import corpus
 from strategies.base import Limits, why_not
 from tests.bench.table import packed, space
@@ -158,3 +160,11 @@ def test_packed_runs_come_back_as_they_were(rows: list[Row], tmp_path: Path) -> 
 def test_packing_the_same_runs_gives_the_same_bytes(rows: list[Row]) -> None:
     table = Table({}, rows)
     assert pack(table) == pack(replace(table, rows=rows[::-1]))
+
+
+def test_the_committed_table_is_unpacked_to_a_file_that_goes_on(tmp_path: Path) -> None:
+    options = argparse.Namespace(out=tmp_path / "runs.jsonl", table=packed.PATH)
+    assert packed.run_unpack(options) == 0
+    assert Table(read_texts(options.out), read_rows(options.out)) == packed.load()
+    with pytest.raises(UserError, match=r"runs\.jsonl is there already; give another --out"):
+        packed.run_unpack(options)
