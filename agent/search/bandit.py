@@ -17,6 +17,11 @@ PRIOR_REWARD = 0.5
 # The one field to tune where only one can be: Goodfellow et al. 2016, Deep Learning, 11.4.1.
 PRIOR_REWARDS = {"learning_rate": 3.0}
 
+# Whom a search asks while it finds something, and on the first and the second plateau; None: all.
+CLASSES = (None, ("efficiency", "sequence_length", "random", "explore"),
+           ("scale_up", "scale_down", "explore"))
+CLASS_NAMES = ("any", "structure", "size")
+
 
 class Bandit:
     """Discounted sums of rewards by strategy."""

@@ -27,16 +27,13 @@ from agent.search.actions import (
     Without,
     made,
 )
-from agent.search.bandit import Bandit
+from agent.search.bandit import CLASSES, Bandit
 from agent.search.scores import Scores
 from agent.search.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
 
 RESERVE = 6  # runs left when the night's last batch begins: three pairs
 LEAST_BATCH = 2 * verdict.MIN_PAIRS  # with fewer left there is no word on a batch
 PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of strategies is asked
-CLASSES = (None, ("efficiency", "sequence_length", "random", "explore"),
-           ("scale_up", "scale_down", "explore"))
-CLASS_NAMES = ("any", "structure", "size")
 OTHER_SHARE = 0.25  # of a night's runs may calibrate, confirm and try without; its end is exempt
 MAX_SKIPPED = 2  # such seeds, and a batch is left undecided
 
@@ -232,6 +229,8 @@ class Search:
                                                       trial.bpb)
 
     def _take_challenger(self, trial: Trial, found: str) -> None:
+        if found not in ("kept", "discarded", "pruned", "diverged"):
+            return  # the machine's doing
         against = self.rival(trial)
         gain = None if trial.bpb is None or against is None else against.bpb - trial.bpb
         noise = self.noise
@@ -242,10 +241,10 @@ class Search:
             self.head = self._nodes[trial.key, trial.seed]
             self.chain.append(Step(self.head, gain or 0.0, is_aside))
             self.level = self.n_misses = 0
-        elif found in ("discarded", "pruned", "diverged"):  # the others are the machine's doing
-            self.n_misses += 1
-            if not self.is_exhausted and self.n_misses >= self.patience[self.level]:
-                self.level, self.n_misses = self.level + 1, 0
+            return
+        self.n_misses += 1
+        if not self.is_exhausted and self.n_misses >= self.patience[self.level]:
+            self.level, self.n_misses = self.level + 1, 0
 
     def _take_arm(self, trial: Trial) -> None:
         if self.batch is None and self.head and self.confirmed:

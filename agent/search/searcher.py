@@ -12,9 +12,10 @@ from agent.ledger import Blocks, Calibration, Ledger, Run
 from agent.search import proposer, silent
 from agent.search.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
 from agent.search.advisor import Known, choose
+from agent.search.bandit import CLASS_NAMES
 from agent.search.outsiders import Outsiders
 from agent.search.prior import Elsewhere
-from agent.search.search import CLASS_NAMES, Search
+from agent.search.search import Search
 from agent.search.silent import Silent
 from agent.search.study import Origin
 from agent.search.verdict import MAX_PAIRS, RULE, Decision

@@ -112,6 +112,15 @@ def test_challengers_of_the_baseline_are_asked_for_on_its_seed(play: Play) -> No
     assert (found.head.key, found.head.seed, found.names) == ("base", 0, None)
 
 
+@pytest.mark.parametrize("state", ["killed", "failed", "lost"])
+def test_what_the_machine_did_is_no_strategy_s_fault(play: Play, state: str) -> None:
+    before = play.search.bandit.expected("random")
+    play.challenger("unlucky", None, state)
+    assert play.search.bandit.expected("random") == before
+    play.challenger("bad", None, "diverged")
+    assert play.search.bandit.expected("random") < before
+
+
 def test_a_kept_step_is_the_next_head_and_a_discarded_one_is_not(play: Play) -> None:
     assert play.challenger("worse", 1.52) == "discarded"
     assert play.head == "base"
