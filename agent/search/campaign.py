@@ -20,6 +20,7 @@ from strategies.base import Limits
 
 MAX_PARAMS = 10_000_000
 SLOWEST = 2.0  # a proposal may take so many times as long as the baseline
+FORESEEN = 0.92  # of that may be foreseen: the model of time errs by some per cent
 SAFETY = 0.8  # of the time left may be planned: what feasible.py foresees errs by a quarter
 ARMS = ("confirm", "ablate")  # repeats of a good head would fill the better part of a rung
 OVERRUN_S = 15.0  # past its deadline a night lets a run go on so long, then saves and queues it
@@ -174,7 +175,7 @@ class Campaign:
         """How long a proposal may take."""
         assert self.study is not None
         budget = self.study.budget_tokens
-        max_s = SLOWEST * run_s(Config.from_dict(self.study.config), budget)
+        max_s = FORESEEN * SLOWEST * run_s(Config.from_dict(self.study.config), budget)
         if self.plan.deadline_s is not None:
             left_s = self.plan.deadline_s - self.clock.boot()
             max_s = min(max_s, SAFETY * left_s)

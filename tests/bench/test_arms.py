@@ -11,6 +11,7 @@ import pytest
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.search import study
+from agent.search.campaign import FORESEEN
 from agent.search.verdict import N_BASELINE_SEEDS, Decision
 from engine.config import Config
 from strategies import tpe
@@ -121,7 +122,8 @@ def test_all_arms_have_the_limits_of_the_daemon(course: Course, tmp_path: Path) 
         theirs, ours = agent.campaign._limits(run_s), course.limits()
         assert run_s is not None
         assert run_s(START, 9000) == pytest.approx(course.run_s(START, 9000), rel=0.05)
-    assert theirs.max_s == pytest.approx(ours.max_s, rel=0.05)
+    assert ours.max_s is not None  # of which the daemon plans a part, since its foresight errs
+    assert theirs.max_s == pytest.approx(FORESEEN * ours.max_s, rel=0.05)
     alike = {"max_s": None, "run_s": None}
     assert dataclasses.replace(theirs, **alike) == dataclasses.replace(ours, **alike)
 

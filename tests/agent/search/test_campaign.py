@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.ledger.ledger import Ledger
-from agent.search.campaign import SLOWEST, Campaign, Plan
+from agent.search.campaign import FORESEEN, SLOWEST, Campaign, Plan
 from agent.search.search import LEAST_BATCH
 from agent.search.verdict import RULE
 from engine.config import Config
@@ -15,7 +15,7 @@ RUN_S = 10.0
 
 
 @pytest.mark.parametrize(("left_s", "max_s"), [
-    (1000.0, SLOWEST * RUN_S),  # the limit of every proposal
+    (1000.0, FORESEEN * SLOWEST * RUN_S),  # the limit of every proposal
     (LEAST_BATCH * RUN_S + 15.0, 15.0),  # so that four runs are left for what was kept
     (LEAST_BATCH * RUN_S + 5.0, RUN_S)])  # one more of the head's price: then the batch begins
 def test_a_proposal_leaves_time_to_confirm_what_was_kept(
