@@ -33,6 +33,7 @@ from strategies.base import (
 )
 from strategies.features import features
 
+LEAST_BPB = 1e-4  # a text that repeats itself may score 0, which has no logarithm
 WORST = 1.6  # times the best: what is worse counts as this, since how bad it is says nothing
 DIVERGED_NOISE = 0.1  # of the logarithm, where a run has no score of its own
 RUNG_NOISE = 0.03  # of the logarithm, at least, where the end is foretold from the rung
@@ -136,7 +137,8 @@ class View:
 def results(known: Known, budget_tokens: int) -> list[Result]:
     """The model's view: this study's configurations as study 0, the others' behind it."""
     judged = [o for o in known.outcomes if o.budget_tokens == budget_tokens]
-    finals = [o.val_bpb for o in judged if o.state == "finished" and o.val_bpb is not None]
+    finals = [max(LEAST_BPB, o.val_bpb) for o in judged
+              if o.state == "finished" and o.val_bpb is not None]
     found: list[Result] = []
     if finals:
         best = min(finals)
@@ -188,10 +190,10 @@ def _said(outcome: Outcome, worst: float, noise: float,
           falls: Mapping[str | None, tuple[float, float]]) -> tuple[float, float] | None:
     """What a trial says of its configuration, as log bpb and its noise; None where nothing."""
     if outcome.state == "finished" and outcome.val_bpb is not None:
-        return math.log(min(outcome.val_bpb, worst)), noise
+        return math.log(max(LEAST_BPB, min(outcome.val_bpb, worst))), noise
     if outcome.is_pruned and outcome.rung_bpb is not None:
         fall, spread = falls.get(rung.kind(outcome.config), (0.0, DIVERGED_NOISE))
-        return min(math.log(outcome.rung_bpb) + fall, math.log(worst)), spread
+        return min(math.log(max(LEAST_BPB, outcome.rung_bpb)) + fall, math.log(worst)), spread
     return (math.log(worst), DIVERGED_NOISE) if outcome.state == "diverged" else None
 
 
@@ -201,7 +203,7 @@ def _elsewhere(rows: Sequence[Elsewhere]) -> list[Result]:
         least[row.study] = min(row.bpb, least.get(row.study, math.inf))
     number = {study: i for i, study in enumerate(least, start=1)}
     return [Result(features(row.config, row.budget_tokens),
-                   math.log(min(row.bpb, WORST * least[row.study])),
+                   math.log(max(LEAST_BPB, min(row.bpb, WORST * least[row.study]))),
                    UNKNOWN_NOISE / math.sqrt(row.n), number[row.study]) for row in rows]
 
 
@@ -253,10 +255,11 @@ def _carried(parent: Config, config: Config) -> Config | None:
 def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator) -> None:
     """Add to the offers what rounds of bold moves find that the model likes."""
     found = {one.hash: one for one in starts if view.barrier(one) is None}
-    ranked = list(found.values()) or list(starts[:1])
+    ranked = list(found.values())
     for _ in range(N_ROUNDS):
         for _ in range(N_MOVES):
-            start = ranked[int(rng.integers(min(len(ranked), N_STARTS)))]
+            near = ranked[:N_STARTS] or starts  # where nothing fits yet, moves from what does not
+            start = near[int(rng.integers(len(near)))]
             size = explore.SIZES[int(rng.integers(len(explore.SIZES)))]
             moved = explore.move(start, rng, size)
             if moved.hash not in found and view.barrier(moved) is None:

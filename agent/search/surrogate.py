@@ -55,7 +55,7 @@ class Surrogate:
 
     def predict(self, x: Sequence[Sequence[float]]) -> tuple[Array, Array]:
         """Mean and standard deviation of the noiseless log_bpb at each x: (M, D) → (M,), (M,)."""
-        at = np.array(x, dtype=float).reshape(len(x), -1) / LENGTHS
+        at = np.array(x, dtype=float).reshape(len(x), LENGTHS.size) / LENGTHS
         cross = self._kernel(at, np.zeros(len(at), dtype=int))  # (M, N)
         mean = self._level + cross @ self._weights
         variance = AMPLITUDE**2 + OFFSET**2 - np.sum((cross @ self._inverse.T) ** 2, axis=1)
@@ -66,7 +66,7 @@ class Surrogate:
         own = self._x[self._study == 0]
         if not len(own):
             return np.full(len(x), np.inf)
-        at = np.array(x, dtype=float).reshape(len(x), -1) / LENGTHS
+        at = np.array(x, dtype=float).reshape(len(x), LENGTHS.size) / LENGTHS
         squares = np.sum(at**2, axis=1)[:, None] + np.sum(own**2, axis=1) - 2 * at @ own.T
         return np.asarray(np.sqrt(np.maximum(squares, 0.0).min(axis=1)))
 

@@ -95,6 +95,27 @@ def test_ideas_asked_for_while_others_run_are_other_ideas() -> None:
     assert min(apart) > 0.15
 
 
+def test_where_no_move_fits_what_a_strategy_offers_is_taken() -> None:
+    (only,) = {pick(known(), ("learning_rate",), seed=seed).hash for seed in range(3)}
+    limits = replace(ROOM, is_inside=lambda config: config.hash == only)
+    for seed in range(4):
+        assert pick(known(), ("learning_rate", "explore"), seed, limits).hash == only
+
+
+def test_where_the_head_itself_no_longer_fits_ideas_that_do_are_found() -> None:
+    limits = replace(ROOM, max_params=START.n_params - 1)
+    for seed in range(3):
+        assert pick(known(), seed=seed, limits=limits).n_params < START.n_params
+
+
+@pytest.mark.parametrize("bpb", [0.0, 1e-300])
+def test_a_text_that_repeats_itself_ends_no_night(bpb: float) -> None:
+    about = known(ended(bpb=bpb), ended(replace(START, lr=1e-3), 0.5), ended(
+        replace(START, lr=2e-3), None, state="pruned", rung_bpb=0.0))
+    for seed in range(3):
+        assert why_not(pick(replace(about, sigma_bpb=0.0), seed=seed), ROOM) is None
+
+
 # --- what the model is told ------------------------------------------------------------------
 
 
