@@ -7,7 +7,7 @@ ones fine. A function of its arguments alone, so a night that was interrupted pr
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,14 +88,14 @@ def choose(parent: Config, known: Known, names: Sequence[str], seed: Sequence[in
            are its own, whatever the model thinks. Raises NoProposal where nothing fits.
     """
     rng = np.random.default_rng(list(seed))
+    barrier = door(parent, known.outcomes, limits)
     if rng.random() < BY_LUCK:
-        barrier = door(parent, known.outcomes, limits)
         for name in names:
             with suppress(NoProposal):
                 offer = known.ask(name, parent, rng, seed, limits)
                 if barrier(offer.config) is None:
                     return offer
-    view = View(_model(known, limits.budget_tokens), known, limits, parent)
+    view = View(_model(known, limits.budget_tokens), known, limits, parent, barrier)
     offers = _offers(view, names, rng, seed)
     if "explore" in names:
         _climb(offers, _starts(view), view, rng)
@@ -105,9 +105,10 @@ def choose(parent: Config, known: Known, names: Sequence[str], seed: Sequence[in
 class View:
     """What the model thinks of configurations, beside the one that is to be improved on."""
 
-    def __init__(self, model: Surrogate, known: Known, limits: Limits, parent: Config) -> None:
+    def __init__(self, model: Surrogate, known: Known, limits: Limits, parent: Config,
+                 barrier: Callable[[Config], str | None]) -> None:
         self.model, self.known, self.limits, self.parent = model, known, limits, parent
-        self.barrier = door(parent, known.outcomes, limits)
+        self.barrier = barrier  # what keeps a configuration from being an idea; None: nothing
         self.best = float(self.predict([parent])[0][0])
         # What gains less than a paired difference errs by is no step: SEARCH.
         sigma = known.sigma_bpb
@@ -115,15 +116,16 @@ class View:
 
     def predict(self, configs: Sequence[Config]) -> tuple[Array, Array]:
         """Mean and standard deviation of the logarithm of bits a byte, (N,) each."""
-        return self.model.predict([features(one, self.limits.budget_tokens) for one in configs])
+        return self.model.predict(self._features(configs))
+
+    def _features(self, configs: Sequence[Config]) -> list[tuple[float, ...]]:
+        return [features(one, self.limits.budget_tokens) for one in configs]
 
     def worth(self, configs: Sequence[Config]) -> Array:
         """Expected improvement, (N,); of a second where time ends the night."""
-        mean, sd = self.predict(configs)
-        found = expected_improvement(mean, sd, self.best - self.least)
-        distance = self.model.distances([features(one, self.limits.budget_tokens)
-                                         for one in configs])
-        found = np.where(distance < NEAREST, found * FADED, found)
+        x = self._features(configs)
+        found = expected_improvement(*self.model.predict(x), self.best - self.least)
+        found = np.where(self.model.distances(x) < NEAREST, found * FADED, found)
         run_s = self.limits.run_s
         if self.known.is_timed and run_s is not None:
             budget = self.limits.budget_tokens

@@ -18,7 +18,7 @@ def warm_start(ledger: Ledger, study: Calibration, parent: Config, known: Sequen
                limits: Limits) -> Proposal | None:
     """The head of an earlier study that this one has not tried, the newest first."""
     tried = {outcome.config.hash for outcome in known} | {parent.hash}
-    for earlier in [one for one in ledger.studies() if one.id != study.id][:N_WARM]:
+    for earlier in _earlier(ledger, study):
         head = ledger.incumbent(earlier.id)
         if head is None or head.strategy == "baseline":
             continue
@@ -27,6 +27,11 @@ def warm_start(ledger: Ledger, study: Calibration, parent: Config, known: Sequen
             return Proposal(config, f"{describe_changes(parent, config)}: head of study "
                             f"{earlier.id}, of {earlier.budget_tokens:,} tokens a run", WARM_START)
     return None
+
+
+def _earlier(ledger: Ledger, study: Calibration) -> list[Calibration]:
+    """The other studies that are heeded, the newest first."""
+    return [one for one in ledger.studies() if one.id != study.id][:N_WARM]
 
 
 def history(ledger: Ledger, runs: Sequence[Run],
@@ -56,7 +61,7 @@ def elsewhere(ledger: Ledger, study: Calibration) -> list[Elsewhere]:
     Of the table what is nearest in budget comes first, since the model takes no more than so much.
     """
     found = []
-    for earlier in [one for one in ledger.studies() if one.id != study.id][:N_WARM]:
+    for earlier in _earlier(ledger, study):
         found += _of_study(ledger, earlier)
     return found + sorted(prior.table()[1], key=lambda row: abs(
         math.log(row.budget_tokens / study.budget_tokens)))
