@@ -58,6 +58,7 @@ class Wanted:
     nights: int = 1000
     runs: int = simulation.N_RUNS
     seed: int = 0
+    at_once: int = 1
     rho: float = 0.0
     sigma: float | None = None
     name: str | None = None
@@ -75,6 +76,8 @@ class Wanted:
 @click.option("--nights", type=click.IntRange(min=1), help="[default: 1,000]")
 @click.option("--runs", type=click.IntRange(min=N_BASELINE_SEEDS + 1),
               help="Of a night, baseline and all.  [default: 100]")
+@click.option("--at-once", type=click.IntRange(min=1),
+              help="Runs computed side by side.  [default: 1]")
 @click.option("--sigma", type=click.FloatRange(min=0, min_open=True),
               help="Spread of a score over seeds, bits per byte.  [default: 1, or as measured]")
 @click.option("--rho", type=click.FloatRange(0, 1, max_open=True),
@@ -103,7 +106,8 @@ def simulate(home: Home, /, is_suite: bool, check: bool, as_json: bool, **option
 def _suite(wanted: Wanted, check: bool, as_json: bool) -> None:
     with Bar(wanted.nights * len(simulation.SUITE)) as bar:
         found = simulation.suite(wanted.nights, wanted.runs, wanted.seed, rho=wanted.rho,
-                                 sigma=wanted.sigma or surface.SIGMA, tick=bar.tick)
+                                 sigma=wanted.sigma or surface.SIGMA, tick=bar.tick,
+                                 n_at_once=wanted.at_once)
     if as_json:
         show_json(found.as_dict())
     else:
@@ -124,9 +128,10 @@ def _one(home: Home, wanted: Wanted, as_json: bool) -> None:
         title, sigma = wanted.name or "mixed", wanted.sigma or surface.SIGMA
         chosen = surface.synthetic(title, sigma, wanted.rho)
     with Bar(wanted.nights) as bar:
-        found = simulation.simulate(chosen, wanted.nights, wanted.runs, wanted.seed, bar.tick)
+        found = simulation.simulate(chosen, wanted.nights, wanted.runs, wanted.seed, bar.tick,
+                                    n_at_once=wanted.at_once)
     if as_json:
         show_json({"surface": title, "runs": wanted.runs, "seed": wanted.seed,
-                   "rho": wanted.rho} | as_dict(found))
+                   "rho": wanted.rho, "at_once": wanted.at_once} | as_dict(found))
     else:
-        click.echo(page(found, title, wanted.runs, sigma))
+        click.echo(page(found, title, wanted.runs, sigma, wanted.at_once))

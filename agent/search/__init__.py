@@ -12,10 +12,12 @@ from engine.lazy import doors
 
 if TYPE_CHECKING:
     from agent.search.actions import Kind as Kind
+    from agent.search.actions import Pending as Pending
     from agent.search.actions import Propose as Propose
     from agent.search.actions import Repeat as Repeat
     from agent.search.actions import Stop as Stop
     from agent.search.actions import Trial as Trial
+    from agent.search.actions import Wait as Wait
     from agent.search.actions import Without as Without
     from agent.search.campaign import MAX_PARAMS as MAX_PARAMS
     from agent.search.campaign import OVERRUN_S as OVERRUN_S
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from agent.search.verdict import Decision as Decision
 
 __all__, __getattr__ = doors(__name__, {
-    "actions": ("Kind", "Propose", "Repeat", "Stop", "Trial", "Without"),
+    "actions": ("Kind", "Pending", "Propose", "Repeat", "Stop", "Trial", "Wait", "Without"),
     "campaign": ("Campaign", "MAX_PARAMS", "OVERRUN_S", "Plan", "Prepare"),
     "outsiders": ("Outsiders",),
     "search": ("Search",),

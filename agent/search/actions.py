@@ -44,13 +44,16 @@ class Step:
 
     node: Node
     gain: float
-    is_aside: bool = False  # a person's, made on another run than the head before it
+    on: str | None = None  # the configuration that it was made on
 
 
 def made(steps: Sequence[Step]) -> list[Step]:
-    """The steps that the last one holds: from the newest one aside on."""
-    asides = [i for i, step in enumerate(steps) if step.is_aside]
-    return list(steps[asides[-1]:] if asides else steps)
+    """The steps that the last one holds: one made on an earlier head lacks those between."""
+    found: list[Step] = []
+    for step in reversed(steps):
+        if not found or step.node.key == found[-1].on:
+            found.append(step)
+    return found[::-1]
 
 
 @dataclass(slots=True)
@@ -98,7 +101,24 @@ class Stop:
     reason: str
 
 
-Action = Repeat | Without | Propose | Stop
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Ask again when one of those that run has ended."""
+
+    reason: str
+
+
+Action = Repeat | Without | Propose | Stop | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A run that was asked for and has not ended."""
+
+    kind: Kind
+    key: str
+    seed: int
+    parent_id: int | None = None  # ablate: the run whose step is left out
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ class Campaign:
         wanted = self._searcher(self.study.id).next(
             self._n_left(n_ended, run_s), self._limits(run_s), self.plan.seed,
             self.outsiders, is_timed=self.plan.deadline_s is not None)
+        assert wanted is not None  # nothing else runs that it could wait for
         now = self.clock.stamp()
         try:
             tokens = self.prepare(wanted.config.vocab_size)

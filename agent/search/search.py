@@ -10,20 +10,22 @@ that died knows the same as one that did not, and `agent simulate` runs this ver
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 
-from agent.search import texts, verdict
+from agent.search import batches, verdict
 from agent.search.actions import (
     Action,
     Batch,
     Due,
     Node,
+    Pending,
     Propose,
     Repeat,
     Step,
     Stop,
     Trial,
+    Wait,
     Without,
     made,
 )
@@ -35,7 +37,6 @@ RESERVE = 6  # runs left when the night's last batch begins: three pairs
 LEAST_BATCH = 2 * verdict.MIN_PAIRS  # with fewer left there is no word on a batch
 PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of strategies is asked
 OTHER_SHARE = 0.25  # of a night's runs may calibrate, confirm and try without; its end is exempt
-MAX_SKIPPED = 2  # such seeds, and a batch is left undecided
 
 # Told of a decision: on which run, against which, and the decision.
 Record = Callable[[int, int | None, Decision], None]
@@ -114,7 +115,7 @@ class Search:
         if noise is None or sigma is None:
             return None
         if self.batch:
-            return self._batch_due(self.batch, noise)
+            return batches.due(self.batch, self._scores, noise, self.n_vain, self.chain)
         # Not of the first step alone: whether that can be left out is asked again after a restart.
         return next(filter(None, (self._step_due(step, self.confirmed, noise, sigma)
                                   for step in self._steps)), None)
@@ -134,52 +135,9 @@ class Search:
                         "the confirmed configuration, simpler by that step")
         return Due(step.node.run_id, confirmed.run_id, found, ((variant.run_id, echo),))
 
-    def _batch_due(self, batch: Batch, noise: Noise) -> Due | None:
-        found = self._batch_word(batch, noise)
-        if found is None:
-            return None
-        said = {"confirmed": "a step of what fresh seeds confirmed",
-                "refuted": "rolled back with the steps made on it"}
-        told = {"confirmed": made(batch.steps), "refuted": self.chain}.get(found.verdict, [])
-        echoes = [(step.node.run_id, Decision(found.verdict, {"with": batch.head.run_id},
-                                              said[found.verdict]))
-                  for step in told if step.node.run_id != batch.head.run_id]
-        return Due(batch.head.run_id, batch.base.run_id, found, tuple(echoes))
-
-    def _batch_word(self, batch: Batch, noise: Noise) -> Decision | None:
-        gains = self._gains(batch)
-        shared = list(gains)
-        broken = [seed for seed in batch.seeds if self._scores.has_diverged(batch.head.key, seed)]
-        found: Decision | None
-        if broken:  # whatever it gains on others
-            found = Decision("refuted", {"n": len(shared), "diverged": broken},
-                             f"it diverged on the fresh seed {broken[0]}: rolled back to what was "
-                             "confirmed before")
-        else:
-            found = verdict.confirmation(list(gains.values()), noise, self.n_vain,
-                                         lambda: self._spread(batch, shared))
-            if found and len(batch.steps) > 1:
-                found = replace(found, reason=f"{len(batch.steps)} steps together {found.reason}")
-        if found is None and len(batch.skipped) > MAX_SKIPPED:
-            found = Decision("undecided", {"n": len(shared)}, f"on {len(batch.skipped)} fresh "
-                             "seeds a run did not finish: it stays provisional")
-        return found and Decision(found.verdict, found.evidence | {
-            "seeds": shared, "rho": self._scores.rho}, found.reason)
-
-    def _gains(self, batch: Batch) -> dict[int, float]:
-        """What the head gained over the base, by seeds that both have run on."""
-        head, base = self._scores.by_seed(batch.head.key), self._scores.by_seed(batch.base.key)
-        return {seed: base[seed] - head[seed] for seed in batch.seeds
-                if seed in head and seed in base}
-
-    def _spread(self, batch: Batch, seeds: list[int]) -> texts.Spread | None:
-        """What other text would change in the batch's gain."""
-        return texts.spread([[(self._scores.blocks(batch.base.key, seed),
-                               self._scores.blocks(batch.head.key, seed)) for seed in seeds]])
-
     def batch_gains(self) -> list[float]:
         """Gains of the batch under way; empty where there is none."""
-        return list(self._gains(self.batch).values()) if self.batch else []
+        return list(batches.gains(self.batch, self._scores).values()) if self.batch else []
 
     # --- the fold ----------------------------------------------------------------------------
 
@@ -236,10 +194,11 @@ class Search:
         noise = self.noise
         self.bandit.reward(trial.strategy, gain, noise.s_d if noise else None, trial.cost)
         if found == "kept":
-            is_aside = (trial.parent_id is not None and self.head is not None
-                        and self._keys.get(trial.parent_id) != self.head.key)
+            on = self.head.key if self.head else None
+            if trial.parent_id is not None:
+                on = self._keys.get(trial.parent_id)
             self.head = self._nodes[trial.key, trial.seed]
-            self.chain.append(Step(self.head, gain or 0.0, is_aside))
+            self.chain.append(Step(self.head, gain or 0.0, on))
             self.level = self.n_misses = 0
             return
         self.n_misses += 1
@@ -247,8 +206,8 @@ class Search:
             self.level, self.n_misses = self.level + 1, 0
 
     def _take_arm(self, trial: Trial) -> None:
-        if self.batch is None and self.head and self.confirmed:
-            self.batch = self._new_batch(self.head, self.confirmed)
+        if self.batch is None:
+            self.batch = self._new_batch({trial.key})
         if self.batch:
             if trial.seed not in self.batch.seeds:
                 self.batch.seeds.append(trial.seed)
@@ -256,13 +215,21 @@ class Search:
             if trial.state in ("killed", "failed", "lost", "diverged"):
                 self.batch.skipped.add(trial.seed)
 
-    def _new_batch(self, head: Node, base: Node) -> Batch:
+    def _new_batch(self, arms: AbstractSet[str] = frozenset()) -> Batch | None:
         """The chain's batch, first on seeds that the base has run on and nobody looked at.
 
         Those are the baseline's: nothing was selected on them, so half of each pair is free.
+
+        arms  configurations that run for it; a step kept since the first of them is not in it
         """
+        base, chain = self.confirmed, self.chain
+        if base is None or not chain:
+            return None
+        end = max((i for i, step in enumerate(chain, 1) if step.node.key in arms),
+                  default=len(chain))
+        head = chain[end - 1].node
         free = self._scores.by_seed(base.key).keys() - self._spent - {head.seed}
-        return Batch(head, base, list(self.chain), sorted(free)[:verdict.MAX_PAIRS])
+        return Batch(head, base, chain[:end], sorted(free)[:verdict.MAX_PAIRS])
 
     def _take_variant(self, trial: Trial, step_run_id: int) -> None:
         self._variants[step_run_id] = trial.key
@@ -293,7 +260,7 @@ class Search:
             steps = made(batch.steps)
             self._steps = sorted(steps, key=lambda step: step.gain)
             # Without its only step it is what it was tested against, or what a person began with.
-            if len(steps) < 2 or steps[0].is_aside:
+            if len(steps) < 2 or steps[0].on != batch.base.key:
                 self._steps = []
         if word.verdict == "refuted":
             self._scores.refute(batch.head.key)
@@ -312,7 +279,9 @@ class Search:
         self._steps.remove(step)
         # What seems gained by leaving it out was selected, and fresh seeds have not confirmed it.
         self.claims[-1] -= max(0.0, due.decision.evidence["cost_bpb"])
-        self.confirmed = self.head = self._newest_node(self._variants[due.run_id])
+        self.confirmed = self._newest_node(self._variants[due.run_id])
+        if not self.chain:  # else what was kept meanwhile stays the head
+            self.head = self.confirmed
 
     def first_run(self, key: str) -> int:
         """The run by which a configuration came in."""
@@ -330,57 +299,87 @@ class Search:
 
     # --- what to run next --------------------------------------------------------------------
 
-    def next(self, n_left: float) -> Action:
-        """What to run, with so many runs left in the night."""
+    def next(self, n_left: float, pending: Sequence[Pending] = ()) -> Action:
+        """What to run, with so many runs left in the night.
+
+        pending  what this search asked for and has not heard of; n_left is without them
+        """
         if self.head is None or self.confirmed is None:
-            return Stop("no baseline run has finished, so there is nothing to improve on; "
-                        "`agent show` says what happened to each")
-        if self.batch:
-            return self._next_arm(self.batch)
+            return Wait("the baseline runs") if pending else Stop(
+                "no baseline run has finished, so there is nothing to improve on; "
+                "`agent show` says what happened to each")
         is_ending = LEAST_BATCH <= n_left <= self.reserve
-        n_new = len(self.chain) - self._n_tested
-        is_due = (n_new >= N_BATCH or self.level) and self._can_afford(LEAST_BATCH, n_left)
-        if n_new and self.noise and (is_due or is_ending):
-            return self._next_arm(self._new_batch(self.head, self.confirmed))
-        # A night without an end has a plateau instead.
-        is_time = self._can_afford(N_ABLATION_SEEDS, n_left) and (
-            N_ABLATION_SEEDS <= n_left <= self.reserve or self.is_exhausted
-            or (self.level > 0 and math.isinf(n_left)))
-        if self._steps and not self.chain and (is_time or self._is_trying_without()):
-            return self._next_without(self.confirmed)
+        batch = self.batch or self._due_batch(n_left, is_ending, pending)
+        if batch and (arm := self._next_arm(batch, pending)):
+            return arm
+        if not batch and (less := self._due_without(n_left, pending)):
+            return less
+        if pending and (batch or is_ending) and n_left <= self.reserve:
+            return Wait("the night's last batch tests what all its ideas have led to")
         if self.is_exhausted:
-            return Stop(f"a plateau: {sum(self.patience)} runs in a row, of any kind, of other "
-                        "shapes and of other sizes, kept nothing; go on with an idea of your own "
-                        "(`agent enqueue`), more --run-tokens, or another --seed")
+            return Wait("the last ideas run") if pending else Stop(
+                f"a plateau: {sum(self.patience)} runs in a row, of any kind, of other "
+                "shapes and of other sizes, kept nothing; go on with an idea of your own "
+                "(`agent enqueue`), more --run-tokens, or another --seed")
         return Propose(self.head, CLASSES[self.level])
 
-    def _next_arm(self, batch: Batch) -> Repeat:
+    def _due_batch(self, n_left: float, is_ending: bool,
+                   pending: Sequence[Pending]) -> Batch | None:
+        """The batch that runs, before any of it has ended, or one that is to begin."""
+        arms = {one.key for one in pending if one.kind == "confirm"}
+        n_new = len(self.chain) - self._n_tested
+        is_due = (n_new >= N_BATCH or self.level) and self._can_afford(
+            LEAST_BATCH, n_left, pending)
+        if is_ending and any(one.kind == "search" for one in pending):
+            is_ending = False  # one of them may yet be kept
+        begins = n_new and self.noise and (is_due or is_ending)
+        return self._new_batch(arms) if arms or begins else None
+
+    def _next_arm(self, batch: Batch, pending: Sequence[Pending]) -> Repeat | None:
         """The next of head, base, base, head, …: what drifts with time falls on both.
 
-        On the baseline's own seeds it is the head alone.
+        On the baseline's own seeds it is the head alone. None while pairs enough for a word run.
         """
-        for i, seed in enumerate([*batch.seeds, self._last_seed + 1]):
+        running = {(one.key, one.seed) for one in pending if one.kind == "confirm"}
+        started = sorted({seed for _, seed in running}.difference(batch.seeds))
+        last, n_whole, n_begun = max([self._last_seed, *started]), len(self.batch_gains()), 0
+        for i, seed in enumerate([*batch.seeds, *started, last + 1]):
             arms = (batch.head, batch.base)[:: -1 if i % 2 else 1]
-            lacking = [arm for arm in arms if seed not in self._scores.by_seed(arm.key)]
+            lacking = [arm for arm in arms if seed not in self._scores.by_seed(arm.key)
+                       and (arm.key, seed) not in running]
             if seed in batch.skipped or any((arm.key, seed) in self._taken for arm in lacking):
                 continue
+            if n_begun >= max(verdict.MIN_PAIRS, n_whole + 1):
+                break
             if lacking:
                 return Repeat("confirm", lacking[0], seed, f"fresh seed {i + 1}: is the head "
                               "better than what was confirmed before it?")
-        raise AssertionError("the seed after the last one is always free")
+            n_begun += 1
+        return None
 
-    def _can_afford(self, n_runs: int, n_left: float) -> bool:
+    def _can_afford(self, n_runs: int, n_left: float, pending: Sequence[Pending]) -> bool:
         """Whether a night can pay for so many more runs that try no idea."""
-        return self._n_other + n_runs <= self.other_share * (self._n_runs + n_left)
+        n_other = self._n_other + sum(one.kind != "search" for one in pending)
+        n_all = self._n_runs + len(pending) + n_left
+        return n_other + n_runs <= self.other_share * n_all
 
-    def _is_trying_without(self) -> bool:
-        """Whether the first step to be left out has been left out on one seed."""
-        return bool(self._steps) and self._steps[0].node.run_id in self._variants
-
-    def _next_without(self, confirmed: Node) -> Without:
-        step, known = self._steps[0], self._scores.by_seed(confirmed.key)
-        lacking = self._scores.by_seed(self._variants.get(step.node.run_id, ""))
-        seed = next(seed for seed in sorted(known) if seed not in lacking)
+    def _due_without(self, n_left: float, pending: Sequence[Pending]) -> Without | None:
+        """The confirmed configuration without a step, where there is time to try."""
+        if not self._steps or self.chain or self.confirmed is None:
+            return None
+        step = self._steps[0]
+        tried = {one.seed for one in pending if one.kind == "ablate"
+                 and one.parent_id == step.node.run_id}
+        # A night without an end has a plateau instead.
+        is_time = self._can_afford(N_ABLATION_SEEDS, n_left, pending) and (
+            N_ABLATION_SEEDS <= n_left <= self.reserve or self.is_exhausted
+            or (self.level > 0 and math.isinf(n_left)))
+        is_trying = bool(tried) or step.node.run_id in self._variants
+        tried |= self._scores.by_seed(self._variants.get(step.node.run_id, "")).keys()
+        having = sorted(self._scores.by_seed(self.confirmed.key))
+        if not (is_time or is_trying) or len(tried.intersection(having)) >= N_ABLATION_SEEDS:
+            return None
+        seed = next(seed for seed in having if seed not in tried)
         steps = sorted([*self._steps, *self._settled], key=lambda known: known.node.run_id)
         assert self._base is not None  # set with the steps
         return Without(self._base, tuple(steps), step, seed, "does it need this step?")

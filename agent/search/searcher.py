@@ -5,12 +5,12 @@ runs and decisions become what it knows.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from agent.ledger import Blocks, Calibration, Ledger, Run
 from agent.search import proposer, silent
-from agent.search.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
+from agent.search.actions import Due, Kind, Pending, Propose, Repeat, Stop, Trial, Wait, Without
 from agent.search.advisor import Known, choose
 from agent.search.bandit import CLASS_NAMES
 from agent.search.outsiders import Outsiders
@@ -86,12 +86,19 @@ class Searcher:
         cost = 1.0
         if run.duration_s and self.study.run_s:
             cost = run.duration_s / self.study.run_s
-        # What another study ran for a reason of its own is here one of the baselines.
-        kind = ("baseline" if run.calibration_id != self.study.id
-                else KINDS.get(run.strategy or "", "search"))
-        return Trial(run.id, run.config_hash, run.seed, kind, run.state, run.val_bpb,
+        return Trial(run.id, run.config_hash, run.seed, self._kind(run), run.state, run.val_bpb,
                      run.confirm_bpb, run.strategy or "", run.parent_id, cost, _why_short(run),
                      blocks.get(run.id))
+
+    def _pending(self, run: Run) -> Pending:
+        assert run.config_hash is not None  # every measured run has both
+        assert run.seed is not None
+        return Pending(self._kind(run), run.config_hash, run.seed, run.parent_id)
+
+    def _kind(self, run: Run) -> Kind:
+        """What another study ran for a reason of its own is here one of the baselines."""
+        return ("baseline" if run.calibration_id != self.study.id
+                else KINDS.get(run.strategy or "", "search"))
 
     # --- verdicts ----------------------------------------------------------------------------
 
@@ -139,19 +146,25 @@ class Searcher:
     # --- the next run ------------------------------------------------------------------------
 
     def next(self, n_left: float, limits: Limits, seed: int,
-             outsiders: Outsiders | None = None, *, is_timed: bool = False) -> Wanted:
+             outsiders: Outsiders | None = None, *, is_timed: bool = False,
+             in_flight: Collection[int] = ()) -> Wanted | None:
         """What to queue, with so many runs left. Raises NoProposal with the reason to end.
 
-        is_timed  whether it is time that ends the night, and not a number of runs
+        is_timed   whether it is time that ends the night, and not a number of runs
+        in_flight  runs that wait or are computed; n_left is without them. Where the search has
+                   to hear of one of them first, there is nothing to queue: None
         """
         runs = self.ledger.comparable_runs(self.study)
         for run in runs:
-            can_run_again = run.state in ("killed", "failed", "lost")
-            self.search.avoid(run.seed or 0, None if can_run_again else run.config_hash)
+            may_stand = run.id not in in_flight and run.state not in ("killed", "failed", "lost")
+            self.search.avoid(run.seed or 0, run.config_hash if may_stand else None)
+        pending = [self._pending(run) for run in runs if run.id in in_flight]
         while True:
-            action = self.search.next(n_left)
+            action = self.search.next(n_left, pending)
             if isinstance(action, Stop):
                 raise NoProposal(action.reason)
+            if isinstance(action, Wait):
+                return None
             if isinstance(action, Repeat):
                 return self._repeat(action)
             if isinstance(action, Propose):

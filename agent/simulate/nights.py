@@ -1,31 +1,15 @@
-"""Nights in a made-up world, run by the very search that the daemon runs: is a keep true?
+"""Many nights in made-up worlds, and what they say of the search: is a keep true?"""
 
-The truth is known here, so what a night confirms can be held against it, and its gain against that
-of the plain loop that keeps whatever scored better once.
-"""
-
-import itertools
 import math
 import random
 import statistics
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent.search import (
-    N_BASELINE_SEEDS,
-    Decision,
-    Kind,
-    Propose,
-    Repeat,
-    Search,
-    Stop,
-    Trial,
-    Without,
-)
-from agent.simulate.surface import BASELINE, SIGMA, Surface, World, synthetic
-from strategies import STRATEGIES
+from agent.search import Search
+from agent.simulate.night import Greedy, Night, greedy, night
+from agent.simulate.surface import SIGMA, Surface, synthetic
 
 N_RUNS = 100  # of a night
 SUITE = ("no-op", "seed-swap", "planted", "mixed", "texts")
@@ -34,156 +18,6 @@ LEAST_COVERED, MOST_COVERED = 0.92, 0.98
 Z_95 = statistics.NormalDist().inv_cdf(0.975)
 
 Tick = Callable[[], None]  # told of every night that is over
-
-
-@dataclass(slots=True)
-class Night:
-    """What a night did, and what was true; gains in bits per byte against the baseline."""
-
-    runs: Counter[str] = field(default_factory=Counter)  # by kind
-    batches: Counter[str] = field(default_factory=Counter)  # confirmed, refuted, undecided
-    n_covered: int = 0  # confirmed batches whose interval holds what they truly gained
-    n_covered_by_seeds: int = 0  # or whose interval over seeds alone does
-    n_ablated: int = 0
-    is_plant_confirmed: bool = False
-    claimed: float = 0.0  # what the night says the confirmed configuration gains
-    true: float = 0.0
-    head_true: float = 0.0  # of the head, confirmed or not
-    silent: float = 0.0  # of the confirmed configuration on the shard that decides nothing
-    reason: str = ""  # why it ended
-
-
-class _Simulation:
-    """Serves the actions of a search from a world."""
-
-    def __init__(self, search: Search, world: World, rng: random.Random) -> None:
-        self.search, self.world, self.rng = search, world, rng
-        self.night = Night()
-        self.fresh: dict[str, list[float]] = {}  # test scores of runs nothing was selected on
-        self.plant_id: int | None = None
-        self._ids = itertools.count(1)
-        self._keys: dict[int, str] = {}  # of runs
-        self._swaps = itertools.count(10**6)  # seeds of proposals that change no more than that
-
-    def record(self, run_id: int, against_id: int | None, found: Decision) -> None:
-        if found.verdict == "confirmed" and run_id == self.plant_id:
-            self.night.is_plant_confirmed = True
-        self.night.n_ablated += found.verdict == "ablated"
-        if "z" in found.evidence or found.verdict == "undecided":  # the word on a batch
-            self.night.batches[found.verdict] += 1
-        if found.verdict == "confirmed" and "low_bpb" in found.evidence and against_id is not None:
-            told = found.evidence
-            base, head = (self.world.true(self._keys[one]) for one in (against_id, run_id))
-            self.night.n_covered += told["low_bpb"] <= base - head <= told["high_bpb"]
-            self.night.n_covered_by_seeds += (
-                told["seeds_low_bpb"] <= base - head <= told["seeds_high_bpb"])
-
-    def run(self, key: str, seed: int, kind: Kind, strategy: str = "",
-            parent_id: int | None = None) -> None:
-        scores = self.world.run(key, seed)
-        if kind != "search":
-            self.fresh.setdefault(key, []).append(scores.test)
-        self.night.runs[kind] += 1
-        run_id = next(self._ids)
-        self._keys[run_id] = key
-        blocks = self.world.blocks(key, seed) if kind != "search" else None
-        self.search.settle(Trial(run_id, key, seed, kind, "finished", scores.search,
-                                 scores.confirm, strategy, parent_id, confirm_blocks=blocks),
-                           self.record)
-
-    def plant(self, key: str, gain: float) -> None:
-        """Make a configuration the head, as if its first run had shown all that it gains."""
-        head = self.search.head
-        assert head is not None  # the baseline has run
-        self.plant_id = next(self._ids)
-        self._keys[self.plant_id] = key
-        self.search.settle(Trial(self.plant_id, key, head.seed, "search", "finished",
-                                 head.bpb - gain), self.record)
-
-    def serve(self, n_left: int) -> str | None:
-        """Do what the search asks for next; the reason where the night is over."""
-        action = self.search.next(n_left)
-        if isinstance(action, Stop):
-            return action.reason
-        if isinstance(action, Repeat):
-            self.run(action.node.key, action.seed, action.kind)
-        elif isinstance(action, Without):
-            self._leave_out(action)
-        else:
-            return self._propose(action)
-        return None
-
-    def _leave_out(self, action: Without) -> None:
-        key = self.world.without(action.base.key, [
-            step.node.key for step in action.steps if step is not action.step])
-        if key is None:
-            self.search.cannot_leave_out(action.step)
-        else:
-            self.run(key, action.seed, "ablate", parent_id=action.step.node.run_id)
-
-    def _propose(self, action: Propose) -> str | None:
-        names = action.names or tuple(STRATEGIES)
-        strategy = self.search.bandit.order(names, self.rng)[0]
-        key = self.world.propose(action.head.key)
-        if key is None:
-            return "every recorded configuration has been tried"
-        seed = next(self._swaps) if self.world.swaps_seeds else action.head.seed
-        self.run(key, seed, "search", strategy)
-        return None
-
-    def close(self, reason: str) -> Night:
-        night, search = self.night, self.search
-        assert search.head is not None
-        assert search.confirmed is not None
-        best = search.confirmed.key
-        night.reason, night.claimed = reason, sum(search.claims)
-        base = self.world.true(BASELINE)
-        night.true = base - self.world.true(best)
-        night.head_true = base - self.world.true(search.head.key)
-        if best != BASELINE:
-            night.silent = statistics.fmean(self.fresh[BASELINE]) - statistics.fmean(
-                self.fresh[best])
-        return night
-
-
-def night(search: Search, world: World, n_runs: int, rng: random.Random) -> Night:
-    """One night of n_runs runs, the baseline's among them, on a world of its own.
-
-    rng  chooses the strategies
-    """
-    simulation = _Simulation(search, world, rng)
-    for seed in range(min(N_BASELINE_SEEDS, n_runs)):
-        simulation.run(BASELINE, seed, "baseline")
-    plant = world.plant()
-    if plant is not None:
-        simulation.plant(plant, world.true(BASELINE) - world.true(plant))
-    for n_left in range(n_runs - N_BASELINE_SEEDS, 0, -1):
-        reason = simulation.serve(n_left)
-        if reason:
-            return simulation.close(reason)
-    return simulation.close("all runs are used up")
-
-
-@dataclass(frozen=True, slots=True)
-class Greedy:
-    """What the plain loop gains, and what it says it gains."""
-
-    claimed: float
-    true: float
-
-
-def greedy(world: World, n_runs: int) -> Greedy:
-    """The plain loop: every run is a proposal on one seed, and the better score is the head."""
-    head, seed = BASELINE, 0
-    start = best = world.run(head, seed).search
-    for i in range(1, n_runs):
-        key = world.propose(head)
-        if key is None:
-            break
-        score = world.run(key, i if world.swaps_seeds else seed).search
-        if score < best:
-            head, best = key, score
-    return Greedy(start - best, world.true(BASELINE) - world.true(head))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +29,13 @@ class Nights:
 
 
 def simulate(surface: Surface, n_nights: int, n_runs: int, seed: int,
-             tick: Tick = lambda: None, *, with_greedy: bool = True) -> Nights:
+             tick: Tick = lambda: None, *, with_greedy: bool = True,
+             n_at_once: int = 1) -> Nights:
     """Independent nights; the i-th is the same however many there are."""
     nights, plain = [], []
     for i in range(n_nights):
-        nights.append(night(Search(), surface(_rng(seed, i)), n_runs, _rng(seed, i, "bandit")))
+        nights.append(night(Search(), surface(_rng(seed, i)), n_runs, _rng(seed, i, "bandit"),
+                            n_at_once))
         if with_greedy:
             plain.append(greedy(surface(_rng(seed, i)), n_runs))
         tick()
@@ -328,10 +164,10 @@ class Suite:
 
 
 def suite(n_nights: int, n_runs: int = N_RUNS, seed: int = 0, *, sigma: float = SIGMA,
-          rho: float = 0.0, tick: Tick = lambda: None) -> Suite:
+          rho: float = 0.0, tick: Tick = lambda: None, n_at_once: int = 1) -> Suite:
     """The acceptance lines over n_nights each."""
     found = {name: simulate(synthetic(name, sigma, rho), n_nights, n_runs, seed, tick,
-                            with_greedy=name == "mixed") for name in SUITE}
+                            with_greedy=name == "mixed", n_at_once=n_at_once) for name in SUITE}
     noop, swap = false_confirms(found["no-op"]), false_confirms(found["seed-swap"])
     planted, gain = plants_found(found["planted"]), against_greedy(found["mixed"])
     claim, covered = optimism(found["mixed"].nights), coverage(found["texts"])

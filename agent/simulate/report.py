@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+from agent.simulate.night import Night
 from agent.simulate.nights import (
     LEAST_COVERED,
     LEAST_FOUND,
@@ -12,7 +13,6 @@ from agent.simulate.nights import (
     MOST_COVERED,
     MOST_FALSE,
     MOST_OPTIMISM,
-    Night,
     Nights,
     Ratio,
     Share,
@@ -42,6 +42,7 @@ def as_dict(found: Nights) -> dict[str, Any]:
         "batches": {word: statistics.fmean(night.batches[word] for night in found.nights)
                     for word in WORDS},
         "ablated": _mean(found, lambda night: night.n_ablated),
+        "length": _mean(found, lambda night: night.length),
         "nights_with_confirmation": confirmed.value,
         "nights_with_plant_confirmed": plants_found(found).value,
         "true_gain": _mean(found, lambda night: night.true),
@@ -65,7 +66,7 @@ def _mean(found: Nights, of: Callable[[Night], float]) -> float:
     return statistics.fmean(map(of, found.nights))
 
 
-def page(found: Nights, title: str, n_runs: int, sigma: float) -> str:
+def page(found: Nights, title: str, n_runs: int, sigma: float, n_at_once: int = 1) -> str:
     """One surface whose scores move by sigma bits per byte with the seed; 60 columns at most."""
     told = as_dict(found)
     kinds, batches, span = told["runs_by_kind"], told["batches"], told["spread"]
@@ -76,6 +77,8 @@ def page(found: Nights, title: str, n_runs: int, sigma: float) -> str:
         ("confirmed the plant", f"{100 * told['nights_with_plant_confirmed']:.1f} % of nights"
          if title == "planted" else ""),
         ("runs", ", ".join(f"{kinds[kind]:.1f} {kind}" for kind in KINDS)),
+        ("at once", f"{n_at_once}, done in the time of {told['length']:.1f} runs"
+         if n_at_once > 1 else ""),
         ("batches", ", ".join(f"{batches[word]:.2f} {word}" for word in WORDS)),
         ("steps left out", f"{told['ablated']:.2f}"),
         ("true gain", f"{told['true_gain']:.4f} bits/byte"),

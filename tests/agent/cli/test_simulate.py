@@ -13,7 +13,8 @@ from agent.cli.simulate import Bar
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.simulate import report as report_nights
-from agent.simulate.nights import Greedy, Night, Nights, Suite
+from agent.simulate.night import Greedy, Night
+from agent.simulate.nights import Nights, Suite
 from engine.config import Config
 from tests.agent.analysis.test_compare import ended
 from tests.support.example_home import a_home, agent, printed, value

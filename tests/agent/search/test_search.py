@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from agent.search.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
-from agent.search.search import CLASSES, LEAST_BATCH, MAX_SKIPPED, PATIENCE, RESERVE, Search
+from agent.search.batches import MAX_SKIPPED
+from agent.search.search import CLASSES, LEAST_BATCH, PATIENCE, RESERVE, Search
 from agent.search.verdict import Decision
 
 BASELINE = [1.50, 1.51, 1.49, 1.505, 1.495]  # a spread of 0.008

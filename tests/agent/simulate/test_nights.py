@@ -11,6 +11,7 @@ import pytest
 from agent.search.search import Search
 from agent.simulate import nights as simulation
 from agent.simulate import surface
+from agent.simulate.night import Night, greedy, night
 from agent.simulate.nights import (
     LEAST_COVERED,
     LEAST_FOUND,
@@ -18,12 +19,9 @@ from agent.simulate.nights import (
     MOST_COVERED,
     MOST_FALSE,
     MOST_OPTIMISM,
-    Night,
     Nights,
     Share,
     Suite,
-    greedy,
-    night,
     ratio,
     simulate,
 )

@@ -1,0 +1,62 @@
+"""The word on a batch: head against what was confirmed before it, on fresh seeds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.search import texts, verdict
+from agent.search.actions import Batch, Due, Step, made
+from agent.search.scores import Scores
+from agent.search.verdict import Decision, Noise
+
+MAX_SKIPPED = 2  # seeds on which the system killed a run, and a batch is left undecided
+
+
+def gains(batch: Batch, scores: Scores) -> dict[int, float]:
+    """What the head gained over the base, by seeds that both have run on."""
+    head, base = scores.by_seed(batch.head.key), scores.by_seed(batch.base.key)
+    return {seed: base[seed] - head[seed] for seed in batch.seeds if seed in head and seed in base}
+
+
+def due(batch: Batch, scores: Scores, noise: Noise, n_vain: int,
+        chain: Sequence[Step]) -> Due | None:
+    """The decision on the batch that its runs allow, and what it means for the chain's steps.
+
+    n_vain  batches since the last confirmed one
+    """
+    found = _word(batch, scores, noise, n_vain)
+    if found is None:
+        return None
+    said = {"confirmed": "a step of what fresh seeds confirmed",
+            "refuted": "rolled back with the steps made on it"}
+    told = {"confirmed": made(batch.steps), "refuted": chain}.get(found.verdict, [])
+    echoes = [(step.node.run_id, Decision(found.verdict, {"with": batch.head.run_id},
+                                          said[found.verdict]))
+              for step in told if step.node.run_id != batch.head.run_id]
+    return Due(batch.head.run_id, batch.base.run_id, found, tuple(echoes))
+
+
+def _word(batch: Batch, scores: Scores, noise: Noise, n_vain: int) -> Decision | None:
+    paired = gains(batch, scores)
+    shared = list(paired)
+    broken = [seed for seed in batch.seeds if scores.has_diverged(batch.head.key, seed)]
+    found: Decision | None
+    if broken:  # whatever it gains on others
+        found = Decision("refuted", {"n": len(shared), "diverged": broken},
+                         f"it diverged on the fresh seed {broken[0]}: rolled back to what was "
+                         "confirmed before")
+    else:
+        found = verdict.confirmation(list(paired.values()), noise, n_vain,
+                                     lambda: _spread(batch, scores, shared))
+        if found and len(batch.steps) > 1:
+            found = replace(found, reason=f"{len(batch.steps)} steps together {found.reason}")
+    if found is None and len(batch.skipped) > MAX_SKIPPED:
+        found = Decision("undecided", {"n": len(shared)}, f"on {len(batch.skipped)} fresh "
+                         "seeds a run did not finish: it stays provisional")
+    return found and Decision(found.verdict, found.evidence | {
+        "seeds": shared, "rho": scores.rho}, found.reason)
+
+
+def _spread(batch: Batch, scores: Scores, seeds: Sequence[int]) -> texts.Spread | None:
+    """What other text would change in the batch's gain."""
+    return texts.spread([[(scores.blocks(batch.base.key, seed),
+                           scores.blocks(batch.head.key, seed)) for seed in seeds]])
