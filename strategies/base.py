@@ -61,6 +61,7 @@ class Proposal:
     config: Config
     reason: str
     strategy: str
+    expected: tuple[float, float] | None = None  # log bits a byte: mean, standard deviation
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from agent.analysis.lineage import Step as Step
     from agent.analysis.lineage import head as head
     from agent.analysis.lineage import lineage_of as lineage_of
+    from agent.analysis.predictions import Predicted as Predicted
+    from agent.analysis.predictions import predicted as predicted
 
 __all__, __getattr__ = doors(__name__, {
     "compare": ("CONFIDENCE", "Comparison", "compare_runs", "find", "in_words", "interval"),
     "importance": ("ChainGain", "Importance", "Ranking", "rank"),
     "lineage": ("Lineage", "Step", "head", "lineage_of"),
+    "predictions": ("Predicted", "predicted"),
 })

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import NewCorpus as NewCorpus
     from agent.ledger.records import NewRun as NewRun
     from agent.ledger.records import Outcome as Outcome
+    from agent.ledger.records import Prediction as Prediction
     from agent.ledger.records import Run as Run
     from agent.ledger.records import State as State
     from agent.ledger.records import Verdict as Verdict
@@ -45,5 +46,5 @@ __all__, __getattr__ = doors(__name__, {
     "reader": ("Reader", "faults"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration",
-                "NewCorpus", "NewRun", "Outcome", "Run", "State", "Verdict"),
+                "NewCorpus", "NewRun", "Outcome", "Prediction", "Run", "State", "Verdict"),
 })

@@ -171,6 +171,8 @@ class Ledger(Reader):
                               "FROM runs WHERE label GLOB ?", f"{letter}[0-9]*")[0]["number"]
             label = f"{letter}{(last or 0) + 1}"
             run_id = self._insert("runs", columns | {"label": label, "state": "queued"})
+            if new.prediction:
+                self._insert("predictions", {"run_id": run_id} | asdict(new.prediction))
             return self._one(Run, "runs", run_id)
 
     def claim(self, now: str, pid: int | None = None, *, run_id: int | None = None) -> Run | None:

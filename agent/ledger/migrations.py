@@ -270,6 +270,20 @@ def m006_blocks(db: Database) -> None:
     db.execute(BLOCKS.strip())
 
 
+PREDICTIONS = """
+CREATE TABLE predictions (          -- what a model of earlier results expected of a run's score
+    run_id INTEGER PRIMARY KEY REFERENCES runs (id),
+    mean_bpb REAL NOT NULL,         -- bits per byte on the search shard
+    low_bpb REAL NOT NULL,          -- 95 % of such runs were expected between these
+    high_bpb REAL NOT NULL
+) STRICT"""
+
+
+@migrations()
+def m007_predictions(db: Database) -> None:
+    db.execute(PREDICTIONS.strip())
+
+
 def _write_anew(db: Database, table: str, text: str) -> None:
     """Give a table another text that says the same of how its rows are stored.
 

@@ -18,6 +18,7 @@ from agent.ledger.records import (
     Event,
     Grid,
     Metric,
+    Prediction,
     Row,
     Run,
     State,
@@ -303,6 +304,16 @@ class Queries:
     def earned(self, calibration_id: int) -> list[Earned]:
         """What each strategy's ended runs of a study came to, the largest gain first."""
         return [Earned(**row) for row in self._rows(_EARNED, calibration_id)]
+
+    def predicted(self, calibration_id: int) -> list[tuple[Prediction, float]]:
+        """What was expected of a study's finished runs, and what they scored in bits per byte."""
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'predictions'"):
+            return []  # of an earlier version
+        rows = self._rows(
+            "SELECT mean_bpb, low_bpb, high_bpb, val_bpb FROM predictions JOIN runs ON id = run_id "
+            "WHERE calibration_id = ? AND state = 'finished' ORDER BY run_id", calibration_id)
+        return [(Prediction(row["mean_bpb"], row["low_bpb"], row["high_bpb"]), row["val_bpb"])
+                for row in rows if row["val_bpb"] is not None]
 
     def grid(self, grid_id: int) -> Grid:
         return self._one(Grid, "grids", grid_id)

@@ -109,6 +109,15 @@ class Measured(TypedDict, total=False):
     device: str
 
 
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What was expected of a run's score before it ran, bits per byte."""
+
+    mean_bpb: float
+    low_bpb: float  # 95 % of such runs between these
+    high_bpb: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
     """What must be known to queue a run; the ledger gives it an id and a label."""
@@ -130,10 +139,12 @@ class NewRun:
     replicas: int | None = None
     code_version: str | None = None
     notes: str | None = None
+    prediction: Prediction | None = None
 
     def columns(self) -> dict[str, Any]:
         """The row to insert: the fields, and what follows from the configuration."""
-        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)
+                 if f.name != "prediction"}
         return given | {
             "config": self.config.to_dict(),
             "config_hash": self.config.hash,

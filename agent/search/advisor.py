@@ -282,4 +282,4 @@ def _best_offer(offers: Offers, view: View) -> Proposal:
     changes = describe_changes(view.parent, config).split(", ")
     more = f" and {len(changes) - N_TOLD} more" if len(changes) > N_TOLD else ""
     return Proposal(config, f"{', '.join(changes[:N_TOLD])}{more}: {why}; "
-                            f"{low:+.0f} to {high:+.0f} % bits/byte expected", name)
+                            f"{low:+.0f} to {high:+.0f} % bits/byte expected", name, (mean, sd))

@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.ledger import Calibration, Ledger, Run
 from agent.machine import Clock
@@ -110,9 +110,9 @@ class Campaign:
                 raise NoProposal(f"the text {tokens.corpus.name} has changed since the night "
                                  "began; start again to study the new one")
             corpus_id = study.register_corpus(self.ledger, tokens, now)
-        return self.ledger.queue(study.new_run(
-            self.ledger, wanted.config, wanted.seed, self.study.budget_tokens, corpus_id, now,
-            wanted.origin, self.plan.n_replicas))
+        new = study.new_run(self.ledger, wanted.config, wanted.seed, self.study.budget_tokens,
+                            corpus_id, now, wanted.origin, self.plan.n_replicas)
+        return self.ledger.queue(replace(new, prediction=wanted.prediction))
 
     def fits(self, run: Run) -> bool:
         """Whether a run is likely to end before the night does; what is done of it counts."""

@@ -4,11 +4,12 @@
 runs and decisions become what it knows.
 """
 
+import math
 import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from agent.ledger import Blocks, Calibration, Ledger, Run
+from agent.ledger import Blocks, Calibration, Ledger, Prediction, Run
 from agent.search import proposer, silent
 from agent.search.actions import Due, Kind, Pending, Propose, Repeat, Stop, Trial, Wait, Without
 from agent.search.advisor import Known, choose
@@ -24,6 +25,8 @@ from engine.config import Config
 from engine.errors import NoProposal, UserError
 from strategies import STRATEGIES
 from strategies.base import Limits, Mutator, why_not
+
+Z_95 = 1.96  # standard deviations on either side hold 95 % of a normal distribution
 
 KINDS: dict[str, Kind] = {"baseline": "baseline", "confirm": "confirm", "ablate": "ablate"}
 
@@ -46,6 +49,7 @@ class Wanted:
     config: Config
     seed: int
     origin: Origin
+    prediction: Prediction | None = None
 
 
 class Searcher:
@@ -194,7 +198,14 @@ class Searcher:
             about = Known(known, self._elsewhere(), self.study.sigma_bpb, is_timed, outside)
             found = choose(config, about, names, [seed, 3, len(runs)], limits)
         return Wanted(found.config, action.head.seed,
-                      Origin(found.strategy, found.reason, self.study.id, parent.id))
+                      Origin(found.strategy, found.reason, self.study.id, parent.id),
+                      found.expected and self._prediction(*found.expected))
+
+    def _prediction(self, log_mean: float, sd: float) -> Prediction:
+        """What a run of a configuration will score, its seed's luck among it."""
+        mean = math.exp(log_mean)
+        reach = Z_95 * math.hypot(sd, (self.study.sigma_bpb or 0.0) / mean)
+        return Prediction(mean, mean * math.exp(-reach), mean * math.exp(reach))
 
     def _elsewhere(self) -> list[Elsewhere]:
         """What other studies found; read once, since they do not change while this one runs."""

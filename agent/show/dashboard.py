@@ -31,7 +31,7 @@ def render(status: Status, width: int, chart_rows: int = CHART_ROWS) -> Renderab
     facts = {"night": _night(status), "now": _run(status)}
     if status.guard_now and status.guard_now.search:
         facts["search"] = Text(words.printable(status.guard_now.search))
-    if ideas := earnings.lines(status.earned):
+    if ideas := earnings.lines(status.earned, status.predicted):
         facts["ideas"] = Text("\n".join(ideas))
     parts: list[RenderableType] = [_facts(facts, width)]
     lines = chart(status.curve, {rung.name: rung.nats for rung in status.yardsticks}, width,

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from agent import words
+from agent.analysis import Predicted
 from agent.ledger import Earned
 
 CHECKING = {"baseline": "calibrating", "confirm": "confirming", "ablate": "trying without"}
 N_NAMED = 3  # strategies that are told by name
 
 
-def lines(earned: Sequence[Earned]) -> list[str]:
+def lines(earned: Sequence[Earned], predicted: Predicted | None = None) -> list[str]:
     """Lines for people; none before an idea has ended."""
     ideas = [one for one in earned if one.strategy not in CHECKING]
     if not ideas:
@@ -24,6 +25,9 @@ def lines(earned: Sequence[Earned]) -> list[str]:
     if n_pruned:
         saved = sum(one.saved_tokens for one in ideas)
         found.append(f"{n_pruned} given up at a quarter: {words.count(saved)} tokens saved")
+    if predicted:
+        found.append(f"foretold within {100 * predicted.median_error:.1f} % in the middle; "
+                     f"{predicted.n_inside} of {predicted.n} as expected")
     return [*found, _shares(earned)]
 
 

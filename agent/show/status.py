@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.analysis import Predicted, predicted
 from agent.ledger import (
     STATES,
     Corpus,
@@ -89,6 +90,7 @@ class Status:
     guard: Event | None  # its last change of mind
     counts: dict[State, int]  # measured runs in each state
     earned: list[Earned]  # by the strategies of the study that runs, or ran last
+    predicted: Predicted | None  # how well that study's model of results foretells; None: unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
     events = ledger.events_of_night()
+    study_id = _study_id(ledger, shown) or 0
     return Status(
         at=now, is_daemon_alive=is_daemon_alive,
         night=_night(ledger, events, counts, now, is_daemon_alive), run=shown,
@@ -136,7 +139,8 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
                     else "no word yet" if is_daemon_alive else "no agent runs"),
         guard_now=present,
         guard=next((event for event in events if event.kind == "guard"), None),
-        counts=counts, earned=ledger.earned(_study_id(ledger, shown) or 0))
+        counts=counts, earned=ledger.earned(study_id),
+        predicted=predicted(ledger.predicted(study_id)))
 
 
 def _study_id(ledger: Queries, shown: Run | None) -> int | None:

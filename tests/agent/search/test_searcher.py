@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,8 @@ class Desk:
         return self.searcher.next(n_left, ROOM, 0)
 
     def queue(self, wanted: Wanted) -> Run:
-        return self.ledger.queue(new_run(self.ledger, wanted.config, wanted.seed, 3200, 1, NOW,
-                                         wanted.origin))
+        new = new_run(self.ledger, wanted.config, wanted.seed, 3200, 1, NOW, wanted.origin)
+        return self.ledger.queue(replace(new, prediction=wanted.prediction))
 
     def verdicts(self, label: str) -> list[str]:
         return [d.verdict for d in reversed(self.ledger.decisions(self.ledger.run(label).id))]
