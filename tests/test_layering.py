@@ -28,7 +28,7 @@ WINGS = {
     "agent.show": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.trial",
                    "agent.search", "agent.analysis"),
     "agent.doctor": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.search"),
-    "agent.simulate": ("agent.words", "agent.ledger", "agent.search"),
+    "agent.simulate": ("agent.words", "agent.ledger", "agent.trial", "agent.search"),
     "agent.cli": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.trial",
                   "agent.search", "agent.night", "agent.analysis", "agent.show", "agent.doctor",
                   "agent.simulate"),

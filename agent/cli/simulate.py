@@ -62,6 +62,8 @@ class Wanted:
     rho: float = 0.0
     sigma: float | None = None
     name: str | None = None
+    table: str | None = None
+    half: str = "develop"
     from_ledger: bool = False
 
 
@@ -71,6 +73,12 @@ class Wanted:
 @click.option("--check", is_flag=True, help="With --suite: exit 1 unless every line is met.")
 @click.option("--surface", "name", type=click.Choice(simulation.SUITE),
               help="What proposals do.  [default: mixed, one in ten helps]")
+@click.option("--table", type=click.Choice(surface.TABLES),
+              help="On real runs of tiny models on this text, looked up instead of trained; ideas "
+                   "are then the search's own.")
+@click.option("--starts", "half", type=click.Choice(surface.HALVES),
+              help="With --table: the recipes that nights begin with.  [default: develop; the "
+                   "others are kept for judging]")
 @click.option("--from-ledger", is_flag=True,
               help="Propose the newest study's finished runs instead.")
 @click.option("--nights", type=click.IntRange(min=1), help="[default: 1,000]")
@@ -95,6 +103,11 @@ def simulate(home: Home, /, is_suite: bool, check: bool, as_json: bool, **option
         raise click.UsageError("--suite has surfaces of its own; leave out the other")
     if wanted.name and wanted.from_ledger:
         raise click.UsageError("--surface or --from-ledger, not both")
+    if wanted.table and (wanted.from_ledger or wanted.sigma or wanted.rho):
+        raise click.UsageError("--table has runs and a noise of its own; leave out the other")
+    if wanted.table and wanted.name == "texts":
+        raise click.UsageError("--surface texts is made up; the runs of --table kept no blocks of "
+                               "text")
     if check and not is_suite:
         raise click.UsageError("--check goes with --suite")
     if is_suite:
@@ -104,10 +117,15 @@ def simulate(home: Home, /, is_suite: bool, check: bool, as_json: bool, **option
 
 
 def _suite(wanted: Wanted, check: bool, as_json: bool) -> None:
-    with Bar(wanted.nights * len(simulation.SUITE)) as bar:
-        found = simulation.suite(wanted.nights, wanted.runs, wanted.seed, rho=wanted.rho,
-                                 sigma=wanted.sigma or surface.SIGMA, tick=bar.tick,
-                                 n_at_once=wanted.at_once)
+    if wanted.table:
+        from agent.simulate import tunnel_world  # loads numpy, which other commands do without
+        surfaces = {name: tunnel_world.worlds(wanted.table, wanted.half, name)
+                    for name in tunnel_world.NAMES}
+    else:
+        surfaces = simulation.made_up(wanted.sigma or surface.SIGMA, wanted.rho)
+    with Bar(wanted.nights * len(surfaces)) as bar:
+        found = simulation.suite(surfaces, wanted.nights, wanted.runs, wanted.seed,
+                                 tick=bar.tick, n_at_once=wanted.at_once)
     if as_json:
         show_json(found.as_dict())
     else:
@@ -124,6 +142,11 @@ def _one(home: Home, wanted: Wanted, as_json: bool) -> None:
         sigma = wanted.sigma or study.sigma
         chosen = surface.table(study.losses, sigma, wanted.rho)
         title = f"the newest study's {study.n_configs} configurations"
+    elif wanted.table:
+        from agent.simulate import tunnel_world
+        title = f"{wanted.name or 'its own'}, on {wanted.table}"
+        sigma = tunnel_world.sigma(wanted.table)
+        chosen = tunnel_world.worlds(wanted.table, wanted.half, wanted.name or "mixed")
     else:
         title, sigma = wanted.name or "mixed", wanted.sigma or surface.SIGMA
         chosen = surface.synthetic(title, sigma, wanted.rho)

@@ -35,4 +35,4 @@ __all__, __getattr__ = doors(__name__, {
     "outsiders": ("Outsiders",),
     "search": ("Search",),
     "verdict": ("Decision", "N_BASELINE_SEEDS"),
-}, modules=("plugins", "prior", "student", "study", "verdict"))
+}, modules=("advisor", "feasible", "plugins", "prior", "student", "study", "verdict"))

@@ -1,7 +1,8 @@
 """Nights on made-up worlds, through the real search: what it claims that is not so.
 
 In comes a world with a known truth, out come counts of what was confirmed and how much was gained.
-It uses `search`, and a ledger to read a surface from.
+The made-up worlds are `surface`; `tunnel_world` is one of real runs, looked up instead of trained.
+It uses `search`, `trial` for its rung, and a ledger to read a surface from.
 """
 
 from typing import TYPE_CHECKING
@@ -15,4 +16,4 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "report": ("as_dict", "page", "suite_page"),
-}, modules=("nights", "surface"))
+}, modules=("nights", "surface", "tunnel_world"))

@@ -25,6 +25,7 @@ from agent.search import (
     Without,
 )
 from agent.simulate.surface import BASELINE, World
+from agent.trial import rung
 from strategies import STRATEGIES
 
 
@@ -58,6 +59,7 @@ class _Simulation:
         self.night = Night()
         self.fresh: dict[str, list[float]] = {}  # test scores of runs nothing was selected on
         self.plant_id: int | None = None
+        self.spent = 0.0  # in runs; one that is given up counts by what it took
         self._ids = itertools.count(1)
         self._keys: dict[int, str] = {}  # of runs
         self._swaps = itertools.count(10**6)  # seeds of proposals that change no more than that
@@ -88,6 +90,7 @@ class _Simulation:
         run_id = next(self._ids)
         self._keys[run_id] = key
         self.night.runs[kind] += 1
+        self.spent += 1
         length = self._lengths.uniform(0.5, 1.5) if self.n_at_once > 1 else 1.0
         heapq.heappush(self._running, (self.night.length + length, run_id,
                                        Pending(kind, key, seed, parent_id), strategy))
@@ -98,7 +101,13 @@ class _Simulation:
     def end_one(self) -> None:
         """Let the run that is done first end."""
         self.night.length, run_id, one, strategy = heapq.heappop(self._running)
-        scores = self.world.run(one.key, one.seed)
+        scores = self.world.run(one.key, one.seed, one.kind, strategy)
+        if scores.is_pruned:
+            self.spent -= 1 - rung.SHARE
+            self.search.settle(Trial(run_id, one.key, one.seed, one.kind, "pruned",
+                                     strategy=strategy, parent_id=one.parent_id,
+                                     cost=rung.SHARE), self.record)
+            return
         if one.kind != "search":
             self.fresh.setdefault(one.key, []).append(scores.test)
         blocks = self.world.blocks(one.key, one.seed) if one.kind != "search" else None
@@ -119,7 +128,7 @@ class _Simulation:
         self.search.settle(Trial(self.plant_id, key, head.seed, "search", "finished",
                                  head.bpb - gain), self.record)
 
-    def serve(self, n_left: int) -> str | None:
+    def serve(self, n_left: float) -> str | None:
         """Do what the search asks for next; the reason where the night is over."""
         while isinstance(action := self.search.next(n_left, self.pending), Wait):
             self.end_one()
@@ -143,12 +152,12 @@ class _Simulation:
 
     def _propose(self, action: Propose) -> str | None:
         names = action.names or tuple(STRATEGIES)
-        strategy = self.search.bandit.order(names, self.rng)[0]
-        key = self.world.propose(action.head.key)
-        if key is None:
+        idea = self.world.idea(action.head.key, self.search.bandit.order(names, self.rng),
+                               self.pending)
+        if idea is None:
             return "every recorded configuration has been tried"
         seed = next(self._swaps) if self.world.swaps_seeds else action.head.seed
-        self.run(key, seed, "search", strategy, action.head.run_id)
+        self.run(idea.key, seed, "search", idea.strategy, action.head.run_id)
         return None
 
     def close(self, reason: str) -> Night:
@@ -180,7 +189,7 @@ def night(search: Search, world: World, n_runs: int, rng: random.Random,
     plant = world.plant()
     if plant is not None:
         simulation.plant(plant, world.true(BASELINE) - world.true(plant))
-    for n_left in range(n_runs - N_BASELINE_SEEDS, 0, -1):
+    while (n_left := n_runs - simulation.spent) >= 1:
         reason = simulation.serve(n_left)
         if reason:
             return simulation.close(reason)
@@ -200,10 +209,10 @@ def greedy(world: World, n_runs: int) -> Greedy:
     head, seed = BASELINE, 0
     start = best = world.run(head, seed).search
     for i in range(1, n_runs):
-        key = world.propose(head)
+        key = world.plain(head)
         if key is None:
             break
-        score = world.run(key, i if world.swaps_seeds else seed).search
+        score = world.run(key, i if world.swaps_seeds else seed, "plain").search
         if score < best:
             head, best = key, score
     return Greedy(start - best, world.true(BASELINE) - world.true(head))

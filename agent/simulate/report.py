@@ -109,6 +109,8 @@ def suite_page(found: Suite, n_runs: int) -> str:
     lines = [f"{_count(found.nights)} of {n_runs} runs on each surface", "",
              f"{'':<27}{'found':>8}{'95 %':>16}{'goal':>9}"]
     told = found.as_dict()
+    if not found.has_texts:
+        del shares["coverage"]
     for key, (name, goal) in shares.items():
         value, (low, high) = told[key], found.spread[key]
         number = "none" if value is None else f"{100 * value:.1f} %"

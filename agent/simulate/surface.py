@@ -19,9 +19,10 @@ import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent.ledger import Blocks, Queries
+from agent.search import Pending
 from engine.config import Config
 from engine.errors import UserError
 
@@ -32,6 +33,8 @@ HELPING = 0.1  # share of the proposals that help
 TEXTS = 0.5  # τ: four steps then move a shard by 0.7 s_d, as measured on 4,256 tokens
 N_BLOCKS = 32  # of the shard that confirms
 PLANTED = 2.0  # gain of the planted configuration, in standard deviations of a paired difference
+TABLES = ("tinystories", "builtin")  # of the wind tunnel's runs (tunnel.py)
+HALVES = ("develop", "judge")  # of its starts
 N_FEWEST = 5  # configurations with which a table is worth replaying
 
 Draw = Callable[[random.Random], float]
@@ -44,6 +47,14 @@ class Scores:
     search: float
     confirm: float
     test: float
+    is_pruned: bool = False  # given up at a quarter: none of them is known
+
+
+class Idea(NamedTuple):
+    """A proposal: the configuration and the strategy whose it is."""
+
+    key: str
+    strategy: str
 
 
 class World(Protocol):
@@ -51,7 +62,7 @@ class World(Protocol):
 
     swaps_seeds: bool  # a proposal is the head itself on another seed
 
-    def run(self, key: str, seed: int) -> Scores: ...
+    def run(self, key: str, seed: int, kind: str = "", strategy: str = "") -> Scores: ...
 
     def blocks(self, key: str, seed: int) -> Blocks | None: ...  # of the score that confirms
 
@@ -59,7 +70,10 @@ class World(Protocol):
 
     def plant(self) -> str | None: ...  # what is the head from the start; None: the baseline
 
-    def propose(self, head: str) -> str | None: ...  # None: nothing is left
+    def idea(self, head: str, names: Sequence[str],
+             pending: Sequence[Pending]) -> Idea | None: ...  # None: nothing is left
+
+    def plain(self, head: str) -> str | None: ...  # the plain loop's idea
 
     def without(self, base: str, steps: Sequence[str]) -> str | None: ...  # None: not to be had
 
@@ -86,21 +100,36 @@ class _Noisy(ABC):
     def true(self, key: str) -> float:
         """What a configuration scores without noise."""
 
-    def run(self, key: str, seed: int) -> Scores:
+    @abstractmethod
+    def propose(self, head: str) -> str | None:
+        """A configuration to try; None where nothing is left."""
+
+    def idea(self, head: str, names: Sequence[str], pending: Sequence[Pending]) -> Idea | None:
+        """The same, whichever strategy is asked."""
+        key = self.propose(head)
+        return None if key is None else Idea(key, names[0])
+
+    def plain(self, head: str) -> str | None:
+        return self.propose(head)
+
+    def run(self, key: str, seed: int, kind: str = "", strategy: str = "") -> Scores:
         known = self._of_run.get((key, seed))
         if known is None:
             gauss = self._gauss
             if seed not in self._of_seed:
                 self._of_seed[seed] = self._shared * gauss(0, 1)
             mean = self.true(key) + self._of_seed[seed] + self._own * gauss(0, 1)
-            known = Scores(*(mean + self._shard * gauss(0, 1) for _ in range(3)))
+            known = self._on_shards(mean, self._shard)
             for step in self._steps(key):
-                suits = self._suits.setdefault(step, Scores(*(
-                    self._text * gauss(0, 1) for _ in range(3))))
+                suits = self._suits.setdefault(step, self._on_shards(0.0, self._text))
                 known = Scores(known.search + suits.search, known.confirm + suits.confirm,
                                known.test + suits.test)
             self._of_run[key, seed] = known
         return known
+
+    def _on_shards(self, mean: float, spread: float) -> Scores:
+        search, confirm, test = (mean + spread * self._gauss(0, 1) for _ in range(3))
+        return Scores(search, confirm, test)
 
     def blocks(self, key: str, seed: int) -> Blocks | None:
         """The score on the shard that confirms in blocks of equal size."""

@@ -22,7 +22,8 @@ from tests.support.example_home import a_home, agent, printed, value
 FEW = ["simulate", "--nights", "3", "--runs", "20"]
 KEYS = ["nights", "confirmed_noop", "confirmed_seed_swap", "confirmed_planted",
         "true_gain_vs_greedy", "optimism", "coverage", "spread"]
-PAGES = [FEW, [*FEW, "--surface", "planted"], [*FEW, "--suite"], [*FEW, "--from-ledger"]]
+PAGES = [FEW, [*FEW, "--surface", "planted"], [*FEW, "--suite"], [*FEW, "--from-ledger"],
+         [*FEW, "--table", "builtin"], [*FEW, "--at-once", "2"]]
 
 
 @pytest.fixture

@@ -183,10 +183,12 @@ def test_the_first_batch_needs_the_head_alone_on_the_baselines_own_seeds() -> No
 
     class Watched:
         swaps_seeds = False
-        true, plant, propose, without = same.true, same.plant, same.propose, same.without
+        true, plant, idea, plain, without = (same.true, same.plant, same.idea, same.plain,
+                                             same.without)
         blocks = same.blocks
 
-        def run(self, key: str, seed: int) -> surface.Scores:
+        def run(self, key: str, seed: int, kind: str = "",
+                strategy: str = "") -> surface.Scores:
             ran.append((key, seed))
             return same.run(key, seed)
 
@@ -270,7 +272,7 @@ def test_optimism_of_nights_without_gain_is_none() -> None:
 
 @functools.cache
 def accepted(rho: float) -> Suite:
-    return simulation.suite(N_NIGHTS[rho], rho=rho)
+    return simulation.suite(simulation.made_up(rho=rho), N_NIGHTS[rho])
 
 
 def three_errors(share: float, rho: float) -> float:

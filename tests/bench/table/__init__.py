@@ -3,10 +3,10 @@
     python -m tests.bench.table make --out runs.jsonl    # trains; goes on where it was stopped
     python -m tests.bench.table ask --out runs.jsonl     # trains what the model holds for best
     python -m tests.bench.table pack runs.jsonl          # runs.csv.xz, as it lies here
-    python -m tests.bench.table fit                      # surface.npz, and how good it is
+    python -m tests.bench.table fit                      # agent/simulate/tunnel.npz, and how good
     python -m tests.bench.table budgets runs.jsonl --out budgets.jsonl
     python -m tests.bench.table prior runs.jsonl budgets.jsonl --fit    # strategies/prior.json
 
-In: the TinyStories sample and the built-in stories. Out: `load` gives the runs, `TableSurface`
-answers for any configuration of the space in microseconds. May use agent, engine and strategies.
+In: the TinyStories sample and the built-in stories. Out: `load` gives the runs, and the fit answers
+for any configuration in microseconds (agent/simulate/tunnel.py). May use agent, engine, strategies.
 """

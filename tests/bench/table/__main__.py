@@ -6,9 +6,8 @@ from pathlib import Path
 
 from engine.errors import UserError
 from tests.bench.search import STORIES
-from tests.bench.table import budgets, packed, prior, surface
+from tests.bench.table import budgets, fit, packed, prior
 from tests.bench.table.ask import run_ask
-from tests.bench.table.fit import run_fit
 from tests.bench.table.make import make
 
 
@@ -40,9 +39,9 @@ def parse(words: list[str]) -> argparse.Namespace:
     unpacks.set_defaults(run=packed.run_unpack)
     fits = commands.add_parser("fit", help="fit the surface to the packed runs")
     fits.add_argument("--runs", type=Path, default=packed.PATH)
-    fits.add_argument("--to", type=Path, default=surface.PATH)
+    fits.add_argument("--to", type=Path, default=fit.PATH)
     fits.add_argument("--json", action="store_true")
-    fits.set_defaults(run=run_fit)
+    fits.set_defaults(run=fit.run_fit)
     other = commands.add_parser("budgets", help="train at other budgets, around what is good")
     other.add_argument("runs", type=Path, help="what make wrote")
     other.add_argument("--out", type=Path, required=True, help="a line is added here for each run")

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
+from agent.simulate.surface import TABLES
+from agent.simulate.tunnel import SEARCH, Tunnel
 from engine.config import OPTIMIZERS, Config
 from strategies.base import Limits
 from tests.bench.nights import append_night as append_line
@@ -21,7 +23,6 @@ from tests.bench.table.make import Bench, in_pool, open_benches, workers
 from tests.bench.table.packed import Table
 from tests.bench.table.plan import SEEDS, Slot, best
 from tests.bench.table.rows import Row, read_rows, read_texts
-from tests.bench.table.surface import SEARCH, TEXTS, TableSurface, centres_of
 
 FIRST_SLOT = 100_000
 N_LEARN = 600  # configurations for the kernel: it is learnt anew for every round
@@ -31,7 +32,7 @@ PARENTS = 10  # the best, of which some are mutated to learn what lies around th
 APART = 0.3  # distance in the unit cube of two places that are asked for in one round
 
 
-def minima(surface: TableSurface, known: Sequence[Config], limits: Limits, rng: Generator,
+def minima(surface: Tunnel, known: Sequence[Config], limits: Limits, rng: Generator,
            n: int) -> list[Config]:
     """Places apart from each other where the surface is lowest, found by mutation and selection.
 
@@ -55,7 +56,7 @@ def minima(surface: TableSurface, known: Sequence[Config], limits: Limits, rng: 
     return found[:n]
 
 
-def slots(rows: Sequence[Row], surfaces: dict[str, TableSurface], benches: dict[str, Bench],
+def slots(rows: Sequence[Row], surfaces: dict[str, Tunnel], benches: dict[str, Bench],
           n: int, n_near: int) -> list[tuple[Slot, int]]:
     """What to run next of each text: n places of each optimizer, n_near mutations of the best.
 
@@ -92,8 +93,7 @@ def run_ask(options: argparse.Namespace) -> int:
     for _ in range(options.rounds):
         table = Table(read_texts(options.out), read_rows(options.out))
         arrays, _, _ = fit.fit(table, N_LEARN)
-        configs, texts, _ = centres_of(table.rows)
-        surfaces = {text: TableSurface.of(text, arrays, configs, texts) for text in TEXTS}
+        surfaces = {text: Tunnel.of(text, arrays) for text in TABLES}
         with workers(options) as pool:
             for row in in_pool(pool, slots(table.rows, surfaces, benches, options.n,
                                           options.near)):

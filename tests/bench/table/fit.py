@@ -18,12 +18,16 @@ from typing import Any
 
 import numpy as np
 
+from agent.simulate import tunnel
+from agent.simulate.surface import TABLES
+from agent.simulate.tunnel import OUTPUTS, SEARCH, Array, Tunnel, sd_between
+from agent.simulate.tunnel_features import features
 from engine.files import write_atomically
 from tests.bench.table import kriging, packed
-from tests.bench.table.features import features
-from tests.bench.table.kriging import Array, Fitted
-from tests.bench.table.rows import Row
-from tests.bench.table.surface import OUTPUTS, SEARCH, TEXTS, TableSurface, centres_of, sd_between
+from tests.bench.table.kriging import Fitted
+from tests.bench.table.rows import Row, centres_of
+
+PATH = Path(tunnel.__file__).with_name(tunnel.FILE)
 
 FLOOR = 0.6  # of the best score: what is left above it is fitted by its logarithm
 N_LEARN = 900  # configurations to which the kernel's scales are fitted; the posterior has all
@@ -46,7 +50,7 @@ class Centres:
     @property
     def own(self) -> list[Array]:
         """Indices of each text's configurations."""
-        return [np.flatnonzero(self.text == text) for text in range(len(TEXTS))]
+        return [np.flatnonzero(self.text == text) for text in range(len(TABLES))]
 
     def as_bpb(self, y: Array) -> Array:
         floor, middle, spread = (self.scaling[name][self.text]
@@ -60,15 +64,16 @@ def scores_of(row: Row) -> Array:
 
 
 def gather(rows: Sequence[Row], budget_tokens: int) -> Centres:
-    configs, text, runs = centres_of(rows)
+    configs, texts, runs = centres_of(rows)
+    text = np.array(texts)
     raw = features(configs, budget_tokens)
     mean, scale = raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-9)
     bpb = np.array([np.mean([scores_of(row) for row in its], axis=0) for its in runs])
-    own = [bpb[text == number] for number in range(len(TEXTS))]
+    own = [bpb[text == number] for number in range(len(TABLES))]
     floor = np.array([FLOOR * its.min(axis=0) for its in own])
     logs = np.log(bpb - floor[text])
     middle, spread = (np.array([measure(logs[text == number], axis=0)
-                                for number in range(len(TEXTS))]) for measure in (np.mean, np.std))
+                                for number in range(len(TABLES))]) for measure in (np.mean, np.std))
     scaling = {"floor": floor, "middle": middle, "spread": spread, "x_mean": mean,
                "x_scale": scale}
     return Centres((raw - mean) / scale, text, (logs - middle[text]) / spread[text], bpb,
@@ -76,7 +81,7 @@ def gather(rows: Sequence[Row], budget_tokens: int) -> Centres:
 
 
 def fit(table: packed.Table, n_learn: int = N_LEARN) -> tuple[dict[str, Array], Centres, Fitted]:
-    """The arrays of surface.npz but for the report, and what they were fitted to and by."""
+    """The arrays of tunnel.npz but for the report, and what they were fitted to and by."""
     budget = next(iter(table.texts.values()))["budget_tokens"]
     data = gather(table.rows, budget)
     some = np.random.default_rng(0).permutation(len(data.text))[:n_learn]
@@ -85,6 +90,7 @@ def fit(table: packed.Table, n_learn: int = N_LEARN) -> tuple[dict[str, Array], 
     fitted = kriging.fit(kernel, data.x, data.text, data.y, data.n_runs)
     found = data.scaling | luck(table.rows, data, data.y - fitted.missed(data.n_runs))
     return found | {"parameters": kernel.parameters, "weights": fitted.weights.astype(np.float32),
+                    "centres": fitted.centres.astype(np.float32), "texts": data.text,
                     "budget_tokens": np.array(budget)}, data, fitted
 
 
@@ -140,12 +146,12 @@ def shared_part(pure: Array, seeds: Array) -> float:
 
 
 def report(table: packed.Table, data: Centres, fitted: Fitted,
-           surfaces: Sequence[TableSurface]) -> dict[str, Any]:
+           surfaces: Sequence[Tunnel]) -> dict[str, Any]:
     """By text: errors on configurations left out, and rungs against ends, real and drawn."""
     folds = np.random.default_rng(1).permutation(len(data.text)) % N_FOLDS
     unseen = data.as_bpb(fitted.without_folds(data.y, folds))[:, SEARCH]
     found: dict[str, Any] = {}
-    for name, own, surface in zip(TEXTS, data.own, surfaces, strict=True):
+    for name, own, surface in zip(TABLES, data.own, surfaces, strict=True):
         real = data.bpb[own, SEARCH]
         order = np.argsort(real)
         parts = {"all": order, "better half": order[: len(order) // 2],
@@ -163,7 +169,7 @@ def _errors(told: Array, real: Array) -> dict[str, float]:
             "mae": float(np.mean(np.abs(told - real)))}
 
 
-def _luck_report(surface: TableSurface, real: Array) -> dict[str, float]:
+def _luck_report(surface: Tunnel, real: Array) -> dict[str, float]:
     means = np.full((3, len(OUTPUTS)), np.nan)
     means[:, SEARCH] = np.quantile(real, [0.02, 0.25, 0.75])
     best, quarter, rest = surface.sds(means)[:, SEARCH]
@@ -172,7 +178,7 @@ def _luck_report(surface: TableSurface, real: Array) -> dict[str, float]:
             "paired sd best": float(best * np.sqrt(2 * (1 - surface.rho)))}
 
 
-def _rungs(rows: Sequence[Row], text: str, surface: TableSurface) -> dict[str, Any]:
+def _rungs(rows: Sequence[Row], text: str, surface: Tunnel) -> dict[str, Any]:
     """Rank correlation of each rung with the end: of single runs, and as the surface draws them."""
     first = {row.config.hash: row for row in rows if row.text == text and row.search is not None}
     real = np.array([scores_of(row) for row in first.values()])
@@ -200,8 +206,7 @@ def run_fit(options: argparse.Namespace) -> int:
     data = options.runs.read_bytes()
     table = packed.read(options.runs)
     arrays, centres, fitted = fit(table)
-    configs, texts, _ = centres_of(table.rows)
-    surfaces = [TableSurface.of(text, arrays, configs, texts) for text in TEXTS]
+    surfaces = [Tunnel.of(text, arrays) for text in TABLES]
     found = report(table, centres, fitted, surfaces)
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays, report=np.array(json.dumps(found)),
@@ -209,6 +214,13 @@ def run_fit(options: argparse.Namespace) -> int:
     write_atomically(options.to, file.getvalue())
     sys.stdout.write(json.dumps(found) + "\n" if options.json else told(found, options.to))
     return 0
+
+
+def report_of(path: Path = PATH) -> dict[str, Any]:
+    """How far the fitted model can be trusted, as the fit found it, and to which runs it was."""
+    with np.load(path, allow_pickle=False) as file:
+        found: dict[str, Any] = json.loads(str(file["report"]))
+        return found | {"sha256": str(file["sha256"])}
 
 
 def told(found: dict[str, Any], path: Path) -> str:

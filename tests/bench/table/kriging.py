@@ -11,38 +11,15 @@ blocks.
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from agent.simulate.tunnel import N_OWN, Aim, Array, matern
 
-N_OWN = 3  # parameters before the scales: log s², log τ², logit of ρ
 LENGTH_MEAN, LENGTH_SD = 1.5, 1.4  # of a log scale, a feature's standard deviation being 1
 START = (0.0, -3.0, 1.0)
 BOUNDS = ((-4.0, 6.0), (-10.0, 0.0), (-3.0, 6.0))
 LENGTH_BOUNDS = (-2.0, 7.0)
-
-
-@dataclass(frozen=True)
-class Aim:
-    """Points that distances are taken to again and again, in the form that makes it quick."""
-
-    product: Array  # (F, M)
-    square: Array  # (M,)
-
-    @classmethod
-    def at(cls, points: Array) -> "Aim":
-        return cls(np.ascontiguousarray(-10 * points.T), 5 * (points * points).sum(axis=1))
-
-    def roots(self, a: Array) -> Array:
-        """√5·r of each of a (N, F) to each of the points, (N, M)."""
-        found: Array = a @ self.product
-        found += self.square
-        found += 5 * (a * a).sum(axis=1)[:, None]
-        np.maximum(found, 0, out=found)
-        np.sqrt(found, out=found)
-        return found
 
 
 @dataclass(frozen=True)
@@ -67,18 +44,9 @@ class Kernel:
         found: Array = self.of_points(a, Aim.at(b)) * np.where(own[:, None] == other, 1.0, self.rho)
         return found
 
-    def of_points(self, a: Array, b: "Aim") -> Array:
+    def of_points(self, a: Array, b: Aim) -> Array:
         """The same within one text; the dtype is kept."""
-        root = b.roots(a)
-        found: Array = root * root
-        found *= 1 / 3
-        found += root
-        found += 1
-        np.negative(root, out=root)
-        np.exp(root, out=root)
-        found *= root
-        found *= math.exp(float(self.parameters[0]))
-        return found
+        return matern(a, b, math.exp(float(self.parameters[0])))
 
     def evidence(self, x: Array, text: Array, y: Array, n_runs: Array) -> tuple[float, Array]:
         """Negative log of the marginal likelihood and prior, and its gradient in the parameters."""

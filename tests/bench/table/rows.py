@@ -5,14 +5,15 @@ and bits per byte: rungs [3], short, search, confirm, test, all None where the r
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.simulate.surface import TABLES
+from agent.simulate.tunnel import RUNGS
 from engine.config import Config
 
-RUNGS = (1 / 8, 1 / 4, 1 / 2)  # of a run's steps, where it is scored on the short text
 SCORES = ("short", "search", "confirm", "test")  # at the end
 
 
@@ -59,6 +60,16 @@ def read_rows(path: Path) -> list[Row]:
             row = Row.of(line)
             found.setdefault(row.key, row)
     return list(found.values())
+
+
+def centres_of(rows: Sequence[Row]) -> tuple[list[Config], list[int], list[list[Row]]]:
+    """The configurations that finished, the number of each one's text, and its runs."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.search is not None:
+            found.setdefault((row.text, row.config.hash), []).append(row)
+    return ([runs[0].config for runs in found.values()],
+            [TABLES.index(text) for text, _ in found], list(found.values()))
 
 
 def read_texts(path: Path) -> dict[str, Any]:

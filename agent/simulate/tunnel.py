@@ -1,9 +1,14 @@
-"""What a configuration of the space scores, without training it: the model fitted to the table.
+"""What a configuration scores, without training it: a model fitted to a table of real runs.
 
-    surface = TableSurface.open("builtin")
-    surface.final(config)                     # true mean bits per byte on the search shard
-    night = surface.night(rng)
+    tunnel = Tunnel.open("builtin")
+    tunnel.final(config)                      # true mean bits per byte on the search shard
+    night = tunnel.night(rng)
     night.draw(config, seed)                  # what one run shows; asked again, the same
+
+The mean is that of a Gaussian process over two texts, whose centres and weights lie in tunnel.npz
+(`python -m tests.bench.table fit` makes it):
+
+    M(r) = (1 + √5·r + 5·r²/3) · exp(−√5·r)                       Matérn 5/2
 
 A run's scores are
 
@@ -14,28 +19,61 @@ outputs' residuals have over seeds, sd is a function of how good the configurati
 on seeds that different configurations share.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, Self
 
 import numpy as np
 
+from agent.simulate.surface import TABLES
+from agent.simulate.tunnel_features import features
 from engine.config import Config
-from engine.errors import UserError
-from tests.bench.table import packed
-from tests.bench.table.features import features
-from tests.bench.table.kriging import Aim, Array, Kernel
-from tests.bench.table.rows import RUNGS, Row
 
-PATH = Path(__file__).with_name("surface.npz")
-TEXTS = ("tinystories", "builtin")
+FILE = "tunnel.npz"  # beside this one
+RUNGS = (1 / 8, 1 / 4, 1 / 2)  # of a run's steps, where it is scored on a short text
+N_OWN = 3  # parameters before the scales: log s², log τ², logit of ρ
+Array = np.ndarray[Any, np.dtype[Any]]
+
 OUTPUTS = ("rung1", "rung2", "rung3", "short", "search", "confirm", "test")
 BLOCK = 32  # configurations at a time, so that what is in between stays in the cache
 SEARCH = OUTPUTS.index("search")
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Points that distances are taken to again and again, in the form that makes it quick."""
+
+    product: Array  # (F, M)
+    square: Array  # (M,)
+
+    @classmethod
+    def at(cls, points: Array) -> Self:
+        return cls(np.ascontiguousarray(-10 * points.T), 5 * (points * points).sum(axis=1))
+
+    def roots(self, a: Array) -> Array:
+        """√5·r of each of a (N, F) to each of the points, (N, M)."""
+        found: Array = a @ self.product
+        found += self.square
+        found += 5 * (a * a).sum(axis=1)[:, None]
+        np.maximum(found, 0, out=found)
+        np.sqrt(found, out=found)
+        return found
+
+
+def matern(a: Array, b: Aim, amplitude: float) -> Array:
+    """amplitude · M(r) of scaled points (N, F) and those of b, (N, M); the dtype is kept."""
+    root = b.roots(a)
+    found: Array = root * root
+    found *= 1 / 3
+    found += root
+    found += 1
+    np.negative(root, out=root)
+    np.exp(root, out=root)
+    found *= root
+    found *= amplitude
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +88,12 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class TableSurface:
+class Tunnel:
     """The surface of one text."""
 
-    text: int  # its number in TEXTS
-    kernel: Kernel
+    text: str
+    amplitude: float  # s²
+    lengths: Array  # (F,) of the features
     features: tuple[Array, Array]  # mean and scale of each
     centres: Aim  # of M, float32, scaled
     weights: Array  # (M, O) float32; those of the other text's centres count in part
@@ -68,32 +107,25 @@ class TableSurface:
     budget_tokens: int
 
     @classmethod
-    def open(cls, text: str, path: Path = PATH, runs: Path = packed.PATH) -> Self:
-        """The fitted surface of a text. Raises UserError where it was fitted to other runs."""
-        data = runs.read_bytes()
-        with np.load(path, allow_pickle=False) as file:
-            found = dict(file)
-        if str(found["sha256"]) != hashlib.sha256(data).hexdigest():
-            raise UserError(f"{path.name} was fitted to other runs than {runs.name} holds; "
-                            "python -m tests.bench.table fit makes it anew")
-        configs, texts, _ = centres_of(packed.load(runs).rows)
-        return cls.of(text, found, configs, texts)
+    def open(cls, text: str) -> Self:
+        """The fitted surface of one of TABLES."""
+        with files("agent.simulate").joinpath(FILE).open("rb") as data, \
+                np.load(data, allow_pickle=False) as file:
+            return cls.of(text, dict(file))
 
     @classmethod
-    def of(cls, text: str, found: dict[str, Any], configs: Sequence[Config],
-           texts: Array) -> Self:
-        """The surface of the arrays that fit.py makes, on the table's configurations."""
-        number, kernel = TEXTS.index(text), Kernel(found["parameters"])
-        mean, scale = found["x_mean"], found["x_scale"]
-        budget = int(found["budget_tokens"])
-        centres = kernel.scaled((features(configs, budget) - mean) / scale)
-        likeness = np.where(texts == number, 1.0, kernel.rho)
+    def of(cls, text: str, found: dict[str, Any]) -> Self:
+        """The surface of the arrays that the fit makes."""
+        number, parameters = TABLES.index(text), found["parameters"]
         own = {name: found[name][number]
                for name in ("floor", "middle", "spread", "knots", "seed_sd", "factor")}
-        return cls(text=number, kernel=kernel, features=(mean, scale),
-                   centres=Aim.at(centres.astype(np.float32)),
+        likeness = np.where(found["texts"] == number, 1.0, 1 / (1 + math.exp(-parameters[2])))
+        return cls(text=text, amplitude=math.exp(parameters[0]), lengths=np.exp(parameters[N_OWN:]),
+                   features=(found["x_mean"], found["x_scale"]),
+                   centres=Aim.at(found["centres"]),
                    weights=(likeness[:, None] * found["weights"]).astype(np.float32),
-                   rho=float(found["rho"][number]), budget_tokens=budget, **own)
+                   rho=float(found["rho"][number]), budget_tokens=int(found["budget_tokens"]),
+                   **own)
 
     def means(self, configs: Sequence[Config]) -> Array:
         """True mean of every output, (N, O), bits per byte."""
@@ -101,9 +133,9 @@ class TableSurface:
 
     def _places(self, configs: Sequence[Config]) -> Array:
         mean, scale = self.features
-        x = self.kernel.scaled((features(configs, self.budget_tokens) - mean) / scale)
+        x = (features(configs, self.budget_tokens) - mean) / scale / self.lengths
         blocks = np.array_split(x.astype(np.float32), -(-len(x) // BLOCK))
-        return np.concatenate([self.kernel.of_points(block, self.centres) @ self.weights
+        return np.concatenate([matern(block, self.centres, self.amplitude) @ self.weights
                                for block in blocks])
 
     def final(self, config: Config) -> float:
@@ -116,23 +148,24 @@ class TableSurface:
             self.spread[SEARCH])
         return sd_between(place, self.knots, self.seed_sd)
 
-    def night(self, rng: np.random.Generator) -> "TableNight":
+    def night(self, rng: np.random.Generator) -> "TunnelNight":
         """Runs with a luck of their own, drawn from rng."""
-        return TableNight(self, rng)
+        return TunnelNight(self, rng)
 
 
 @dataclass
-class TableNight:
+class TunnelNight:
     """One night's runs on a surface; the same run asked for again shows the same."""
 
-    surface: TableSurface
+    tunnel: Tunnel
     rng: np.random.Generator
     _means: dict[str, tuple[Array, Array]] = field(default_factory=dict)  # by configuration
     _of_seed: dict[int, Array] = field(default_factory=dict)
     _of_run: dict[tuple[str, int], Shown] = field(default_factory=dict)
 
-    def draw(self, config: Config, seed: int) -> Shown:
-        key = config.hash, seed
+    def draw(self, config: Config, seed: int, name: str | None = None) -> Shown:
+        """What a run shows; under another name the same configuration has a luck of its own."""
+        key = name or config.hash, seed
         if key not in self._of_run:
             mean, sd = self._mean(config)
             self._of_run[key] = shown(mean + sd * self._luck(seed))
@@ -142,8 +175,8 @@ class TableNight:
         """Ask the surface for all of them at once, which is cheaper than one by one."""
         new = [config for config in configs if config.hash not in self._means]
         if new:
-            means = self.surface.means(new)
-            both = zip(means, self.surface.sds(means), strict=True)
+            means = self.tunnel.means(new)
+            both = zip(means, self.tunnel.sds(means), strict=True)
             self._means.update(zip((config.hash for config in new), both, strict=True))
 
     def _mean(self, config: Config) -> tuple[Array, Array]:
@@ -152,12 +185,12 @@ class TableNight:
 
     def _luck(self, seed: int) -> Array:
         """Of one run, correlated over the outputs; part of it is the seed's in every run."""
-        n, rho = len(OUTPUTS), self.surface.rho
+        n, rho = len(OUTPUTS), self.tunnel.rho
         if seed not in self._of_seed:
             self._of_seed[seed] = self.rng.standard_normal(n)
         own = self.rng.standard_normal(n)
         both = math.sqrt(rho) * self._of_seed[seed] + math.sqrt(1 - rho) * own
-        return np.asarray(self.surface.factor @ both)
+        return np.asarray(self.tunnel.factor @ both)
 
 
 def sd_between(place: Array, knots: Array, sds: Array) -> Array:
@@ -170,20 +203,3 @@ def shown(scores: Array) -> Shown:
     n = len(RUNGS)
     return Shown(by_name["search"], by_name["confirm"], by_name["test"],
                  tuple(scores[:n].tolist()), by_name["short"])
-
-
-def centres_of(rows: Sequence[Row]) -> tuple[list[Config], Array, list[list[Row]]]:
-    """The configurations that finished, the number of each one's text, and its runs."""
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        if row.search is not None:
-            found.setdefault((row.text, row.config.hash), []).append(row)
-    texts = np.array([TEXTS.index(text) for text, _ in found])
-    return [runs[0].config for runs in found.values()], texts, list(found.values())
-
-
-def report_of(path: Path = PATH) -> dict[str, Any]:
-    """How far the fitted model can be trusted, as `fit` found it."""
-    with np.load(path, allow_pickle=False) as file:
-        found: dict[str, Any] = json.loads(str(file["report"]))
-    return found

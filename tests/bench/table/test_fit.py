@@ -1,24 +1,25 @@
 """The model fitted to the table of real runs: its mathematics, its answers, and how good it is."""
 
+import hashlib
 import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agent.simulate.surface import TABLES
+from agent.simulate.tunnel import OUTPUTS, SEARCH, Array, Tunnel
+from agent.simulate.tunnel_features import features
 from engine.config import Config
-from engine.errors import UserError
 from engine.training.train import Texts
 from strategies.base import Limits
-from tests.bench.table import ask, fit, kriging, packed, space, surface
-from tests.bench.table.features import features
-from tests.bench.table.kriging import Array, Kernel
+from tests.bench.table import ask, fit, kriging, packed, space
+from tests.bench.table.fit import report_of
+from tests.bench.table.kriging import Kernel
 from tests.bench.table.make import Bench
-from tests.bench.table.packed import Table, pack
+from tests.bench.table.packed import Table
 from tests.bench.table.plan import STARTS
-from tests.bench.table.rows import Row
-from tests.bench.table.surface import OUTPUTS, SEARCH, TEXTS, TableSurface, report_of
+from tests.bench.table.rows import Row, centres_of
 
 pytest.importorskip("scipy", reason="the fit needs the extra bench: pip install '.[bench]'")
 LIMITS = Limits(budget_tokens=75_000, min_steps=20, max_params=500_000)
@@ -43,14 +44,14 @@ def table() -> Table:
             end = 2 + 20 / config.n_embd + 0.05 * np.log(config.lr / 1e-3)**2
             scores = end + np.array([1.0, 0.6, 0.3, 0.02, 0, 0.01, 0.03])
             scores = (scores + 0.01 * rng.standard_normal(7)).tolist()
-            rows.append(Row(TEXTS[i % 2], i, "sensible", seed, config, "finished", 1.0,
+            rows.append(Row(TABLES[i % 2], i, "sensible", seed, config, "finished", 1.0,
                             tuple(scores[:3]), *scores[3:]))
-    return Table(dict.fromkeys(TEXTS, {"budget_tokens": 75_000}), rows)
+    return Table(dict.fromkeys(TABLES, {"budget_tokens": 75_000}), rows)
 
 
 @pytest.fixture(scope="module")
-def builtin() -> TableSurface:
-    return TableSurface.open("builtin")
+def builtin() -> Tunnel:
+    return Tunnel.open("builtin")
 
 
 # --- the mathematics -------------------------------------------------------------------------
@@ -102,8 +103,7 @@ def test_fields_without_effect_change_no_feature() -> None:
 
 def test_a_fit_foretells_configurations_that_were_left_out(table: Table) -> None:
     arrays, data, fitted = fit.fit(table, n_learn=60)
-    configs, texts, _ = surface.centres_of(table.rows)
-    its = [TableSurface.of(text, arrays, configs, texts) for text in TEXTS]
+    its = [Tunnel.of(text, arrays) for text in TABLES]
     found = fit.report(table, data, fitted, its)
     assert found["builtin"]["cross-validated"]["all"]["spearman"] > 0.9
     assert found["tinystories"]["luck"]["sd best"] == pytest.approx(0.01, rel=0.5)
@@ -111,7 +111,7 @@ def test_a_fit_foretells_configurations_that_were_left_out(table: Table) -> None
 
 def test_runs_that_diverged_are_left_out_of_the_fit(table: Table) -> None:
     lost = replace(table.rows[0], slot=99, state="diverged", rungs=(None,) * 3, search=None)
-    assert len(surface.centres_of([*table.rows, lost])[0]) == len(surface.centres_of(table.rows)[0])
+    assert len(centres_of([*table.rows, lost])[0]) == len(centres_of(table.rows)[0])
 
 
 def test_luck_that_all_share_is_found() -> None:
@@ -122,7 +122,7 @@ def test_luck_that_all_share_is_found() -> None:
 
 
 def test_places_that_are_asked_for_are_new_apart_and_better_than_what_is_known(
-        builtin: TableSurface, monkeypatch: pytest.MonkeyPatch) -> None:
+        builtin: Tunnel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ask, "GENERATIONS", 3)
     drawn = itertools.islice(space.sobol(2, LIMITS, True), 60)
     known = [config for config in drawn if config.optimizer == "adamw"]
@@ -134,7 +134,7 @@ def test_places_that_are_asked_for_are_new_apart_and_better_than_what_is_known(
 
 
 def test_what_is_asked_for_has_numbers_of_its_own(
-        table: Table, builtin: TableSurface, monkeypatch: pytest.MonkeyPatch) -> None:
+        table: Table, builtin: Tunnel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ask, "minima", lambda *_: list(STARTS))
     monkeypatch.setattr(ask, "OPTIMIZERS", ("lion",))
     bench = Bench(Texts(np.zeros(1), np.zeros(1), 1), LIMITS, {})
@@ -145,7 +145,7 @@ def test_what_is_asked_for_has_numbers_of_its_own(
 
 
 def test_the_best_known_are_run_on_more_seeds(
-        table: Table, builtin: TableSurface, monkeypatch: pytest.MonkeyPatch) -> None:
+        table: Table, builtin: Tunnel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ask, "minima", lambda *_: [])
     bench = Bench(Texts(np.zeros(1), np.zeros(1), 1), LIMITS, {})
     found = ask.slots(table.rows, {"builtin": builtin}, {"builtin": bench}, 0, 0)
@@ -158,36 +158,36 @@ def test_the_best_known_are_run_on_more_seeds(
 # --- the surface in the repository -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("text", TABLES)
 def test_the_fitted_surface_ranks_what_it_has_not_seen(text: str) -> None:
     assert report_of()[text]["cross-validated"]["all"]["spearman"] >= 0.95
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("text", TABLES)
 def test_rungs_that_are_drawn_foretell_the_end_as_real_ones_do(text: str) -> None:
     its = report_of()[text]["rungs"]["all"]
     assert its["drawn"] == pytest.approx(its["real"], abs=0.03)
 
 
-def test_a_surface_gives_many_configurations_as_it_gives_each(builtin: TableSurface) -> None:
+def test_a_surface_gives_many_configurations_as_it_gives_each(builtin: Tunnel) -> None:
     drawn = list(itertools.islice(space.sobol(9, LIMITS, True), 70))
     alone = [builtin.final(config) for config in drawn]
     assert builtin.means(drawn)[:, SEARCH] == pytest.approx(np.array(alone), abs=1e-4)
 
 
-def test_a_surface_is_near_the_real_runs(builtin: TableSurface) -> None:
+def test_a_surface_is_near_the_real_runs(builtin: Tunnel) -> None:
     real = [row.search for row in packed.load().rows
             if row.text == "builtin" and row.config.hash == STARTS[0].hash]
     assert builtin.final(STARTS[0]) == pytest.approx(float(np.mean(real)), abs=0.1)
 
 
-def test_a_run_asked_for_again_shows_the_same(builtin: TableSurface) -> None:
+def test_a_run_asked_for_again_shows_the_same(builtin: Tunnel) -> None:
     night = builtin.night(np.random.default_rng(0))
     first, other = night.draw(STARTS[0], 1), night.draw(STARTS[0], 2)
     assert night.draw(STARTS[0], 1) == first != other
 
 
-def test_runs_stray_by_the_sd_of_a_seed_about_the_mean(builtin: TableSurface) -> None:
+def test_runs_stray_by_the_sd_of_a_seed_about_the_mean(builtin: Tunnel) -> None:
     night = builtin.night(np.random.default_rng(0))
     shown = [night.draw(STARTS[0], seed).search for seed in range(400)]
     sd = builtin.sds(builtin.means([STARTS[0]]))[0, SEARCH]
@@ -195,19 +195,16 @@ def test_runs_stray_by_the_sd_of_a_seed_about_the_mean(builtin: TableSurface) ->
     assert np.mean(shown) == pytest.approx(builtin.final(STARTS[0]), abs=4 * sd / 20)
 
 
-def test_a_seed_moves_all_configurations_by_its_part(builtin: TableSurface) -> None:
+def test_a_seed_moves_all_configurations_by_its_part(builtin: Tunnel) -> None:
     night = replace(builtin, rho=0.9).night(np.random.default_rng(0))
     both = np.array([[night.draw(start, seed).search for start in STARTS] for seed in range(200)])
     assert np.corrcoef(both.T)[0, 1] == pytest.approx(0.9, abs=0.05)
 
 
-def test_a_surface_of_other_runs_is_refused(table: Table, tmp_path: Path) -> None:
-    other = tmp_path / "runs.csv.xz"
-    other.write_bytes(pack(table))
-    with pytest.raises(UserError, match=r"fitted to other runs than runs\.csv\.xz holds"):
-        TableSurface.open("builtin", runs=other)
+def test_the_surface_was_fitted_to_the_runs_beside_it() -> None:
+    assert report_of()["sha256"] == hashlib.sha256(packed.PATH.read_bytes()).hexdigest()
 
 
 def test_what_lies_in_the_repository_is_less_than_a_megabyte() -> None:
-    assert packed.PATH.stat().st_size + surface.PATH.stat().st_size < packed.MAX_BYTES
+    assert packed.PATH.stat().st_size + fit.PATH.stat().st_size < packed.MAX_BYTES
     assert len(OUTPUTS) == 7
