@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from agent.home import Home
+from agent.words import signs
 from engine.errors import UserError
 
 # Where each command lives.
@@ -88,6 +89,6 @@ def main(ctx: click.Context, home: Path) -> None:
     Start with:  agent run --for 4m
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign gets "?"
-            stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without an arrow gets ->
+            stream.reconfigure(errors=signs.register())
     ctx.obj = Home(home.absolute())

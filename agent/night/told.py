@@ -1,0 +1,123 @@
+"""What a night says of its runs: whole sentences, and the facts that a screen may show instead.
+
+All of it is read off the ledger's rows and the decision, so that a page could say the same later.
+"""
+
+from collections.abc import Sequence
+
+from agent import words
+from agent.ledger import Calibration, Queries, Run
+from agent.search import Silent, verdict
+from agent.words import Row, Told
+from engine.config import Config
+from strategies.base import describe_changes
+
+BROKEN = ("diverged", "killed", "failed", "lost")
+LONGEST_REASON = 90  # letters of a reason to end that a screen has room for
+
+
+def started(run: Run) -> Told:
+    """A run begins; its configuration is told unless the reason tells what changed in it."""
+    config = "" if run.parent_id is not None else f" {run.config_text}"
+    return Told(f"{run.label}{config}, seed {run.seed}: {run.reason}", level="verbose")
+
+
+def decided(ledger: Queries, run: Run, against: Run | None, found: verdict.Decision) -> Told:
+    """A verdict; that on a batch stands apart, and what it meant for its steps stands in it."""
+    score = "" if run.val_loss is None else (
+        f" {run.val_loss:.3f} nats/token, {run.val_bpb:.3f} bits/byte")
+    text = f"{run.label}:{score} → {found.verdict}: {found.reason}"
+    if "with" in found.evidence:
+        return Told(text, level="verbose")
+    row = Row(run.label, run.val_bpb, found.verdict, _what(ledger, run, found))
+    if found.verdict != "confirmed" or "z" not in found.evidence:
+        return Told(text, row=row)
+    return Told(text, row=row, level="always", is_apart=True,
+                below=_claim(ledger, run, against, found))
+
+
+def waiting(run: Run, why: str) -> Told:
+    """A run was put back; another attempt follows."""
+    return Told(f"{run.label} waits: {why}", row=Row(run.label, None, "waiting", why))
+
+
+def noise(ledger: Queries, study: Calibration) -> str | None:
+    """The baseline and its noise, once none of its seeds is still to come."""
+    runs = ledger.baselines(study)
+    if study.mean_bpb is None or any(run.state in ("queued", "running") for run in runs):
+        return None
+    if study.sigma_bpb is None or study.n is None:
+        return f"baseline {study.mean_bpb:.3f} bits/byte on one seed, so its noise is not known"
+    digits = 3 if study.sigma_bpb >= 0.0005 else 5
+    return (f"baseline {study.mean_bpb:.{digits}f} ± {study.sigma_bpb:.{digits}f} bits/byte over "
+            f"{study.n} seeds")
+
+
+def over(reason: str, n_ended: int, standing: str, silent: Silent | None, *,
+         is_search: bool) -> Told:
+    """The end of a night, in three lines at most."""
+    first = f"over: {short(reason)}; {words.runs(n_ended)} ended"
+    text = f"{first}; {standing}" if standing else first
+    below = [first]
+    if is_search:
+        below += [f"confirmed: {silent.claimed_bpb:+.4f} bits/byte over fresh seeds, "
+                  f"{silent.silent_bpb:+.4f} on silent text" if silent
+                  else "; ".join(filter(None, ("nothing is confirmed yet", standing))),
+                  "`agent status` shows what the night found and what to do next"]
+    return Told(text, level="always", below=below)
+
+
+def gained(found: Silent) -> str:
+    """What is confirmed of a study, and what it gained on the text that decides nothing."""
+    return (f"confirmed so far: {found.claimed_bpb:+.4f} bits/byte over fresh seeds, "
+            f"{found.silent_bpb:+.4f} on text that decides nothing{found.span()}")
+
+
+def short(reason: str) -> str:
+    """A reason to end without its remedy and its particulars, which the ledger keeps."""
+    found = reason.partition("; ")[0]
+    return found if len(found) <= LONGEST_REASON else found.partition(": ")[0]
+
+
+# --- parts -----------------------------------------------------------------------------------
+
+
+def _what(ledger: Queries, run: Run, found: verdict.Decision) -> str:
+    """What was changed in a run, or else what is particular about it."""
+    if found.verdict in ("refuted", "undecided", "ablated", "confirmed"):
+        return found.reason
+    if run.state in BROKEN and run.error:
+        return run.error
+    if run.strategy == "baseline":
+        return f"seed {run.seed}"
+    parent = None if run.parent_id is None else ledger.run(run.parent_id)
+    if parent is None:
+        return run.config_text
+    if run.strategy == "confirm":
+        return f"{parent.label} on fresh seed {run.seed}"
+    if run.strategy == "ablate":
+        return f"without the step {parent.label}, seed {run.seed}"
+    return changes(parent, run) or f"{parent.label} on seed {run.seed}"
+
+
+def changes(before: Run, after: Run) -> str:
+    """'batch 16 → 4, learning rate 3e-3 → 1.5e-3'."""
+    return describe_changes(Config.from_dict(before.config), Config.from_dict(after.config))
+
+
+def _claim(ledger: Queries, run: Run, against: Run | None,
+           found: verdict.Decision) -> Sequence[str]:
+    """What is claimed, on what it rests, and what was changed for it."""
+    facts = found.evidence
+    than = f" than {against.label}" if against else ""
+    span = verdict.span(facts["low_bpb"], facts["high_bpb"], facts["n_blocks"])
+    lines = [f"{facts['gain_bpb']:.4f} bits/byte better{than} ({span})",
+             f"checked on {facts['n']} fresh seeds, on text that selected nothing: z "
+             f"{facts['z']:.1f}, least {facts['least_z']:.1f}"]
+    steps = [one.label for one in reversed(ledger.decisions(limit=4 * verdict.N_BATCH))
+             if one.evidence.get("with") == run.label and one.verdict == "confirmed"]
+    if steps:
+        lines.append(f"steps: {', '.join([*dict.fromkeys(steps), run.label])}")
+    if against:
+        lines.append(changes(against, run))
+    return lines
