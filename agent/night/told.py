@@ -13,7 +13,6 @@ from engine.config import Config
 from strategies.base import describe_changes
 
 BROKEN = ("diverged", "killed", "failed", "lost")
-LONGEST_REASON = 90  # letters of a reason to end that a screen has room for
 
 
 def started(run: Run) -> Told:
@@ -56,7 +55,7 @@ def noise(ledger: Queries, study: Calibration) -> str | None:
 def over(reason: str, n_ended: int, standing: str, silent: Silent | None, *,
          is_search: bool) -> Told:
     """The end of a night, in three lines at most."""
-    first = f"over: {short(reason)}; {words.runs(n_ended)} ended"
+    first = f"over: {words.first_clause(reason)}; {words.runs(n_ended)} ended"
     text = f"{first}; {standing}" if standing else first
     below = [first]
     if is_search:
@@ -71,12 +70,6 @@ def gained(found: Silent) -> str:
     """What is confirmed of a study, and what it gained on the text that decides nothing."""
     return (f"confirmed so far: {found.claimed_bpb:+.4f} bits/byte over fresh seeds, "
             f"{found.silent_bpb:+.4f} on text that decides nothing{found.span()}")
-
-
-def short(reason: str) -> str:
-    """A reason to end without its remedy and its particulars, which the ledger keeps."""
-    found = reason.partition("; ")[0]
-    return found if len(found) <= LONGEST_REASON else found.partition(": ")[0]
 
 
 # --- parts -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ NARROW = 60  # below it a row goes without seconds and wide gaps
 LEAST = 28  # columns; a terminal that says less is not believed
 PLAIN = 80  # columns where nothing tells how many there are
 RULE = "─"
+LONGEST_REASON = 70  # letters of a reason that a screen has room for
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,12 @@ def cut_list(text: str, width: int, is_ascii: bool = False) -> str:
     whole = text[: max(0, width - len(mark) + 1)].rpartition(", ")[0]
     return f"{whole}, {mark}" if whole and len(whole) + 2 + len(mark) <= width else cut_at_word(
         text, width, is_ascii)
+
+
+def first_clause(text: str, longest: int = LONGEST_REASON) -> str:
+    """A reason without its remedy and its particulars: up to a semicolon, or else a colon."""
+    found = text.partition("; ")[0]
+    return found if len(found) <= longest else found.partition(": ")[0]
 
 
 def wrapped(text: str, width: int, n_lines: int | None = None) -> list[str]:
