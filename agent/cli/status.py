@@ -11,6 +11,7 @@ from agent.home import Home, holder
 from agent.ledger import Reader, Run
 from agent.machine import present, utc_stamp
 from agent.show import Status, gather, run_log
+from agent.words import PLAIN
 from engine.errors import UserError
 
 as_json_option = click.option("--json", "as_json", is_flag=True,
@@ -37,6 +38,8 @@ def status(home: Home, watch: bool, as_json: bool) -> None:
 
     from agent.show import dashboard
     console = Console()
+    if console.width < 1:  # COLUMNS=0, for which rich shows nothing
+        console.width = PLAIN
     if watch and (as_json or not console.is_terminal):
         raise click.UsageError("--watch draws on a terminal; leave it out for --json or a pipe")
     if watch:

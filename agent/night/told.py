@@ -12,7 +12,8 @@ from agent.words import Row, Told
 from engine.config import Config
 from strategies.base import describe_changes
 
-BROKEN = ("diverged", "killed", "failed", "lost")
+FAULTS = ("killed", "failed", "lost")  # states whose reason is not of the configuration
+BROKEN = ("diverged", *FAULTS)
 
 
 def started(run: Run) -> Told:
@@ -28,7 +29,8 @@ def decided(ledger: Queries, run: Run, against: Run | None, found: verdict.Decis
     text = f"{run.label}:{score} → {found.verdict}: {found.reason}"
     if "with" in found.evidence:
         return Told(text, level="verbose")
-    row = Row(run.label, run.val_bpb, found.verdict, _what(ledger, run, found))
+    row = Row(run.label, run.val_bpb, found.verdict, _what(ledger, run, found),
+              is_whole=run.state in FAULTS)
     if found.verdict != "confirmed" or "z" not in found.evidence:
         return Told(text, row=row)
     return Told(text, row=row, level="always", is_apart=True,
@@ -37,7 +39,8 @@ def decided(ledger: Queries, run: Run, against: Run | None, found: verdict.Decis
 
 def waiting(run: Run, why: str) -> Told:
     """A run was put back; another attempt follows."""
-    return Told(f"{run.label} waits: {why}", row=Row(run.label, None, "waiting", why))
+    return Told(f"{run.label} waits: {why}",
+                row=Row(run.label, None, "waiting", why, is_whole=True))
 
 
 def noise(ledger: Queries, study: Calibration) -> str | None:
@@ -59,10 +62,10 @@ def over(reason: str, n_ended: int, standing: str, silent: Silent | None, *,
     text = f"{first}; {standing}" if standing else first
     below = [first]
     if is_search:
-        below += [f"confirmed: {silent.claimed_bpb:+.4f} bits/byte over fresh seeds, "
-                  f"{silent.silent_bpb:+.4f} on silent text" if silent
+        below += [f"confirmed {silent.claimed_bpb:+.4f} bits/byte, silent test "
+                  f"{silent.silent_bpb:+.4f}" if silent
                   else "; ".join(filter(None, ("nothing is confirmed yet", standing))),
-                  "`agent status` shows what the night found and what to do next"]
+                  "`agent status` shows what it found and what to do"]
     return Told(text, level="always", below=below)
 
 

@@ -48,6 +48,9 @@ def blocks(status: Status, width: int, chart_rows: int = CHART_ROWS, *,
     page["night"] = facts({"night": _line(_night(status), width) if is_short
                            else _night(status)}, width)
     if status.morning:
+        if status.run and status.run.state in ("queued", "running"):  # interrupted
+            page["now"] = facts({"now": _lines(_run(status), width) if is_short
+                                 else _run(status)}, width)
         page |= waking.blocks(status, status.morning, width, is_short=is_short)
     else:
         page |= _at_work(status, width, chart_rows, is_short=is_short)
@@ -148,7 +151,8 @@ def _night(status: Status) -> Text:
         left = "until stopped" if night.left_s is None else f"{words.duration(night.left_s)} left"
         line = f"{night.state}, started {ago} ago, {left}"
     planned = "" if night.max_runs is None else f" of {night.max_runs}"
-    line += f"\nruns: {night.n_ended}{planned} done, {night.n_queued} queued"
+    n_ended = status.morning.n_runs if status.morning else night.n_ended
+    line += f"\nruns: {n_ended}{planned} done, {night.n_queued} queued"
     if night.budget_tokens is not None:
         line += f", {words.count(night.budget_tokens)} tokens a run"
     return Text(line)

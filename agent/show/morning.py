@@ -68,11 +68,12 @@ def gather(ledger: Queries, events: Sequence[Event], study_id: int, best: Run | 
     if start is None:
         return None
     started_at = (start.data or {}).get("started_at", start.at)
-    runs = ended_runs(ledger, study_id)
+    # The first of them: a run by hand after the night leaves one of its own.
+    over = next((event for event in reversed(events) if event.kind == "night_over"), None)
+    runs = [run for run in ended_runs(ledger, study_id) if not over or run.ended_at <= over.at]
     tonight = [run for run in runs if run.ended_at >= started_at]
     if not tonight:
         return None
-    over = next((event for event in events if event.kind == "night_over"), None)
     ended_at = over.at if over else max(events[0].at, tonight[-1].ended_at)
     known = claims(ledger, study_id)
     new = [claim for claim in known if claim.decided_at >= started_at]

@@ -29,6 +29,7 @@ class Row:
     bpb: float | None
     verdict: str
     what: str = ""
+    is_whole: bool = False  # what is told is not cut, but goes on below
 
 
 class Told(str):
@@ -76,7 +77,7 @@ def laid_out(message: str, clock: str, page: Page) -> list[str]:
     if is_whole:
         lines = _sentences(_shown(told, page), _stamp(clock, width), width)
     elif told.row:
-        lines = [_row(told.row, clock, page, width, told.is_apart)]
+        lines = _row(told.row, clock, page, width, told.is_apart)
         for line in told.below:
             lines += _wrapped(_shown(line, page), indent, indent, width)
     else:  # as many lines as there are, each cut
@@ -116,6 +117,7 @@ def first_clause(text: str, longest: int = LONGEST_REASON) -> str:
 
 def wrapped(text: str, width: int, n_lines: int | None = None) -> list[str]:
     """Text broken at words; of more than n_lines the last one says that more follows."""
+    width = max(1, width)
     lines = textwrap.wrap(text, width, break_on_hyphens=False)
     if n_lines is None or len(lines) <= n_lines:
         return lines
@@ -131,7 +133,7 @@ def _stamp(clock: str, width: int) -> str:
     return f"{clock}  " if width >= NARROW else f"{clock[:5]} "
 
 
-def _row(row: Row, clock: str, page: Page, width: int, is_ruled: bool) -> str:
+def _row(row: Row, clock: str, page: Page, width: int, is_ruled: bool) -> list[str]:
     """14:38:24  E3   1.035  kept       batch 16 → 4, learning rate 3e-3 → 1.5e-3"""
     gap = "  " if width >= NARROW else " "
     score = "-" if row.bpb is None else f"{row.bpb:.3f}"
@@ -140,9 +142,11 @@ def _row(row: Row, clock: str, page: Page, width: int, is_ruled: bool) -> str:
     room = width - len(start)
     if is_ruled:
         rule = "-" if page.is_ascii else RULE
-        return (start + rule * room).rstrip()
+        return [(start + rule * room).rstrip()]
     what = _shown(" ".join(row.what.split()), page)
-    return (start + (cut_list(what, room, page.is_ascii) if room > 0 else "")).rstrip()
+    if row.is_whole:
+        return _wrapped(what, start, " " * len(_stamp(clock, width)), width)
+    return [(start + (cut_list(what, room, page.is_ascii) if room > 0 else "")).rstrip()]
 
 
 def _sentences(text: str, start: str, width: int) -> list[str]:

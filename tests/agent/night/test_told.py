@@ -74,6 +74,12 @@ def test_a_broken_run_says_what_broke(night: Ledger) -> None:
     assert row.what == "over --max-ram 3,000 MB"
 
 
+def test_a_run_that_waits_says_why_in_full(night: Ledger) -> None:
+    found = told.waiting(night.run("E1"), "the disk is full; " * 8)
+    assert str(found).startswith("E1 waits: the disk is full")
+    assert " ".join(laid_out(found, "14:38:24", Page(60))).count("full") == 8
+
+
 def test_a_claim_is_a_block_with_interval_checks_steps_and_changes(night: Ledger) -> None:
     e1, e2, base = (night.run(name) for name in ("E1", "E2", "B2"))
     night.decide(e1.id, e2.id, "confirmed", "rule/1", {"with": "E2"}, "a step", NOW)

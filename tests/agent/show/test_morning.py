@@ -79,6 +79,14 @@ def test_it_counts_what_was_tried_and_what_it_took(night: Ledger) -> None:
     assert found.why == "the night's time is over"
 
 
+def test_a_run_by_hand_after_the_night_is_none_of_its(night: Ledger) -> None:
+    end(night)
+    finish(night, 1.0, LATER, "recorded", strategy="hand", calibration_id=None, seed=9)
+    night.event("night_over", "over: 1 run done, as asked", LATER)
+    found = morning(night)
+    assert (found.n_runs, found.ended_at, found.why) == (3, DAWN, "the night's time is over")
+
+
 def test_what_is_confirmed_is_told_with_interval_and_silent_test(night: Ledger) -> None:
     e1, base = night.run("E1"), night.run("B2")
     night.decide(e1.id, base.id, "confirmed", "rule/1", CLAIM, "better", DAWN)

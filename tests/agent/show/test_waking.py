@@ -58,7 +58,7 @@ def test_it_opens_with_the_home_the_end_and_what_was_confirmed(status: Status) -
     assert lines[:7] == [
         "home   /nights",
         "night  over for 1 h: the night's time is over",
-        "       runs: 3 of 20 done, 1 queued, 2,048,000 tokens a run",
+        "       runs: 48 of 20 done, 1 queued, 2,048,000 tokens a run",
         "",
         "confirmed E1 0.2501 bits/byte better than B2 on 2 fresh seeds",
         "          95 %: +0.2312 to +0.2690",
@@ -124,6 +124,11 @@ def test_what_to_do_next_is_a_column_or_where_that_is_too_wide_two_lines(status:
 def test_what_is_claimed_is_said_as_it_is(
         status: Status, changes: dict[str, Any], words: str) -> None:
     assert words in words_of(status, **changes)
+
+
+@pytest.mark.parametrize("width", [1, 5, 9, 12, 20])
+def test_no_terminal_is_too_narrow_to_be_drawn_on(status: Status, width: int) -> None:
+    assert text_of(status, width)
 
 
 @pytest.mark.parametrize("width", [40, 60, 61, 80, 200])

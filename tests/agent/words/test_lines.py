@@ -50,6 +50,14 @@ def test_no_word_is_cut_where_the_first_one_fits(width: int) -> None:
             assert set(cut.rstrip("…").split()) <= set(text.split())
 
 
+def test_what_is_no_list_of_changes_may_go_on_below() -> None:
+    found = lines(Told("", row=Row("E3", None, "failed", "no room on the disk " * 4,
+                                   is_whole=True)), 60)
+    assert found[0].startswith("14:38:24  E3       -  failed     no room on")
+    assert " ".join(" ".join(found).split()).count("no room on the disk") == 4
+    assert max(map(len, found)) <= 60
+
+
 def test_a_sentence_is_broken_at_words_under_its_clock() -> None:
     found = lines("waits: the machine has 150 MB free, under the reserve of 200 MB, and so on", 60)
     assert found == ["14:38:24  waits: the machine has 150 MB free, under the",
