@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+ENLARGE = "enlarge the window, or `agent status`"
 JOINED = ("home", "night", "now", "search", "ideas")  # no empty line between two of these
 
 
@@ -37,7 +38,7 @@ def fitted(forms: Sequence[Mapping[str, RenderableType]], order: Sequence[str], 
     left = dict(forms[-1])
     out: list[str] = []
     for name in (name for name in order if name in forms[-1]):
-        if len(left) == 1 or _height(_with_word(left, out), console) <= height:
+        if len(left) == 1 or _height(_with_word(left, out, console.width), console) <= height:
             break
         out.append(name)
         del left[name]
@@ -45,17 +46,20 @@ def fitted(forms: Sequence[Mapping[str, RenderableType]], order: Sequence[str], 
     for name in reversed(out.copy()):
         again = {known: block for known, block in forms[-1].items() if known in {*left, name}}
         rest = [known for known in out if known != name]
-        if _height(_with_word(again, rest), console) <= height:
+        if _height(_with_word(again, rest, console.width), console) <= height:
             left, out = again, rest
-    return _with_word(left, out)
+    return _with_word(left, out, console.width)
 
 
-def _with_word(blocks: Mapping[str, RenderableType], out: Sequence[str]) -> RenderableType:
+def _with_word(blocks: Mapping[str, RenderableType], out: Sequence[str],
+               width: int) -> RenderableType:
+    """The blocks and a word on what is left out, by name where a line has room for that."""
     if not out:
         return stacked(blocks, is_tight=True)
     n = f"{len(out)} more block{'s' if len(out) > 1 else ''}"
-    return Group(stacked(blocks, is_tight=True), Text(
-        f"{n} ({', '.join(out)}): enlarge the window, or `agent status`", style="dim"))
+    word = f"{n} ({', '.join(out)}): {ENLARGE}"
+    return Group(stacked(blocks, is_tight=True),
+                 Text(word if len(word) <= width else f"{n}: {ENLARGE}", style="dim"))
 
 
 def _height(page: RenderableType, console: Console) -> int:

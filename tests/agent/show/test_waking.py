@@ -43,8 +43,8 @@ def status(tmp_path: Path) -> Iterator[Status]:
 
 def text_of(status: Status, width: int = 80, **changes: Any) -> str:
     console = Console(file=io.StringIO(), width=width)
-    found = dataclasses.replace(FOUND, **changes)
-    console.print(dashboard.render(dataclasses.replace(status, morning=found), width))
+    found = dataclasses.replace(status, morning=dataclasses.replace(FOUND, **changes), run=None)
+    console.print(dashboard.render(found, width))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
