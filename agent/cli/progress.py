@@ -54,8 +54,9 @@ class Screen:
         self.level = level
         self._ends_blank = False  # the last line shown was an empty one
         self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True), TextColumn("{task.fields[note]}"),
+            TextColumn("{task.description}"), BarColumn(bar_width=self._bar_width()),
+            MofNCompleteColumn(), TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}"),
             console=self.console, transient=True,
             disable=not self.console.is_terminal or level == "always")
         self._task = self._bars.add_task("", note="", visible=False, total=None)
@@ -94,12 +95,17 @@ class Screen:
         """Progress of a run under way."""
         start, step = newest.get("start"), newest.get("step")
         if start and step:
-            note = f"loss {step['loss']:.3f}"
+            notes = [f"loss {step['loss']:.3f}"]
             if "eval" in newest:
-                note += f", val {newest['eval']['nats']:.3f}"
+                notes.append(f"val {newest['eval']['nats']:.3f}")
+            note = ", ".join(notes if self.console.width >= words.PLAIN else notes[-1:])
             is_last = step["step"] == start["n_steps"] and "done" not in newest
             title = f"{run.label} validating" if is_last else run.label
             self._show(title, step["step"], start["n_steps"] + is_last, note)
+
+    def _bar_width(self) -> int:
+        """So long that the words and numbers beside it stay whole."""
+        return 20 if self.console.width >= words.PLAIN else 8 if self.console.width >= 60 else 4
 
     def _show(self, title: str, done: int, total: int, note: str) -> None:
         if title != self._title:

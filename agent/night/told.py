@@ -10,6 +10,7 @@ from agent.ledger import Calibration, Queries, Run
 from agent.search import Silent, verdict
 from agent.words import Row, Told
 from engine.config import Config
+from engine.errors import LedgerError, UserError
 from strategies.base import describe_changes
 
 FAULTS = ("killed", "failed", "lost")  # states whose reason is not of the configuration
@@ -86,7 +87,7 @@ def _what(ledger: Queries, run: Run, found: verdict.Decision) -> str:
         return run.error
     if run.strategy == "baseline":
         return f"seed {run.seed}"
-    parent = None if run.parent_id is None else ledger.run(run.parent_id)
+    parent = _parent(ledger, run)
     if parent is None:
         return run.config_text
     if run.strategy == "confirm":
@@ -97,8 +98,19 @@ def _what(ledger: Queries, run: Run, found: verdict.Decision) -> str:
 
 
 def changes(before: Run, after: Run) -> str:
-    """'batch 16 → 4, learning rate 3e-3 → 1.5e-3'."""
-    return describe_changes(Config.from_dict(before.config), Config.from_dict(after.config))
+    """'batch 16 → 4, learning rate 3e-3 → 1.5e-3'; nothing of what another version wrote."""
+    try:
+        return describe_changes(Config.from_dict(before.config), Config.from_dict(after.config))
+    except UserError:
+        return ""
+
+
+def _parent(ledger: Queries, run: Run) -> Run | None:
+    """None where there is none, or a person has deleted its row: what is said needs it least."""
+    try:
+        return None if run.parent_id is None else ledger.run(run.parent_id)
+    except LedgerError:
+        return None
 
 
 def _claim(ledger: Queries, run: Run, against: Run | None,
@@ -114,6 +126,5 @@ def _claim(ledger: Queries, run: Run, against: Run | None,
              if one.evidence.get("with") == run.label and one.verdict == "confirmed"]
     if steps:
         lines.append(f"steps: {', '.join([*dict.fromkeys(steps), run.label])}")
-    if against:
-        lines.append(changes(against, run))
+    lines += filter(None, [changes(against, run)] if against else [])
     return lines

@@ -5,6 +5,7 @@ the facts behind it, and then a screen shows a row of those.
 """
 
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -91,11 +92,11 @@ def cut_at_word(text: str, width: int, is_ascii: bool = False) -> str:
     """Text in at most so many columns, its end marked where words are missing; no word is cut,
     but a first one that alone is longer.
     """
-    if len(text) <= width:
+    if cells(text) <= width:
         return text
     mark = "..." if is_ascii else "…"
-    room = max(0, width - len(mark))
-    head = text[: room + 1].rpartition(" ")[0].rstrip(" ,;:(→+") or text[:room]
+    n = _n_fitting(text, width - len(mark))
+    head = text[: n + 1].rpartition(" ")[0].rstrip(" ,;:(→+") or text[:n]
     return (head + mark)[: max(0, width)]
 
 
@@ -118,10 +119,45 @@ def first_clause(text: str, longest: int = LONGEST_REASON) -> str:
 def wrapped(text: str, width: int, n_lines: int | None = None) -> list[str]:
     """Text broken at words; of more than n_lines the last one says that more follows."""
     width = max(1, width)
-    lines = textwrap.wrap(text, width, break_on_hyphens=False)
+    lines = (textwrap.wrap(text, width, break_on_hyphens=False) if text.isascii()
+             else _wrapped_by_cells(text, width))
     if n_lines is None or len(lines) <= n_lines:
         return lines
     return [*lines[: n_lines - 1], cut_at_word(" ".join(lines[n_lines - 1:]), width)]
+
+
+def cells(text: str) -> int:
+    """Columns of a terminal that a text takes: Chinese letters take two, accents none."""
+    return len(text) if text.isascii() else sum(map(_cell, text))
+
+
+def _cell(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _n_fitting(text: str, width: int) -> int:
+    """How many letters fit."""
+    used = 0
+    for n, letter in enumerate(text):
+        used += _cell(letter)
+        if used > width:
+            return n
+    return len(text)
+
+
+def _wrapped_by_cells(text: str, width: int) -> list[str]:
+    """As textwrap does it; a script without spaces is broken between its letters."""
+    lines, rest = [], text.strip()
+    while rest:
+        n = _n_fitting(rest, width) or 1
+        if n < len(rest):
+            at = rest[: n + 1].rfind(" ")
+            n = at if at > n // 2 else n
+        lines.append(rest[:n].rstrip())
+        rest = rest[n:].lstrip()
+    return lines
 
 
 def _shown(text: str, page: Page) -> str:

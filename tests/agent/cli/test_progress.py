@@ -2,6 +2,7 @@
 
 import io
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,6 +61,20 @@ def test_colour_is_for_terminals_alone_and_not_where_NO_COLOR_is_set(
     assert "\x1b" not in shown(KEPT)
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[32" not in shown(KEPT, **how)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_bar_leaves_room_for_the_words_beside_it(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    run: Any = SimpleNamespace(label="E12")
+    with Screen(console) as screen:
+        screen.progress(run, {"start": {"n_steps": 977}, "step": {"step": 117, "loss": 3.326},
+                              "eval": {"nats": 3.494}})
+        screen._bars.refresh()
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert all(word in shown for word in ("E12 ", "117/977", "val 3.494"))
+    assert ("loss 3.326" in shown) == (width == 80)
 
 
 def test_two_blocks_have_one_empty_line_between_them() -> None:

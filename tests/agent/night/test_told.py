@@ -74,6 +74,15 @@ def test_a_broken_run_says_what_broke(night: Ledger) -> None:
     assert row.what == "over --max-ram 3,000 MB"
 
 
+def test_a_parent_that_is_gone_or_of_another_version_breaks_no_line(night: Ledger) -> None:
+    e1 = night.run("E1")
+    orphan = dataclasses.replace(e1, parent_id=999)
+    assert row_of(night, orphan, "kept") == Row("E1", e1.val_bpb, "kept", e1.config_text)
+    odd = dataclasses.replace(e1, config=e1.config | {"no_such_field": 1})
+    assert told.changes(e1, odd) == ""
+    assert row_of(night, odd, "kept") is not None
+
+
 def test_a_run_that_waits_says_why_in_full(night: Ledger) -> None:
     found = told.waiting(night.run("E1"), "the disk is full; " * 8)
     assert str(found).startswith("E1 waits: the disk is full")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.words.lines import Page, Row, Told, cut_at_word, cut_list, laid_out, wrapped
+from agent.words.lines import Page, Row, Told, cells, cut_at_word, cut_list, laid_out, wrapped
 
 CLOCK = "14:38:24"
 CHANGES = "batch 16 → 4, learning rate 3e-3 → 1.5e-3, weight decay 0.1 → 0.05, clipping norm 1 → 2"
@@ -119,6 +119,17 @@ def test_in_ascii_arrows_and_rules_are_drawn_with_what_there_is() -> None:
 def test_what_would_steer_the_terminal_is_not_repeated() -> None:
     (line,) = lines(Told("", row=Row("E3", None, "failed", "a \x1b[2J b\nc")))
     assert "\x1b" not in line
+
+
+def test_letters_that_take_two_columns_are_counted_as_two() -> None:
+    text = "小狐狸在森林里走。" * 12
+    lines = wrapped(text, 40, 4)
+    assert [cells(line) for line in lines[:3]] == [40, 40, 40]
+    assert cells(lines[3]) <= 40
+    assert lines[3].endswith("…")
+    assert "".join(wrapped(text, 40)) == text
+    assert cells(cut_at_word(text, 21)) <= 21
+    assert wrapped("a fox — brown", 7) == ["a fox —", "brown"]
 
 
 def test_wrapped_text_says_where_more_would_follow() -> None:
