@@ -48,10 +48,10 @@ def blocks(status: Status, width: int, chart_rows: int = CHART_ROWS, *,
     page["night"] = facts({"night": _line(_night(status), width) if is_short
                            else _night(status)}, width)
     if status.morning:
+        page |= waking.blocks(status, status.morning, width, is_short=is_short)
         if status.run and status.run.state in ("queued", "running"):  # interrupted
             page["now"] = facts({"now": _lines(_run(status), width) if is_short
                                  else _run(status)}, width)
-        page |= waking.blocks(status, status.morning, width, is_short=is_short)
     else:
         page |= _at_work(status, width, chart_rows, is_short=is_short)
     if status.decisions:
@@ -169,7 +169,8 @@ def _run(status: Status) -> Text:
                     + ("" if status.is_daemon_alive else f"; {remedy}"))
     if run.state in ("queued", "running") and progress is None:
         remedy = "" if status.is_daemon_alive else "; `agent run` goes on from its checkpoint"
-        text = Text(f"{run.label} was interrupted after step {words.count(run.steps)}{remedy}\n")
+        after = f"after step {run.steps:,}" if run.steps else "before its first checkpoint"
+        text = Text(f"{run.label} was interrupted {after}{remedy}\n")
         return text.append(run.config_text)
     if progress is None:
         text = Text(f"nothing runs; the last was {run.label}, {run.state}\n")

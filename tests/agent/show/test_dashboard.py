@@ -318,6 +318,15 @@ def test_a_tall_window_shows_the_long_form(night: Ledger) -> None:
     assert any("nats/token  bits/byte" in line for line in watched(busy(night), 80, 60))
 
 
+def test_a_run_that_a_night_left_unfinished_is_told_after_the_morning(night: Ledger) -> None:
+    text = words_of(look(night, alive=False))
+    assert "E3 was interrupted after step 1,000; `agent run` goes on" in text
+    assert text.index("confirmed nothing yet") < text.index("E3 was interrupted")
+    waiting = replace(night.run("E3"), steps=None)
+    assert "E3 was interrupted before its first checkpoint" in words_of(
+        replace(look(night, alive=False), run=waiting))
+
+
 def test_it_says_which_home_it_reads(night: Ledger) -> None:
     assert text_of(busy(night)).splitlines()[0].rstrip() == (
         "home   /data/data/com.termux/files/home/nights")
