@@ -168,7 +168,8 @@ def _run(status: Status) -> Text:
         return Text(f"nothing has run yet{waiting}"
                     + ("" if status.is_daemon_alive else f"; {remedy}"))
     if run.state in ("queued", "running") and progress is None:
-        remedy = "" if status.is_daemon_alive else "; `agent run` goes on from its checkpoint"
+        onward = "goes on from its checkpoint" if run.steps else "begins it again"
+        remedy = "" if status.is_daemon_alive else f"; `agent run` {onward}"
         after = f"after step {run.steps:,}" if run.steps else "before its first checkpoint"
         text = Text(f"{run.label} was interrupted {after}{remedy}\n")
         return text.append(run.config_text)

@@ -323,8 +323,8 @@ def test_a_run_that_a_night_left_unfinished_is_told_after_the_morning(night: Led
     assert "E3 was interrupted after step 1,000; `agent run` goes on" in text
     assert text.index("confirmed nothing yet") < text.index("E3 was interrupted")
     waiting = replace(night.run("E3"), steps=None)
-    assert "E3 was interrupted before its first checkpoint" in words_of(
-        replace(look(night, alive=False), run=waiting))
+    text = words_of(replace(look(night, alive=False), run=waiting))
+    assert "E3 was interrupted before its first checkpoint; `agent run` begins it again" in text
 
 
 def test_it_says_which_home_it_reads(night: Ledger) -> None:
