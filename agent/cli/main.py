@@ -7,7 +7,9 @@ Exit status: 0 done, 1 failed with one sentence, 2 misused.
 
 import importlib
 import io
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import click
 
 from agent.home import Home
+from agent.words import signs
 from engine.errors import UserError
 
 # Where each command lives.
@@ -58,6 +61,15 @@ class Commands(MutableMapping[str, click.Command]):
         return name in MODULES  # without importing it
 
 
+def _broken_at_words(message: str) -> str:
+    """A message for a terminal, which would break it in the middle of words; else as it is."""
+    if not sys.stderr.isatty():
+        return message
+    width = shutil.get_terminal_size().columns
+    return "\n".join(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+                     for line in message.splitlines())
+
+
 class Group(click.Group):
     """A group whose commands may raise UserError: one sentence, exit 1."""
 
@@ -65,7 +77,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"agent: {error}", err=True)
+            click.echo(_broken_at_words(f"agent: {error}"), err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("agent: stopped; the same command goes on", err=True)
@@ -88,6 +100,6 @@ def main(ctx: click.Context, home: Path) -> None:
     Start with:  agent run --for 4m
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign gets "?"
-            stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without an arrow gets ->
+            stream.reconfigure(errors=signs.register())
     ctx.obj = Home(home.absolute())

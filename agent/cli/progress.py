@@ -1,6 +1,7 @@
 """What a person sees while the agent works: lines to stderr, and bars where it is a terminal."""
 
 import datetime as dt
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +11,12 @@ from typing import Any, Self
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
+from agent import words
 from agent.ledger import Run
+from agent.show import STYLES
+from agent.words import Level, Page, Told
 
 SLOW_S = 2.0  # after which a person wonders
 
@@ -28,15 +33,32 @@ def told_if_slow(message: str, after_s: float = SLOW_S) -> Iterator[None]:
         timer.cancel()
 
 
-class Screen:
-    """Messages and bars; through a pipe, one line for each message and for each new stage."""
+def _width(console: Console) -> int:
+    """Of the terminal; through a pipe what COLUMNS says, and where that says nothing, 80."""
+    if console.is_terminal:
+        return console.width
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else words.PLAIN
 
-    def __init__(self, console: Console | None = None) -> None:
+
+class Screen:
+    """Messages and bars; through a pipe, one line for each message and for each new stage.
+
+    level  what is shown: always is quiet, usual a row a run, verbose every sentence whole
+    """
+
+    def __init__(self, console: Console | None = None, level: Level = "usual") -> None:
         self.console = console or Console(stderr=True)
+        if self.console.width < 1:  # COLUMNS=0, for which rich shows nothing
+            self.console.width = words.PLAIN
+        self.level = level
+        self._ends_blank = False  # the last line shown was an empty one
         self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True), TextColumn("{task.fields[note]}"),
-            console=self.console, transient=True, disable=not self.console.is_terminal)
+            TextColumn("{task.description}"), BarColumn(bar_width=self._bar_width()),
+            MofNCompleteColumn(), TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}"),
+            console=self.console, transient=True,
+            disable=not self.console.is_terminal or level == "always")
         self._task = self._bars.add_task("", note="", visible=False, total=None)
         self._title = ""
 
@@ -50,7 +72,18 @@ class Screen:
 
     def say(self, message: str) -> None:
         clock = dt.datetime.now(dt.UTC).astimezone().strftime("%H:%M:%S")
-        self.console.print(f"{clock} {message}", markup=False, highlight=False, soft_wrap=True)
+        page = Page(_width(self.console), self.level, words.is_narrow(self.console.encoding))
+        lines = words.laid_out(message, clock, page)
+        if lines and not lines[0] and self._ends_blank:
+            del lines[0]
+        if not lines:
+            return
+        self._ends_blank = not lines[-1]
+        text = Text("\n".join(lines))
+        if isinstance(message, Told) and message.row:
+            text.highlight_words([f" {message.row.verdict}"],
+                                 STYLES.get(message.row.verdict, ""))
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def stage(self, title: str, done: int, total: int) -> None:
         """Progress of preparing a text."""
@@ -62,12 +95,17 @@ class Screen:
         """Progress of a run under way."""
         start, step = newest.get("start"), newest.get("step")
         if start and step:
-            note = f"loss {step['loss']:.3f}"
+            notes = [f"loss {step['loss']:.3f}"]
             if "eval" in newest:
-                note += f", val {newest['eval']['nats']:.3f}"
+                notes.append(f"val {newest['eval']['nats']:.3f}")
+            note = ", ".join(notes if self.console.width >= words.PLAIN else notes[-1:])
             is_last = step["step"] == start["n_steps"] and "done" not in newest
             title = f"{run.label} validating" if is_last else run.label
             self._show(title, step["step"], start["n_steps"] + is_last, note)
+
+    def _bar_width(self) -> int:
+        """So long that the words and numbers beside it stay whole."""
+        return 20 if self.console.width >= words.PLAIN else 8 if self.console.width >= 60 else 4
 
     def _show(self, title: str, done: int, total: int, note: str) -> None:
         if title != self._title:

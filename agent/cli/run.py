@@ -53,6 +53,26 @@ def _text_options(command: Command) -> Command:
     return command
 
 
+def _talk_options(command: Command) -> Command:
+    """--quiet and --verbose: how much is said on stderr."""
+    for option in reversed([
+        click.option("--quiet", is_flag=True,
+                     help="Say only how it begins, what is confirmed, how it ends, and errors."),
+        click.option("--verbose", is_flag=True,
+                     help="Say the whole reason of every run, and when each begins."),
+    ]):
+        command = option(command)
+    return command
+
+
+def _screen(options: dict[str, Any]) -> Screen:
+    """The screen that --quiet or --verbose asks for."""
+    quiet, verbose = options.pop("quiet"), options.pop("verbose")
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other; give one")
+    return Screen(level="always" if quiet else "verbose" if verbose else "usual")
+
+
 def _wish(home: Home, options: dict[str, Any]) -> Wish:
     """The options of run, train and grid as one value."""
     what = options["corpus"]
@@ -87,6 +107,7 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
 @click.option("--only-charging", is_flag=True, help="Work only while the device charges.")
 @click.option("--no-prior", is_flag=True,
               help="Find ideas without what other studies found.")
+@_talk_options
 @_text_options
 @click.pass_obj
 def run(home: Home, /, once: bool, **options: Any) -> None:
@@ -104,7 +125,7 @@ def run(home: Home, /, once: bool, **options: Any) -> None:
                     only_charging=options["only_charging"])
     wish = dataclasses.replace(_wish(home, options), limits=limits,
                                with_prior=not options["no_prior"])
-    with Screen() as screen, desk(home, screen, screen.stage) as at:
+    with _screen(options) as screen, desk(home, screen, screen.stage) as at:
         run_night(at, wish)
 
 
@@ -116,6 +137,7 @@ def run(home: Home, /, once: bool, **options: Any) -> None:
 @click.option("--eval-every", type=click.IntRange(min=1), metavar="STEPS",
               help="Steps between validations.  [default: a tenth of the training's cost]")
 @click.option("--json", "as_json", is_flag=True, help="Print the finished run as JSON.")
+@_talk_options
 @_text_options
 @click.pass_obj
 def train(home: Home, /, as_json: bool, **options: Any) -> None:
@@ -126,7 +148,7 @@ def train(home: Home, /, as_json: bool, **options: Any) -> None:
     if sum(options[name] is not None for name in ("run_tokens", "steps", "run_s")) > 1:
         raise click.UsageError("--run-tokens, --steps and --run-for all fix the budget; give one")
     wish = _wish(home, options)
-    with Screen() as screen, desk(home, screen, screen.stage) as at:
+    with _screen(options) as screen, desk(home, screen, screen.stage) as at:
         found = train_once(at, wish)
         report = _report(at.ledger, found.id)
     if as_json:

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 from engine.lazy import doors
 
 if TYPE_CHECKING:
+    from agent.ledger.ended import Claim as Claim
+    from agent.ledger.ended import EndedRun as EndedRun
+    from agent.ledger.ended import claims as claims
+    from agent.ledger.ended import ended_runs as ended_runs
     from agent.ledger.find import STATES as STATES
     from agent.ledger.find import corpus_of as corpus_of
     from agent.ledger.find import find_run as find_run
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import Verdict as Verdict
 
 __all__, __getattr__ = doors(__name__, {
+    "ended": ("Claim", "EndedRun", "claims", "ended_runs"),
     "find": ("STATES", "corpus_of", "find_run", "last_state"),
     "ledger": ("Ledger",),
     "queries": ("BLOCKED", "Queries"),

@@ -17,6 +17,7 @@ from agent.ledger import BLOCKED
 from agent.machine import DAY_MINUTES, Clock, Window
 from agent.night.bulletin import Bulletin
 from agent.night.night import Night
+from agent.words import Told
 from engine.errors import UserError
 
 TICK_S = 0.5
@@ -128,7 +129,8 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 the edge of a tick: record, carry on, give up late
             self.n_faults += 1
             is_told = isinstance(error, UserError)
-            self.night.observer.say(str(error) if is_told else traceback.format_exc())
+            self.night.observer.say(Told(str(error) if is_told else traceback.format_exc(),
+                                         level="always"))
             if self.n_faults >= MAX_FAULTS:
                 self._give_up(f"gave up after {MAX_FAULTS} faults in a row; the last: {error}")
 
@@ -145,7 +147,7 @@ class Daemon:
         """
         if not self.is_waiting:
             self.is_waiting = True
-            self.night.observer.say(f"waits: {error}")
+            self.night.observer.say(Told(f"waits: {error}", level="always"))
         if self.night.is_stopping and not self.night.runner.is_computing():
             self._give_up(f"stopped before all was noted: {error}")
 

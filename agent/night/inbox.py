@@ -109,7 +109,7 @@ def take_up(ledger: Ledger, home: Home, now: str, prepare: Prepare | None) -> It
             if corpus_id is None:
                 continue
             run = _queue(ledger, idea, corpus_id)
-            message = f"{run.label} {run.config_text}, seed {run.seed}, queued: {idea.reason}"
+            message = f"{run.label} on seed {run.seed}, queued: {idea.reason}"
         except BLOCKED:
             raise  # it passes, and the idea is not to blame
         except UserError as error:

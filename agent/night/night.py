@@ -13,10 +13,11 @@ from agent import words
 from agent.home import take_command
 from agent.ledger import BLOCKED, Calibration, Run
 from agent.machine import guard
-from agent.night import inbox
+from agent.night import inbox, told
 from agent.night.watch import Watch
-from agent.search import OVERRUN_S, Campaign, Plan, Prepare, verdict
+from agent.search import OVERRUN_S, Campaign, Plan, Prepare, Silent, verdict
 from agent.trial import RETRY, STORAGE, Runner
+from agent.words import Told
 from engine.config import Config
 from engine.errors import NoProposal, UserError
 from engine.text import TokenSet
@@ -125,7 +126,7 @@ class Night:
 
     def _note_requeued(self, run: Run) -> None:
         newest = self.ledger.events(limit=1, run_id=run.id)[0]
-        self.observer.say(f"{run.label} waits: {newest.message}")
+        self.observer.say(told.waiting(run, newest.message))
         if newest.kind in (RETRY, STORAGE):  # what stopped it may need a while to pass
             n = min(self.ledger.n_events(run.id, newest.kind), MAX_DOUBLED)
             self.wait_until_s = self.clock.seconds() + BACK_OFF_S * 2 ** (n - 1)
@@ -148,16 +149,17 @@ class Night:
         return "the night's time is over" if left_s <= least_s else None
 
     def _end(self, reason: str) -> None:
-        self._tell_silent()
+        silent = self._tell_silent("verbose")  # the end says it, too
         self._tell_ledger()
-        message = f"over: {reason}; {words.runs(self.n_ended)} ended"
-        if standing := self.campaign.standing:
-            message += f"; {standing}"
-        self.ledger.event("night_over", message, self.clock.stamp())
+        standing = self.campaign.standing
+        message = told.over(reason, self.n_ended, standing, silent,
+                            is_search=self.study is not None)
+        self.ledger.event("night_over", str(message), self.clock.stamp(), None, {
+            "reason": reason, "n_ended": self.n_ended, "standing": standing})
         self.is_over = True  # only now: a ledger that failed is told at the next tick
         self.observer.say(message)
 
-    def _tell_silent(self) -> None:
+    def _tell_silent(self, level: words.Level = "usual") -> Silent | None:
         """What the confirmed chain gained on the shard that decides nothing, at a night's end.
 
         A night without end tells it when the machine makes it wait.
@@ -165,20 +167,20 @@ class Night:
         found = self.campaign.silent()
         if found and found.n_batches != self._n_told_silent:
             self._n_told_silent = found.n_batches
-            self.note("silent_test", f"confirmed so far: {found.claimed_bpb:+.4f} bits/byte over "
-                      f"fresh seeds, {found.silent_bpb:+.4f} on text that decides nothing"
-                      f"{found.span()}", asdict(found))
+            self.note("silent_test", Told(told.gained(found), level=level), asdict(found))
+        return found
 
     # --- verdicts ----------------------------------------------------------------------------
 
     def judge(self, run: Run) -> None:
         """Append the decision on a run that has ended, and those that follow from it."""
         self.campaign.judge(run, self._tell_decision)
+        if run.strategy == "baseline" and self.study and (
+                noise := told.noise(self.ledger, self.study)):
+            self.observer.say(noise)
 
     def _tell_decision(self, run: Run, against: Run | None, found: verdict.Decision) -> None:
-        score = "" if run.val_loss is None else (
-            f" {run.val_loss:.3f} nats/token, {run.val_bpb:.3f} bits/byte")
-        self.observer.say(f"{run.label}:{score} → {found.verdict}: {found.reason}")
+        self.observer.say(told.decided(self.ledger, run, against, found))
         # A night of models nobody goes on with would fill a phone.
         if found.verdict in NOT_KEPT or run.strategy == "confirm":
             self.home.run(run.uid).remove_checkpoints()
@@ -234,7 +236,7 @@ class Night:
         run = self.ledger.claim(self.clock.stamp(), run_id=waiting.id)
         if run is None:
             return  # it is no longer queued
-        self.observer.say(f"{run.label} {run.config_text}, seed {run.seed}: {run.reason}")
+        self.observer.say(told.started(run))
         if self.waits_for:
             self.note("guard", f"{run.label} goes on: {word.reason}", word.readings, run.id)
         self.waits_for = None
@@ -308,8 +310,9 @@ class Night:
     def note(self, kind: str, message: str, data: dict[str, Any] | None = None,
              run_id: int | None = None) -> None:
         """Tell the person at once, and the ledger as soon as it can be written."""
-        self._untold.append((kind, message, self.clock.stamp(), run_id, data))
-        self.observer.say(message)
+        self._untold.append((kind, str(message), self.clock.stamp(), run_id, data))
+        # The first line of a night is heard by whom asks for quiet, too.
+        self.observer.say(Told(message, level="always") if kind == "night" else message)
         with suppress(*BLOCKED):
             self._tell_ledger()
 

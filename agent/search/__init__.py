@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agent.search.campaign import Prepare as Prepare
     from agent.search.outsiders import Outsiders as Outsiders
     from agent.search.search import Search as Search
+    from agent.search.silent import Silent as Silent
     from agent.search.verdict import N_BASELINE_SEEDS as N_BASELINE_SEEDS
     from agent.search.verdict import Decision as Decision
 
@@ -34,5 +35,6 @@ __all__, __getattr__ = doors(__name__, {
     "campaign": ("Campaign", "MAX_PARAMS", "OVERRUN_S", "Plan", "Prepare"),
     "outsiders": ("Outsiders",),
     "search": ("Search",),
+    "silent": ("Silent",),
     "verdict": ("Decision", "N_BASELINE_SEEDS"),
 }, modules=("advisor", "feasible", "plugins", "prior", "student", "study", "verdict"))

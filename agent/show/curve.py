@@ -1,12 +1,13 @@
-"""A loss curve as a few lines of text, with the yardsticks it has to pass."""
+"""Curves as a few lines of text: losses with yardsticks to pass, the best of a night so far."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from agent import words
 from agent.ledger import Metric
 
-TRAIN, VALID, MARK = "·", "o", "╌"
+TRAIN, VALID, MARK, STAIR = "·", "o", "╌", "━"
 LEGEND = f"{TRAIN} training  {VALID} validation  nats/token"
 GUTTER = 6  # "12.34 " before the axis
 
@@ -82,3 +83,35 @@ def _axis(last_step: int, n_columns: int) -> list[str]:
     return [indent + "└" + "─" * n_columns,
             indent + " 0" + end.rjust(n_columns - 1),
             "  " + LEGEND]
+
+
+def course(points: Sequence[tuple[float, float]], lasted_s: float, width: int,
+           height: int = 5) -> list[str]:
+    """The best so far over time as a staircase; none where it never became better.
+
+    points    seconds since the beginning and the score from then on, lower ones later
+    """
+    if len(points) < 2:
+        return []
+    high, low = points[0][1], points[-1][1]
+    end_s = max(lasted_s, points[-1][0], 1.0)
+    n_columns = max(8, width - GUTTER - 1)
+    grid = [[" "] * n_columns for _ in range(height)]
+    values = {0: high, height - 1: low}
+    for i, (at_s, score) in enumerate(points):
+        row = _row(score, low, high, height) if high > low else height - 1
+        first = round(at_s / end_s * (n_columns - 1))
+        last = n_columns if i + 1 == len(points) else round(
+            points[i + 1][0] / end_s * (n_columns - 1))
+        for column in range(first, max(first + 1, last)):
+            for other in grid:
+                other[column] = " "
+            grid[row][column] = STAIR
+    lines = [(_gutter(values.get(row)) + "".join(cells)).rstrip() for row, cells in enumerate(grid)]
+    end = words.duration(end_s)
+    title = "the best so far, bits/byte"
+    indent = " " * GUTTER
+    foot = indent + " 0" + title.center(n_columns - 1 - len(end)) + end
+    return [*lines, indent + "└" + "─" * n_columns,
+            foot if len(title) + len(end) + 4 <= n_columns else indent + " 0" + end.rjust(
+                n_columns - 1)]

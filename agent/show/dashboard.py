@@ -1,7 +1,7 @@
 """The status as rich renderables; they fit 60 columns and read the same without colour."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,14 +11,21 @@ from rich.text import Text
 from agent import words
 from agent.ledger import Decision, Run
 from agent.machine import Present
-from agent.show import earnings
+from agent.show import earnings, waking
 from agent.show.curve import chart
+from agent.show.fit import fitted, stacked
+from agent.show.rows import NARROW, facts
 from agent.show.status import Night, Progress, Rung, Status
 
 MAX_WIDTH = 76  # wider lines are hard to read
-CHART_ROWS = 9
+CHART_ROWS, LEAST_ROWS = 9, 4
+N_SHORT = 3  # decisions where each has a line
 REFRESH_S = 2.0
 BAR = "━"
+
+# Where a window has no room for all.
+LEAST_FIRST = ("home", "guard", "spent", "decided", "ideas", "course", "curve", "text", "search",
+               "best", "next", "now", "confirmed", "night")
 
 STYLES = {"kept": "green", "confirmed": "bold green", "baseline": "cyan", "ablated": "cyan",
           "discarded": "dim", "pruned": "dim", "refuted": "yellow", "undecided": "yellow",
@@ -27,31 +34,63 @@ STYLES = {"kept": "green", "confirmed": "bold green", "baseline": "cyan", "ablat
 
 def render(status: Status, width: int, chart_rows: int = CHART_ROWS) -> RenderableType:
     """The whole dashboard, no line longer than width."""
-    width = min(width, MAX_WIDTH)
-    facts = {"night": _night(status), "now": _run(status)}
+    return stacked(blocks(status, min(width, MAX_WIDTH), chart_rows))
+
+
+def blocks(status: Status, width: int, chart_rows: int = CHART_ROWS, *,
+           is_short: bool = False) -> dict[str, RenderableType]:
+    """What there is to see by name, in the order of reading; a night that is over opens with what
+    it came to.
+    """
+    page: dict[str, RenderableType] = {}
+    if status.home:
+        page["home"] = facts({"home": status.home}, width)
+    page["night"] = facts({"night": _line(_night(status), width) if is_short
+                           else _night(status)}, width)
+    if status.morning:
+        page |= waking.blocks(status, status.morning, width, is_short=is_short)
+        if status.run and status.run.state in ("queued", "running"):  # interrupted
+            page["now"] = facts({"now": _lines(_run(status), width) if is_short
+                                 else _run(status)}, width)
+    else:
+        page |= _at_work(status, width, chart_rows, is_short=is_short)
+    if status.decisions:
+        page["decided"] = (_decided(status.decisions, width) if is_short or status.morning
+                           else _decisions(status.decisions, width))
+    guard = Text(_guard(status))
+    page["guard"] = facts({"guard": _line(guard, width) if is_short else guard}, width)
+    return page
+
+
+def _at_work(status: Status, width: int, chart_rows: int, *,
+             is_short: bool) -> dict[str, RenderableType]:
+    """What runs, where the search stands, how the loss falls and how good the best is."""
+    page: dict[str, RenderableType] = {"now": facts(
+        {"now": _lines(_run(status), width) if is_short else _run(status)}, width)}
     if status.guard_now and status.guard_now.search:
-        facts["search"] = Text(words.printable(status.guard_now.search))
+        search = Text(words.printable(status.guard_now.search))
+        page["search"] = facts({"search": _line(search, width) if is_short else search}, width)
     if ideas := earnings.lines(status.earned, status.predicted):
-        facts["ideas"] = Text("\n".join(ideas))
-    parts: list[RenderableType] = [_facts(facts, width)]
+        page["ideas"] = facts({"ideas": "\n".join(ideas[:1] if is_short else ideas)}, width)
     lines = chart(status.curve, {rung.name: rung.nats for rung in status.yardsticks}, width,
                   chart_rows)
     if lines:
-        parts += [Text(), Text("\n".join(lines), no_wrap=True, overflow="crop")]
-    if status.best_yardsticks:
-        parts += [Text(), _ladder(status, width)]
-    if status.decisions:
-        parts += [Text(), _decisions(status.decisions, width)]
-    parts += [Text(), _facts({"guard": Text(_guard(status))}, width)]
-    return Group(*parts)
+        page["curve"] = Text("\n".join(lines), no_wrap=True, overflow="crop")
+    if status.best_yardsticks and status.best:
+        page["best"] = (facts({"best": _lines(Text(waking.best(status, is_short=True)), width)},
+                              width) if is_short else _ladder(status, width))
+    return page
 
 
 def watch(read: Callable[[], Status], console: Console,
           sleep: Callable[[float], None] = time.sleep) -> None:
     """Show the dashboard anew every REFRESH_S seconds, until Ctrl-C."""
     def picture() -> RenderableType:
+        status, width = read(), min(console.width, MAX_WIDTH)
         rows = min(CHART_ROWS, max(4, console.height - 32))  # the rest takes about 32 lines
-        return render(read(), console.width, rows)
+        return fitted([blocks(status, width, rows),
+                       blocks(status, width, LEAST_ROWS, is_short=True)],
+                      LEAST_FIRST, console, console.height)
 
     try:
         with Live(picture(), console=console, auto_refresh=False, screen=True) as live:
@@ -65,12 +104,32 @@ def watch(read: Callable[[], Status], console: Console,
 # --- parts -----------------------------------------------------------------------------------
 
 
-def _facts(facts: Mapping[str, Text], width: int) -> Table:
+def _line(text: Text, width: int) -> Text:
+    """All of it on one line, cut at a word."""
+    plain = "; ".join(" ".join(line.split()) for line in text.plain.splitlines())
+    return Text(words.cut_at_word(plain, width - NARROW - 1))
+
+
+def _lines(text: Text, width: int) -> Text:
+    """As many lines as it has, each cut at a word; the colours of those that fit stay."""
+    return Text("\n").join(
+        line if len(line) <= width - NARROW - 1
+        else Text(words.cut_at_word(line.plain, width - NARROW - 1), line.style)
+        for line in text.split("\n"))
+
+
+def _decided(decisions: Sequence[Decision], width: int) -> Table:
+    """The newest decisions on a line each."""
     table = Table.grid(padding=(0, 1))
-    table.add_column(width=6, style="bold")
-    table.add_column(width=max(10, width - 7), overflow="fold")
-    for name, fact in facts.items():
-        table.add_row(name, fact)
+    for least in (NARROW, 3, len("discarded")):
+        table.add_column(min_width=least, no_wrap=True)
+    table.add_column(no_wrap=True)
+    widest = max(len(one.label) for one in decisions)
+    room = width - NARROW - max(3, widest) - len("discarded") - 3
+    for i, one in enumerate(decisions[:N_SHORT]):
+        table.add_row(Text("" if i else "last", style="bold"), one.label,
+                      Text(one.verdict, style=STYLES.get(one.verdict, "")),
+                      words.cut_at_word(words.printable(" ".join(one.reason.split())), room))
     return table
 
 
@@ -84,12 +143,16 @@ def _night(status: Status) -> Text:
         line = "off: no agent is running; `agent run` goes on"
     elif night.state == "over":
         line = words.printable(night.message)
+        if status.morning:
+            ago_s = words.seconds_between(status.morning.ended_at, status.at)
+            line = words.printable(f"over for {words.duration(ago_s)}: {status.morning.why}")
     else:
         ago = words.duration(words.seconds_between(night.started_at, status.at))
         left = "until stopped" if night.left_s is None else f"{words.duration(night.left_s)} left"
         line = f"{night.state}, started {ago} ago, {left}"
     planned = "" if night.max_runs is None else f" of {night.max_runs}"
-    line += f"\nruns: {night.n_ended}{planned} done, {night.n_queued} queued"
+    n_ended = status.morning.n_runs if status.morning else night.n_ended
+    line += f"\nruns: {n_ended}{planned} done, {night.n_queued} queued"
     if night.budget_tokens is not None:
         line += f", {words.count(night.budget_tokens)} tokens a run"
     return Text(line)
@@ -105,8 +168,10 @@ def _run(status: Status) -> Text:
         return Text(f"nothing has run yet{waiting}"
                     + ("" if status.is_daemon_alive else f"; {remedy}"))
     if run.state in ("queued", "running") and progress is None:
-        remedy = "" if status.is_daemon_alive else "; `agent run` goes on from its checkpoint"
-        text = Text(f"{run.label} was interrupted after step {words.count(run.steps)}{remedy}\n")
+        onward = "goes on from its checkpoint" if run.steps else "begins it again"
+        remedy = "" if status.is_daemon_alive else f"; `agent run` {onward}"
+        after = f"after step {run.steps:,}" if run.steps else "before its first checkpoint"
+        text = Text(f"{run.label} was interrupted {after}{remedy}\n")
         return text.append(run.config_text)
     if progress is None:
         text = Text(f"nothing runs; the last was {run.label}, {run.state}\n")

@@ -22,6 +22,8 @@ from agent.ledger import (
     last_state,
 )
 from agent.machine import Present
+from agent.show import morning
+from agent.show.morning import Morning, ReadSample
 from agent.words import seconds_between
 from engine.config import Config
 
@@ -91,6 +93,8 @@ class Status:
     counts: dict[State, int]  # measured runs in each state
     earned: list[Earned]  # by the strategies of the study that runs, or ran last
     predicted: Predicted | None  # how well that study's model of results foretells; None: unknown
+    home: str | None = None  # the folder all this was read in
+    morning: Morning | None = None  # of the newest night, once it is over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +116,8 @@ class Detail:
 
 
 def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
-           present: Present | None = None) -> Status:
+           present: Present | None = None, home: str | None = None,
+           read_sample: ReadSample = lambda run: None) -> Status:
     """The state of things at `now`; read_mb tells the resident MB of a process and its children.
 
     present is the word that a daemon left; of one that is gone it counts for nothing.
@@ -126,10 +131,11 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
     events = ledger.events_of_night()
+    night = _night(ledger, events, counts, now, is_daemon_alive)
     study_id = _study_id(ledger, shown) or 0
+    is_over = night is not None and night.state in ("over", "off") and not is_daemon_alive
     return Status(
-        at=now, is_daemon_alive=is_daemon_alive,
-        night=_night(ledger, events, counts, now, is_daemon_alive), run=shown,
+        at=now, is_daemon_alive=is_daemon_alive, night=night, run=shown,
         progress=_progress(running, curve, now, read_mb) if running and is_daemon_alive else None,
         curve=curve, yardsticks=ladder(corpus), best=best,
         best_verdict=said_of_best[0].verdict if said_of_best else None, best_corpus=best_corpus,
@@ -140,7 +146,9 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         guard_now=present,
         guard=next((event for event in events if event.kind == "guard"), None),
         counts=counts, earned=ledger.earned(study_id),
-        predicted=predicted(ledger.predicted(study_id)))
+        predicted=predicted(ledger.predicted(study_id)), home=home,
+        morning=morning.gather(ledger, events, study_id, best, counts["queued"], read_sample)
+        if is_over else None)
 
 
 def _study_id(ledger: Queries, shown: Run | None) -> int | None:

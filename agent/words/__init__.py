@@ -1,4 +1,4 @@
-"""Quantities as people read them (`said`) and as they type them (`typed`).
+"""Quantities as people read them (`said`) and type them (`typed`), and the lines they stand in.
 
 In come numbers and words, out come words and numbers; nothing else. Every wing may use it, and it
 uses none.
@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING
 from engine.lazy import doors
 
 if TYPE_CHECKING:
+    from agent.words.lines import PLAIN as PLAIN
+    from agent.words.lines import Level as Level
+    from agent.words.lines import Page as Page
+    from agent.words.lines import Row as Row
+    from agent.words.lines import Told as Told
+    from agent.words.lines import cut_at_word as cut_at_word
+    from agent.words.lines import first_clause as first_clause
+    from agent.words.lines import laid_out as laid_out
+    from agent.words.lines import wrapped as wrapped
     from agent.words.said import UNKNOWN as UNKNOWN
     from agent.words.said import clock as clock
     from agent.words.said import count as count
@@ -23,8 +32,13 @@ if TYPE_CHECKING:
     from agent.words.said import seconds_between as seconds_between
     from agent.words.said import size as size
     from agent.words.said import told_error as told_error
+    from agent.words.signs import in_ascii as in_ascii
+    from agent.words.signs import is_narrow as is_narrow
 
 __all__, __getattr__ = doors(__name__, {
+    "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "first_clause", "laid_out",
+              "wrapped"),
     "said": ("UNKNOWN", "clock", "count", "cut", "decimal", "duration", "megabytes", "one_line",
              "percent", "printable", "runs", "seconds_between", "size", "told_error"),
-}, modules=("typed",))
+    "signs": ("in_ascii", "is_narrow"),
+}, modules=("signs", "typed"))

@@ -1,10 +1,22 @@
 """What is said on stderr while something is computed."""
 
+import io
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from rich.console import Console
 
-from agent.cli.progress import told_if_slow
+from agent.cli.main import main
+from agent.cli.progress import Screen, told_if_slow
+from agent.words.lines import Level, Row, Told
+
+KEPT = Told("the whole sentence", row=Row("E3", 1.035, "kept", "batch 16 → 4"))
+CLAIM = Told("the whole claim", level="always", row=Row("E6", 0.785, "confirmed"), is_apart=True,
+             below=("0.2501 bits/byte better than B1",))
+LONG = "waits: the machine has 150 MB free, under the reserve of 200 MB, and that is not enough"
 
 
 def test_what_takes_long_is_said_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,3 +31,67 @@ def test_what_is_quick_is_not_spoken_of(capsys: pytest.CaptureFixture[str]) -> N
     with told_if_slow("fitting", after_s=60.0):
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def shown(*messages: str, level: Level = "usual", **how: Any) -> str:
+    console = Console(file=io.StringIO(), **how)
+    screen = Screen(console, level)
+    for message in messages:
+        screen.say(message)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(("columns", "width"), [(None, 80), ("60", 60), ("40", 40), ("0", 80),
+                                                ("", 80), ("wide", 80)])
+def test_through_a_pipe_the_width_is_that_of_COLUMNS_or_eighty(
+        columns: str | None, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    lines = shown(LONG, Told("", row=Row("E3", 1.0, "kept", LONG))).splitlines()
+    assert width - 12 < max(map(len, lines)) <= width
+
+
+def test_colour_is_for_terminals_alone_and_not_where_NO_COLOR_is_set(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    how = {"force_terminal": True, "color_system": "truecolor", "width": 80}
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[32mkept" in shown(KEPT, **how).replace("\x1b[32m kept", " \x1b[32mkept")
+    assert "\x1b" not in shown(KEPT)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[32" not in shown(KEPT, **how)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_bar_leaves_room_for_the_words_beside_it(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    run: Any = SimpleNamespace(label="E12")
+    with Screen(console) as screen:
+        screen.progress(run, {"start": {"n_steps": 977}, "step": {"step": 117, "loss": 3.326},
+                              "eval": {"nats": 3.494}})
+        screen._bars.refresh()
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert all(word in shown for word in ("E12 ", "117/977", "val 3.494"))
+    assert ("loss 3.326" in shown) == (width == 80)
+
+
+def test_two_blocks_have_one_empty_line_between_them() -> None:
+    text = shown(KEPT, CLAIM, CLAIM, KEPT)
+    assert "\n\n\n" not in text
+    assert text.count("\n\n") == 3
+
+
+@pytest.mark.parametrize(("level", "n"), [("always", 1), ("usual", 3), ("verbose", 3)])
+def test_the_screen_shows_what_its_level_asks_for(level: Level, n: int) -> None:
+    text = shown("measuring", KEPT, CLAIM, level=level)
+    assert sum(name in text for name in ("measuring", "E3" if level == "usual" else "whole sent",
+                                         "E6" if level != "verbose" else "whole claim")) == n
+
+
+def test_quiet_and_verbose_together_are_misuse() -> None:
+    for command in ("run", "train"):
+        result = CliRunner().invoke(main, [command, "--quiet", "--verbose"])
+        assert result.exit_code == 2
+        assert "--quiet and --verbose exclude each other" in result.stderr

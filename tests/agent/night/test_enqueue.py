@@ -185,7 +185,7 @@ def test_without_an_agent_the_idea_is_queued_at_once(home: Home) -> None:
     assert (run.state, run.strategy, run.calibration_id) == ("queued", "hand", 1)
     assert list(home.inbox.iterdir()) == []
     with Ledger.open(home.ledger, read_only=True) as ledger:
-        assert ledger.events(limit=1)[0].message.startswith("T1 128d/4L AdamW lr=1e-3, seed 0, q")
+        assert ledger.events(limit=1)[0].message.startswith("T1 on seed 0, queued: learning")
 
 
 def idea_mb(home: Home, text: str = "lr=9e-4") -> float:

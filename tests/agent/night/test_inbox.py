@@ -48,9 +48,7 @@ def taken(ledger: Ledger, home: Home) -> list[str]:
 def test_an_idea_becomes_a_queued_run_of_its_study(ledger: Ledger, home: Home) -> None:
     parent = a_run(ledger)
     leave(home, changed(parent_id=parent.id))
-    assert taken(ledger, home) == [
-        "T2 16d/1L AdamW lr=1e-3 n_head=1 vocab_size=300 seq_len=16 batch_size=2, seed 0, queued: "
-        "a person's idea"]
+    assert taken(ledger, home) == ["T2 on seed 0, queued: a person's idea"]
     run = ledger.run("T2")
     assert (run.uid, run.state, run.strategy, run.calibration_id, run.parent_id, run.replicas,
             run.budget_tokens) == (IDEA.uid, "queued", "hand", 1, parent.id, 2, 3200)

@@ -351,7 +351,7 @@ def test_an_idea_left_while_a_trial_runs_is_queued_next_and_judged(stage: Stage)
     leave(stage.home, an_idea())
     stage.night.tick()
     assert stage.states() == ["running", "queued"]
-    assert stage.listener.said[-1].startswith("T1 16d/1L AdamW lr=1e-3")
+    assert stage.listener.said[-1].startswith("T1 on seed 0, queued: a hunch")
     assert stage.ledger.events(limit=1)[0].kind == "inbox"
     stage.finish(2.0)  # and the idea goes before any proposal
     stage.finish(1.9)

@@ -2,8 +2,10 @@
 
 import math
 
+import pytest
+
 from agent.ledger.records import Metric
-from agent.show.curve import MARK, TRAIN, VALID, chart
+from agent.show.curve import MARK, TRAIN, VALID, chart, course
 
 
 def metric(step: int, train: float | None = None, valid: float | None = None) -> Metric:
@@ -70,3 +72,24 @@ def test_many_steps_of_one_column_are_averaged() -> None:
     close = [metric(0, 6.0), metric(1, 6.0), metric(2, 2.0), metric(10_000, 2.0)]
     rows = chart(close, {}, 40, 9)[:9]
     assert rows[3][7] == TRAIN  # a third of the way from 6 to 2: (6 + 6 + 2) / 3 = 4.67
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_the_course_is_a_staircase_that_falls_to_the_end(width: int) -> None:
+    lines = course([(0.0, 2.0), (1800.0, 1.5), (3600.0, 1.0)], 7200.0, width)
+    assert max(map(len, lines)) <= width
+    assert lines[0].startswith(" 2.00 ┤━")
+    assert lines[4].startswith(" 1.00 ┤")
+    assert lines[4].endswith("━")
+    rows = [line[7:].ljust(width - 7) for line in lines[:5]]
+    assert all(sum(row[i] == "━" for row in rows) == 1 for i in range(width - 7))
+    assert lines[-1].endswith("2 h")
+
+
+def test_a_course_without_a_step_is_not_drawn() -> None:
+    assert course([], 60.0, 60) == course([(0.0, 2.0)], 60.0, 60) == []
+
+
+def test_steps_nearer_than_a_column_leave_one_mark_in_it() -> None:
+    lines = course([(0.0, 2.0), (0.1, 1.9), (0.2, 1.0)], 7200.0, 40)
+    assert sum(line[7:8] == "━" for line in lines[:5]) == 1

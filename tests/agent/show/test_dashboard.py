@@ -189,7 +189,7 @@ def test_a_run_without_a_sign_of_life_is_named(night: Ledger) -> None:
 @pytest.mark.parametrize(("kind", "alive", "sentence"), [
     ("pause", True, "night paused, started 30 min ago, 7 h 30 min left"),
     ("stop", True, "night stopping, started 30 min ago"),
-    ("night_over", False, "night because runs: 3 of 20 done"),
+    ("night_over", False, "night over for 0 s: because runs: 3 of 20 done"),
     ("night_over", True, "night none; an agent is preparing one, or trains by hand"),
     ("pause", False, "night off: no agent is running; `agent run` goes on"),
 ])
@@ -267,3 +267,66 @@ def test_a_small_terminal_gets_a_small_chart(night: Ledger) -> None:
         return sum("┤" in line or "│" in line for line in console.file.getvalue().splitlines())
 
     assert rows_of_chart(30) < rows_of_chart(60) == dashboard.CHART_ROWS
+
+
+def watched(status: Status, width: int, height: int) -> list[str]:
+    """The lines of one picture that `--watch` draws."""
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True,
+                      color_system=None)
+
+    def sleep(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    dashboard.watch(lambda: status, console, sleep)
+    assert isinstance(console.file, io.StringIO)
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())
+    return [line.rstrip() for line in plain.splitlines()]
+
+
+NAMES = ("home", "night", "now", "search", "ideas", "best", "last", "guard")
+
+
+def busy(ledger: Ledger) -> Status:
+    now = word(search="head E1, 1 kept step past B2, not confirmed yet; a plateau: only the shape")
+    return gather(ledger, NOW, is_daemon_alive=True, read_mb=lambda pid: 101.5, present=now,
+                  home="/data/data/com.termux/files/home/nights")
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_watching_in_24_lines_shows_every_block(night: Ledger, width: int) -> None:
+    lines = watched(busy(night), width, 24)
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= width
+    assert [name for name in NAMES if not any(line.startswith(name) for line in lines)] == []
+    assert any("┤" in line for line in lines)
+    assert not any("more block" in line for line in lines)
+
+
+@pytest.mark.parametrize("height", [8, 12, 16, 20])
+def test_a_window_too_low_for_all_says_what_is_left_out(night: Ledger, height: int) -> None:
+    lines = watched(busy(night), 80, height)
+    assert len(lines) <= height
+    assert lines[-1].endswith("enlarge the window, or `agent status`")
+    names = {*NAMES[:-2], "guard"}
+    shown = {name for name in names if any(line.startswith(name) for line in lines)}
+    assert "night" in shown
+    n_left_out = int(lines[-1].split()[0])
+    assert 0 <= n_left_out - len(names - shown) <= 2  # the curve and the decisions
+
+
+def test_a_tall_window_shows_the_long_form(night: Ledger) -> None:
+    assert any("nats/token  bits/byte" in line for line in watched(busy(night), 80, 60))
+
+
+def test_a_run_that_a_night_left_unfinished_is_told_after_the_morning(night: Ledger) -> None:
+    text = words_of(look(night, alive=False))
+    assert "E3 was interrupted after step 1,000; `agent run` goes on" in text
+    assert text.index("confirmed nothing yet") < text.index("E3 was interrupted")
+    waiting = replace(night.run("E3"), steps=None)
+    text = words_of(replace(look(night, alive=False), run=waiting))
+    assert "E3 was interrupted before its first checkpoint; `agent run` begins it again" in text
+
+
+def test_it_says_which_home_it_reads(night: Ledger) -> None:
+    assert text_of(busy(night)).splitlines()[0].rstrip() == (
+        "home   /data/data/com.termux/files/home/nights")

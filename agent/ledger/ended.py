@@ -1,0 +1,72 @@
+"""What ended in a study, in rows so light that thousands of them are read at each look."""
+
+from dataclasses import dataclass
+
+from agent.ledger.queries import Queries
+from agent.ledger.records import State
+
+_ENDED = """
+    SELECT r.id, label, coalesce(strategy, 'hand') AS strategy, state, val_bpb, ended_at,
+           coalesce(tokens, 0) AS tokens, coalesce(duration_s, 0.0) AS duration_s,
+           calibration_id IS NOT NULL AS is_of_study,
+           coalesce(max(d.verdict = 'kept'), 0) AS is_kept,
+           coalesce(max(d.verdict = 'confirmed'), 0) AS is_confirmed,
+           (SELECT verdict FROM decisions WHERE run_id = r.id ORDER BY id DESC LIMIT 1) AS verdict
+    FROM runs r LEFT JOIN decisions d ON d.run_id = r.id
+    WHERE (calibration_id = ? OR calibration_id IS NULL) AND source = 'measured'
+          AND state NOT IN ('queued', 'running') AND ended_at IS NOT NULL
+    GROUP BY r.id ORDER BY ended_at, r.id"""
+
+_CLAIMS = """
+    SELECT r.label, a.label AS against, d.decided_at,
+           json_extract(d.evidence, '$.gain_bpb') AS gain_bpb,
+           json_extract(d.evidence, '$.low_bpb') AS low_bpb,
+           json_extract(d.evidence, '$.high_bpb') AS high_bpb,
+           json_extract(d.evidence, '$.n') AS n_seeds,
+           json_extract(d.evidence, '$.n_blocks') IS NOT NULL AS is_over_texts
+    FROM decisions d JOIN runs r ON r.id = d.run_id LEFT JOIN runs a ON a.id = d.against_id
+    WHERE d.verdict = 'confirmed' AND json_extract(d.evidence, '$.z') IS NOT NULL
+          AND json_extract(d.evidence, '$.gain_bpb') IS NOT NULL AND r.calibration_id = ?
+    ORDER BY d.id"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedRun:
+    """A run that ended, with what was ever decided on it and what counts now."""
+
+    id: int
+    label: str
+    strategy: str
+    state: State
+    val_bpb: float | None
+    ended_at: str
+    tokens: int
+    duration_s: float
+    is_of_study: int  # or else a grid's cell, or made by hand
+    is_kept: int  # whether it ever was
+    is_confirmed: int
+    verdict: str | None  # the newest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What fresh seeds confirmed of a study: a head, and its gain over what was before it."""
+
+    label: str
+    against: str | None
+    decided_at: str
+    gain_bpb: float
+    low_bpb: float | None
+    high_bpb: float | None
+    n_seeds: int | None
+    is_over_texts: int  # whether the interval is over texts, too, or over seeds alone
+
+
+def ended_runs(ledger: Queries, calibration_id: int) -> list[EndedRun]:
+    """The measured runs of a study and of none that ended, in the order of their ends."""
+    return [EndedRun(**row) for row in ledger._rows(_ENDED, calibration_id)]
+
+
+def claims(ledger: Queries, calibration_id: int) -> list[Claim]:
+    """What was confirmed of a study, oldest first; also what a later one has replaced."""
+    return [Claim(**row) for row in ledger._rows(_CLAIMS, calibration_id)]

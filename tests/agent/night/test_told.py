@@ -1,0 +1,163 @@
+"""What a night says of its runs: one row each, what changed in them, a claim in a block."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Run
+from agent.night import told
+from agent.search.silent import Silent
+from agent.search.verdict import Decision
+from agent.words.lines import Page, Row, laid_out
+from engine.config import Config
+from tests.support import example_ledger as example
+from tests.support.example_ledger import NOW
+
+CLAIM = Decision("confirmed", {
+    "gain_bpb": 0.2501, "low_bpb": 0.2312, "high_bpb": 0.269, "n_blocks": 12, "n": 2, "z": 15.45,
+    "least_z": 4.54}, "2 steps together 0.2501 bits/byte better over 2 fresh seeds")
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Iterator[Ledger]:
+    path = tmp_path / "night.db"
+    path.write_bytes(example.filled())
+    with Ledger.open(path) as ledger:
+        yield ledger
+
+
+def row_of(ledger: Ledger, run: Run, verdict: Any, reason: str = "because",
+           **evidence: Any) -> Row | None:
+    return told.decided(ledger, run, None, Decision(verdict, evidence, reason)).row
+
+
+def test_an_ideas_row_says_what_changed_and_not_the_whole_reason(night: Ledger) -> None:
+    found = told.decided(night, night.run("E1"), night.run("B2"),
+                         Decision("kept", {}, "0.0232 bits/byte better than the head"))
+    assert found.row == Row("E1", night.run("E1").val_bpb, "kept", "learning rate 3e-3 → 2e-3")
+    assert str(found) == ("E1: 2.500 nats/token, 1.159 bits/byte → kept: 0.0232 bits/byte better "
+                          "than the head")
+
+
+def test_a_baselines_row_says_its_seed_alone(night: Ledger) -> None:
+    row = row_of(night, night.run("B2"), "baseline")
+    assert row
+    assert row.what == "seed 0"
+
+
+@pytest.mark.parametrize(("strategy", "what"), [
+    ("confirm", "E1 on fresh seed 7"), ("ablate", "without the step E1, seed 7")])
+def test_the_arm_of_a_comparison_says_of_which(night: Ledger, strategy: str, what: str) -> None:
+    run = example.queue(night, Config(lr=2e-3), strategy=strategy, seed=7,
+                        parent_id=night.run("E1").id)
+    row = row_of(night, run, "recorded")
+    assert row
+    assert row.what == what
+
+
+@pytest.mark.parametrize("strategy", ["grid", "hand"])
+def test_a_run_without_a_parent_says_its_configuration(night: Ledger, strategy: str) -> None:
+    run = example.queue(night, Config(n_embd=64, lr=5e-4), strategy=strategy)
+    row = row_of(night, run, "recorded")
+    assert row
+    assert row.what == run.config_text
+
+
+def test_a_broken_run_says_what_broke(night: Ledger) -> None:
+    run = dataclasses.replace(night.run("E4"), state="killed", error="over --max-ram 3,000 MB")
+    row = row_of(night, run, "killed")
+    assert row
+    assert row.what == "over --max-ram 3,000 MB"
+
+
+def test_a_parent_that_is_gone_or_of_another_version_breaks_no_line(night: Ledger) -> None:
+    e1 = night.run("E1")
+    orphan = dataclasses.replace(e1, parent_id=999)
+    assert row_of(night, orphan, "kept") == Row("E1", e1.val_bpb, "kept", e1.config_text)
+    odd = dataclasses.replace(e1, config=e1.config | {"no_such_field": 1})
+    assert told.changes(e1, odd) == ""
+    assert row_of(night, odd, "kept") is not None
+
+
+def test_a_run_that_waits_says_why_in_full(night: Ledger) -> None:
+    found = told.waiting(night.run("E1"), "the disk is full; " * 8)
+    assert str(found).startswith("E1 waits: the disk is full")
+    assert " ".join(laid_out(found, "14:38:24", Page(60))).count("full") == 8
+
+
+def test_a_claim_is_a_block_with_interval_checks_steps_and_changes(night: Ledger) -> None:
+    e1, e2, base = (night.run(name) for name in ("E1", "E2", "B2"))
+    night.decide(e1.id, e2.id, "confirmed", "rule/1", {"with": "E2"}, "a step", NOW)
+    found = told.decided(night, e2, base, CLAIM)
+    assert (found.is_apart, found.level) == (True, "always")
+    assert found.below == (
+        "0.2501 bits/byte better than B2 (95 %: +0.2312 to +0.2690)",
+        "checked on 2 fresh seeds, on text that selected nothing: z 15.4, least 4.5",
+        "steps: E1, E2",
+        "width 128 → 64")
+
+
+def test_what_a_claim_means_for_its_steps_is_no_line_of_its_own(night: Ledger) -> None:
+    found = told.decided(night, night.run("E1"), None,
+                         Decision("confirmed", {"with": 3}, "a step of what is confirmed"))
+    assert laid_out(found, "14:38:24", Page()) == []
+
+
+def test_a_step_that_stays_is_a_row_with_what_leaving_it_out_costs(night: Ledger) -> None:
+    found = told.decided(night, night.run("E1"), None,
+                         Decision("confirmed", {"cost_bpb": 0.1}, "without it 0.1 worse"))
+    assert (found.is_apart, found.row and found.row.what) == (False, "without it 0.1 worse")
+
+
+def test_the_noise_is_said_once_the_last_seed_has_ended(night: Ledger) -> None:
+    def noise(**known: Any) -> str | None:
+        if known:
+            night.update_calibration(1, **known)
+        return told.noise(night, night.calibration(1))
+
+    assert noise() is None
+    assert noise(mean_bpb=1.712, n=1) == (
+        "baseline 1.712 bits/byte on one seed, so its noise is not known")
+    assert noise(sigma_bpb=0.004, n=5) == "baseline 1.712 ± 0.004 bits/byte over 5 seeds"
+    assert noise(sigma_bpb=0.00012) == "baseline 1.71200 ± 0.00012 bits/byte over 5 seeds"
+    example.queue(night, strategy="baseline", seed=1)
+    assert noise() is None
+
+
+LONG = ("no strategy found anything that fits: tpe has nothing to try from 128d/4L: 464 over the "
+        "limit of 1 s, and so on; learning_rate has nothing to try; random has nothing")
+
+
+@pytest.mark.parametrize("reason", [LONG, "the night's time is over", "a plateau: " + "x " * 200])
+@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("silent", [None, Silent(0.2501, 0.2412, 1, 0.2, 0.3, 12)])
+def test_the_end_of_a_search_is_at_most_three_lines(
+        reason: str, width: int, silent: Silent | None) -> None:
+    found = told.over(reason, 12, "head E9", silent, is_search=True)
+    lines = laid_out(found, "14:38:24", Page(width))
+    assert len(lines) <= 3
+    assert max(map(len, lines)) <= width
+    assert "agent status" in lines[-1]
+
+
+def test_the_end_says_the_reason_without_its_particulars() -> None:
+    found = told.over(LONG, 12, "head E9, confirmed", None, is_search=True)
+    assert str(found) == ("over: no strategy found anything that fits; 12 runs ended; head E9, "
+                          "confirmed")
+    assert found.below[1] == "nothing is confirmed yet; head E9, confirmed"
+
+
+def test_the_end_of_one_run_by_hand_is_one_line() -> None:
+    found = told.over("1 run done, as asked", 1, "", None, is_search=False)
+    assert laid_out(found, "14:38:24", Page()) == [
+        "14:38:24  over: 1 run done, as asked; 1 run ended"]
+
+
+def test_a_configuration_is_not_told_twice(night: Ledger) -> None:
+    e1, b2 = night.run("E1"), night.run("B2")
+    assert e1.config_text not in told.started(e1)
+    assert b2.config_text in told.started(b2)
