@@ -6,6 +6,7 @@ The tables are written as SQL text because SQLite keeps the comments: `.schema r
 
 from sqlite_utils import Database, Migrations
 
+from agent.ledger.experiments import EXPERIMENTS
 from engine.errors import LedgerError
 
 migrations = Migrations("ledger")
@@ -170,32 +171,9 @@ CREATE TRIGGER decisions_never_go BEFORE DELETE ON decisions
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only; add a new one'); END""",
 )
 
-EXPERIMENTS = """
+CREATE_EXPERIMENTS = """
 CREATE VIEW experiments AS          -- the published table: its own rows first, cell by cell
-SELECT
-    COALESCE(json_extract(cells, '$.ID'), label) AS ID,
-    COALESCE(json_extract(cells, '$.Date'),
-        substr(COALESCE(started_at, created_at), 6, 5)) AS Date,
-    COALESCE(json_extract(cells, '$.Params'), CASE
-        WHEN n_params >= 999950 THEN printf('%.1fM', n_params / 1e6)
-        ELSE printf('%.1fk', n_params / 1e3) END) AS Params,
-    COALESCE(json_extract(cells, '$.Config'), config_text) AS Config,
-    COALESCE(json_extract(cells, '$.Steps'), CAST(steps AS TEXT), '-') AS Steps,
-    COALESCE(json_extract(cells, '$.val_loss'), CASE
-        WHEN state = 'diverged' THEN 'div'
-        WHEN val_loss IS NULL THEN '-'
-        ELSE printf('%.2f', val_loss) END) AS val_loss,
-    COALESCE(json_extract(cells, '$."vs Unigram"'), CASE
-        WHEN state = 'diverged' OR vs_unigram IS NULL THEN '-'
-        -- adding zero makes a rounded -0.0 print as +0.0
-        ELSE printf('%+.1f%%', round(100 * vs_unigram, 1) + 0.0) END) AS "vs Unigram",
-    COALESCE(json_extract(cells, '$.Status'),
-        (SELECT upper(substr(verdict, 1, 1)) || substr(verdict, 2)
-         FROM decisions WHERE run_id = runs.id ORDER BY decisions.id DESC LIMIT 1),
-        upper(substr(state, 1, 1)) || substr(state, 2)) AS Status,
-    COALESCE(json_extract(cells, '$.Notes'), notes, reason, '') AS Notes
-FROM runs
-ORDER BY source = 'measured', runs.id"""
+""" + EXPERIMENTS
 
 
 @migrations()
@@ -212,7 +190,7 @@ def m002_indexes_and_triggers(db: Database) -> None:
 
 @migrations()
 def m003_experiments_view(db: Database) -> None:
-    db.execute(EXPERIMENTS.strip())
+    db.execute(CREATE_EXPERIMENTS.strip())
 
 
 @migrations()
