@@ -155,7 +155,7 @@ class Ledger(Reader):
                     raise LedgerError(
                         f"{self.path} already has a run of its own called {row['label']}; "
                         "import the published table before the first run")
-                self._insert("runs", row)
+                self._insert("runs", {"id": self._fresh_id("runs")} | row)
             if new:
                 self.event("import", f"imported {len(new)} published rows", now)
         return len(new)

@@ -72,7 +72,7 @@ class Queries:
             "WHERE label = ? COLLATE NOCASE", text)
         if not found and text.isdecimal():
             found = self._runs("WHERE id = ?", int(text))
-        if not found and len(text) >= 4:
+        if not found and len(text) >= 4 and isinstance(key, str):  # no uid begins with an id
             found = self._runs("WHERE substr(uid, 1, ?) = ?", len(text), text.lower())
         if len(found) > 1:
             raise LedgerError(f"'{text}' begins the uid of {' and '.join(r.label for r in found)}"
@@ -311,7 +311,13 @@ class Queries:
 
     def experiments(self) -> list[dict[str, str]]:
         """The experiment table: published rows first, each row a dictionary of its cells."""
-        return self._rows(EXPERIMENTS)  # not by the view, which may be a person's own by now
+        # Not by the view, which may be a person's own by now.
+        return self._rows(EXPERIMENTS.replace(
+            "FROM runs\n", f"FROM (SELECT {self._columns(Run, 'r')} FROM runs r) AS runs\n"))
+
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """What a question of this wing's own finds, as dictionaries."""
+        return self._rows(sql, *values)
 
     # --- underneath --------------------------------------------------------------------------
 

@@ -117,6 +117,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
     night = at.night(plan, wish.source, watch=watch)
     found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
     night.study = found
+    if gone := night.campaign.take_up():
+        at.observer.say(gone)
     was_paused = _is_left_paused(at.ledger)
     study.queue_baselines(at.ledger, found, at.clock.stamp(), wish.n_replicas)
     elsewhere = [run for run in at.ledger.runs("queued") if not night.campaign.belongs(run)]

@@ -19,6 +19,7 @@ from agent.ledger import (
     State,
     corpus_of,
     last_state,
+    parent_of,
 )
 from agent.machine import Present
 from agent.words import seconds_between
@@ -147,7 +148,7 @@ def _study_id(ledger: Queries, shown: Run | None) -> int | None:
 
 def detail(ledger: Queries, run: Run) -> Detail:
     """One run with everything the ledger knows about it."""
-    parent = None if run.parent_id is None else ledger.run(run.parent_id)
+    parent = parent_of(ledger, run)
     return Detail(run=run, parent=parent, decisions=ledger.decisions(run.id),
                   metrics=ledger.metrics(run.id), corpus=corpus_of(ledger, run),
                   diff={} if parent is None else _difference(parent.config, run.config))
