@@ -47,7 +47,8 @@ def gaps(ledger: Queries) -> list[Gap]:
                                 ("calibrations", "calibration_id", "the study"),
                                 ("runs", "parent_id", "the parent")):
         found += _needed_by_runs(ledger, table, column, what)
-    found += [Gap(f"row {row['gone']} of corpora", f"the text of study {row['id']}", row["id"], True)
+    found += [Gap(f"row {row['gone']} of corpora", f"the text of study {row['id']}", row["id"],
+                  True)
               for row in ledger.rows("SELECT id, corpus_id AS gone FROM calibrations "
                                      "WHERE corpus_id NOT IN (SELECT id FROM corpora)")]
     for table in ("metrics", "blocks", "events"):

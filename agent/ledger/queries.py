@@ -246,29 +246,27 @@ class Queries:
     def events(self, limit: int | None = None, run_id: int | None = None) -> list[Event]:
         """What happened, newest first."""
         where = "" if run_id is None else "WHERE e.run_id = ?"
-        rows = self._rows(
-            f"SELECT {self._columns(Event, 'e')}, r.label FROM events e "
-            f"LEFT JOIN runs r ON r.id = e.run_id {where} ORDER BY e.id DESC LIMIT ?",
-            *([] if run_id is None else [run_id]), _limit(limit))
-        return [from_columns(Event, row) for row in rows]
+        return self._events(f"{where} ORDER BY e.id DESC LIMIT ?",
+                            *([] if run_id is None else [run_id]), _limit(limit))
 
     def events_of_night(self) -> list[Event]:
         """What happened since the newest night began, newest first; all of it if none did."""
-        rows = self._rows(
-            f"SELECT {self._columns(Event, 'e')}, r.label FROM events e "
-            "LEFT JOIN runs r ON r.id = e.run_id WHERE e.id >= "
-            "COALESCE((SELECT max(id) FROM events WHERE kind = 'night'), 0) ORDER BY e.id DESC")
-        return [from_columns(Event, row) for row in rows]
+        return self._events(
+            "WHERE e.id >= COALESCE((SELECT max(id) FROM events WHERE kind = 'night'), 0) "
+            "ORDER BY e.id DESC")
 
     def events_since_night_over(self, kind: str) -> list[Event]:
         """Events of a kind since a night last came to its end, newest first.
 
         One that died did not: what happened in it still counts.
         """
-        rows = self._rows(
-            f"SELECT {self._columns(Event, 'e')}, r.label FROM events e "
-            "LEFT JOIN runs r ON r.id = e.run_id WHERE e.kind = ? AND e.id > COALESCE((SELECT max(id) FROM events WHERE kind = 'night_over'), 0) "
-            "ORDER BY e.id DESC", kind)
+        return self._events(
+            "WHERE e.kind = ? AND e.id > COALESCE((SELECT max(id) FROM events "
+            "WHERE kind = 'night_over'), 0) ORDER BY e.id DESC", kind)
+
+    def _events(self, clauses: str, *values: Any) -> list[Event]:
+        rows = self._rows(f"SELECT {self._columns(Event, 'e')}, r.label FROM events e "
+                          f"LEFT JOIN runs r ON r.id = e.run_id {clauses}", *values)
         return [from_columns(Event, row) for row in rows]
 
     def newest_stamp(self) -> str | None:

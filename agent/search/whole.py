@@ -1,6 +1,6 @@
 """Whether a study can still be taken up: what it builds on may have been deleted by hand.
 
-A search that went on without a run it has kept or confirmed would believe another chain, in silence.
+A search that went on without a run it has kept would believe another chain, in silence.
 """
 
 from agent.ledger import Calibration, Decision, Queries, gaps, gaps_in_words
