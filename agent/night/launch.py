@@ -76,7 +76,10 @@ class Desk:
 
         def get(vocab_size: int) -> TokenSet:
             if vocab_size not in known:
-                known[vocab_size] = token_files(source, vocab_size, self.progress)
+                found = token_files(source, vocab_size, self.progress)
+                for remark in () if known else found.corpus.remarks:  # once, whatever is cut of it
+                    self.observer.say(remark)
+                known[vocab_size] = found
             return known[vocab_size]
 
         return get

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.text.corpus import prepare_tokens as prepare_tokens
     from engine.text.cut import Cut as Cut
     from engine.text.cut import cut_blocks as cut_blocks
+    from engine.text.given import How as How
     from engine.text.ngram import Yardsticks as Yardsticks
     from engine.text.textfile import parse as parse
     from engine.text.textfile import read_bytes as read_bytes
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__, __getattr__ = doors(__name__, {
     "corpus": ("N_STORIES", "TokenSet", "builtin", "prepare_tokens"),
     "cut": ("Cut", "cut_blocks"),
+    "given": ("How",),
     "ngram": ("Yardsticks",),
     "textfile": ("parse", "read_bytes", "separate"),
     "tokenizer": ("Tokenizer",),

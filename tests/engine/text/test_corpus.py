@@ -35,7 +35,7 @@ def forbidden(monkeypatch):
             raise AssertionError("made again")
 
         monkeypatch.setattr(module, "write_stories", never)
-        monkeypatch.setattr(module, "parse", never)
+        monkeypatch.setattr(module.given, "read", never)
         monkeypatch.setattr(Tokenizer, "train", never)
 
     return forbid
