@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from engine.errors import CorpusError
 from engine.text import copies, pieces
-from engine.text.given import Found
+from engine.text.given import Found, counted
 from engine.text.splits import (
     HELD_OUT_BYTES,
     hold_out,
@@ -18,6 +18,8 @@ from engine.text.splits import (
     require_validation,
 )
 from engine.text.tokenizer import EOT
+
+HELD_SHARE = 0.1  # of documents, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ def parted(found: Found) -> Parts:
         return Parts(train, held, found.remarks)
     kept = copies.without(stories, held)
     n = len(stories) - len(kept) - len(held)
-    return Parts(kept, held, (*found.remarks, *_left_out(n, "stories that are copies of those held "
-                                                            "out for validation")))
+    return Parts(kept, held, (*found.remarks, *_left_out(n, "story", "stories",
+                                                          "held out for validation")))
 
 
 def parted_from(found: Found, valid: Found) -> Parts:
@@ -66,14 +68,13 @@ def parted_from(found: Found, valid: Found) -> Parts:
     train = copies.without(found.stories, held)
     return Parts(train, held, (
         *found.remarks, *valid.remarks,
-        *_left_out(len(found.stories) - len(train), "stories that are copies of those to validate "
-                                                    "on"),
-        *_left_out(n_valid - len(held), "validation stories that are copies of others")))
+        *_left_out(len(found.stories) - len(train), "story", "stories", "to validate on"),
+        *_left_out(n_valid - len(held), "validation story", "validation stories", "before")))
 
 
 def _ends(found: Found) -> Parts:
     n_bytes = sum(len(story.encode()) for story in found.stories)
-    share = min(0.1, HELD_OUT_BYTES / n_bytes)
+    share = min(HELD_SHARE, HELD_OUT_BYTES / n_bytes)
     train, held, n_left_out = pieces.tails(found.stories, share)
     if not train:
         raise CorpusError(f"{found.name} says the same again and again, so nothing is left to "
@@ -81,10 +82,10 @@ def _ends(found: Found) -> Parts:
     require_validation(len(held), found.name)
     what = "one text" if len(found.stories) == 1 else f"{len(found.stories)} texts"
     ends = "its end" if len(found.stories) == 1 else "the end of each"
-    said = (f"{found.name}: {what}, cut at paragraphs into {len(train) + len(held):,} pieces; "
+    said = (f"{found.title}: {what}, cut at paragraphs into {len(train) + len(held):,} pieces; "
             f"{ends}, {len(held):,} of them, is held out")
     return Parts(train, held, (*found.remarks, said, *_left_out(
-        n_left_out, "paragraphs that are copies of those held out")))
+        n_left_out, "paragraph", "paragraphs", "held out")))
 
 
 def _documents_with(found: Found, valid: Found) -> Parts:
@@ -100,16 +101,19 @@ def _documents_with(found: Found, valid: Found) -> Parts:
     require_validation(len(held), valid.name)
     return Parts(train if n_left_out else found.stories, held, (
         *found.remarks, *valid.remarks,
-        *_left_out(n_left_out, "paragraphs that are copies of those to validate on")))
+        *_left_out(n_left_out, "paragraph", "paragraphs", "to validate on")))
 
 
 def _require_apart(n_shared: int, n_valid: int, what: str, name: str, valid: str) -> None:
     if copies.are_too_many(n_shared, n_valid):
         raise CorpusError(
             f"{n_shared:,} of the {n_valid:,} {what} of {valid} stand in {name}, too, and a model "
-            f"is validated on text it was not trained on; take them out of one of the two, or "
+            "is validated on text it was not trained on; take them out of one of the two, or "
             "leave out --valid: then a part is held out")
 
 
-def _left_out(n: int, what: str) -> tuple[str, ...]:
-    return (f"left out of the text: {n:,} {what}, white space and line ends aside",) if n else ()
+def _left_out(n: int, one: str, many: str, of: str) -> tuple[str, ...]:
+    if not n:
+        return ()
+    are = "that is a copy of one" if n == 1 else "that are copies of those"
+    return (f"left out: {counted(n, one, many)} {are} {of} (white space and line ends aside)",)

@@ -59,7 +59,7 @@ class Given:
 class Found:
     """The stories of what was given; few ones are documents, to be cut."""
 
-    name: str
+    name: str  # as it was given
     stories: list[str]
     is_folder: bool = False
     remarks: tuple[str, ...] = ()
@@ -68,6 +68,10 @@ class Found:
     def few(self) -> int:
         """With fewer stories than that they are cut."""
         return FEW_FILES if self.is_folder else 0
+
+    @property
+    def title(self) -> str:
+        return Path(self.name).name
 
 
 def look(path: Path, home: Path | None = None) -> Given:
@@ -108,11 +112,16 @@ def read(given: Given, how: How) -> Found:
                           "holds .txt or source code")
     remarks = []
     if given.is_folder:
-        remarks.append(f"{given.name}/: {n_files:,} files of text{_in_all(skipped)}")
+        remarks.append(f"{given.name}/: {counted(n_files, 'file')} of text{_in_all(skipped)}")
     if json_text.broken.n:
-        remarks.append(f"{given.name}: {json_text.broken.n:,} broken lines passed over, the "
-                       f"first: {json_text.broken.first}")
+        n_broken = counted(json_text.broken.n, "broken line")
+        remarks.append(f"{given.name}: {n_broken} passed over, the first: {json_text.broken.first}")
     return Found(str(given.path), stories, given.is_folder, tuple(remarks))
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """A number with what it counts."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def _stories(path: Path, how: JsonText, most_bytes: int) -> Iterator[str]:
@@ -168,7 +177,7 @@ def _walk(path: Path, home: Path | None, skipped: "Counter[str]") -> Iterator[Pa
         kept = []
         for name in sorted(folders):
             folder = Path(root, name)
-            why = ("hidden" if name.startswith(".") else "links to folders" if folder.is_symlink()
+            why = ("hidden" if name.startswith(".") else "linked" if folder.is_symlink()
                    else "of the agent's home" if home and _is_same(folder, home)
                    else "compiled" if name == "__pycache__" else "")
             if why:

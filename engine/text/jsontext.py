@@ -87,7 +87,7 @@ class JsonText:
     def _pass_over(self, error: CorpusError) -> None:
         if not self.skip_broken:
             raise error
-        self.broken.add(str(error))
+        self.broken.add(str(error).partition("; ")[0])
 
 
 def _why(error: Exception) -> str:
