@@ -1,13 +1,14 @@
 """Stories out of JSON: one object a line, or one list of them."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from engine.errors import CorpusError
 
 KEY = "text"
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of such bytes
 MOST_KEYS = 8  # that are named where the one asked for is missing
 
 
@@ -31,15 +32,19 @@ class JsonText:
     skip_broken: bool = False
     broken: Broken = field(default_factory=Broken)
 
-    def lines(self, data: bytes, name: str, decode: Any) -> Iterator[str]:
+    def lines(self, data: bytes, name: str,
+              decode: Callable[[bytes, str], str]) -> Iterator[str]:
         """The text of each line that is not blank; CorpusError at the first that is broken."""
-        lines = data.split(b"\n") if self.skip_broken else decode(data, name).split("\n")
-        for number, line in enumerate(lines, 1):
-            where = f"{name} line {number}"
+        try:
+            text = decode(data, name)
+        except CorpusError:
+            if not self.skip_broken:
+                raise
+            text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+        for number, line in enumerate(text.split("\n"), 1):
             try:
-                text = decode(line, where) if isinstance(line, bytes) else line
-                if text.strip():
-                    yield self._line(text, where)
+                if line.strip():
+                    yield self._line(line, f"{name} line {number}")
             except CorpusError as error:
                 self._pass_over(error)
 
@@ -76,6 +81,8 @@ class JsonText:
         return found
 
     def _line(self, line: str, where: str) -> str:
+        if _NOT_UTF8.search(line):
+            raise CorpusError(f"{where} is not UTF-8")
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:

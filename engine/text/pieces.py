@@ -43,7 +43,7 @@ def are_documents(stories: Sequence[str], few: int) -> bool:
 def units(text: str, most_bytes: int, level: int = 0) -> Iterator[str]:
     """The text in paragraphs, and in less where a paragraph is larger; joined, they are it."""
     if level == len(_ENDS):
-        yield from _anywhere(text, most_bytes)
+        yield from _anywhere(text, max(1, most_bytes // 2))
         return
     start = 0
     for end in [*(match.end() for match in _ENDS[level].finditer(text)), len(text)]:
