@@ -1,8 +1,8 @@
 """From text to tokens and yardsticks: corpora, splits, the tokenizer, n-gram models.
 
-In come a file, a download or the stories written here, out come token files by split, vouched for
-hash by hash, and what uniform, unigram, bigram and trigram models score on them. It uses no other
-wing.
+In come a file, a folder, a download or the stories written here, out come token files by split,
+vouched for hash by hash, and what uniform, unigram, bigram and trigram models score on them. It
+uses no other wing.
 """
 
 from typing import TYPE_CHECKING
@@ -30,4 +30,4 @@ __all__, __getattr__ = doors(__name__, {
     "ngram": ("Yardsticks",),
     "textfile": ("parse", "read_bytes", "separate"),
     "tokenizer": ("Tokenizer",),
-}, modules=("corpus", "splits"))
+}, modules=("copies", "corpus", "splits"))

@@ -6,11 +6,19 @@ from pathlib import Path
 import pytest
 
 from agent.ledger.ledger import Ledger
+from agent.machine import Clock
+from agent.search.campaign import Campaign, Plan
 from agent.search.searcher import Searcher
+from agent.search.study import Origin, new_run
 from agent.search.whole import other_gaps, require_whole
 from engine.errors import LedgerError
+from engine.text import TokenSet
 from tests.agent.search.test_searcher import Desk, confirm, four_steps
-from tests.support.parts import a_study
+from tests.support.parts import NOW, TINY, a_study
+
+
+def _no_tokens(vocab_size: int) -> TokenSet:
+    raise AssertionError("no token is needed")
 
 
 @pytest.fixture
@@ -69,3 +77,26 @@ def test_a_gap_of_one_study_is_none_of_another(desk: Desk) -> None:
 def test_a_whole_ledger_says_nothing(desk: Desk) -> None:
     require_whole(desk.ledger, desk.study)
     assert other_gaps(desk.ledger) == ""
+
+
+def test_a_night_takes_its_study_up_before_anything_runs(desk: Desk) -> None:
+    def night() -> Campaign:
+        found = Campaign(desk.ledger, Clock(), Plan(3000.0), _no_tokens, lambda: None)
+        found.study = desk.study
+        return found
+
+    assert night().take_up() == ""
+    delete(desk, "DELETE FROM runs WHERE label = 'E4'")
+    with pytest.raises(LedgerError, match="has lost what study 1 builds on"):
+        night().take_up()
+
+
+def test_a_run_of_a_study_that_was_deleted_is_recorded_alone(desk: Desk) -> None:
+    run = desk.ledger.queue(new_run(desk.ledger, TINY, 77, 3200, 1, NOW, Origin(
+        "random", "a test asked", desk.study.id)))
+    desk.ledger.claim(NOW, run_id=run.id)
+    desk.ledger.finish(run.id, "finished", NOW, val_bpb=1.4)
+    delete(desk, "DELETE FROM calibrations")
+    Campaign(desk.ledger, Clock(), Plan(3000.0), _no_tokens, lambda: None).judge(
+        desk.ledger.run(run.id), desk.tell)
+    assert desk.verdicts(run.label) == ["recorded"]

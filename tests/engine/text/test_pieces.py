@@ -22,7 +22,8 @@ from engine.text.stories.write import write_stories
 NOVEL = "\n\n".join(write_stories(120, 0))
 CHINESE = "".join(chr(0x4E00 + i * 7 % 900) + ("。" if i % 23 == 22 else "") for i in range(20_000))
 SHAPES = {
-    "paragraphs": NOVEL, "windows": NOVEL.replace("\n", "\r\n"), "old mac": NOVEL.replace("\n", "\r"),
+    "paragraphs": NOVEL, "windows": NOVEL.replace("\n", "\r\n"),
+    "old mac": NOVEL.replace("\n", "\r"),
     "lines": NOVEL.replace("\n\n", "\n"), "one line": " ".join(NOVEL.split()),
     "chinese": CHINESE, "no end of a sentence": CHINESE.replace("。", ""),
     "letters": "".join(random.Random(0).choices("abcde", k=60_000)),
