@@ -113,6 +113,9 @@ def runs_alike(ledger: Queries, run: Run) -> list[Run]:
 def _require_alike(ledger: Queries, first: Run, second: Run) -> None:
     corpora = [corpus_of(ledger, run) for run in (first, second)]
     for run, corpus in zip((first, second), corpora, strict=True):
+        if corpus is None and run.source == "measured":
+            raise UserError(f"the text of {run.label}, row {run.corpus_id} of corpora, was deleted "
+                            "from the ledger, so nothing compares with it")
         if corpus is None:
             raise UserError(f"{run.label} is a published row; its text and seed are unknown, so "
                             "nothing measured here compares with it")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.analysis.compare import Gain, by_seed, gain, noise, runs_alike
-from agent.ledger import Queries, Run
+from agent.ledger import Queries, Run, parent_of
 from engine.config import Config
 from engine.errors import LedgerError
 from strategies.base import describe_changes
@@ -59,11 +59,11 @@ def head(ledger: Queries) -> Run:
 
 
 def _chain(ledger: Queries, run: Run) -> list[Run]:
-    """The run and all it descends from, the oldest first."""
+    """The run and all it descends from, as far as the ledger holds them, the oldest first."""
     chain = [run]
     # A run is queued after its parent; a ledger mended by hand must not send us round in circles.
-    while (parent_id := chain[-1].parent_id) is not None and parent_id < chain[-1].id:
-        chain.append(ledger.run(parent_id))
+    while (parent := parent_of(ledger, chain[-1])) is not None and parent.id < chain[-1].id:
+        chain.append(parent)
     return chain[::-1]
 
 

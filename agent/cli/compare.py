@@ -98,10 +98,14 @@ def _task(ledger: Reader, key: str | None) -> tuple[str, int, Run | None]:
         return study.text_sha256, study.budget_tokens, ledger.incumbent(study.id)
     run = find(ledger, key)
     corpus = corpus_of(ledger, run)
+    if corpus is None and run.source == "measured":
+        raise UserError(f"the text of {run.label}, row {run.corpus_id} of corpora, was deleted "
+                        "from the ledger; name another run")
     if corpus is None:
         raise UserError(f"{run.label} is a published row, whose text is unknown; name a run that "
                         "was measured here")
-    end = None if run.calibration_id is None else ledger.incumbent(run.calibration_id)
+    known = {study.id for study in ledger.studies()}
+    end = ledger.incumbent(run.calibration_id) if run.calibration_id in known else None
     return corpus.text_sha256, run.budget_tokens or 0, end
 
 

@@ -31,12 +31,16 @@ def complete_fields(_ctx: click.Context, _param: click.Parameter, incomplete: st
 
 
 def _text_options(command: Command) -> Command:
-    """--corpus, --valid, --stories, --set, --seed, --max-ram: what every run depends on."""
+    """--corpus and how it is read, --set, --seed, --max-ram: what every run depends on."""
     for option in reversed([
-        click.option("--corpus", default="builtin", show_default=True, metavar="NAME|FILE",
-                     help="builtin, tinystories, or a .txt or .jsonl file."),
+        click.option("--corpus", default="builtin", show_default=True, metavar="NAME|PATH",
+                     help="builtin, tinystories, a text, JSON lines, .parquet or a folder."),
         click.option("--valid", type=click.Path(path_type=Path),
                      help="File to validate on, instead of stories held out of the corpus."),
+        click.option("--key", metavar="NAME",
+                     help="Where the text is in JSON and .parquet.  [default: text]"),
+        click.option("--skip-broken", is_flag=True,
+                     help="Pass over broken lines of JSON, and say how many."),
         click.option("--stories", type=click.IntRange(min=4),
                      help="How many stories to write or download."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
@@ -79,7 +83,8 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
     if what not in ("builtin", "tinystories"):
         what = str(Path(what).absolute())
     valid = options["valid"] and str(options["valid"].absolute())
-    source = Source(str(home.data), what, valid, options["stories"])
+    source = Source(str(home.data), what, valid, options["stories"], key=options["key"],
+                    skip_broken=options["skip_broken"])
     given = {name: options[name] for name in ("max_runs", "steps", "eval_every", "n_replicas")
              if options.get(name) is not None}
     for name in ("night_s", "run_s"):
@@ -197,9 +202,10 @@ def grid(home: Home, /, sizes: str, tokens: str, dry_run: bool, as_json: bool,
         click.echo(f"{cell.size:>10} {cell.budget_tokens:>12,}  {cell.config.describe()}")
     for skipped in plan.skipped:
         click.echo(f"{skipped.size:>10} {skipped.budget_tokens:>12,}  left out: {skipped.reason}")
-    text = [word for name in ("corpus", "valid", "stories")
+    text = [word for name in ("corpus", "valid", "stories", "key")
             if options[name] not in (None, "builtin")
             for word in (f"--{name}", str(options[name]))]
+    text += ["--skip-broken"] if options["skip_broken"] else []
     command = shlex.join(["agent", "run", *text])
     word = "would be queued" if dry_run else f"queued; `{command}` executes them"
     click.echo(f"{len(plan.cells)} cells {word}", err=True)

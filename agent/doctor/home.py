@@ -133,11 +133,16 @@ def ledger(probe: Probe, home: Home) -> Answer:
         return "ok", "there is no ledger yet; agent run starts one", None
     try:
         faults = probe.ledger_faults(home.ledger)
+        gone, is_built_on = ("", False) if faults else probe.ledger_gaps(home.ledger)
     except UserError as error:
         return "fail", str(error), None
     if faults:
         return "fail", f"{home.ledger} is damaged: {'; '.join(faults)}", (
             f"sqlite3 {shlex.quote(str(home.ledger))} .recover | sqlite3 saved.db")
+    if gone:
+        return ("fail" if is_built_on else "warn"), f"the ledger lacks {gone}", (
+            "put the rows back from a copy of ledger.db, or begin another study: agent run "
+            "--run-tokens N")
     return "ok", "the ledger is whole and of a known schema", None
 
 

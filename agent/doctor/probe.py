@@ -155,6 +155,13 @@ def _ledger_faults(path: Path) -> list[str]:
     return faults(path)
 
 
+def _ledger_gaps(path: Path) -> tuple[str, bool]:
+    from agent.ledger import Reader, gaps, gaps_in_words
+    with Reader.open(path) as ledger:
+        found = gaps(ledger)
+    return gaps_in_words(found), any(gap.is_built_on for gap in found)
+
+
 def _strategies() -> "plugins.Found":
     from agent.search import plugins
     return plugins.find()
@@ -189,6 +196,8 @@ class Probe:
     try_storage: Callable[[Path], None] = try_storage
     holder: Callable[[Path], int | None] = _holder
     ledger_faults: Callable[[Path], list[str]] = _ledger_faults
+    # What was deleted from it and is needed, in words, and whether a study builds on it.
+    ledger_gaps: Callable[[Path], tuple[str, bool]] = _ledger_gaps
     newest_stamp: Callable[[Path], str | None] = _newest_stamp
     strategies: Callable[[], "plugins.Found"] = _strategies  # of other packages
 

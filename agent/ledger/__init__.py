@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from agent.ledger.ended import EndedRun as EndedRun
     from agent.ledger.ended import claims as claims
     from agent.ledger.ended import ended_runs as ended_runs
+    from agent.ledger.ended import foretold as foretold
     from agent.ledger.find import STATES as STATES
     from agent.ledger.find import corpus_of as corpus_of
     from agent.ledger.find import find_run as find_run
     from agent.ledger.find import last_state as last_state
+    from agent.ledger.find import parent_of as parent_of
     from agent.ledger.ledger import Ledger as Ledger
+    from agent.ledger.missing import Gap as Gap
+    from agent.ledger.missing import gaps as gaps
+    from agent.ledger.missing import gaps_in_words as gaps_in_words
     from agent.ledger.queries import BLOCKED as BLOCKED
     from agent.ledger.queries import Queries as Queries
     from agent.ledger.reader import Reader as Reader
@@ -44,9 +49,10 @@ if TYPE_CHECKING:
     from agent.ledger.records import Verdict as Verdict
 
 __all__, __getattr__ = doors(__name__, {
-    "ended": ("Claim", "EndedRun", "claims", "ended_runs"),
-    "find": ("STATES", "corpus_of", "find_run", "last_state"),
+    "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold"),
+    "find": ("STATES", "corpus_of", "find_run", "last_state", "parent_of"),
     "ledger": ("Ledger",),
+    "missing": ("Gap", "gaps", "gaps_in_words"),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "faults"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",

@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 
 from agent.ledger.queries import Queries
-from agent.ledger.records import State
+from agent.ledger.records import Prediction, State
 
 _ENDED = """
-    SELECT r.id, label, coalesce(strategy, 'hand') AS strategy, state, val_bpb, ended_at,
-           coalesce(tokens, 0) AS tokens, coalesce(duration_s, 0.0) AS duration_s,
-           calibration_id IS NOT NULL AS is_of_study,
+    SELECT r.id, r.label, coalesce(r.strategy, 'hand') AS strategy, r.state, r.val_bpb, r.ended_at,
+           coalesce(r.tokens, 0) AS tokens, coalesce(r.duration_s, 0.0) AS duration_s,
+           r.calibration_id IS NOT NULL AS is_of_study,
            coalesce(max(d.verdict = 'kept'), 0) AS is_kept,
            coalesce(max(d.verdict = 'confirmed'), 0) AS is_confirmed,
            (SELECT verdict FROM decisions WHERE run_id = r.id ORDER BY id DESC LIMIT 1) AS verdict
     FROM runs r LEFT JOIN decisions d ON d.run_id = r.id
-    WHERE (calibration_id = ? OR calibration_id IS NULL) AND source = 'measured'
-          AND state NOT IN ('queued', 'running') AND ended_at IS NOT NULL
-    GROUP BY r.id ORDER BY ended_at, r.id"""
+    WHERE (r.calibration_id = ? OR r.calibration_id IS NULL) AND r.source = 'measured'
+          AND r.state NOT IN ('queued', 'running') AND r.ended_at IS NOT NULL
+    GROUP BY r.id ORDER BY r.ended_at, r.id"""
 
 _CLAIMS = """
     SELECT r.label, a.label AS against, d.decided_at,
@@ -28,6 +28,13 @@ _CLAIMS = """
     WHERE d.verdict = 'confirmed' AND json_extract(d.evidence, '$.z') IS NOT NULL
           AND json_extract(d.evidence, '$.gain_bpb') IS NOT NULL AND r.calibration_id = ?
     ORDER BY d.id"""
+
+
+_FORETOLD = """
+    SELECT p.mean_bpb, p.low_bpb, p.high_bpb, r.val_bpb
+    FROM predictions p JOIN runs r ON r.id = p.run_id
+    WHERE r.calibration_id = ? AND r.state = 'finished' AND r.val_bpb IS NOT NULL
+    ORDER BY p.run_id"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,3 +77,11 @@ def ended_runs(ledger: Queries, calibration_id: int) -> list[EndedRun]:
 def claims(ledger: Queries, calibration_id: int) -> list[Claim]:
     """What was confirmed of a study, oldest first; also what a later one has replaced."""
     return [Claim(**row) for row in ledger._rows(_CLAIMS, calibration_id)]
+
+
+def foretold(ledger: Queries, calibration_id: int) -> list[tuple[Prediction, float]]:
+    """What was expected of a study's finished runs, and what they scored in bits per byte."""
+    if not ledger.rows("SELECT 1 FROM sqlite_master WHERE name = 'predictions'"):
+        return []  # of an earlier version
+    return [(Prediction(row["mean_bpb"], row["low_bpb"], row["high_bpb"]), row["val_bpb"])
+            for row in ledger.rows(_FORETOLD, calibration_id)]

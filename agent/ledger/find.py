@@ -51,7 +51,20 @@ def _first_baseline(ledger: Queries) -> Run:
 
 
 def corpus_of(ledger: Queries, run: Run | None) -> Corpus | None:
-    return None if run is None or run.corpus_id is None else ledger.corpus(run.corpus_id)
+    """The text of a run; None of a published row, or where somebody deleted it."""
+    if run is None or run.corpus_id is None:
+        return None
+    return next((one for one in ledger.corpora() if one.id == run.corpus_id), None)
+
+
+def parent_of(ledger: Queries, run: Run) -> Run | None:
+    """The run that one departs from; None where there is none, or none any more."""
+    if run.parent_id is None:
+        return None
+    try:
+        return ledger.run(run.parent_id)
+    except LedgerError:  # deleted by hand
+        return None
 
 
 def last_state(events: Sequence[Event]) -> Event | None:

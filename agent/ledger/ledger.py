@@ -20,7 +20,7 @@ from sqlite_utils import Database
 from agent.ledger import published
 from agent.ledger.migrations import check_sound, migrations, taken_steps
 from agent.ledger.queries import in_words
-from agent.ledger.reader import Reader, check_schema, connect, connect_reader
+from agent.ledger.reader import Reader, check_columns, check_schema, connect, connect_reader
 from agent.ledger.records import (
     ENDED,
     LABEL_LETTERS,
@@ -38,6 +38,14 @@ from agent.ledger.records import (
     to_columns,
 )
 from engine.errors import LedgerError
+
+# Where the ids of a table stand; SQLite gives that of a deleted newest row to the next one.
+NAMED_BY = {
+    "runs": (("runs", "id"), ("runs", "parent_id"), ("decisions", "run_id"),
+             ("decisions", "against_id"), ("metrics", "run_id"), ("blocks", "run_id"),
+             ("events", "run_id")),
+    "calibrations": (("calibrations", "id"), ("runs", "calibration_id")),
+    "corpora": (("corpora", "id"), ("runs", "corpus_id"), ("calibrations", "corpus_id"))}
 
 _UPSERT_METRIC = """
 INSERT INTO metrics
@@ -102,7 +110,7 @@ class Ledger(Reader):
                 "WHERE text_sha256 = ? AND vocab_size = ? AND tokenizer_sha256 = ?",
                 corpus.text_sha256, corpus.vocab_size, corpus.tokenizer_sha256)
             if not known:
-                return self._insert("corpora", asdict(corpus))
+                return self._insert("corpora", {"id": self._fresh_id("corpora")} | asdict(corpus))
             if known[0]["search_sha256"] != corpus.search_sha256:
                 raise LedgerError(
                     f"{self.path} knows the text of {corpus.name} with another validation slice, "
@@ -111,7 +119,8 @@ class Ledger(Reader):
 
     def add_calibration(self, calibration: NewCalibration) -> int:
         with self._writing():
-            return self._insert("calibrations", asdict(calibration))
+            return self._insert("calibrations",
+                                {"id": self._fresh_id("calibrations")} | asdict(calibration))
 
     def update_calibration(self, calibration_id: int, **fields: Unpack[Measured]) -> None:
         with self._writing():
@@ -146,7 +155,7 @@ class Ledger(Reader):
                     raise LedgerError(
                         f"{self.path} already has a run of its own called {row['label']}; "
                         "import the published table before the first run")
-                self._insert("runs", row)
+                self._insert("runs", {"id": self._fresh_id("runs")} | row)
             if new:
                 self.event("import", f"imported {len(new)} published rows", now)
         return len(new)
@@ -170,10 +179,11 @@ class Ledger(Reader):
             last = self._rows("SELECT max(CAST(substr(label, 2) AS INTEGER)) AS number "
                               "FROM runs WHERE label GLOB ?", f"{letter}[0-9]*")[0]["number"]
             label = f"{letter}{(last or 0) + 1}"
-            run_id = self._insert("runs", columns | {"label": label, "state": "queued"})
+            run_id = self._insert("runs", columns | {
+                "id": self._fresh_id("runs"), "label": label, "state": "queued"})
             if new.prediction:
                 self._insert("predictions", {"run_id": run_id} | asdict(new.prediction))
-            return self._one(Run, "runs", run_id)
+            return self._one(Run, run_id)
 
     def claim(self, now: str, pid: int | None = None, *, run_id: int | None = None) -> Run | None:
         """The oldest queued run, or the one named, now running; None if it does not wait.
@@ -191,7 +201,7 @@ class Ledger(Reader):
                 "UPDATE runs SET state = 'running', started_at = COALESCE(started_at, ?), "
                 "heartbeat_at = ?, pid = ?, attempts = attempts + 1 WHERE id = ?",
                 [now, now, pid, run_id])
-            return self._one(Run, "runs", run_id)
+            return self._one(Run, run_id)
 
     def start(self, run_id: int, now: str, pid: int) -> None:
         """Note the worker that computes a claimed run."""
@@ -233,7 +243,7 @@ class Ledger(Reader):
                 self._insert("blocks", {"run_id": run_id, "shard": shard, "bits": list(one.bits),
                                         "n_bytes": list(one.n_bytes)})
             self._update("runs", run_id, dict(fields) | {"state": state, "ended_at": now})
-            return self._one(Run, "runs", run_id)
+            return self._one(Run, run_id)
 
     def requeue(self, run_id: int, now: str, reason: str, kind: str = "requeue") -> Run:
         """The run waiting again, to go on from its last checkpoint; the event is of that kind."""
@@ -241,7 +251,7 @@ class Ledger(Reader):
             self._expect(run_id, "queued again", "running")
             self._update("runs", run_id, {"state": "queued", "pid": None})  # running → queued
             self.event(kind, reason, now, run_id)
-            return self._one(Run, "runs", run_id)
+            return self._one(Run, run_id)
 
     def stale(self, now: str, older_than_s: float) -> list[Run]:
         """Running runs without a sign of life for longer than that, oldest first."""
@@ -256,7 +266,7 @@ class Ledger(Reader):
             self._update("runs", run_id, {  # running → lost
                 "state": "lost", "ended_at": now, "error": error})
             self.event("lost", error, now, run_id)
-            return self._one(Run, "runs", run_id)
+            return self._one(Run, run_id)
 
     def decide(self, run_id: int, against_id: int | None, verdict: Verdict, rule: str,
                evidence: Mapping[str, Any], reason: str, now: str) -> None:
@@ -294,12 +304,18 @@ class Ledger(Reader):
     def _insert(self, table: str, values: Mapping[str, Any]) -> int:
         return cast(int, self._db.table(table).insert(to_columns(values)).last_pk)
 
+    def _fresh_id(self, table: str) -> int:
+        """An id that no row has and none names: a deleted run's verdicts are not the next one's."""
+        named = " UNION ALL ".join(f"SELECT max({column}) AS id FROM {other}"
+                                   for other, column in NAMED_BY[table])
+        return int(self._rows(f"SELECT coalesce(max(id), 0) + 1 AS id FROM ({named})")[0]["id"])
+
     def _update(self, table: str, row_id: int, values: Mapping[str, Any]) -> None:
         self._db.table(table).update(row_id, to_columns(values))
 
     def _expect(self, run_id: int, done: str, *states: State) -> Run:
         """The run, if it is in one of these states; LedgerError otherwise."""
-        run = self._one(Run, "runs", run_id)
+        run = self._one(Run, run_id)
         if run.state not in states:
             raise LedgerError(f"{run.label} is {run.state}, so it cannot be {done}; "
                               f"only a run that is {' or '.join(states)} can")
@@ -313,3 +329,4 @@ class Ledger(Reader):
             with self._writing():  # two programs starting at once take the steps only once
                 check_sound(self._db)  # before ALTER TABLE, which newer SQLite refuses in its words
                 migrations.apply(self._db)
+        check_columns(self.path, self._connection, to_write=True)

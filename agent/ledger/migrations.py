@@ -6,6 +6,7 @@ The tables are written as SQL text because SQLite keeps the comments: `.schema r
 
 from sqlite_utils import Database, Migrations
 
+from agent.ledger.experiments import EXPERIMENTS
 from engine.errors import LedgerError
 
 migrations = Migrations("ledger")
@@ -170,32 +171,9 @@ CREATE TRIGGER decisions_never_go BEFORE DELETE ON decisions
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only; add a new one'); END""",
 )
 
-EXPERIMENTS = """
+CREATE_EXPERIMENTS = """
 CREATE VIEW experiments AS          -- the published table: its own rows first, cell by cell
-SELECT
-    COALESCE(json_extract(cells, '$.ID'), label) AS ID,
-    COALESCE(json_extract(cells, '$.Date'),
-        substr(COALESCE(started_at, created_at), 6, 5)) AS Date,
-    COALESCE(json_extract(cells, '$.Params'), CASE
-        WHEN n_params >= 999950 THEN printf('%.1fM', n_params / 1e6)
-        ELSE printf('%.1fk', n_params / 1e3) END) AS Params,
-    COALESCE(json_extract(cells, '$.Config'), config_text) AS Config,
-    COALESCE(json_extract(cells, '$.Steps'), CAST(steps AS TEXT), '-') AS Steps,
-    COALESCE(json_extract(cells, '$.val_loss'), CASE
-        WHEN state = 'diverged' THEN 'div'
-        WHEN val_loss IS NULL THEN '-'
-        ELSE printf('%.2f', val_loss) END) AS val_loss,
-    COALESCE(json_extract(cells, '$."vs Unigram"'), CASE
-        WHEN state = 'diverged' OR vs_unigram IS NULL THEN '-'
-        -- adding zero makes a rounded -0.0 print as +0.0
-        ELSE printf('%+.1f%%', round(100 * vs_unigram, 1) + 0.0) END) AS "vs Unigram",
-    COALESCE(json_extract(cells, '$.Status'),
-        (SELECT upper(substr(verdict, 1, 1)) || substr(verdict, 2)
-         FROM decisions WHERE run_id = runs.id ORDER BY decisions.id DESC LIMIT 1),
-        upper(substr(state, 1, 1)) || substr(state, 2)) AS Status,
-    COALESCE(json_extract(cells, '$.Notes'), notes, reason, '') AS Notes
-FROM runs
-ORDER BY source = 'measured', runs.id"""
+""" + EXPERIMENTS
 
 
 @migrations()
@@ -212,7 +190,7 @@ def m002_indexes_and_triggers(db: Database) -> None:
 
 @migrations()
 def m003_experiments_view(db: Database) -> None:
-    db.execute(EXPERIMENTS.strip())
+    db.execute(CREATE_EXPERIMENTS.strip())
 
 
 @migrations()
@@ -223,8 +201,9 @@ def m004_replicas(db: Database) -> None:
 
 # Step 5 writes the texts of two tables anew, since ALTER TABLE neither changes a CHECK nor keeps
 # comments where they belong.
+STATES_5 = "'finished', 'diverged'", "'finished', 'pruned', 'diverged'"
 RUNS_5 = (
-    RUNS.replace("'finished', 'diverged'", "'finished', 'pruned', 'diverged'")
+    RUNS.replace(*STATES_5)
     .replace("B baseline, E experiment,", "B baseline, C confirm, A ablate, E experiment,")
     .replace("baseline, grid, hand or a", "baseline, confirm, ablate, grid, hand or a")
     .replace("    notes TEXT,\n", """\
@@ -287,10 +266,15 @@ def m007_predictions(db: Database) -> None:
 def _write_anew(db: Database, table: str, text: str) -> None:
     """Give a table another text that says the same of how its rows are stored.
 
+    One with columns of a person's own keeps its text, but for the states it allows.
+
     The documented way to change a CHECK: sqlite.org/lang_altertable.html, section 7. LedgerError,
     which undoes the step, where the columns are not those expected or the file is not sound.
     """
     columns = db.execute(f"PRAGMA table_xinfo({table})").fetchall()
+    if {row[1] for row in columns} > _columns_in(text):  # a person's own are among them
+        now = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", [table]).fetchone()[0]
+        text = now.replace(*STATES_5)
     version = db.execute("PRAGMA schema_version").fetchone()[0]
     db.execute("PRAGMA writable_schema = ON")
     try:
@@ -303,6 +287,13 @@ def _write_anew(db: Database, table: str, text: str) -> None:
         raise LedgerError(f"the columns of {table} are not those this program made, so the ledger "
                           "cannot be brought up to date; use another --home")
     check_sound(db)
+
+
+def _columns_in(text: str) -> set[str]:
+    """The columns of the table that this text creates."""
+    with Database(memory=True, execute_plugins=False) as empty:
+        empty.execute(text.strip())
+        return {name for one in empty.tables for name in one.columns_dict}
 
 
 def check_sound(db: Database) -> None:

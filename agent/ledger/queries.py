@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from agent.ledger.columns import TABLES, present, selected
+from agent.ledger.experiments import EXPERIMENTS
 from agent.ledger.records import (
     Blocks,
     Calibration,
@@ -18,7 +20,6 @@ from agent.ledger.records import (
     Event,
     Grid,
     Metric,
-    Prediction,
     Row,
     Run,
     State,
@@ -41,14 +42,15 @@ _EARNED = """
                   FROM decisions
                   WHERE run_id IN (SELECT id FROM runs WHERE calibration_id = ?1)
                   GROUP BY run_id)
-    SELECT coalesce(strategy, 'hand') AS strategy, count(*) AS n_runs,
-           sum(coalesce(is_kept, 0)) AS n_kept, sum(coalesce(is_confirmed, 0)) AS n_confirmed,
-           sum(state = 'pruned') AS n_pruned, sum(gain_bpb) AS gain_bpb,
-           sum(coalesce(tokens, 0)) AS tokens,
-           sum(iif(state = 'pruned', budget_tokens - tokens, 0)) AS saved_tokens
-    FROM runs LEFT JOIN told ON told.run_id = runs.id
-    WHERE calibration_id = ?1 AND state NOT IN ('queued', 'running')
-    GROUP BY 1 ORDER BY sum(gain_bpb) DESC, count(*) DESC, 1"""
+    SELECT coalesce(r.strategy, 'hand') AS strategy, count(*) AS n_runs,
+           sum(coalesce(told.is_kept, 0)) AS n_kept,
+           sum(coalesce(told.is_confirmed, 0)) AS n_confirmed,
+           sum(r.state = 'pruned') AS n_pruned, sum(told.gain_bpb) AS gain_bpb,
+           sum(coalesce(r.tokens, 0)) AS tokens,
+           sum(iif(r.state = 'pruned', r.budget_tokens - r.tokens, 0)) AS saved_tokens
+    FROM runs r LEFT JOIN told ON told.run_id = r.id
+    WHERE r.calibration_id = ?1 AND r.state NOT IN ('queued', 'running')
+    GROUP BY 1 ORDER BY sum(told.gain_bpb) DESC, count(*) DESC, 1"""
 
 BUSY_S = 10.0  # how long a statement waits for another program's lock
 BLOCKED = (LedgerBusy, StorageError)  # what passes by itself: a night waits for it
@@ -61,6 +63,7 @@ class Queries:
         self.path = path
         self._connection = connection
         self._lock = threading.RLock()  # one connection has one transaction at a time
+        self._selected: dict[type[Any], str] = {}  # columns of each record, as far as asked for
 
     def run(self, key: str | int) -> Run:
         """The run with this id, label (B2, b2) or beginning of a uid (4 characters or more)."""
@@ -69,7 +72,7 @@ class Queries:
             "WHERE label = ? COLLATE NOCASE", text)
         if not found and text.isdecimal():
             found = self._runs("WHERE id = ?", int(text))
-        if not found and len(text) >= 4:
+        if not found and len(text) >= 4 and isinstance(key, str):  # no uid begins with an id
             found = self._runs("WHERE substr(uid, 1, ?) = ?", len(text), text.lower())
         if len(found) > 1:
             raise LedgerError(f"'{text}' begins the uid of {' and '.join(r.label for r in found)}"
@@ -107,8 +110,8 @@ class Queries:
     def runs_on(self, text_sha256: str, budget_tokens: int) -> list[Run]:
         """Measured runs whose scores compare: of one text and one budget, oldest first."""
         return self._runs(
-            "JOIN corpora c ON c.id = corpus_id WHERE runs.source = 'measured' "
-            "AND c.text_sha256 = ? AND budget_tokens = ? ORDER BY runs.id",
+            "JOIN corpora c ON c.id = runs.corpus_id WHERE runs.source = 'measured' "
+            "AND c.text_sha256 = ? AND runs.budget_tokens = ? ORDER BY runs.id",
             text_sha256, budget_tokens)
 
     def blocks_on(self, text_sha256: str, budget_tokens: int, shard: Shard,
@@ -117,8 +120,9 @@ class Queries:
         if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'blocks'"):
             return {}  # of an earlier version, and opened to look
         rows = self._rows(
-            "SELECT b.* FROM blocks b JOIN runs ON runs.id = b.run_id JOIN corpora c "
-            "ON c.id = corpus_id WHERE c.text_sha256 = ? AND budget_tokens = ? AND shard = ? "
+            "SELECT b.run_id, b.bits, b.n_bytes FROM blocks b JOIN runs r ON r.id = b.run_id "
+            "JOIN corpora c ON c.id = r.corpus_id "
+            "WHERE c.text_sha256 = ? AND r.budget_tokens = ? AND b.shard = ? "
             "AND b.run_id = COALESCE(?, b.run_id)", text_sha256, budget_tokens, shard, run_id)
         return {row["run_id"]: Blocks(tuple(json.loads(row["bits"])),
                                       tuple(json.loads(row["n_bytes"]))) for row in rows}
@@ -153,7 +157,7 @@ class Queries:
         return self._runs(
             "WHERE source = 'measured' AND id IN (SELECT id FROM runs WHERE state IN "
             "('finished', 'pruned', 'diverged', 'killed', 'failed', 'lost') AND NOT EXISTS "
-            "(SELECT 1 FROM decisions WHERE run_id = runs.id)) ORDER BY id")
+            "(SELECT 1 FROM decisions d WHERE d.run_id = runs.id)) ORDER BY id")
 
     def incumbent(self, calibration_id: int) -> Run | None:
         """The run to beat in a study: the one kept last of those not rolled back since.
@@ -162,8 +166,8 @@ class Queries:
         The first finished baseline where there is none.
         """
         found = self._runs(
-            "JOIN decisions d ON d.run_id = runs.id WHERE calibration_id = ? "
-            "AND state = 'finished' AND d.verdict IN ('kept', 'confirmed', 'undecided') "
+            "JOIN decisions d ON d.run_id = runs.id WHERE runs.calibration_id = ? "
+            "AND runs.state = 'finished' AND d.verdict IN ('kept', 'confirmed', 'undecided') "
             "AND NOT EXISTS "
             "(SELECT 1 FROM decisions later WHERE later.run_id = runs.id AND later.id > d.id) "
             "ORDER BY (SELECT min(id) FROM decisions first WHERE first.run_id = runs.id) DESC "
@@ -181,15 +185,15 @@ class Queries:
         does the arm of a comparison: it is another's configuration on another seed.
         """
         found = self._runs(
-            "JOIN corpora c ON c.id = corpus_id WHERE state = 'finished' "
-            "AND runs.source = 'measured' AND val_bpb IS NOT NULL AND c.text_sha256 = ("
-            "  SELECT text_sha256 FROM runs r JOIN corpora ON corpora.id = r.corpus_id "
+            "JOIN corpora c ON c.id = runs.corpus_id WHERE runs.state = 'finished' "
+            "AND runs.source = 'measured' AND runs.val_bpb IS NOT NULL AND c.text_sha256 = ("
+            "  SELECT t.text_sha256 FROM runs r JOIN corpora t ON t.id = r.corpus_id "
             "  WHERE r.state = 'finished' ORDER BY r.id DESC LIMIT 1) "
-            "AND COALESCE((SELECT verdict FROM decisions d WHERE d.run_id = runs.id "
+            "AND COALESCE((SELECT d.verdict FROM decisions d WHERE d.run_id = runs.id "
             "  ORDER BY d.id DESC LIMIT 1), '') NOT IN ('discarded', 'refuted', 'ablated') "
-            "AND NOT (strategy IN ('confirm', 'ablate') AND NOT EXISTS (SELECT 1 FROM decisions d "
-            "  WHERE d.run_id = runs.id AND d.verdict = 'confirmed')) "
-            "ORDER BY val_bpb, runs.id LIMIT 1")
+            "AND NOT (runs.strategy IN ('confirm', 'ablate') AND NOT EXISTS (SELECT 1 "
+            "  FROM decisions d WHERE d.run_id = runs.id AND d.verdict = 'confirmed')) "
+            "ORDER BY runs.val_bpb, runs.id LIMIT 1")
         return found[0] if found else None
 
     def current(self) -> Run | None:
@@ -222,8 +226,8 @@ class Queries:
     def metrics(self, run_id: int) -> list[Metric]:
         """The logged steps of a run, in order."""
         rows = self._rows(
-            "SELECT step, tokens, train_loss, val_loss, val_bpb, lr, grad_norm, tok_per_s "
-            "FROM metrics WHERE run_id = ? ORDER BY step", run_id)
+            f"SELECT {self._columns(Metric, 'm')} FROM metrics m WHERE m.run_id = ? "
+            "ORDER BY m.step", run_id)
         return [Metric(**row) for row in rows]
 
     def decisions(self, run_id: int | None = None, limit: int | None = None, *,
@@ -233,7 +237,7 @@ class Queries:
         if not with_arms:
             where = "WHERE NOT (d.verdict = 'recorded' AND r.strategy IN ('confirm', 'ablate'))"
         rows = self._rows(
-            "SELECT d.*, r.label, a.label AS against FROM decisions d "
+            f"SELECT {self._columns(Decision, 'd')}, r.label, a.label AS against FROM decisions d "
             "JOIN runs r ON r.id = d.run_id LEFT JOIN runs a ON a.id = d.against_id "
             f"{where} ORDER BY d.id DESC LIMIT ?",
             *([] if run_id is None else [run_id]), _limit(limit))
@@ -242,28 +246,27 @@ class Queries:
     def events(self, limit: int | None = None, run_id: int | None = None) -> list[Event]:
         """What happened, newest first."""
         where = "" if run_id is None else "WHERE e.run_id = ?"
-        rows = self._rows(
-            "SELECT e.*, r.label FROM events e LEFT JOIN runs r ON r.id = e.run_id "
-            f"{where} ORDER BY e.id DESC LIMIT ?",
-            *([] if run_id is None else [run_id]), _limit(limit))
-        return [from_columns(Event, row) for row in rows]
+        return self._events(f"{where} ORDER BY e.id DESC LIMIT ?",
+                            *([] if run_id is None else [run_id]), _limit(limit))
 
     def events_of_night(self) -> list[Event]:
         """What happened since the newest night began, newest first; all of it if none did."""
-        rows = self._rows(
-            "SELECT e.*, r.label FROM events e LEFT JOIN runs r ON r.id = e.run_id WHERE e.id >= "
-            "COALESCE((SELECT max(id) FROM events WHERE kind = 'night'), 0) ORDER BY e.id DESC")
-        return [from_columns(Event, row) for row in rows]
+        return self._events(
+            "WHERE e.id >= COALESCE((SELECT max(id) FROM events WHERE kind = 'night'), 0) "
+            "ORDER BY e.id DESC")
 
     def events_since_night_over(self, kind: str) -> list[Event]:
         """Events of a kind since a night last came to its end, newest first.
 
         One that died did not: what happened in it still counts.
         """
-        rows = self._rows(
-            "SELECT e.*, r.label FROM events e LEFT JOIN runs r ON r.id = e.run_id WHERE e.kind = "
-            "? AND e.id > COALESCE((SELECT max(id) FROM events WHERE kind = 'night_over'), 0) "
-            "ORDER BY e.id DESC", kind)
+        return self._events(
+            "WHERE e.kind = ? AND e.id > COALESCE((SELECT max(id) FROM events "
+            "WHERE kind = 'night_over'), 0) ORDER BY e.id DESC", kind)
+
+    def _events(self, clauses: str, *values: Any) -> list[Event]:
+        rows = self._rows(f"SELECT {self._columns(Event, 'e')}, r.label FROM events e "
+                          f"LEFT JOIN runs r ON r.id = e.run_id {clauses}", *values)
         return [from_columns(Event, row) for row in rows]
 
     def newest_stamp(self) -> str | None:
@@ -274,53 +277,45 @@ class Queries:
 
     def corpora(self) -> list[Corpus]:
         """Every corpus, in the order they came."""
-        return [from_columns(Corpus, row)
-                for row in self._rows("SELECT * FROM corpora ORDER BY id")]
+        return self._all(Corpus, "ORDER BY id")
 
     def corpus(self, corpus_id: int) -> Corpus:
-        return self._one(Corpus, "corpora", corpus_id)
+        return self._one(Corpus, corpus_id)
 
     def calibration(self, calibration_id: int) -> Calibration:
-        return self._one(Calibration, "calibrations", calibration_id)
+        return self._one(Calibration, calibration_id)
 
     def studies(self) -> list[Calibration]:
         """Every study, newest first."""
-        return [from_columns(Calibration, row)
-                for row in self._rows("SELECT * FROM calibrations ORDER BY id DESC")]
+        return self._all(Calibration, "ORDER BY id DESC")
 
     def calibrations(self, text_sha256: str) -> list[Calibration]:
         """The studies of a text, newest first."""
-        rows = self._rows("SELECT * FROM calibrations WHERE text_sha256 = ? ORDER BY id DESC",
-                          text_sha256)
-        return [from_columns(Calibration, row) for row in rows]
+        return self._all(Calibration, "WHERE text_sha256 = ? ORDER BY id DESC", text_sha256)
 
     def newest_study(self) -> Calibration:
         """LedgerError where there is none yet."""
-        rows = self._rows("SELECT * FROM calibrations ORDER BY id DESC LIMIT 1")
-        if not rows:
+        found = self._all(Calibration, "ORDER BY id DESC LIMIT 1")
+        if not found:
             raise LedgerError(f"{self.path} has no study yet; `agent run --for 4m` begins one")
-        return from_columns(Calibration, rows[0])
+        return found[0]
 
     def earned(self, calibration_id: int) -> list[Earned]:
         """What each strategy's ended runs of a study came to, the largest gain first."""
         return [Earned(**row) for row in self._rows(_EARNED, calibration_id)]
 
-    def predicted(self, calibration_id: int) -> list[tuple[Prediction, float]]:
-        """What was expected of a study's finished runs, and what they scored in bits per byte."""
-        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'predictions'"):
-            return []  # of an earlier version
-        rows = self._rows(
-            "SELECT mean_bpb, low_bpb, high_bpb, val_bpb FROM predictions JOIN runs ON id = run_id "
-            "WHERE calibration_id = ? AND state = 'finished' ORDER BY run_id", calibration_id)
-        return [(Prediction(row["mean_bpb"], row["low_bpb"], row["high_bpb"]), row["val_bpb"])
-                for row in rows if row["val_bpb"] is not None]
-
     def grid(self, grid_id: int) -> Grid:
-        return self._one(Grid, "grids", grid_id)
+        return self._one(Grid, grid_id)
 
     def experiments(self) -> list[dict[str, str]]:
         """The experiment table: published rows first, each row a dictionary of its cells."""
-        return self._rows("SELECT * FROM experiments")
+        # Not by the view, which may be a person's own by now.
+        return self._rows(EXPERIMENTS.replace(
+            "FROM runs\n", f"FROM (SELECT {self._columns(Run, 'r')} FROM runs r) AS runs\n"))
+
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """What a question of this wing's own finds, as dictionaries."""
+        return self._rows(sql, *values)
 
     # --- underneath --------------------------------------------------------------------------
 
@@ -331,14 +326,26 @@ class Queries:
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def _runs(self, clauses: str, *values: Any) -> list[Run]:
-        rows = self._rows(f"SELECT runs.* FROM runs {clauses}", *values)
-        return [from_columns(Run, row) for row in rows]
+        return self._all(Run, clauses, *values)
 
-    def _one(self, kind: type[Row], table: str, row_id: int) -> Row:
-        rows = self._rows(f"SELECT * FROM {table} WHERE id = ?", row_id)
-        if not rows:
-            raise LedgerError(f"{self.path} has no row {row_id} in its table {table}")
-        return from_columns(kind, rows[0])
+    def _all(self, kind: type[Row], clauses: str, *values: Any) -> list[Row]:
+        table = TABLES[kind]
+        rows = self._rows(f"SELECT {self._columns(kind, table)} FROM {table} {clauses}", *values)
+        return [from_columns(kind, row) for row in rows]
+
+    def _one(self, kind: type[Row], row_id: int) -> Row:
+        found = self._all(kind, "WHERE id = ?", row_id)
+        if not found:
+            raise LedgerError(f"{self.path} has no row {row_id} in its table {TABLES[kind]}")
+        return found[0]
+
+    def _columns(self, kind: type[Any], alias: str) -> str:
+        """A record's columns for a SELECT: a person may have added others of any name."""
+        if kind not in self._selected:
+            with self._lock, in_words(self.path):
+                known = present(self._connection, TABLES[kind])
+            self._selected[kind] = selected(kind, "\0", known)
+        return self._selected[kind].replace("\0", alias)
 
 
 def _limit(limit: int | None) -> int:
@@ -352,8 +359,8 @@ def in_words(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", None)
-        sentence = None if code is None else _SENTENCES.get(code & 0xFF)  # the primary code
-        if sentence is None:
+        sentence = None if code is None else _SENTENCES.get(code, _SENTENCES.get(code & 0xFF))
+        if sentence is None or (code == sqlite3.SQLITE_ERROR and "no such" not in str(error)):
             raise
         kind, text = sentence
         raise kind(text.format(path=path, error=error)) from error
@@ -366,7 +373,7 @@ _FIXED = (LedgerError, "{path} cannot be written ({error}); it was opened for re
                        "file or its folder is write-protected")
 _DISK = (StorageError, "the disk under {path} is full or failing ({error}); nothing committed "
                        "is lost: free some space and start again")
-_SENTENCES: dict[int, tuple[type[UserError], str]] = {
+_SENTENCES: dict[int, tuple[type[UserError], str]] = {  # by the full or the primary code
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_CANTOPEN: _CLOSED,
@@ -374,6 +381,12 @@ _SENTENCES: dict[int, tuple[type[UserError], str]] = {
     sqlite3.SQLITE_READONLY: _FIXED,
     sqlite3.SQLITE_FULL: _DISK,
     sqlite3.SQLITE_IOERR: _DISK,
+    sqlite3.SQLITE_ERROR: (
+        LedgerError, "{path} is not as this program made it ({error}): a table, column or trigger "
+                     "was changed by hand; change it back or use another --home"),
+    sqlite3.SQLITE_CONSTRAINT_TRIGGER: (
+        LedgerError, "a trigger in {path} keeps this program from writing ({error}); "
+                     "`sqlite3 {path} .schema` shows it, DROP TRIGGER takes it away"),
     sqlite3.SQLITE_NOTADB: (
         LedgerError, "{path} is not a SQLite database; move it away or use another --home"),
     sqlite3.SQLITE_CORRUPT: (

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from agent.ledger import queries
+from agent.ledger.columns import lacking
 from agent.ledger.queries import Queries, in_words
 from engine.errors import LedgerError
 
@@ -101,6 +102,18 @@ def check_schema(path: Path, connection: sqlite3.Connection, *, is_reader: bool)
     if is_reader and len(taken) < N_NEEDED:
         raise LedgerError(f"{path} has schema {len(taken)} of {len(STEPS)}; "
                           "`agent run` brings it up to date")
+    if is_reader:
+        check_columns(path, connection, to_write=False)
+
+
+def check_columns(path: Path, connection: sqlite3.Connection, *, to_write: bool) -> None:
+    """LedgerError where columns of this program were taken away or renamed by hand."""
+    if gone := lacking(connection, to_write=to_write):
+        more = f" and {len(gone) - MAX_FAULTS} more" if len(gone) > MAX_FAULTS else ""
+        table, _, column = gone[0].partition(".")
+        raise LedgerError(
+            f"{path} lacks {', '.join(gone[:MAX_FAULTS])}{more}, changed by hand; name it as it "
+            f"was, such as ALTER TABLE {table} RENAME COLUMN … TO {column}, or use another --home")
 
 
 def faults(path: Path) -> list[str]:
@@ -113,9 +126,6 @@ def faults(path: Path) -> list[str]:
         try:
             check_schema(path, db, is_reader=False)
             damage = [str(row[0]) for row in db.execute(f"PRAGMA integrity_check({MAX_FAULTS})")]
-            orphans = db.execute("PRAGMA foreign_key_check").fetchmany(MAX_FAULTS)
         finally:
             db.close()
-    return [line for line in damage if line != "ok"] + [
-        f"row {row_id} of {table} points to no row of {parent}"
-        for table, row_id, parent, _ in orphans]
+    return [line for line in damage if line != "ok"]

@@ -76,7 +76,10 @@ class Desk:
 
         def get(vocab_size: int) -> TokenSet:
             if vocab_size not in known:
-                known[vocab_size] = token_files(source, vocab_size, self.progress)
+                found = token_files(source, vocab_size, self.progress)
+                for remark in () if known else found.corpus.remarks:  # once, whatever is cut of it
+                    self.observer.say(remark)
+                known[vocab_size] = found
             return known[vocab_size]
 
         return get
@@ -117,6 +120,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
     night = at.night(plan, wish.source, watch=watch)
     found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
     night.study = found
+    if gone := night.campaign.take_up():
+        at.observer.say(gone)
     was_paused = _is_left_paused(at.ledger)
     study.queue_baselines(at.ledger, found, at.clock.stamp(), wish.n_replicas)
     elsewhere = [run for run in at.ledger.runs("queued") if not night.campaign.belongs(run)]

@@ -5,13 +5,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from agent.ledger import Calibration, Ledger, Run
+from agent.ledger import Calibration, Ledger, Run, corpus_of
 from agent.machine import Clock
 from agent.search import study, verdict
 from agent.search.outsiders import Outsiders
 from agent.search.search import LEAST_BATCH
 from agent.search.searcher import KINDS, Searcher, Tell
 from agent.search.silent import Silent
+from agent.search.whole import other_gaps
 from agent.trial import rung
 from engine.config import Config
 from engine.errors import CorpusError, NoProposal, TokenizerError
@@ -57,8 +58,8 @@ class Campaign:
     def judge(self, run: Run, tell: Tell) -> None:
         """Record the decision on a run that has ended, and those that follow from it."""
         now = self.clock.stamp()
-        if run.calibration_id is None:
-            found = _alone(run)
+        if run.calibration_id not in {known.id for known in self.ledger.studies()}:
+            found = _alone(run)  # of no study, or of one that was deleted
             self.ledger.decide(run.id, None, found.verdict, verdict.RULE, found.evidence,
                                found.reason, now)
             tell(run, None, found)
@@ -82,6 +83,15 @@ class Campaign:
             self._searchers[calibration_id] = Searcher(
                 self.ledger, self.ledger.calibration(calibration_id), self.plan.with_prior)
         return self._searchers[calibration_id]
+
+    def take_up(self) -> str:
+        """Fold the night's study now, and say what else was deleted from the ledger.
+
+        LedgerError where what the study builds on is gone.
+        """
+        if self.study:
+            self._searcher(self.study.id)
+        return other_gaps(self.ledger)
 
     def silent(self) -> Silent | None:
         """The confirmed chain on the shard that decides nothing."""
@@ -132,8 +142,8 @@ class Campaign:
         """
         if self.study is None:
             return True
-        text = self.ledger.corpus(run.corpus_id or 0).text_sha256
-        return text == self.study.text_sha256 and (
+        text = corpus_of(self.ledger, run)
+        return text is not None and text.text_sha256 == self.study.text_sha256 and (
             run.calibration_id in (None, self.study.id) or self._is_baseline(run))
 
     def _is_baseline(self, run: Run) -> bool:

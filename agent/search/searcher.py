@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from agent.ledger import Blocks, Calibration, Ledger, Prediction, Run
+from agent.ledger import Decision as Recorded
 from agent.search import proposer, silent
 from agent.search.actions import Due, Kind, Pending, Propose, Repeat, Stop, Trial, Wait, Without
 from agent.search.advisor import Known, choose
@@ -20,6 +21,7 @@ from agent.search.search import Search
 from agent.search.silent import Silent
 from agent.search.study import Origin
 from agent.search.verdict import MAX_PAIRS, RULE, Decision
+from agent.search.whole import require_whole, unsound
 from agent.trial import rung
 from engine.config import Config
 from engine.errors import NoProposal, UserError
@@ -29,6 +31,8 @@ from strategies.base import Limits, Mutator, why_not
 Z_95 = 1.96  # standard deviations on either side hold 95 % of a normal distribution
 
 KINDS: dict[str, Kind] = {"baseline": "baseline", "confirm": "confirm", "ablate": "ablate"}
+
+LATER = ("confirmed", "refuted", "undecided", "ablated")  # words on a run that has had its first
 
 # Told of each decision as it is recorded: the run, what it was compared with, and the decision.
 Tell = Callable[[Run, Run | None, Decision], None]
@@ -60,6 +64,7 @@ class Searcher:
         self._others: list[Elsewhere] | None = None
         self._configs: dict[int, Config] = {}  # by run, read once
         self.search = Search()
+        require_whole(ledger, found)
         decided: set[int] = set()
         runs = {run.id: run for run in self._runs()}
         blocks = ledger.blocks_on(found.text_sha256, found.budget_tokens, "confirm")
@@ -67,16 +72,24 @@ class Searcher:
             run = runs.get(decision.run_id)
             if run is None or "with" in decision.evidence:
                 continue  # of another study; what another run's decision meant for this one
-            if run.id in decided:
-                if run.calibration_id != self.study.id:
-                    continue  # what it meant for the other study
-                self.search.apply_due(Due(run.id, decision.against_id, Decision(
-                    decision.verdict, decision.evidence, decision.reason)))
-            else:
-                decided.add(run.id)
-                trial = self._trial(run, blocks)
-                is_arm = trial.kind == "baseline" and decision.verdict == "recorded"
-                self.search.apply(trial, "baseline" if is_arm else decision.verdict)
+            try:
+                self._take_in(run, decision, decided, blocks)
+            except (LookupError, StopIteration, TypeError, AttributeError, AssertionError) as error:
+                raise unsound(ledger, found, decision) from error
+
+    def _take_in(self, run: Run, decision: Recorded, decided: set[int],
+                 blocks: Mapping[int, Blocks]) -> None:
+        """Fold one decision of the ledger; `decided` has the runs that have had their first."""
+        if run.id not in decided:
+            if decision.verdict in LATER:
+                raise LookupError(f"the first word on {run.label} is gone")
+            decided.add(run.id)
+            trial = self._trial(run, blocks)
+            is_arm = trial.kind == "baseline" and decision.verdict == "recorded"
+            self.search.apply(trial, "baseline" if is_arm else decision.verdict)
+        elif run.calibration_id == self.study.id:  # else it is what it meant for the other study
+            self.search.apply_due(Due(run.id, decision.against_id, Decision(
+                decision.verdict, decision.evidence, decision.reason)))
 
     def _runs(self) -> list[Run]:
         """The study's runs, and baselines of it that another study asked for."""

@@ -147,7 +147,8 @@ def foresee(ledger: Ledger, study: Calibration,
     None where neither a run nor the study's own measurement tells anything of it.
     """
     corpora = {corpus.id: corpus for corpus in ledger.corpora()}
-    runs = ledger.timed_runs(machine.device(), machine.cores(), feasible.MAX_TIMINGS)
+    runs = [run for run in ledger.timed_runs(machine.device(), machine.cores(),
+                                             feasible.MAX_TIMINGS) if run.corpus_id in corpora]
     timings = [feasible.timing_of(run, corpora[run.corpus_id or 0].n_tokens_search,
                                   _n_scored_once(run, corpora[run.corpus_id or 0]))
                for run in runs]

@@ -19,7 +19,9 @@ from agent.ledger import (
     Run,
     State,
     corpus_of,
+    foretold,
     last_state,
+    parent_of,
 )
 from agent.machine import Present
 from agent.show import morning
@@ -146,7 +148,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         guard_now=present,
         guard=next((event for event in events if event.kind == "guard"), None),
         counts=counts, earned=ledger.earned(study_id),
-        predicted=predicted(ledger.predicted(study_id)), home=home,
+        predicted=predicted(foretold(ledger, study_id)), home=home,
         morning=morning.gather(ledger, events, study_id, best, counts["queued"], read_sample)
         if is_over else None)
 
@@ -159,7 +161,7 @@ def _study_id(ledger: Queries, shown: Run | None) -> int | None:
 
 def detail(ledger: Queries, run: Run) -> Detail:
     """One run with everything the ledger knows about it."""
-    parent = None if run.parent_id is None else ledger.run(run.parent_id)
+    parent = parent_of(ledger, run)
     return Detail(run=run, parent=parent, decisions=ledger.decisions(run.id),
                   metrics=ledger.metrics(run.id), corpus=corpus_of(ledger, run),
                   diff={} if parent is None else _difference(parent.config, run.config))

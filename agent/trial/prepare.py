@@ -15,11 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.machine import machine
+from agent.machine import guard, machine
 from engine.errors import CorpusError, StorageError, UserError
-from engine.text import TokenSet, corpus
+from engine.text import How, TokenSet, corpus
 
 Progress = Callable[[str, int, int], None]
+
+TEXT_SHARE = 10  # of free memory: as many times its bytes a text takes while it is prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +29,21 @@ class Source:
     """Which text a night works on."""
 
     root: str  # folder of prepared texts
-    what: str = "builtin"  # builtin, tinystories or a file
+    what: str = "builtin"  # builtin, tinystories, a file or a folder
     valid: str | None = None  # a file of its own for validation
     n_stories: int | None = None
     seed: int = 0
+    key: str | None = None  # of the text in JSON and .parquet
+    skip_broken: bool = False  # lines of JSON
 
     def open(self, vocab_size: int, progress: Progress | None) -> TokenSet:
         """Token files of this text, made here where they are not cached."""
+        free_mb = guard.free_mb()
+        how = How(self.key, self.skip_broken,
+                  None if free_mb is None else int(1e6 * free_mb / TEXT_SHARE))
         found = corpus.resolve(Path(self.root), self.what, n_stories=self.n_stories,
                                seed=self.seed, valid=Path(self.valid) if self.valid else None,
-                               progress=progress)
+                               progress=progress, how=how)
         return corpus.prepare_tokens(found, vocab_size, progress=progress)
 
 

@@ -8,7 +8,7 @@ from typing import Self
 from engine.config import Config
 from engine.door.model import Model
 from engine.errors import CheckpointError, ConfigError, CorpusError
-from engine.text import Tokenizer, parse, read_bytes, separate, splits
+from engine.text import Tokenizer, copies, parse, read_bytes, separate, splits
 from engine.training import (
     Done,
     Eval,
@@ -132,8 +132,10 @@ def _split(stories: list[str], valid: list[str] | None) -> tuple[list[str], list
     if valid is not None:
         return stories, valid
     if len(stories) >= 4:
-        train, held = splits.hold_out(stories)
-        return list(train), list(held)
+        different = copies.firsts(stories)  # no copy of what is held out is trained on
+        train, held = splits.hold_out(different if len(different) >= 4 else stories)
+        return (list(train) if len(different) == len(stories)
+                else copies.without(stories, held) or list(train)), list(held)
     whole = "\n\n".join(stories)
     at = int(len(whole) * (1 - HELD_OUT))
     marks = (whole.find(mark, at) for mark in ("\n\n", "\n", " "))

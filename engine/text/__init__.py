@@ -1,8 +1,8 @@
 """From text to tokens and yardsticks: corpora, splits, the tokenizer, n-gram models.
 
-In come a file, a download or the stories written here, out come token files by split, vouched for
-hash by hash, and what uniform, unigram, bigram and trigram models score on them. It uses no other
-wing.
+In come a file, a folder, a download or the stories written here, out come token files by split,
+vouched for hash by hash, and what uniform, unigram, bigram and trigram models score on them. It
+uses no other wing.
 """
 
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.text.corpus import prepare_tokens as prepare_tokens
     from engine.text.cut import Cut as Cut
     from engine.text.cut import cut_blocks as cut_blocks
+    from engine.text.given import How as How
     from engine.text.ngram import Yardsticks as Yardsticks
     from engine.text.textfile import parse as parse
     from engine.text.textfile import read_bytes as read_bytes
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 __all__, __getattr__ = doors(__name__, {
     "corpus": ("N_STORIES", "TokenSet", "builtin", "prepare_tokens"),
     "cut": ("Cut", "cut_blocks"),
+    "given": ("How",),
     "ngram": ("Yardsticks",),
     "textfile": ("parse", "read_bytes", "separate"),
     "tokenizer": ("Tokenizer",),
-}, modules=("corpus", "splits"))
+}, modules=("copies", "corpus", "splits"))

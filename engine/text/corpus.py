@@ -23,19 +23,21 @@ from numpy.typing import NDArray
 from engine.config import Config
 from engine.errors import CorpusError, StorageError, TokenizerError
 from engine.files import write_atomically
+from engine.text import given
+from engine.text.apart import Parts, parted, parted_from
 from engine.text.download import TINYSTORIES_URL, Fetch, fetch_range, first_stories
+from engine.text.given import Found, How
 from engine.text.ngram import Yardsticks, yardsticks
 from engine.text.splits import (
     RULE,
     SPLITS,
     Stories,
     require_stories,
-    require_validation,
     split_stories,
     train_tokenizer,
 )
 from engine.text.stories import STORIES_VERSION, write_stories
-from engine.text.textfile import parse, read_bytes, separate
+from engine.text.textfile import separate
 from engine.text.tokenizer import EOT, Progress, Tokenizer
 
 FORMAT = 1  # of the folder: raise it when the splits or the yardsticks of a text change
@@ -60,6 +62,7 @@ class Corpus:
     sha256: str
     splits: dict[str, Split]
     rule: int = RULE  # by which a validation file was cut into shards
+    remarks: tuple[str, ...] = ()  # what was cut or left out when it was made, a sentence each
 
     @property
     def is_cut_short(self) -> bool:
@@ -93,9 +96,12 @@ class TokenSet:
 
 
 def resolve(root: Path, what: str, *, n_stories: int | None = None, seed: int = 0,
-            valid: Path | None = None, progress: Progress | None = None) -> Corpus:
-    """The corpus that `what` names: builtin, tinystories or the path of a file."""
+            valid: Path | None = None, progress: Progress | None = None,
+            how: How | None = None) -> Corpus:
+    """The corpus that `what` names: builtin, tinystories or the path of a file or a folder."""
     generated = what in ("builtin", "tinystories")
+    if generated and how and how.identity():
+        raise CorpusError(f"{what} is no JSON; --key and --skip-broken go with a file")
     if generated and valid is not None:
         raise CorpusError(f"{what} holds out its own validation stories; leave out {valid}, or "
                           "give the path of a training file with it")
@@ -106,21 +112,21 @@ def resolve(root: Path, what: str, *, n_stories: int | None = None, seed: int = 
         return builtin(root, N_STORIES if n_stories is None else n_stories, seed, progress)
     if what == "tinystories":
         return tinystories(root, N_STORIES if n_stories is None else n_stories, progress=progress)
-    return from_file(root, Path(what), valid, progress)
+    return from_file(root, Path(what), valid, progress, how)
 
 
 def builtin(root: Path, n_stories: int = N_STORIES, seed: int = 0,
             progress: Progress | None = None) -> Corpus:
     """Stories written here, the same for a seed on every machine."""
 
-    def read(folder: Path) -> tuple[Stories, None]:
+    def read(folder: Path) -> Parts:
         require_stories(n_stories, "builtin")
         stories = []
         for story in write_stories(n_stories, seed):
             stories.append(story)
             if progress and (len(stories) % 500 == 0 or len(stories) == n_stories):
                 progress("writing stories", len(stories), n_stories)
-        return stories, None
+        return parted(Found("builtin", stories))
 
     key = {"version": STORIES_VERSION, "n_stories": n_stories, "seed": seed}
     return _open(root, "builtin", "builtin", key, read, progress)
@@ -130,41 +136,38 @@ def tinystories(root: Path, n_stories: int = N_STORIES, fetch: Fetch = fetch_ran
                 progress: Progress | None = None) -> Corpus:
     """The first stories of TinyStoriesV2 (Eldan and Li 2023, arXiv:2305.07759), downloaded."""
 
-    def read(folder: Path) -> tuple[Stories, None]:
+    def read(folder: Path) -> Parts:
         require_stories(n_stories, "tinystories")  # before anything is downloaded
         part = _download_path(folder)
         stories = first_stories(TINYSTORIES_URL, part, n_stories, fetch, progress)
         require_stories(len(stories), TINYSTORIES_URL)
-        return stories, None
+        return parted(Found("tinystories", stories))
 
     key = {"url": TINYSTORIES_URL, "n_stories": n_stories}
     return _open(root, "tinystories", "tinystories", key, read, progress)
 
 
 def from_file(root: Path, path: Path, valid: Path | None = None,
-              progress: Progress | None = None) -> Corpus:
-    """A person's own text, .txt or .jsonl, with a file of its own for validation or without."""
-    data = read_bytes(path)
-    valid_data = None if valid is None else read_bytes(valid)
-    if valid_data == data:
+              progress: Progress | None = None, how: How | None = None) -> Corpus:
+    """A person's own text, a file or a folder, with one of its own for validation or without."""
+    how = how or How()
+    text = given.look(path, root.parent)
+    valid_text = None if valid is None else given.look(valid, root.parent)
+    if valid_text is not None and valid_text.sha256 == text.sha256:
         raise CorpusError(f"{valid} holds the very text of {path}, and a model is validated on "
                           "text it was not trained on; name another file, or none: then a part is "
                           "held out")
 
-    def read(folder: Path) -> tuple[Stories, Stories | None]:
-        stories = parse(data, path)
-        if valid is None or valid_data is None:
-            require_stories(len(stories), str(path))
-            return stories, None
-        valid_stories = parse(valid_data, valid)
-        require_validation(len(valid_stories), str(valid))
-        return stories, valid_stories
+    def read(folder: Path) -> Parts:
+        found = given.read(text, how)
+        if valid_text is None:
+            return parted(found)
+        return parted_from(found, given.read(valid_text, how))
 
-    key = {"suffix": path.suffix, "sha256": hashlib.sha256(data).hexdigest()}
-    if valid is not None and valid_data is not None:
-        key |= {"valid_suffix": valid.suffix,
-                "valid_sha256": hashlib.sha256(valid_data).hexdigest()}
-    name = re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")[:40] or "file"
+    key: dict[str, Any] = {"suffix": text.suffix, "sha256": text.sha256, **how.identity()}
+    if valid_text is not None:
+        key |= {"valid_suffix": valid_text.suffix, "valid_sha256": valid_text.sha256}
+    name = re.sub(r"[^\w.-]+", "-", text.name).strip("-.")[:40] or "file"
     if valid is None:
         return _open(root, name, "file", key, read, progress)
     # A study goes on with the shards it began with: no score of it compares with another slice's.
@@ -176,8 +179,7 @@ def from_file(root: Path, path: Path, valid: Path | None = None,
 
 
 def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
-          read: Callable[[Path], tuple[Stories, Stories | None]],
-          progress: Progress | None) -> Corpus:
+          read: Callable[[Path], Parts], progress: Progress | None) -> Corpus:
     """The corpus of this key: found whole, or read, split and written."""
     folder = _folder(root, name, source, key)
     if (found := _load(folder)) is not None:
@@ -185,8 +187,9 @@ def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
     with _only_one(root):
         if (found := _load(folder)) is not None:  # another process was first
             return found
-        splits, tokenizer = split_stories(*read(folder), progress)
-        return _write(folder, name, source, splits, tokenizer)
+        parts = read(folder)
+        splits, tokenizer = split_stories(parts.train, parts.held, progress)
+        return _write(folder, name, source, splits, tokenizer, parts.remarks)
 
 
 def _folder(root: Path, name: str, source: str, key: Mapping[str, Any]) -> Path:
@@ -196,7 +199,7 @@ def _folder(root: Path, name: str, source: str, key: Mapping[str, Any]) -> Path:
 
 
 def _write(folder: Path, name: str, source: str, stories: Mapping[str, Stories],
-           tokenizer: Tokenizer) -> Corpus:
+           tokenizer: Tokenizer, remarks: tuple[str, ...] = ()) -> Corpus:
     splits = {}
     with _storage_in_words(folder):
         folder.mkdir(exist_ok=True)
@@ -206,9 +209,10 @@ def _write(folder: Path, name: str, source: str, stories: Mapping[str, Stories],
         splits[split] = Split(len(stories[split]), sum(len(s.encode()) for s in stories[split]),
                               hashlib.sha256(data).hexdigest())
     tokenizer.save(_tokenizer_path(folder, tokenizer.vocab_size))
-    corpus = Corpus(name, source, folder, _hash_splits(splits), splits)
+    corpus = Corpus(name, source, folder, _hash_splits(splits), splits,
+                    remarks=remarks)
     manifest = {"format": FORMAT, "rule": RULE, "name": name, "source": source,
-                "sha256": corpus.sha256,
+                "sha256": corpus.sha256, "remarks": remarks,
                 "splits": {split: asdict(splits[split]) for split in SPLITS}}
     write_atomically(folder / MANIFEST, _json(manifest))
     _download_path(folder).unlink(missing_ok=True)
@@ -224,7 +228,8 @@ def _load(folder: Path) -> Corpus | None:
                  and all(_hash_file(_text_path(folder, split)) == splits[split].sha256
                          for split in SPLITS))
         return Corpus(manifest["name"], manifest["source"], folder, manifest["sha256"], splits,
-                      manifest.get("rule", 1)) if whole else None
+                      manifest.get("rule", 1),
+                      tuple(manifest.get("remarks", ()))) if whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

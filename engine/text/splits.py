@@ -3,10 +3,12 @@
 train is trained on; search decides what is kept, confirm confirms it, test decides nothing. They
 part between stories, so they are the same bytes for every vocabulary:
 
-- Where a validation file is given, all of the other file is train. Otherwise stories are held out
-  of the text: as many as hold HELD_OUT_BYTES, at most every tenth, at least 3. They are taken at
-  even distances, because a text may be sorted and its end may differ from its beginning, and put
-  in the order 0 4 8 … 2 6 10 … 1 5 9 … 3 7 11 … so that every shard comes from all of the text.
+- Where a validation file is given, all of the other file is train; of a few long documents the ends
+  are held out (apart.py, which also keeps copies of a story on one side). Otherwise stories are
+  held out of the text: as many as hold HELD_OUT_BYTES, at most every tenth, at least 3. They are
+  taken at even distances, because a text may be sorted and its end may differ from its beginning,
+  and put in the order 0 4 8 … 2 6 10 … 1 5 9 … 3 7 11 … so that every shard comes from all of the
+  text.
 - search is the first of them, up to SEARCH_TOKENS tokens of the reference tokenizer, which is
   trained on train with the vocabulary of Config's defaults, or the largest that train supports;
   and no more than half of the stories. confirm and test halve the rest, so that each has a quarter

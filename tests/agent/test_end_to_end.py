@@ -1,5 +1,6 @@
 """The program as a person runs it: real processes, a tiny text, a tiny model."""
 
+import gzip
 import json
 import os
 import signal
@@ -176,3 +177,39 @@ def test_a_grid_is_queued_once_and_executed_before_anything_is_proposed(
     assert night.returncode == 0, night.stderr
     assert ask(tmp_path, "SELECT label, state FROM runs WHERE strategy = 'grid'") == [
         ("G1", "finished"), ("G2", "finished")]
+
+
+def test_a_novel_is_cut_and_a_lost_run_that_was_kept_is_named(tmp_path: Path) -> None:
+    novel = tmp_path / "novel.txt"
+    novel.write_text("\n\n".join(write_stories(60, 0)))
+    words = ["run", "--runs", "1", "--run-tokens", "3k", "--corpus", str(novel), *settings()]
+    night = agent(tmp_path / "home", *words)
+    assert night.returncode == 0, night.stderr
+    assert night.stderr.count("novel.txt: one text, cut at paragraphs into ") == 1
+    with sqlite3.connect(tmp_path / "home" / "ledger.db") as db:
+        db.execute("ALTER TABLE runs ADD COLUMN tag TEXT")
+        db.execute("INSERT INTO decisions SELECT 9, decided_at, 99, run_id, 'kept', rule, '{}', '' "
+                   "FROM decisions")
+    db.close()
+    again = agent(tmp_path / "home", *words)
+    assert again.returncode == 1
+    assert ("ledger.db has lost what study 1 builds on: row 99 of runs, which decision 9 (kept, "
+            in again.stderr.splitlines()[-1])
+
+
+def test_other_keys_and_broken_lines_are_taken_where_they_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "tales.jsonl.gz"
+    lines = [json.dumps({"id": 7, "content": story}) for story in write_stories(60, 0)]
+    path.write_bytes(gzip.compress("\n".join([*lines, '{"content": "bro']).encode()))
+    words = ["train", "--steps", "2", "--corpus", str(path), *settings()]
+    wrong = agent(tmp_path / "home", *words)
+    assert wrong.returncode == 1
+    assert wrong.stderr.splitlines()[-1].endswith(
+        'tales.jsonl line 1 has no "text" that is a string; it has "content": name one with --key, '
+        'or write {"text": …} on each line')
+    refused = agent(tmp_path / "home", *words, "--key", "content")
+    assert "tales.jsonl line 61 is not JSON" in refused.stderr.splitlines()[-1]
+    taken = agent(tmp_path / "home", *words, "--key", "content", "--skip-broken")
+    assert taken.returncode == 0, taken.stderr
+    assert taken.stderr.count("tales: 1 broken line passed over, the first: tales.jsonl line 61"
+                              ) == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.analysis.predictions import Predicted, predicted
+from agent.ledger.ended import foretold
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import Reader
 from agent.ledger.records import Earned, Prediction
@@ -39,9 +40,9 @@ def test_what_the_model_expects_of_an_idea_is_in_the_ledger_before_it_runs(tmp_p
         with sqlite3.connect(ledger.path) as db:
             kept = db.execute("SELECT * FROM predictions WHERE run_id = ?", [run.id]).fetchall()
         assert kept == [(run.id, told.mean_bpb, told.low_bpb, told.high_bpb)]
-        assert ledger.predicted(desk.study.id) == []  # it has not ended
+        assert foretold(ledger, desk.study.id) == []  # it has not ended
         desk.end(run, 1.25)
-        assert ledger.predicted(desk.study.id) == [(told, 1.25)]
+        assert foretold(ledger, desk.study.id) == [(told, 1.25)]
 
 
 def test_a_ledger_of_an_earlier_version_has_foretold_nothing(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_a_ledger_of_an_earlier_version_has_foretold_nothing(tmp_path: Path) -> 
         db.execute("DROP TABLE predictions")
         db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm007_predictions'")
     with Reader.open(tmp_path / "ledger.db") as ledger:
-        assert ledger.predicted(1) == []
+        assert foretold(ledger, 1) == []
 
 
 def test_status_says_how_far_the_model_was_off() -> None:

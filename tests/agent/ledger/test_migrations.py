@@ -163,7 +163,7 @@ def test_every_verdict_and_letter_is_named_in_the_schema(path: Path) -> None:
 def test_a_table_that_was_changed_by_hand_is_left_as_it_is(path: Path) -> None:
     older(path, "m005_shards_and_rung")
     with closing(sqlite3.connect(path)) as db:
-        db.execute("ALTER TABLE decisions ADD COLUMN mood TEXT")
+        db.execute("ALTER TABLE decisions RENAME COLUMN reason TO why")
     before = schema(path)
     with pytest.raises(LedgerError) as caught:
         Ledger.open(path)
@@ -275,3 +275,18 @@ def test_long_ledgers_are_searched_by_index(path: Path, query: str, index: str) 
     connection.close()
     assert len(plan) == 1
     assert index in plan[0]
+
+
+@pytest.mark.parametrize("next_step", STEPS[1:])
+def test_an_older_schema_with_columns_of_a_person_becomes_the_newest(path: Path,
+                                                                     next_step: str) -> None:
+    older(path, next_step)
+    with closing(sqlite3.connect(path)) as db:
+        for table in ("runs", "decisions", "metrics"):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN tag TEXT DEFAULT 'mine'")
+    with Ledger.open(path) as ledger:
+        assert ledger.schema_version == len(STEPS)
+        assert ledger.rows("SELECT tag, label, rung_bpb FROM runs") == [
+            {"tag": "mine", "label": "E1", "rung_bpb": None}]
+        ledger._db.execute("UPDATE runs SET state = 'pruned'")
+        assert ledger.runs()[0].state == "pruned"

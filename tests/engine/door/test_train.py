@@ -9,7 +9,9 @@ import pytest
 
 import engine
 from engine.config import OPTIMIZERS
+from engine.door.train import _split
 from engine.errors import CheckpointError, ConfigError, CorpusError, TokenizerError
+from engine.text.splits import hold_out
 from engine.text.stories.write import write_stories
 from engine.text.tokenizer import Tokenizer
 
@@ -131,3 +133,12 @@ def test_a_checkpoint_that_is_not_there_or_another_trainings_is_refused(tmp_path
 def test_a_name_that_no_checkpoint_bears_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"model does not end in \.npz.*name it model\.npz"):
         engine.train(TINY, STORIES, steps=1).save(tmp_path / "model")
+
+
+def test_no_copy_of_what_is_held_out_is_trained_on() -> None:
+    tales = list(write_stories(40, 0))
+    train, held = _split([*tales, *(f" {tale}\n" for tale in tales)], None)
+
+    assert len(held) == 4
+    assert not {tale.strip() for tale in train} & {tale.strip() for tale in held}
+    assert _split(tales, None) == tuple(map(list, hold_out(tales)))

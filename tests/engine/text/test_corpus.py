@@ -1,6 +1,7 @@
 """A corpus is made once, is what its files say, and nothing half-written passes for it."""
 
 import errno
+import gzip
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import pytest
 from engine.errors import CorpusError, StorageError
 from engine.text import corpus as module
 from engine.text.corpus import builtin, from_file, resolve, tinystories
+from engine.text.given import How
 from engine.text.splits import SPLITS
 from engine.text.stories.write import write_stories
 from engine.text.tokenizer import EOT, Tokenizer
@@ -35,7 +37,7 @@ def forbidden(monkeypatch):
             raise AssertionError("made again")
 
         monkeypatch.setattr(module, "write_stories", never)
-        monkeypatch.setattr(module, "parse", never)
+        monkeypatch.setattr(module.given, "read", never)
         monkeypatch.setattr(Tokenizer, "train", never)
 
     return forbid
@@ -342,3 +344,61 @@ def test_a_web_text_of_too_few_stories_is_refused(tmp_path):
 
     with pytest.raises(CorpusError, match=r"https.*train\.txt has 2 stories, and at least 4 are"):
         tinystories(tmp_path, 40, lambda url, start, end: text[start:end])
+
+
+# --- novels, copies, other files -------------------------------------------------------------
+
+
+def test_what_was_cut_and_left_out_is_told_again_when_the_corpus_is_found(tmp_path, forbidden):
+    path = tmp_path / "novel.txt"
+    path.write_text("\n\n".join(write_stories(60, seed=0)))
+    made = from_file(tmp_path, path)
+    forbidden()
+
+    assert made.remarks[0].startswith("novel.txt: one text, cut at paragraphs into ")
+    assert from_file(tmp_path, path) == made
+
+
+def test_a_home_that_an_earlier_version_made_keeps_its_splits_though_they_share_stories(
+        tmp_path, forbidden):
+    path = tmp_path / "twice.txt"
+    path.write_text(EOT.join(2 * list(write_stories(30, seed=0))))
+    anew = from_file(tmp_path / "new", path)
+    stories = list(write_stories(30, seed=0))
+    module._write(tmp_path / anew.folder.name, "twice", "file", {
+        "train": stories, "search": stories[:3], "confirm": stories[3:4], "test": stories[4:5]},
+        Tokenizer.train(["ab"], 257))
+    forbidden()
+
+    assert from_file(tmp_path, path).stories("search") == stories[:3]
+    assert not set(anew.stories("search")) & set(anew.stories("train"))
+
+
+def test_a_key_and_broken_lines_make_another_corpus(tmp_path):
+    path = tmp_path / "tales.jsonl"
+    path.write_text("\n".join(json.dumps({"text": "no", "content": story})
+                              for story in write_stories(30, seed=0)))
+    found = from_file(tmp_path, path, how=How(key="content"))
+
+    assert sorted(s for split in SPLITS for s in found.stories(split)) == sorted(
+        write_stories(30, seed=0))
+    assert from_file(tmp_path, path, how=How(key="content", skip_broken=True)).folder != (
+        found.folder)
+
+
+def test_a_packed_text_and_a_folder_are_corpora(tmp_path):
+    plain = text_file(tmp_path / "a.txt", 30)
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    (tmp_path / "folder").mkdir()
+    text_file(tmp_path / "folder" / "only.txt", 30)
+    found = [from_file(tmp_path / "home" / "data", path) for path in (
+        plain, tmp_path / "a.txt.gz", tmp_path / "folder")]
+
+    assert found[0].sha256 == found[1].sha256
+    assert [corpus.name for corpus in found] == ["a", "a", "folder"]
+    assert found[2].source == "file"
+
+
+def test_how_json_is_read_goes_with_a_file_only(tmp_path):
+    with pytest.raises(CorpusError, match="builtin is no JSON; --key and --skip-broken go with a"):
+        resolve(tmp_path, "builtin", how=How(key="content"))

@@ -109,3 +109,40 @@ def test_a_line_without_text_is_refused_with_its_number(line):
 def test_half_a_character_in_json_is_refused():
     with pytest.raises(CorpusError, match=r"line 1 holds the lone surrogate '\\ud800', which no"):
         parse(b'{"text": "a\\ud800"}', JSONL)
+
+
+# --- other encodings and kinds ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_says_the_encoding(encoding):
+    assert parse("Ünï.<|endoftext|>Two 🐢.".encode(encoding), TXT) == ["Ünï.", "Two 🐢."]
+
+
+@pytest.mark.parametrize(("data", "said"), [
+    ("caf\xe9".encode("cp1252"), "not UTF-8: byte 0xe9 at offset 3; save it as UTF-8, such as with "
+                                 "iconv -f WINDOWS-1252 -t UTF-8"),
+    ("Once upon".encode("utf-16-le"), "is 50% zero bytes: UTF-16 without its mark, or no text; "
+                                      "save it as UTF-8, such as with iconv -f UTF-16LE -t UTF-8"),
+    (b"\xff\xfea", "is not UTF-16"), (b"%PDF-1.4 \xff", "is a PDF and no plain text"),
+    (b"PK\x03\x04\xff", "is a zip"), (b"\x1f\x8b\xff", r"is a \.gz")])
+def test_bytes_that_are_no_text_are_refused_with_what_makes_them_one(data, said):
+    with pytest.raises(CorpusError, match=rf"tales\.txt {said}|tales\.txt is {said}"):
+        parse(data, TXT)
+
+
+@pytest.mark.parametrize(("name", "how"), [
+    ("a.html", "w3m -dump a.html > a.txt"), ("a.epub", "pandoc -t plain a.epub -o a.txt"),
+    ("a.PDF", "pdftotext a.PDF a.txt"), ("a.zip", "unpack it, and give the folder"),
+    ("a.tar.gz", "unpack it, and give the folder"), ("a.docx", "pandoc -t plain")])
+def test_what_holds_text_in_something_else_is_refused_with_what_takes_it_out(tmp_path, name, how):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(CorpusError, match=rf"is no plain text; take its text out first: {how}"):
+        read_bytes(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["diary.md", "engine.py", "tales.TXT", "main.rs"])
+def test_plain_text_of_other_names_is_read(tmp_path, name):
+    (tmp_path / name).write_text("Once.")
+
+    assert parse(read_bytes(tmp_path / name), Path(name)) == ["Once."]
