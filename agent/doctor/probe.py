@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Literal
 from agent.machine import machine, utc_stamp
 
 if TYPE_CHECKING:
+    from agent.machine import container
     from agent.search import plugins
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -145,6 +146,11 @@ def _memory() -> tuple[float | None, float, float]:
     return guard.free_mb(), guard.reserve_mb(guard.read_swap()), guard.default_max_ram_mb()
 
 
+def _container() -> tuple["container.Memory", float | None]:
+    from agent.machine import container
+    return container.memory(), container.cpus()
+
+
 def _holder(lock: Path) -> int | None:
     from agent.home import holder
     return holder(lock)
@@ -185,6 +191,8 @@ class Probe:
     usable_cores: Callable[[], int] = lambda: len(os.sched_getaffinity(0))
     all_cores: Callable[[], int | None] = os.cpu_count
     memory: Callable[[], tuple[float | None, float, float]] = _memory  # free, reserve, --max-ram
+    # What control groups allow: memory, and so many cores' time.
+    container: Callable[[], tuple["container.Memory", float | None]] = _container
     statvfs: Callable[[Path], os.statvfs_result] = os.statvfs
     try_storage: Callable[[Path], None] = try_storage
     holder: Callable[[Path], int | None] = _holder
