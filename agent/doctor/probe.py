@@ -151,6 +151,22 @@ def _container() -> tuple["container.Memory", float | None]:
     return container.memory(), container.cpus()
 
 
+def _wrong_numbers(path: Path) -> tuple[str, str] | None:
+    """Of the model of the newest study, or of the one that a first night begins with."""
+    from agent.ledger import Reader
+    from agent.machine import proof
+    from engine.config import Config
+    from engine.errors import UserError
+    config = Config()
+    try:
+        with Reader.open(path) as ledger:
+            studies = ledger.studies()
+            config = Config.from_dict(studies[0].config) if studies else config
+    except UserError:
+        pass  # no ledger yet, or one that has a check of its own
+    return proof.wrong_numbers(config, machine.n_cores())
+
+
 def _holder(lock: Path) -> int | None:
     from agent.home import holder
     return holder(lock)
@@ -198,6 +214,7 @@ class Probe:
     holder: Callable[[Path], int | None] = _holder
     ledger_faults: Callable[[Path], list[str]] = _ledger_faults
     newest_stamp: Callable[[Path], str | None] = _newest_stamp
+    wrong_numbers: Callable[[Path], tuple[str, str] | None] = _wrong_numbers
     strategies: Callable[[], "plugins.Found"] = _strategies  # of other packages
 
     @property

@@ -222,7 +222,7 @@ def test_time_zone_data_may_be_missing() -> None:
 MACHINE = ["python", "packages", "blas", "cores", "memory", "time zone", "strategies",
            "sensors"]
 PHONE = ["wake lock", "battery", "processes"]
-HOME = ["storage", "disk", "writing", "ledger", "daemon", "clock"]
+HOME = ["storage", "disk", "writing", "ledger", "daemon", "clock", "numbers"]
 CHECKS = [Check("cores", "warn", "3 of 8 cores\x1b are\nusable now", "taskset -cp 0-7 $$"),
           Check("storage", "fail", "/sdcard is shared storage, where a database is not safe",
                 "agent --home FOLDER run, with a folder of your own on a disk"),
