@@ -7,6 +7,7 @@ Exit status: 0 done, 1 failed with one sentence, 2 misused.
 
 import importlib
 import io
+import os
 import sys
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any
 
 import click
 
+from agent.cli.given import GivenPath, settle_terminal
 from agent.home import Home
+from agent.words import printable
 from engine.errors import UserError
 
 # Where each command lives.
@@ -61,11 +64,21 @@ class Commands(MutableMapping[str, click.Command]):
 class Group(click.Group):
     """A group whose commands may raise UserError: one sentence, exit 1."""
 
+    def main(self, *arguments: Any, **how: Any) -> Any:
+        settle_terminal(os.environ)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign gets "?"
+                stream.reconfigure(errors="replace")
+        return super().main(*arguments, **how)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"agent: {error}", err=True)
+            _tell(str(error))
+            ctx.exit(1)
+        except MemoryError:
+            _tell("there is not enough memory for that; ask for less, or close other programs")
             ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("agent: stopped; the same command goes on", err=True)
@@ -73,11 +86,42 @@ class Group(click.Group):
         except BrokenPipeError:  # `agent runs | head`
             sys.stderr.close()
             ctx.exit(0)
+        except OSError as error:  # a file or folder that is not what it should be
+            _tell(_in_words(error))
+            ctx.exit(1)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except Exception:  # a bug, and keeps its traceback, unless the ledger was damaged
+            told = _damage(ctx.obj)
+            if told is None:
+                raise
+            _tell(told)
+            ctx.exit(1)
+
+
+def _damage(home: Home | None) -> str | None:
+    """What is wrong with the ledger that a command broke on."""
+    from agent.ledger import damage  # no command that succeeds pays for it
+    return None if home is None else damage(home.ledger)
+
+
+def _in_words(error: OSError) -> str:
+    """What the system refused, and of which file where it says."""
+    why = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        return f"{why}; the system refused that, and the same command may go on later"
+    return (f"{os.fsdecode(error.filename)}: {why}; mend that or move it away, or use another "
+            "--home")
+
+
+def _tell(sentence: str) -> None:
+    """One line, whatever names a person gave that stand in it."""
+    click.echo(f"agent: {printable(sentence.replace(chr(10), ' '))}", err=True)
 
 
 @click.group(cls=Group, commands=Commands(),
              context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", type=click.Path(file_okay=False, path_type=Path), default=Path("."),
+@click.option("--home", type=GivenPath(file_okay=False), default=Path("."),
               envvar="AGENT_HOME", show_default="current directory, or AGENT_HOME",
               help="Folder with the ledger, runs/ and data/.")
 @click.version_option(package_name="phi-auto")
@@ -87,7 +131,4 @@ def main(ctx: click.Context, home: Path) -> None:
 
     Start with:  agent run --for 4m
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign gets "?"
-            stream.reconfigure(errors="replace")
     ctx.obj = Home(home.absolute())
