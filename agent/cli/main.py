@@ -8,6 +8,7 @@ Exit status: 0 done, 1 failed with one sentence, 2 misused.
 import importlib
 import io
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -88,6 +89,10 @@ class Group(click.Group):
             ctx.exit(0)
         except OSError as error:  # a file or folder that is not what it should be
             _tell(_in_words(error))
+            ctx.exit(1)
+        except sqlite3.Error as error:  # what no other place has words for
+            _tell(f"{ctx.obj.ledger} gave no answer: {error}; `agent doctor` says whether it is "
+                  "damaged")
             ctx.exit(1)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise

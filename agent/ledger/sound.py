@@ -27,6 +27,7 @@ from agent.ledger.records import (
 TABLES: dict[str, type[Any]] = {
     "runs": Run, "corpora": Corpus, "calibrations": Calibration, "decisions": Decision,
     "events": Event, "grids": Grid, "metrics": Metric}
+JOINED = ("label", "against")  # fields that come from another table
 SHOWN = 40  # characters of a value
 
 
@@ -50,6 +51,8 @@ def misfits(connection: sqlite3.Connection, most: int) -> list[str]:
 def _wrong(kind: type[Any], row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Columns whose value is of another kind, or that are missing."""
     for name, kinds, values in _columns(kind):  # type: ignore[arg-type]
+        if name in JOINED and name not in row:
+            continue
         value = row.get(name)
         if name in JSON_COLUMNS and isinstance(value, str):
             try:

@@ -56,9 +56,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Hom
 def command_lines(draw: st.DrawFn, command: click.Command) -> list[str]:
     """A command's name, some of its options and its arguments, with whatever values."""
     found = [str(command.name)]
-    with click.Context(command) as context:
-        parameters = [one for one in command.get_params(context) if one.name != "help"]
-    for one in parameters:
+    for one in command.params:
         if isinstance(one, click.Argument):
             n = draw(st.integers(int(one.required), 3 if one.nargs < 0 else 1))
             found += [draw(fitting(one)) for _ in range(n)]

@@ -35,17 +35,25 @@ BYTES = st.one_of(
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, whole: bytes) -> bytes:
-    """A file that was whole: cut short, with bytes changed, lengthened, or another altogether."""
+def spoiling(draw: st.DrawFn) -> tuple[str, list[tuple[float, int]], bytes]:
+    """How a file is spoilt; small, whatever the file, so that a report of it can be read."""
     how = draw(st.sampled_from(["cut", "changed", "longer", "other", "empty"]))
+    places = draw(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)),
+                           min_size=1, max_size=8)) if how in ("cut", "changed") else []
+    return how, places, draw(BYTES) if how in ("longer", "other") else b""
+
+
+def spoilt(whole: bytes, spoil: tuple[str, list[tuple[float, int]], bytes]) -> bytes:
+    """A file that was whole: cut short, with bytes changed, lengthened, or another altogether."""
+    how, places, more = spoil
     if how == "cut":
-        return whole[: draw(st.integers(0, len(whole)))]
+        return whole[: int(places[0][0] * len(whole))]
     if how == "changed":
         data = bytearray(whole)
-        for _ in range(draw(st.integers(1, 8))):
-            data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+        for where, byte in places:
+            data[int(where * len(data))] = byte
         return bytes(data)
-    return {"longer": whole + draw(BYTES), "other": draw(BYTES), "empty": b""}[how]
+    return {"longer": whole + more, "other": more, "empty": b""}[how]
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +79,14 @@ WRITERS = [["run", "--runs", "1"], ["enqueue", "lr=0.002"], ["resume"],
            ["train", "--steps", "9", "--set", "n_embd=64"]]
 
 
-@cases(200)
-@given(st.data())
-def test_no_ledger_ends_in_a_traceback(fresh: Callable[[], Home], data: st.DataObject) -> None:
+@cases(100)
+@given(spoiling(), st.sampled_from(READERS), st.sampled_from(WRITERS))
+def test_no_ledger_ends_in_a_traceback(
+        fresh: Callable[[], Home], spoil: tuple[str, list[tuple[float, int]], bytes],
+        reads: list[str], writes: list[str]) -> None:
     home = fresh()
-    home.ledger.write_bytes(data.draw(spoilt(home.ledger.read_bytes())))
-    asked(home, *data.draw(st.lists(st.sampled_from(READERS), min_size=1, max_size=2)),
-          data.draw(st.sampled_from(WRITERS)))
+    home.ledger.write_bytes(spoilt(home.ledger.read_bytes(), spoil))
+    asked(home, reads, writes)
 
 
 def files_of(home: Home) -> dict[str, Path]:
@@ -102,7 +111,7 @@ def test_no_file_of_the_home_ends_in_a_traceback(name: str, fresh: Callable[[], 
         path = files_of(home)[name]
         whole = path.read_bytes() if path.is_file() else b'{"command": "stop"}'
         path.parent.mkdir(exist_ok=True)
-        content = data.draw(spoilt(whole))
+        content = spoilt(whole, data.draw(spoiling()))
         if data.draw(st.integers(0, 9)) == 0:  # not even a file
             path.unlink(missing_ok=True)
             path.mkdir()
@@ -125,7 +134,7 @@ ROWS = [HEAD, 'B9,03-24,1.3M,"128d/4L Lion lr=3e-5",2000,~6.5,-1.3%,Done,a note'
         "E9,02-30,9e9,x,1,div,-,Killed,"]
 
 
-@cases(150)
+@cases(100)
 @given(st.data())
 def test_no_table_ends_in_a_traceback(fresh: Callable[[], Home], data: st.DataObject) -> None:
     home = fresh()
@@ -135,7 +144,7 @@ def test_no_table_ends_in_a_traceback(fresh: Callable[[], Home], data: st.DataOb
     encoding = data.draw(st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-32"]))
     whole = text.encode(encoding, errors="replace")
     path = home.root / "table.csv"
-    path.write_bytes(data.draw(st.one_of(st.just(whole), spoilt(whole))))
+    path.write_bytes(spoilt(whole, data.draw(spoiling())) if data.draw(st.booleans()) else whole)
     asked(home, ["import", str(path)])
 
 
@@ -172,7 +181,8 @@ def test_no_text_is_more_than_a_user_error(fresh: Callable[[], Home],
     whole = "<|endoftext|>".join(stories).encode(errors="replace") if kind == "txt" else (
         b"\n".join(json.dumps({"text": one}).encode() for one in stories))
     path = root / f"text.{kind}"
-    path.write_bytes(data.draw(st.one_of(st.just(whole), spoilt(whole) if whole else BYTES)))
+    path.write_bytes(spoilt(whole or b"Once", data.draw(spoiling())) if data.draw(
+        st.booleans()) else whole)
     try:
         found = corpus.resolve(root / "data", str(path))
         corpus.prepare_tokens(found, 300)
