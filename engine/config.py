@@ -261,7 +261,8 @@ class Config:
             name, equals, value = text.partition("=")
             if not equals:
                 raise ConfigError(f"'{text}' is not of the form key=value, such as lr=3e-3")
-            changes[_known(name.strip())] = _parse(name.strip(), value.strip())
+            known = _known(name.strip())
+            changes[known] = _parse(known, value.strip())
         return dataclasses.replace(self, **changes)
 
 

@@ -24,6 +24,8 @@ from strategies.base import (
 NEAR_SIZE = 0.15  # a size asked for by its parameters is met within this part
 ASPECT = 32  # width to layers of the default shape, 128d/4L
 MAX_LAYERS = 24
+MAX_COUNT = 10**15  # tokens or parameters: a thousand times what a phone sees in a year
+SHOWN = 40  # characters of a count that is refused
 UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
@@ -61,12 +63,12 @@ def parse_size(text: str, base: Config | None = None) -> tuple[int, int]:
     head and hidden ratio of base. Raises ConfigError.
     """
     base = base or Config()
-    shape = re.fullmatch(r"(\d+)d/(\d+)L", text.strip(), re.IGNORECASE)
+    shape = re.fullmatch(r"(\d{1,18})d/(\d{1,18})L", text.strip(), re.IGNORECASE)
     if shape:
         return _checked_shape(text, int(shape[1]), int(shape[2]))
     target = _count(text)
-    if target is None:
-        raise ConfigError(f"size '{text}' is neither a shape nor a parameter count; "
+    if target is None or target > MAX_COUNT:
+        raise ConfigError(f"size '{text[:SHOWN]}' is neither a shape nor a parameter count; "
                           "use 64d/2L or 1.3M")
     return _shape_near(text, target, base)
 
@@ -118,9 +120,11 @@ def _width_for(target: float, layers: int, base: Config) -> int:
 
 def parse_tokens(text: str | int) -> int:
     """A token count from "100k", "1.5M", "200000" or a whole number. Raises ConfigError."""
-    n = _count(str(text))
+    n, shown = _count(str(text)), str(text)[:SHOWN]
+    if n is not None and n > MAX_COUNT:
+        raise ConfigError(f"token count '{shown}' is more than any device will see; use 200k or 2M")
     if n is None or n < 1 or n != int(n):
-        raise ConfigError(f"token count '{text}' is not a whole number above zero; use 200k or 2M")
+        raise ConfigError(f"token count '{shown}' is not a whole number above zero; use 200k or 2M")
     return int(n)
 
 

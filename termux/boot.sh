@@ -29,10 +29,16 @@ fi
 exec < /dev/null >> agent.log 2>&1 # to a file: Termux keeps unread output in memory
 
 set --
+return=$(printf '\r')
+mark=$(printf '\357\273\277') # what editors of Windows put before a text
 if [ -f agent.options ]; then
-    while IFS= read -r line || [ -n "$line" ]; do
+    while read -r line || [ -n "$line" ]; do # read drops the spaces around a line
+        line=${line#"$mark"}
+        line=${line%"$return"}
         case $line in
             '' | '#'*) ;;
+            --*=*) set -- "$@" "$line" ;;
+            --*' '*) set -- "$@" "${line%% *}" "${line#* }" ;; # as one types it: --for 8h
             *) set -- "$@" "$line" ;;
         esac
     done < agent.options

@@ -37,6 +37,7 @@ WINGS = {
     "engine.text.stories": (),
     "engine.training": ("engine.model",),
     "engine.sampling": ("engine.model",),
+    "engine.proof": ("engine.model", "engine.training"),
     "engine.door": ("engine.model", "engine.text", "engine.training", "engine.sampling"),
     "engine.bench": ("engine.model", "engine.text", "engine.text.stories", "engine.training",
                      "engine.sampling"),

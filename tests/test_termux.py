@@ -222,6 +222,22 @@ def test_boot_reads_one_option_a_line(phone: Phone) -> None:
     assert phone.starts() == [["--corpus=my stories.txt", "--run-for", "30m"]]
 
 
+@pytest.mark.parametrize("text", [
+    b"\xef\xbb\xbf--corpus=my stories.txt\r\n--for\r\n30m\r\n",
+    b"--corpus=my stories.txt \n--for 30m",
+    b"\xef\xbb\xbf# of an editor\r\n\r\n  --corpus=my stories.txt\r\n\t--for 30m\r"])
+def test_boot_reads_options_as_any_editor_leaves_them(phone: Phone, text: bytes) -> None:
+    (phone.home / "agent.options").write_bytes(text)
+    boot(phone)
+    assert phone.starts() == [["--corpus=my stories.txt", "--for", "30m"]]
+
+
+def test_boot_leaves_a_backslash_and_a_tilde_to_the_agent(phone: Phone) -> None:
+    (phone.home / "agent.options").write_bytes(b"--corpus=~/a\\b.txt\n--valid ~/my text.txt\n")
+    boot(phone)
+    assert phone.starts() == [["--corpus=~/a\\b.txt", "--valid", "~/my text.txt"]]
+
+
 def test_a_long_log_makes_room_and_the_previous_one_is_kept(phone: Phone) -> None:
     phone.log.write_bytes(b"x" * 1_000_001)
     (phone.home / "agent.log.1").write_text("oldest", encoding="utf-8")

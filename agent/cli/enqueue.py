@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from agent.cli.given import SEED
 from agent.cli.main import main
 from agent.cli.read import complete_labels
 from agent.cli.run import complete_fields
@@ -23,7 +24,7 @@ from engine.errors import UserError
                 shell_complete=complete_fields)
 @click.option("--from", "parent", metavar="RUN", shell_complete=complete_labels,
               help="Change this run.  [default: the head]")
-@click.option("--seed", type=click.IntRange(min=0), help="Another seed.  [default: its own]")
+@click.option("--seed", type=SEED, help="Another seed.  [default: its own]")
 @click.option("--max-ram", metavar="SIZE",
               help="Refuse what needs more memory.  [default: 3G, or half of the machine]")
 @click.option("--dry-run", is_flag=True, help="Show what would be queued and queue nothing.")

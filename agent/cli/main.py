@@ -7,7 +7,9 @@ Exit status: 0 done, 1 failed with one sentence, 2 misused.
 
 import importlib
 import io
+import os
 import shutil
+import sqlite3
 import sys
 import textwrap
 from collections.abc import Iterator, MutableMapping
@@ -16,8 +18,9 @@ from typing import Any
 
 import click
 
+from agent.cli.given import GivenPath, settle_terminal
 from agent.home import Home
-from agent.words import signs
+from agent.words import printable, signs
 from engine.errors import UserError
 
 # Where each command lives.
@@ -73,11 +76,21 @@ def _broken_at_words(message: str) -> str:
 class Group(click.Group):
     """A group whose commands may raise UserError: one sentence, exit 1."""
 
+    def main(self, *arguments: Any, **how: Any) -> Any:
+        settle_terminal(os.environ)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a terminal without an arrow gets ->
+                stream.reconfigure(errors=signs.register())
+        return super().main(*arguments, **how)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(_broken_at_words(f"agent: {error}"), err=True)
+            _tell(str(error))
+            ctx.exit(1)
+        except MemoryError:
+            _tell("there is not enough memory for that; ask for less, or close other programs")
             ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("agent: stopped; the same command goes on", err=True)
@@ -85,11 +98,46 @@ class Group(click.Group):
         except BrokenPipeError:  # `agent runs | head`
             sys.stderr.close()
             ctx.exit(0)
+        except OSError as error:  # a file or folder that is not what it should be
+            _tell(_in_words(error))
+            ctx.exit(1)
+        except sqlite3.Error as error:  # what no other place has words for
+            _tell(f"{ctx.obj.ledger} gave no answer: {error}; `agent doctor` says whether it is "
+                  "damaged")
+            ctx.exit(1)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except Exception:  # a bug, and keeps its traceback, unless the ledger was damaged
+            told = _damage(ctx.obj)
+            if told is None:
+                raise
+            _tell(told)
+            ctx.exit(1)
+
+
+def _damage(home: Home | None) -> str | None:
+    """What is wrong with the ledger that a command broke on."""
+    from agent.ledger import damage  # no command that succeeds pays for it
+    return None if home is None else damage(home.ledger)
+
+
+def _in_words(error: OSError) -> str:
+    """What the system refused, and of which file where it says."""
+    why = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        return f"{why}; the system refused that, and the same command may go on later"
+    return (f"{os.fsdecode(error.filename)}: {why}; mend that or move it away, or use another "
+            "--home")
+
+
+def _tell(sentence: str) -> None:
+    """One line, whatever names a person gave that stand in it."""
+    click.echo(_broken_at_words(f"agent: {printable(sentence.replace(chr(10), ' '))}"), err=True)
 
 
 @click.group(cls=Group, commands=Commands(),
              context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", type=click.Path(file_okay=False, path_type=Path), default=Path("."),
+@click.option("--home", type=GivenPath(file_okay=False), default=Path("."),
               envvar="AGENT_HOME", show_default="current directory, or AGENT_HOME",
               help="Folder with the ledger, runs/ and data/.")
 @click.version_option(package_name="phi-auto")
@@ -99,7 +147,4 @@ def main(ctx: click.Context, home: Path) -> None:
 
     Start with:  agent run --for 4m
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal without an arrow gets ->
-            stream.reconfigure(errors=signs.register())
     ctx.obj = Home(home.absolute())

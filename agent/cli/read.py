@@ -15,6 +15,7 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
+from agent.cli.given import COUNT, SEED, Finite, GivenPath
 from agent.cli.main import main
 from agent.cli.status import as_json_option, show_json
 from agent.home import Home
@@ -54,7 +55,7 @@ def _list_width() -> int | None:
 
 
 @main.command()
-@click.option("--write", "path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("--write", "path", type=GivenPath(dir_okay=False), metavar="FILE",
               help="Replace the table between the markers of a Markdown file.")
 @as_json_option
 @click.pass_obj
@@ -78,7 +79,7 @@ def table(home: Home, path: Path | None, as_json: bool) -> None:
 
 @main.command()
 @click.option("--state", type=click.Choice(get_args(State)), help="Only runs in this state.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@click.option("--limit", type=COUNT, metavar="N", help="Only the newest N.")
 @as_json_option
 @click.pass_obj
 def runs(home: Home, state: State | None, limit: int | None, as_json: bool) -> None:
@@ -180,18 +181,18 @@ def follow_log(home: Home, run: Run, say: Callable[[str], Any],
 @main.command()
 @run_argument
 @click.argument("prompt", required=False)
-@click.option("--tokens", type=click.IntRange(min=1), default=120, show_default=True,
+@click.option("--tokens", type=COUNT, default=120, show_default=True,
               help="Most tokens of a text.")
-@click.option("--n", "n_texts", type=click.IntRange(min=1), default=1, show_default=True,
+@click.option("--n", "n_texts", type=click.IntRange(1, 10_000), default=1, show_default=True,
               help="How many texts.")
-@click.option("--temperature", type=float, default=_HOW.temperature, show_default=True,
+@click.option("--temperature", type=Finite(), default=_HOW.temperature, show_default=True,
               help="Below 1 is safer, above 1 wilder, 0 always the likeliest.")
 @click.option("--top-k", type=int, default=_HOW.top_k, show_default=True,
               help="Choose among so many likeliest tokens.")
-@click.option("--top-p", type=float, help="Choose among the likeliest that make up this share.")
-@click.option("--repetition-penalty", type=float, default=_HOW.repetition_penalty,
+@click.option("--top-p", type=Finite(), help="Choose among the likeliest that make up this share.")
+@click.option("--repetition-penalty", type=Finite(), default=_HOW.repetition_penalty,
               show_default=True, help="Above 1 makes tokens that were used less likely.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+@click.option("--seed", type=SEED, default=0, show_default=True,
               help="The same seed writes the same text.")
 @as_json_option
 @click.pass_obj

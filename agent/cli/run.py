@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
+from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
 from agent.cli.main import main
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
-from agent.ledger import Ledger
+from agent.ledger import Ledger, table_text
 from agent.machine import COOLER_C, Limits, guard, parse_window
 from agent.night import Wish, desk, end_pause, queue_grid, run_night, train_once
 from agent.trial import Source
@@ -33,20 +34,21 @@ def complete_fields(_ctx: click.Context, _param: click.Parameter, incomplete: st
 def _text_options(command: Command) -> Command:
     """--corpus and how it is read, --set, --seed, --max-ram: what every run depends on."""
     for option in reversed([
-        click.option("--corpus", default="builtin", show_default=True, metavar="NAME|PATH",
+        click.option("--corpus", type=GivenText(), default="builtin", show_default=True,
+                     metavar="NAME|PATH",
                      help="builtin, tinystories, a text, JSON lines, .parquet or a folder."),
-        click.option("--valid", type=click.Path(path_type=Path),
+        click.option("--valid", type=GivenPath(),
                      help="File to validate on, instead of stories held out of the corpus."),
         click.option("--key", metavar="NAME",
                      help="Where the text is in JSON and .parquet.  [default: text]"),
         click.option("--skip-broken", is_flag=True,
                      help="Pass over broken lines of JSON, and say how many."),
-        click.option("--stories", type=click.IntRange(min=4),
+        click.option("--stories", type=click.IntRange(4, COUNT.max),
                      help="How many stories to write or download."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
                      shell_complete=complete_fields,
                      help="Change a field of the configuration; may be repeated."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+        click.option("--seed", type=SEED, default=0, show_default=True,
                      help="Seed of initialisation, data order and proposals."),
         click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),
                      help="Processes that share a run's training.  [default: cores]"),
@@ -99,14 +101,14 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
 
 @main.command()
 @click.option("--for", "night_s", metavar="TIME", help="How long, such as 8h; else until stopped.")
-@click.option("--runs", "max_runs", type=click.IntRange(min=1), help="End after so many runs.")
+@click.option("--runs", "max_runs", type=COUNT, help="End after so many runs.")
 @click.option("--once", is_flag=True, help="Do exactly one run.")
 @click.option("--run-for", "run_s", metavar="TIME",
               help="Length of a run, which fixes the token budget.  [default: 10m at most]")
 @click.option("--run-tokens", metavar="N", help="Token budget of a run, such as 2M.")
-@click.option("--min-battery", type=float, default=30.0, show_default=True, metavar="PERCENT",
+@click.option("--min-battery", type=Finite(), default=30.0, show_default=True, metavar="PERCENT",
               help="Wait below this charge, unless it charges; 0 is no limit.")
-@click.option("--max-heat", type=float, default=40.0, show_default=True, metavar="°C",
+@click.option("--max-heat", type=Finite(), default=40.0, show_default=True, metavar="°C",
               help=f"Wait at this temperature of the battery; go on {COOLER_C:g} °C below.")
 @click.option("--window", metavar="HH:MM-HH:MM", help="Work only in these hours: 22:00-07:00.")
 @click.option("--only-charging", is_flag=True, help="Work only while the device charges.")
@@ -136,10 +138,10 @@ def run(home: Home, /, once: bool, **options: Any) -> None:
 
 @main.command()
 @click.option("--run-tokens", metavar="N", help="Token budget, such as 2M.")
-@click.option("--steps", type=click.IntRange(min=1), help="Token budget in optimizer steps.")
+@click.option("--steps", type=COUNT, help="Token budget in optimizer steps.")
 @click.option("--run-for", "run_s", metavar="TIME",
               help="Budget by this device's measured speed.  [default: 10m]")
-@click.option("--eval-every", type=click.IntRange(min=1), metavar="STEPS",
+@click.option("--eval-every", type=COUNT, metavar="STEPS",
               help="Steps between validations.  [default: a tenth of the training's cost]")
 @click.option("--json", "as_json", is_flag=True, help="Print the finished run as JSON.")
 @_talk_options
@@ -255,13 +257,14 @@ def _tell(home: Home, command: str, effect: str) -> None:
 
 
 @main.command("import")
-@click.argument("csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("csv", type=GivenPath(exists=True, dir_okay=False))
 @click.pass_obj
 def import_(home: Home, csv: Path) -> None:
     """Add the rows of a published experiment table to the ledger.
 
     Example:  agent import published.csv
     """
+    text = table_text(csv)
     with Screen() as screen, desk(home, screen, screen.stage) as at:
-        n = at.ledger.import_published(csv.read_text(encoding="utf-8"), at.clock.stamp())
+        n = at.ledger.import_published(text, at.clock.stamp())
     click.echo(f"{n} rows added", err=True)

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from agent.cli.given import COUNT, SEED, Finite
 from agent.cli.main import main
 from agent.cli.status import as_json_option, show_json
 from agent.home import Home
@@ -81,16 +82,15 @@ class Wanted:
                    "others are kept for judging]")
 @click.option("--from-ledger", is_flag=True,
               help="Propose the newest study's finished runs instead.")
-@click.option("--nights", type=click.IntRange(min=1), help="[default: 1,000]")
-@click.option("--runs", type=click.IntRange(min=N_BASELINE_SEEDS + 1),
+@click.option("--nights", type=COUNT, help="[default: 1,000]")
+@click.option("--runs", type=click.IntRange(N_BASELINE_SEEDS + 1, 100_000),
               help="Of a night, baseline and all.  [default: 100]")
-@click.option("--at-once", type=click.IntRange(min=1),
-              help="Runs computed side by side.  [default: 1]")
-@click.option("--sigma", type=click.FloatRange(min=0, min_open=True),
+@click.option("--at-once", type=COUNT, help="Runs computed side by side.  [default: 1]")
+@click.option("--sigma", type=Finite(0, 1e6, min_open=True),
               help="Spread of a score over seeds, bits per byte.  [default: 1, or as measured]")
-@click.option("--rho", type=click.FloatRange(0, 1, max_open=True),
+@click.option("--rho", type=Finite(0, 1, max_open=True),
               help="Correlation of two configurations on one seed.  [default: 0]")
-@click.option("--seed", type=int, help="Other nights.  [default: 0]")
+@click.option("--seed", type=SEED, help="Other nights.  [default: 0]")
 @as_json_option
 @click.pass_obj
 def simulate(home: Home, /, is_suite: bool, check: bool, as_json: bool, **options: Any) -> None:

@@ -43,7 +43,8 @@ def steps(probe: Probe, home: Home) -> list[Step]:
     of_home: dict[str, Callable[[Probe, Home], Answer]] = {
         "storage": doctor_home.storage, "disk": doctor_home.free_disk,
         "writing": doctor_home.writing, "ledger": doctor_home.ledger,
-        "daemon": doctor_home.daemon, "clock": doctor_home.clock}
+        "daemon": doctor_home.daemon, "clock": doctor_home.clock,
+        "numbers": doctor_home.numbers}
     chosen = of_machine | (of_phone if probe.is_termux else {})
     return [*((name, partial(look, probe)) for name, look in chosen.items()),
             *((name, partial(look_at, probe, home)) for name, look_at in of_home.items())]

@@ -167,3 +167,11 @@ def clock(probe: Probe, home: Home) -> Answer:
         return "warn", (f"the clock says {moment(now)}, but the ledger was written "
                         f"{moment(newest)}"), mends
     return "ok", f"the clock says {moment(now)}", None
+
+
+def numbers(probe: Probe, home: Home) -> Answer:
+    """Whether numpy computes right numbers for the models of this home."""
+    found = probe.wrong_numbers(home.ledger)
+    if found:
+        return "fail", found[0], found[1]
+    return "ok", "products, functions and a step of the model come out as they should", None

@@ -102,6 +102,10 @@ def cores(probe: Probe) -> Answer:
         mends = ("bring Termux to the front; Android takes cores away in the background"
                  if probe.is_termux else f"taskset -cp 0-{all_of_them - 1} $$")
         return "warn", f"{usable} of {all_of_them} cores are usable now", mends
+    allowed = probe.container()[1]
+    if allowed is not None and allowed < usable:
+        return "warn", (f"this container may use {allowed:g} of {usable} cores, so a run gets "
+                        f"{max(1, int(allowed))}"), "give the container more: --cpus of docker"
     told = "the one core is usable" if usable == 1 else f"all {usable} cores are usable"
     return "ok", told, None
 
@@ -109,17 +113,26 @@ def cores(probe: Probe) -> Answer:
 def memory(probe: Probe) -> Answer:
     """Whether a run may take as much memory as --max-ram allows."""
     free_mb, reserve_mb, max_ram_mb = probe.memory()
+    limit = probe.container()[0]
+    if not limit.is_known:
+        return "fail", (f"this container may take {limit.limit_mb:,.0f} MB and hides how much of "
+                        "that is taken, and unknown is not enough to start a run"), (
+                        "make memory.current of its control group readable")
     if free_mb is None:
         mends = "pkg install python-psutil" if probe.is_termux else None
         return "fail", "free memory cannot be read, and unknown is not enough to start a run", mends
     room_mb = free_mb - reserve_mb
     told = f"{free_mb:,.0f} MB free, {reserve_mb:,.0f} of it a reserve"
+    mends = "close other apps"
+    if limit.free_mb is not None and limit.free_mb <= free_mb:
+        told = f"{told}, in a container of {limit.limit_mb:,.0f} MB"
+        mends = "give the container more memory"
     if room_mb < 100:
-        return "fail", f"{told}: no run can start", "close other apps"
+        return "fail", f"{told}: no run can start", mends
     if room_mb < max_ram_mb:
         return "warn", (f"{told}: less than the {max_ram_mb:,.0f} MB that --max-ram allows a run, "
                         "so large ones wait"), (
-            f"close other apps, or: agent run --max-ram {room_mb // 100 * 100:.0f}M")
+            f"{mends}, or: agent run --max-ram {room_mb // 100 * 100:.0f}M")
     return "ok", f"{told}; a run may take {max_ram_mb:,.0f} MB", None
 
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Literal
 from agent.machine import machine, utc_stamp
 
 if TYPE_CHECKING:
+    from agent.machine import container
     from agent.search import plugins
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -145,6 +146,27 @@ def _memory() -> tuple[float | None, float, float]:
     return guard.free_mb(), guard.reserve_mb(guard.read_swap()), guard.default_max_ram_mb()
 
 
+def _container() -> tuple["container.Memory", float | None]:
+    from agent.machine import container
+    return container.memory(), container.cpus()
+
+
+def _wrong_numbers(path: Path) -> tuple[str, str] | None:
+    """Of the model of the newest study, or of the one that a first night begins with."""
+    from agent.ledger import Reader
+    from agent.machine import proof
+    from engine.config import Config
+    from engine.errors import UserError
+    config = Config()
+    try:
+        with Reader.open(path) as ledger:
+            studies = ledger.studies()
+            config = Config.from_dict(studies[0].config) if studies else config
+    except UserError:
+        pass  # no ledger yet, or one that has a check of its own
+    return proof.wrong_numbers(config, machine.n_cores())
+
+
 def _holder(lock: Path) -> int | None:
     from agent.home import holder
     return holder(lock)
@@ -192,6 +214,8 @@ class Probe:
     usable_cores: Callable[[], int] = lambda: len(os.sched_getaffinity(0))
     all_cores: Callable[[], int | None] = os.cpu_count
     memory: Callable[[], tuple[float | None, float, float]] = _memory  # free, reserve, --max-ram
+    # What control groups allow: memory, and so many cores' time.
+    container: Callable[[], tuple["container.Memory", float | None]] = _container
     statvfs: Callable[[Path], os.statvfs_result] = os.statvfs
     try_storage: Callable[[Path], None] = try_storage
     holder: Callable[[Path], int | None] = _holder
@@ -199,6 +223,7 @@ class Probe:
     # What was deleted from it and is needed, in words, and whether a study builds on it.
     ledger_gaps: Callable[[Path], tuple[str, bool]] = _ledger_gaps
     newest_stamp: Callable[[Path], str | None] = _newest_stamp
+    wrong_numbers: Callable[[Path], tuple[str, str] | None] = _wrong_numbers
     strategies: Callable[[], "plugins.Found"] = _strategies  # of other packages
 
     @property

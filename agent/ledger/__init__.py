@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
     from agent.ledger.missing import gaps_in_words as gaps_in_words
+    from agent.ledger.published import table_text as table_text
     from agent.ledger.queries import BLOCKED as BLOCKED
     from agent.ledger.queries import Queries as Queries
     from agent.ledger.reader import Reader as Reader
+    from agent.ledger.reader import damage as damage
     from agent.ledger.reader import faults as faults
     from agent.ledger.records import ENDED as ENDED
     from agent.ledger.records import EXPERIMENT_COLUMNS as EXPERIMENT_COLUMNS
@@ -53,8 +55,9 @@ __all__, __getattr__ = doors(__name__, {
     "find": ("STATES", "corpus_of", "find_run", "last_state", "parent_of"),
     "ledger": ("Ledger",),
     "missing": ("Gap", "gaps", "gaps_in_words"),
+    "published": ("table_text",),
     "queries": ("BLOCKED", "Queries"),
-    "reader": ("Reader", "faults"),
+    "reader": ("Reader", "damage", "faults"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration",
                 "NewCorpus", "NewRun", "Outcome", "Prediction", "Run", "State", "Verdict"),

@@ -53,6 +53,7 @@ _EARNED = """
     GROUP BY 1 ORDER BY sum(told.gain_bpb) DESC, count(*) DESC, 1"""
 
 BUSY_S = 10.0  # how long a statement waits for another program's lock
+MAX_DIGITS = 19  # of an id: SQLite counts up to 2⁶³
 BLOCKED = (LedgerBusy, StorageError)  # what passes by itself: a night waits for it
 
 
@@ -67,10 +68,10 @@ class Queries:
 
     def run(self, key: str | int) -> Run:
         """The run with this id, label (B2, b2) or beginning of a uid (4 characters or more)."""
-        text = str(key)
+        text = str(key).encode(errors="replace").decode()  # bytes that are no text name no run
         found = [] if isinstance(key, int) else self._runs(
             "WHERE label = ? COLLATE NOCASE", text)
-        if not found and text.isdecimal():
+        if not found and text.isdecimal() and len(text) < MAX_DIGITS:
             found = self._runs("WHERE id = ?", int(text))
         if not found and len(text) >= 4 and isinstance(key, str):  # no uid begins with an id
             found = self._runs("WHERE substr(uid, 1, ?) = ?", len(text), text.lower())
@@ -364,6 +365,8 @@ def in_words(path: Path) -> Iterator[None]:
             raise
         kind, text = sentence
         raise kind(text.format(path=path, error=error)) from error
+    except UnicodeDecodeError as error:  # also of SQLite's own complaint about a spoilt schema
+        raise LedgerError(_CORRUPT[1].format(path=path, error=error)) from error
 
 
 _LOCKED = (LedgerBusy, "another program keeps {path} locked; end it or wait")
@@ -373,6 +376,8 @@ _FIXED = (LedgerError, "{path} cannot be written ({error}); it was opened for re
                        "file or its folder is write-protected")
 _DISK = (StorageError, "the disk under {path} is full or failing ({error}); nothing committed "
                        "is lost: free some space and start again")
+_CORRUPT = (LedgerError, "{path} is damaged ({error}); `sqlite3 {path} .recover` prints what can "
+                         "still be read")
 _SENTENCES: dict[int, tuple[type[UserError], str]] = {  # by the full or the primary code
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
@@ -389,7 +394,5 @@ _SENTENCES: dict[int, tuple[type[UserError], str]] = {  # by the full or the pri
                      "`sqlite3 {path} .schema` shows it, DROP TRIGGER takes it away"),
     sqlite3.SQLITE_NOTADB: (
         LedgerError, "{path} is not a SQLite database; move it away or use another --home"),
-    sqlite3.SQLITE_CORRUPT: (
-        LedgerError, "{path} is damaged ({error}); `sqlite3 {path} .recover` prints what can "
-                     "still be read"),
+    sqlite3.SQLITE_CORRUPT: _CORRUPT,
 }

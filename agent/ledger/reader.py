@@ -12,6 +12,7 @@ from typing import Self
 from agent.ledger import queries
 from agent.ledger.columns import lacking
 from agent.ledger.queries import Queries, in_words
+from agent.ledger.sound import misfits
 from engine.errors import LedgerError
 
 # Names of the steps in agent/ledger/migrations.py, in their order; a test compares them.
@@ -126,6 +127,20 @@ def faults(path: Path) -> list[str]:
         try:
             check_schema(path, db, is_reader=False)
             damage = [str(row[0]) for row in db.execute(f"PRAGMA integrity_check({MAX_FAULTS})")]
+            strange = misfits(db, MAX_FAULTS)
         finally:
             db.close()
-    return [line for line in damage if line != "ok"]
+    return [line for line in damage if line != "ok"] + strange
+
+
+def damage(path: Path) -> str | None:
+    """One sentence where a ledger is damaged, as a command that broke on it asks; else None."""
+    if not os.path.isfile(path):
+        return None
+    try:
+        found = faults(path)
+    except LedgerError as error:
+        return str(error)
+    except sqlite3.Error as error:
+        found = [str(error)]
+    return f"{path} is damaged: {found[0]}; `agent doctor` says what helps" if found else None

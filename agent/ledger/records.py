@@ -28,7 +28,7 @@ EXPERIMENT_COLUMNS = (
 # A label is the letter of the run's strategy and the next number; every mutator makes an E.
 LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T", "confirm": "C", "ablate": "A"}
 
-_JSON_COLUMNS = {"config", "seeds", "evidence", "data", "sizes", "tokens", "cells"}
+JSON_COLUMNS = {"config", "seeds", "evidence", "data", "sizes", "tokens", "cells"}
 
 Row = TypeVar("Row")
 
@@ -307,7 +307,7 @@ def to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
 def from_columns(kind: type[Row], columns: Mapping[str, Any]) -> Row:
     """A row as its dataclass; the columns must be exactly its fields."""
     return kind(**{
-        name: json.loads(value) if name in _JSON_COLUMNS and isinstance(value, str) else value
+        name: json.loads(value) if name in JSON_COLUMNS and isinstance(value, str) else value
         for name, value in columns.items()
     })
 

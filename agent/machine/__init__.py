@@ -1,7 +1,8 @@
 """What this machine is, has and suffers: its name and cores, memory, battery, heat, disk, time.
 
-In come /proc, psutil and the phone's own commands, each of which may be silent; out come readings
-with None for what is not told, and the guard's word: go, wait or end. It uses `words` alone.
+In come /proc, control groups, psutil and the phone's own commands, each of which may be silent;
+out come readings with None for what is not told, and the guard's word: go, wait or end. It uses
+`words` alone.
 """
 
 from typing import TYPE_CHECKING
@@ -34,4 +35,4 @@ __all__, __getattr__ = doors(__name__, {
     "machine": ("MIN_DISK_MB",),
     "present": ("Present", "Value"),
     "sensors": ("Readings", "Sensors"),
-}, modules=("guard", "machine", "present"))
+}, modules=("container", "guard", "machine", "present", "proof"))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from agent.machine import container
 from agent.machine.sensors import swap_mb
 
 MB = 1e6
@@ -99,12 +100,16 @@ def _own_bytes(process: psutil.Process) -> float:
         return float(info.rss - getattr(info, "shared", 0))
 
 
-def free_mb() -> float | None:
-    """MB the machine can give without swapping; None where it will not tell."""
+def free_mb(groups: Callable[[], container.Memory] = container.memory) -> float | None:
+    """MB the machine and its container can give without swapping; None where one hides it."""
     try:
-        return float(psutil.virtual_memory().available) / MB
+        of_machine = float(psutil.virtual_memory().available) / MB
     except (psutil.Error, OSError):
         return None
+    allowed = groups()
+    if not allowed.is_known:
+        return None
+    return of_machine if allowed.free_mb is None else min(of_machine, allowed.free_mb)
 
 
 def read_swap() -> Swap:
@@ -122,12 +127,14 @@ def _spent(swap: Swap) -> str:
         swap.is_spent) else ""
 
 
-def default_max_ram_mb() -> float:
-    """3 GB, or half of the machine where that is less: beyond it Android kills other apps."""
+def default_max_ram_mb(groups: Callable[[], container.Memory] = container.memory) -> float:
+    """3 GB, or half of the machine or container if less: beyond it Android kills other apps."""
+    limit_mb = groups().limit_mb
+    most_mb = 3000.0 if limit_mb is None else min(3000.0, limit_mb / 2)
     try:
-        return min(3000.0, psutil.virtual_memory().total / MB / 2)
+        return min(most_mb, psutil.virtual_memory().total / MB / 2)
     except (psutil.Error, OSError):
-        return 3000.0
+        return most_mb
 
 
 def read(pid: int) -> Reading:

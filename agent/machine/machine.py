@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
+from agent.machine import container
+
 MIN_DISK_MB = 200.0  # free: with less a run waits, and agent doctor fails
 
 
@@ -30,8 +32,8 @@ def _processor() -> str:
 
 
 def n_cores() -> int:
-    """Cores this process may use now."""
-    return len(os.sched_getaffinity(0))
+    """Cores this process may keep busy now, by its affinity and its container."""
+    return container.n_cores()
 
 
 def cores() -> str:

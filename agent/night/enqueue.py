@@ -4,10 +4,10 @@ Everything is checked here, where a person still listens: fields, size, memory, 
 """
 
 import json
+import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from agent.home import Home
@@ -15,10 +15,12 @@ from agent.ledger import Calibration, Queries, Run, find_run
 from agent.machine import machine
 from agent.night.inbox import Idea, waiting
 from agent.search import MAX_PARAMS, study
+from agent.words import cut
 from engine.config import Config
 from engine.errors import UserError
 from strategies.base import Limits, describe_changes, why_not
 
+SHOWN = 100  # characters of a name that leads nowhere
 MAX_BYTES = 65_536  # of a JSON idea
 MAX_VOCAB = Limits().max_vocab
 
@@ -96,12 +98,13 @@ def _text(name: str, stdin: TextIO) -> str:
         if name == "-":
             text = stdin.read(MAX_BYTES + 1)
         else:
-            with open(Path(name), encoding="utf-8") as file:
+            with open(os.path.expanduser(name), encoding="utf-8-sig") as file:
                 text = file.read(MAX_BYTES + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UserError(f"{name} cannot be read: {why}; give key=value pairs such as lr=1e-3, a "
-                        "JSON file, or - for standard input") from error
+    except (OSError, ValueError) as error:  # of a name with a NUL, too
+        why = error.strerror if isinstance(error, OSError) else (
+            "it is not UTF-8 text" if isinstance(error, UnicodeError) else str(error))
+        raise UserError(f"{cut(name, SHOWN)} cannot be read: {why}; give key=value pairs such as "
+                        "lr=1e-3, a JSON file, or - for standard input") from error
     if len(text) > MAX_BYTES:
         raise UserError(f"{name} is over {MAX_BYTES:,} characters long; an idea has a few fields")
     return text

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from agent import words
 from agent.home import Home, only_one, take_command
 from agent.ledger import Calibration, Ledger, Run, last_state
-from agent.machine import Clock, Guard, Sensors, guard, later, machine
+from agent.machine import Clock, Guard, Sensors, guard, later, machine, proof
 from agent.machine import Limits as MachineLimits
 from agent.night.daemon import Daemon
 from agent.night.night import Night, Observer
@@ -69,6 +69,7 @@ class Desk:
     observer: Observer
     progress: Progress
     clock: Clock = field(default_factory=Clock)
+    prove: Callable[[Config, int], tuple[str, str] | None] = proof.wrong_numbers
 
     def tokens(self, source: Source) -> Callable[[int], TokenSet]:
         """Token files by vocabulary size, each made or checked once."""
@@ -175,6 +176,8 @@ def _is_left_paused(ledger: Ledger) -> bool:
 def _tick_through(night: Night) -> None:
     night.ledger.wait_at_most(LOOK_S)
     Daemon(night).run()
+    if night.fault:
+        raise UserError(night.fault)
 
 
 def _announce(found: Calibration, wish: Wish) -> str:
@@ -200,11 +203,13 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
     for known in at.ledger.calibrations(tokens.corpus.sha256):
         if _goes_on(at.ledger, known, wish, base, run_s):
             night.study = known
+            _require_right(at, Config.from_dict(known.config), wish)
             recover(night, end_orphan, living_worker)
             at.observer.say(f"going on with study {known.id}: {known.budget_tokens:,} tokens a run")
             return known
     recover(night, end_orphan)  # before measuring: what still runs would slow it down
     _require_memory(base, wish)
+    _require_right(at, base, wish)
     at.observer.say(f"measuring this device with {base.describe()}, some seconds")
     speed = study.measure(at.home, tokens, base, wish.n_replicas, spawn_worker)
     budget = wish.run_tokens or study.plan_budget(speed, base, tokens.n_tokens["search"], run_s)
@@ -264,6 +269,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)
     recover(night, end_orphan)
+    _require_right(at, config, wish)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:
         speed = study.measure(at.home, tokens, config, wish.n_replicas, spawn_worker)
@@ -308,3 +314,10 @@ def _require_memory(config: Config, wish: Wish) -> None:
     word = guard.may_launch(predicted_mb, wish.max_ram_mb, guard.free_mb(), guard.read_swap())
     if not word.is_go:
         raise UserError(word.reason)
+
+
+def _require_right(at: Desk, config: Config, wish: Wish) -> None:
+    """Numbers of this machine that can be believed, or every loss of the night would be void."""
+    if found := at.prove(config, wish.n_replicas):
+        wrong, mends = found
+        raise UserError(f"{wrong}; every loss would be void, so nothing was run; first: {mends}")

@@ -16,7 +16,7 @@ from agent.machine import guard
 from agent.night import inbox, told
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, Silent, verdict
-from agent.trial import RETRY, STORAGE, Runner
+from agent.trial import NUMBERS, RETRY, STORAGE, Runner
 from agent.words import Told
 from engine.config import Config
 from engine.errors import NoProposal, UserError
@@ -53,6 +53,7 @@ class Night:
         self.only: int | None = None  # the one run to execute, by id
         self.n_ended = 0
         self.is_stopping: str | None = None  # the reason
+        self.fault: str | None = None  # why nothing this night computes is to be believed
         self.is_paused = False
         self.is_held = False  # by the machine
         self.is_over = False
@@ -130,6 +131,9 @@ class Night:
         if newest.kind in (RETRY, STORAGE):  # what stopped it may need a while to pass
             n = min(self.ledger.n_events(run.id, newest.kind), MAX_DOUBLED)
             self.wait_until_s = self.clock.seconds() + BACK_OFF_S * 2 ** (n - 1)
+        if newest.kind == NUMBERS:
+            self.fault = newest.message
+            self.stop("its numbers are not to be believed")
         if newest.kind == STORAGE and self.only is not None:
             self.stop(newest.message)  # somebody waits for this one run, and can make room
         if self._is_overrun():

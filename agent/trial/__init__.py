@@ -12,6 +12,7 @@ from engine.lazy import doors
 if TYPE_CHECKING:
     from agent.trial.events import read_events as read_events
     from agent.trial.events import this_attempt as this_attempt
+    from agent.trial.job import NUMBERS as NUMBERS
     from agent.trial.job import STORAGE as STORAGE
     from agent.trial.job import Job as Job
     from agent.trial.orphan import end_orphan as end_orphan
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "events": ("read_events", "this_attempt"),
-    "job": ("Job", "STORAGE"),
+    "job": ("Job", "NUMBERS", "STORAGE"),
     "orphan": ("end_orphan", "living_worker"),
     "prepare": ("Progress", "Source", "token_files"),
     "runner": ("CONFIRMING", "Process", "RETRY", "Runner", "Spawn", "last_words", "spawn_worker"),

@@ -15,7 +15,8 @@ VERSION = 1
 STOPPED = 75  # exit status of a worker that saved and may go on: EX_TEMPFAIL
 STORAGE = "storage"  # kind of the event of a run for which the disk had no room
 NO_STORAGE = 74  # of one that could not write and may go on once there is room: EX_IOERR
-
+NUMBERS = "numbers"  # kind of the event of a run whose products come out wrong on this machine
+NO_NUMBERS = 70  # exit status of its worker, which has not made a step: EX_SOFTWARE
 
 SHARDS = ("confirm", "test")  # beside the one that searches
 

@@ -9,6 +9,7 @@ are the only thing it believes, so it does not matter which of the two dies firs
                           │                  the machine's short → queued again, up to 3 times
                           │                  exit 75 (asked)     → queued again
                           │                  exit 74 (no room)   → queued again, until there is
+                          │                  numbers are wrong   → queued again, the night ends
                           │                  SIGKILL, not ours   → queued again, up to 3 times
                           └──────────────────any other exit      → failed
 """
@@ -26,7 +27,7 @@ from agent.ledger import Ending, Ledger, Metric, Outcome, Run
 from agent.machine import Clock, guard, machine
 from agent.trial import rung
 from agent.trial.events import blocks_in, note, read_events, this_attempt
-from agent.trial.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
+from agent.trial.job import NO_STORAGE, NUMBERS, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from engine.config import Config
 from engine.errors import StorageError, UserError
 from engine.files import storage_error
@@ -226,6 +227,8 @@ class Runner:
         if status == NO_STORAGE or STORAGE in trial.last:
             told = trial.last.get(STORAGE, {}).get("message") or "the disk had no room for it"
             return self._requeue(trial, f"{told}; goes on from its checkpoint", STORAGE)
+        if NUMBERS in trial.last:  # of this machine, and no fault of the run
+            return self._requeue(trial, trial.last[NUMBERS]["message"], NUMBERS)
         why = trial.stalled_why or trial.last.get("killed", {}).get("message") or (
             "killed by the system" if status == -signal.SIGKILL and "failed" not in trial.last
             else None)

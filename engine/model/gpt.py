@@ -15,6 +15,9 @@ from engine.config import EVAL_LOGITS, Config
 from engine.model import attention, exponential, layers
 from engine.model.workspace import Array, Workspace
 
+# Weights that ran away overflow somewhere; what comes out is not finite, and whoever asked for it
+# says so in words. A warning of numpy's would say it to nobody.
+QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 INIT_STD = 0.02  # GPT-2's; projections back into the residual stream are scaled by 1/√(2L)
 
 
@@ -92,6 +95,7 @@ class GPT:
         self.backward(params, grads, cache, accumulate)
         return nats
 
+    @QUIET
     def loss(self, params: Flat, ids: Array, targets: Array,
              share: float = 1.0) -> tuple[float, Any]:
         """Mean nats a token and the cache from which backward gives the gradient of share · it."""
@@ -102,6 +106,7 @@ class GPT:
                                     exponential.POWER, exponential.NATS)
         return float(np.mean(nats, dtype=np.float64)), (ids, hidden, logits, caches)
 
+    @QUIET
     def token_losses(self, params: Flat, ids: Array, targets: Array) -> Array:
         """Nats of every target, without what backward would need: (B, T) → (B·T,)."""
         hidden, _ = self._forward(params, ids, keep=False)
@@ -116,11 +121,13 @@ class GPT:
                                               exponential.POWER, exponential.NATS)
         return nats
 
+    @QUIET
     def logits(self, params: Flat, ids: Array) -> Array:
         """Logits (B, T, V), in nats, of the token after each of `ids` (B, T)."""
         hidden, _ = self._forward(params, ids, keep=False)
         return self._head(params, hidden).reshape(*ids.shape, -1)
 
+    @QUIET
     def next_logits(self, params: Flat, ids: Array, past: "Past") -> Array:
         """Logits (B, V) of the token after `ids` (B, T), which follow what `past` holds.
 
@@ -178,6 +185,7 @@ class GPT:
         x += np.matmul(h.T, p[f"{name}.mlp.down"], out=tmp("branch", n, c))
         return norm1, y1, attn, o, norm2, y2, glu
 
+    @QUIET
     def backward(self, params: Flat, grads: Flat, cache: Any, accumulate: bool = False) -> None:
         """Write, or add, the gradient of every parameter; the cache is left as it was."""
         ids, hidden, dlogits, caches = cache

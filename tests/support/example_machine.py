@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.doctor.probe import Probe
+from agent.machine import container
 from agent.search.plugins import Found
 from tests.support.example_ledger import NOW
 
@@ -34,8 +35,9 @@ def machine(files: Mapping[str, str] | None = None, answers: Mapping[str, str] |
         which=lambda name: name if name in said else None,
         ask=lambda words: said.get(" ".join(words)), blas_parallel=lambda _path: 1,
         usable_cores=lambda: 8, all_cores=lambda: 8, memory=lambda: (8000.0, 200.0, 3000.0),
+        container=lambda: (container.Memory(), None),
         statvfs=disk(), try_storage=lambda _folder: None, holder=lambda _lock: None,
-        strategies=lambda: Found({}, {}, []))
+        wrong_numbers=lambda _path: None, strategies=lambda: Found({}, {}, []))
     return dataclasses.replace(kind, **changes)
 
 

@@ -97,9 +97,9 @@ def test_without_a_ledger_only_the_replay_fails(tmp_path: Path) -> None:
     (["--suite", "--from-ledger"], "--suite has surfaces of its own; leave out the other"),
     (["--surface", "mixed", "--from-ledger"], "--surface or --from-ledger, not both"),
     (["--check"], "--check goes with --suite"),
-    (["--runs", "5"], "5 is not in the range x>=6"),
+    (["--runs", "5"], "5 is not in the range 6<=x<=100000"),
     (["--rho", "1"], "1.0 is not in the range 0<=x<1"),
-    (["--sigma", "0"], "0.0 is not in the range x>0"),
+    (["--sigma", "0"], "0.0 is not in the range 0<x<=1000000.0"),
 ])
 def test_misuse_is_told_in_words(home: Home, arguments: list[str], sentence: str) -> None:
     result = agent(home, "simulate", *arguments)

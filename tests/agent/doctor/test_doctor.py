@@ -18,6 +18,7 @@ from agent.doctor import machine as doctor_machine
 from agent.doctor.doctor import Check
 from agent.doctor.probe import Answer
 from agent.home.paths import Home
+from agent.machine import container
 from agent.search.plugins import Found, Remark
 from strategies import STRATEGIES
 from tests.support.example_home import a_home, agent
@@ -162,6 +163,28 @@ def test_free_memory_against_max_ram(free_mb: float | None, answer: Answer) -> N
     assert doctor_machine.memory(machine(memory=lambda: (free_mb, 200.0, 3000.0))) == answer
 
 
+def test_a_container_with_less_than_the_machine_is_what_memory_is_told_of() -> None:
+    within = machine(memory=lambda: (500.0, 200.0, 512.0),
+                     container=lambda: (container.Memory(1024.0, 500.0), None))
+    assert doctor_machine.memory(within) == (
+        "warn", "500 MB free, 200 of it a reserve, in a container of 1,024 MB: less than the 512 "
+        "MB that --max-ram allows a run, so large ones wait",
+        "give the container more memory, or: agent run --max-ram 300M")
+    hidden = machine(container=lambda: (container.Memory(1024.0, None), None))
+    assert doctor_machine.memory(hidden)[:2] == (
+        "fail", "this container may take 1,024 MB and hides how much of that is taken, and "
+        "unknown is not enough to start a run")
+    roomy = machine(container=lambda: (container.Memory(64000.0, 60000.0), None))
+    assert doctor_machine.memory(roomy)[1] == (
+        "8,000 MB free, 200 of it a reserve; a run may take 3,000 MB")
+
+
+def test_a_quota_of_a_container_is_told_where_it_is_under_the_cores() -> None:
+    assert doctor_machine.cores(machine(container=lambda: (container.Memory(), 1.5)))[:2] == (
+        "warn", "this container may use 1.5 of 8 cores, so a run gets 1")
+    assert doctor_machine.cores(machine(container=lambda: (container.Memory(), 8.0)))[0] == "ok"
+
+
 def test_unknown_memory_on_a_phone_wants_termuxs_psutil() -> None:
     probe = machine(environ=TERMUX, memory=lambda: (None, 200.0, 3000.0))
     assert doctor_machine.memory(probe)[2] == "pkg install python-psutil"
@@ -199,7 +222,7 @@ def test_time_zone_data_may_be_missing() -> None:
 MACHINE = ["python", "packages", "blas", "cores", "memory", "time zone", "strategies",
            "sensors"]
 PHONE = ["wake lock", "battery", "processes"]
-HOME = ["storage", "disk", "writing", "ledger", "daemon", "clock"]
+HOME = ["storage", "disk", "writing", "ledger", "daemon", "clock", "numbers"]
 CHECKS = [Check("cores", "warn", "3 of 8 cores\x1b are\nusable now", "taskset -cp 0-7 $$"),
           Check("storage", "fail", "/sdcard is shared storage, where a database is not safe",
                 "agent --home FOLDER run, with a folder of your own on a disk"),

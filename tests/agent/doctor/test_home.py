@@ -228,3 +228,10 @@ def test_a_phones_clock_is_set_in_androids_settings(home: Home) -> None:
     probe = machine(environ=TERMUX, stamp=lambda: "1970-01-01T00:00:00Z")
     assert doctor_home.clock(probe, home)[2] == (
         "Android's settings > System > Date & time > set automatically")
+
+
+def test_wrong_numbers_are_a_failure_with_what_mends_them(home: Home) -> None:
+    assert doctor_home.numbers(machine(), home)[0] == "ok"
+    found = machine(wrong_numbers=lambda path: (f"2 by 2 is 5 for {path.name}", "another numpy"))
+    assert doctor_home.numbers(found, home) == (
+        "fail", "2 by 2 is 5 for ledger.db", "another numpy")

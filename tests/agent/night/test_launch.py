@@ -1,10 +1,12 @@
 """Which study a night goes on with, and what it does with a worker that was left alone."""
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from agent.cli.main import main
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration
+from agent.night import launch
 from agent.night.launch import (
     Desk,
     Wish,
@@ -22,6 +25,9 @@ from agent.night.launch import (
     _is_left_paused,
     _require_time,
     _study,
+    _tick_through,
+    run_night,
+    train_once,
 )
 from agent.search import Plan
 from agent.trial.orphan import end_orphan
@@ -177,3 +183,40 @@ def test_resume_lets_the_next_agent_work_where_none_runs(tmp_path: Path) -> None
     with Ledger.open(home.ledger) as ledger:
         assert not _is_left_paused(ledger)
         assert [event.kind for event in ledger.events()] == ["resume", "pause", "night"]
+
+
+def test_a_night_on_wrong_numbers_begins_no_run_and_names_what_mends_it(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    text = text_file(tmp_path / "text.txt", 40)
+    asked = Wish(Source(str(home.data), str(text)), 3000.0, MODEL, n_replicas=3, run_tokens=3200)
+    tried: list[tuple[Config, int]] = []
+
+    def prove(config: Config, n_replicas: int) -> tuple[str, str]:
+        tried.append((config, n_replicas))
+        return "2 by 2 is 5", "export OPENBLAS_CORETYPE=ARMV8"
+
+    home.root.mkdir()
+    with Ledger.open(home.ledger) as ledger:
+        at = Desk(home, ledger, Listener(), lambda *_: None, prove=prove)
+        for begin in (run_night, train_once):
+            with pytest.raises(UserError, match="2 by 2 is 5; every loss would be void, so nothing "
+                               "was run; first: export OPENBLAS_CORETYPE=ARMV8"):
+                begin(at, asked)
+        assert ledger.runs() == []
+        sha = at.tokens(asked.source)(300).corpus.sha256
+        a_study(ledger, text=sha, seeds=[0, 1, 2, 3, 4], config=Config().assign(MODEL).to_dict())
+        with pytest.raises(UserError, match="2 by 2 is 5"):  # also where a study goes on
+            run_night(at, dataclasses.replace(asked, settings=()))
+    assert tried == [(Config().assign(MODEL), 3)] * 3
+
+
+def test_a_night_that_met_wrong_numbers_ends_with_that_sentence(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "Daemon", lambda night: SimpleNamespace(run=lambda: None))
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        at = Desk(Home(tmp_path), ledger, Listener(), lambda *_: None)
+        night = at.night(Plan(3000.0), Source("data"))
+        _tick_through(night)
+        night.fault = "2 by 2 is 5"
+        with pytest.raises(UserError, match="2 by 2 is 5"):
+            _tick_through(night)

@@ -19,7 +19,7 @@ from agent.night.recover import MAX_RECOVERS, recover
 from agent.night.watch import Look
 from agent.search.campaign import OVERRUN_S, Plan
 from agent.search.silent import Silent
-from agent.trial.job import STOPPED
+from agent.trial.job import NO_NUMBERS, NUMBERS, STOPPED
 from agent.trial.orphan import GONE
 from agent.trial.runner import Runner
 from engine.config import Config
@@ -555,3 +555,14 @@ def test_a_run_that_a_full_disk_kept_from_failing_counts_once(
         stage.night.tick()
     monkeypatch.undo()
     assert stage.night.n_ended == 0
+
+
+def test_a_worker_whose_numbers_are_wrong_ends_the_night_and_costs_no_run(stage: Stage) -> None:
+    stage.study()
+    stage.queue()
+    stage.night.tick()
+    stage.finish(0.0, NO_NUMBERS, {"kind": "start"}, {"kind": NUMBERS, "message": "2 by 2 is 5"})
+    stage.night.tick()
+    assert (stage.states(), stage.night.n_ended, stage.night.is_over) == (["queued"], 0, True)
+    assert stage.night.fault == "2 by 2 is 5"
+    assert "its numbers are not to be believed" in stage.listener.said[-1]

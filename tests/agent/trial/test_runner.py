@@ -14,7 +14,7 @@ from agent.ledger.records import Blocks, Run
 from agent.machine import guard
 from agent.machine.guard import Reading, Swap
 from agent.trial.events import read_events
-from agent.trial.job import STOPPED
+from agent.trial.job import NO_NUMBERS, NUMBERS, STOPPED
 from agent.trial.orphan import GONE
 from agent.trial.runner import (
     ASK_GRACE_S,
@@ -266,6 +266,15 @@ def test_a_crashed_worker_is_failed_with_its_last_words(stage: Stage) -> None:
     stage.folder.output.write_text("Traceback\n  somewhere\nValueError: 3 is not 4\n\n")
     run = stage.end(1)
     assert (run.state, run.error) == ("failed", "ValueError: 3 is not 4 (exit status 1)")
+
+
+def test_a_run_on_a_machine_that_computes_wrongly_waits_and_is_never_failed(stage: Stage) -> None:
+    for _ in range(MAX_RETRIES + 2):
+        stage.start()
+        write(stage.folder, {"kind": "start"}, {"kind": NUMBERS, "message": "2 by 2 is 5"})
+        assert stage.end(NO_NUMBERS).state == "queued"
+    newest = stage.ledger.events(limit=1, run_id=stage.run.id)[0]
+    assert (newest.kind, newest.message) == (NUMBERS, "2 by 2 is 5")
 
 
 def test_a_worker_without_a_word_is_failed_with_its_signal(stage: Stage) -> None:

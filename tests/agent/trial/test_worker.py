@@ -9,14 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import engine
 from agent.home.paths import RunFolder
 from agent.machine import machine
-from agent.trial.job import Job, ShardFile
+from agent.trial import worker
+from agent.trial.job import NO_NUMBERS, NUMBERS, Job, ShardFile
 from engine.config import Config
 from engine.model.gpt import GPT
+from engine.proof import Operations, faults_of_products
 from engine.text import corpus
 from engine.text.corpus import TokenSet
 from engine.text.stories.write import write_stories
@@ -204,3 +207,45 @@ def test_a_checkpoint_of_before_the_rung_was_noted_is_taken_up(
     checkpoint.save(folder.checkpoint, arrays, scalars)
     work(folder, job)
     assert [event["rung_bpb"] for event in told(folder, "done")] == [None, None]
+
+
+def run_here(folder: RunFolder) -> int:
+    """A worker in this process; its exit status."""
+    one = worker.Worker(folder, os.getppid())
+    with one._lock, one.events._file:
+        return one.run()
+
+
+def test_a_worker_on_wrong_numbers_makes_no_step_and_says_so(
+        folder: RunFolder, tokens: TokenSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_job(tokens).write(folder.job)
+    right = np.matmul
+
+    def wrong(a: Any, b: Any, out: Any = None) -> Any:
+        found = right(a, b, out=out)
+        found[...] = 3.0
+        return found
+
+    asked: list[Any] = []
+    monkeypatch.setattr(worker, "faults_of_products", lambda config, passes: asked.append(
+        (config, passes)) or faults_of_products(config, passes, Operations(matmul=wrong)))
+    assert run_here(folder) == NO_NUMBERS
+    (event,) = told(folder, NUMBERS)
+    assert event["message"].startswith("numpy computes wrong numbers on this machine: the product ")
+    assert "; try: " in event["message"]
+    assert told(folder, "step") == []
+    assert {one.n_batch for one in asked[0][1] if one.learns} == {CONFIG.batch_size}
+
+
+def test_the_proof_leaves_nothing_of_it_in_a_run(
+        folder: RunFolder, tokens: TokenSet, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    other = RunFolder(tmp_path / "runs" / "two")
+    other.root.mkdir()
+    for one in (folder, other):
+        a_job(tokens).write(one.job)
+    run_here(folder)
+    monkeypatch.setattr(worker, "faults_of_products", lambda *_: [])
+    run_here(other)
+    for name in SCORES:
+        assert told(folder, "done")[0][name] == told(other, "done")[0][name]

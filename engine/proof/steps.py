@@ -1,0 +1,66 @@
+"""Three steps of a tiny model of each optimizer, beside the losses they have in float64.
+
+Everything it starts from is made of whole numbers, so that no generator and no library of another
+version can change it.
+"""
+
+import math
+
+import numpy as np
+
+from engine.config import Config
+from engine.errors import UserError
+from engine.model import GPT, Array, Flat
+from engine.training import make_optimizer
+
+N_STEPS = 3
+CLOSE = 2e-4  # float32 strays by 1e-6 from these; nothing that is wrong strays so little
+SHAPE = {"n_embd": 24, "n_layer": 2, "n_head": 2, "vocab_size": 257, "seq_len": 11,
+         "batch_size": 3, "lr": 3e-3}
+# Of losses_of in float64: nats a token before each step, and after the last one.
+LOSSES = {"adamw": [8.029191, 7.800769, 7.560079, 7.310759],
+          "lion": [8.029191, 7.800768, 7.556237, 7.29845],
+          "schedule_free": [8.029191, 7.800769, 7.659896, 7.506264]}
+
+
+def faults_of_steps(losses: dict[str, list[float]]) -> list[str]:
+    """Where a step leads elsewhere than it should."""
+    found = []
+    for name, wanted in losses.items():
+        got = losses_of(name)
+        if not all(abs(a - b) <= CLOSE for a, b in zip(got, wanted, strict=True)):
+            told = ", ".join(f"{one:.5f}" for one in got)
+            right = ", ".join(f"{one:.5f}" for one in wanted)
+            found.append(f"a small model under {name} has the losses {told} and not {right}")
+    return found
+
+
+def losses_of(optimizer: str, dtype: type = np.float32) -> list[float]:
+    """Losses of the small model over N_STEPS steps; NaN from where it broke."""
+    config = Config(**SHAPE, optimizer=optimizer)  # type: ignore[arg-type]
+    params, grads = (Flat.over(config, np.zeros(config.n_params, dtype)) for _ in range(2))
+    params.buffer[...] = 0.2 * spread(config.n_params)
+    for name, view in params.views.items():
+        if name.endswith("gain"):
+            view[...] = 1.0
+    n = config.batch_size * config.seq_len
+    text = (spread(n + 1) * 0.5 + 0.5) * config.vocab_size
+    ids, targets = (text[i : i + n].astype(np.int32).reshape(config.batch_size, -1)
+                    for i in (0, 1))
+    model, rule = GPT(config, dtype), make_optimizer(config, lambda size: np.zeros(size, dtype))
+    losses = [math.nan] * (N_STEPS + 1)
+    try:
+        with np.errstate(all="ignore"):  # whatever comes is compared
+            for step in range(N_STEPS + 1):
+                losses[step] = model.loss_and_gradient(params, grads, ids, targets)
+                if step < N_STEPS:
+                    rule.update(params, grads.buffer, config.lr, 1.0, slice(0, config.n_params))
+    except (ValueError, FloatingPointError, UserError):
+        pass  # what stands is told
+    return losses
+
+
+def spread(n: int) -> Array:
+    """n numbers over (−1, 1), the same on every machine: a sequence of Knuth's multiplier."""
+    whole = (np.arange(1, n + 1, dtype=np.uint64) * np.uint64(2_654_435_761)) % np.uint64(1 << 32)
+    return np.asarray(whole.astype(np.float64) / (1 << 31) - 1.0)
