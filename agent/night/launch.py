@@ -93,6 +93,7 @@ class Desk:
 @contextmanager
 def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
     """The home's lock and its ledger, open for writing."""
+    home.require_writable()
     try:
         home.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
