@@ -6,6 +6,7 @@
     ├── TokenizerError        a vocabulary cannot be trained, read or applied
     ├── CheckpointError       a checkpoint is torn, foreign or of another configuration
     ├── StorageError          the disk is full or may not be written
+    │   └── FolderBusy        another process works in a folder; that passes
     ├── NoProposal            a strategy found nothing that fits; its text says why
     └── LedgerError           the ledger cannot be read, or a request does not fit what it holds
         └── LedgerBusy        another program keeps it locked; that passes
@@ -36,6 +37,10 @@ class CheckpointError(UserError):
 
 class StorageError(UserError):
     """The disk is full or may not be written."""
+
+
+class FolderBusy(StorageError):
+    """Another process works in a folder; who waits may go on."""
 
 
 class NoProposal(UserError):

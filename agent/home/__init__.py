@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from agent.home.paths import DEFAULT_HOME as DEFAULT_HOME
     from agent.home.paths import Home as Home
     from agent.home.paths import RunFolder as RunFolder
+    from agent.home.paths import identity as identity
 
 __all__, __getattr__ = doors(__name__, {
     "control": ("send_command", "take_command"),
     "lock": ("holder", "only_one"),
-    "paths": ("DEFAULT_HOME", "Home", "RunFolder"),
+    "paths": ("DEFAULT_HOME", "Home", "RunFolder", "identity"),
 })

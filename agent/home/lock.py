@@ -45,13 +45,13 @@ def _opened(lock: Path) -> TextIO:
 
 
 def holder(lock: Path) -> int | None:
-    """Pid of the daemon that holds the lock; None where nobody does."""
+    """Pid of the daemon that holds the lock, 0 where it does not tell; None where nobody does."""
     try:
         with open(lock, encoding="ascii") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return int(file.read() or 0)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     return None

@@ -198,7 +198,7 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
             night.study = known
             recover(night, end_orphan, living_worker)
             at.observer.say(f"going on with study {known.id}: {known.budget_tokens:,} tokens a run")
-            return known
+            return _on_this_device(at, wish, night, known)
     recover(night, end_orphan)  # before measuring: what still runs would slow it down
     _require_memory(base, wish)
     at.observer.say(f"measuring this device with {base.describe()}, some seconds")
@@ -210,6 +210,19 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
         at.observer.say(f"note: {budget:,} tokens are {n_passes:.0f} passes over this text; more "
                         "text, or a smaller --run-tokens, tells more")
     return study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, budget)
+
+
+def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> Calibration:
+    """The study with the speed of this device, measured where a home was moved here."""
+    if known.device in (None, machine.device()) or night.runner.trial:
+        return known
+    tokens = night.prepare(Config.from_dict(known.config).vocab_size)
+    found = study.measure_here(at.ledger, at.home, known, tokens, wish.n_replicas, spawn_worker)
+    night.note(study.MOVED, f"study {known.id} was measured on another device ({known.device}); on "
+               f"this one ({found.device}) a run takes about {words.duration(found.run_s or 0.0)}, "
+               f"before {words.duration(known.run_s or 0.0)}",
+               {"study": known.id, "from": known.device, "to": found.device, "run_s": known.run_s})
+    return found
 
 
 def _why_short(tokens: TokenSet) -> str:
@@ -236,7 +249,8 @@ def _goes_on(ledger: Ledger, known: Calibration, wish: Wish, base: Config,
         return known.budget_tokens == wish.run_tokens
     if wish.night_s is None and wish.run_s is None:
         return True
-    return known.run_s is not None and SHORTER <= known.run_s / run_s <= LONGER
+    planned_s = study.planned_for_s(ledger, known)
+    return planned_s is not None and SHORTER <= planned_s / run_s <= LONGER
 
 
 def _require_time(run_s: float, wish: Wish, left_s: float | None) -> None:

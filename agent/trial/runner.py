@@ -21,14 +21,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent.home import Home, RunFolder
+from agent.home import Home, RunFolder, holder
 from agent.ledger import Ending, Ledger, Metric, Outcome, Run
 from agent.machine import Clock, guard, machine
 from agent.trial import rung
 from agent.trial.events import blocks_in, note, read_events, this_attempt
 from agent.trial.job import NO_STORAGE, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from engine.config import Config
-from engine.errors import StorageError, UserError
+from engine.errors import FolderBusy, StorageError, UserError
 from engine.files import storage_error
 from engine.text import TokenSet
 from engine.training import checkpoint
@@ -98,8 +98,13 @@ class Runner:
     def write_job(self, run: Run, tokens: TokenSet, eval_every: int | None = None,
                   rung_max_bpb: float | None = None) -> None:
         """Write what the worker is asked, before the run is claimed; a run taken up keeps its own.
+
+        FolderBusy where a worker that is not ours to see, as from another container, computes it.
         """
         folder = self.home.run(run.uid)
+        if holder(folder.lock) is not None:
+            raise FolderBusy(f"another worker still computes {run.label}; it leaves by itself a "
+                             "minute after its agent, and this one goes on then")
         if not folder.job.exists():
             try:
                 folder.root.mkdir(parents=True, exist_ok=True)
