@@ -27,7 +27,8 @@ class Home:
         """
         try:
             return cls(Path(os.path.realpath(Path(spelt).expanduser())))
-        except (RuntimeError, ValueError) as error:  # no such user, or a NUL in the name
+        except (RuntimeError, ValueError, OSError) as error:
+            # There is no such user, a NUL in the name, or the current folder is gone.
             raise UserError(f"--home {str(spelt)!r} names no folder ({error}); give a path, such "
                             f"as {DEFAULT_HOME}") from error
 

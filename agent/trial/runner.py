@@ -16,7 +16,6 @@ are the only thing it believes, so it does not matter which of the two dies firs
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -59,7 +58,7 @@ def spawn_worker(folder: RunFolder) -> Process:
     """Start the worker of a run in its own session, its output in a file."""
     with open(folder.output, "ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "agent.trial.worker", str(folder.root), str(os.getpid())],
+            machine.child("agent.trial.worker", str(folder.root), str(os.getpid())),
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True, env=machine.worker_environment())
 
