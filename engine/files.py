@@ -30,6 +30,15 @@ def write_atomically(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
+def identity(path: Path | str) -> tuple[int, int] | None:
+    """Device and inode: the same for every spelling of a file; None where there is no such file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
 def name_within(root: Path, folder: Path, path: Path) -> str:
     """How a file in `folder` names another: from there on where both lie below root, which may be
     moved or copied; else whole.

@@ -12,15 +12,17 @@ import click
 from agent.cli.main import main
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
-from agent.ledger import Ledger
+from agent.ledger import Ledger, Reader
 from agent.machine import COOLER_C, Limits, guard, parse_window
-from agent.night import Wish, desk, end_pause, queue_grid, run_night, train_once
+from agent.night import Desk, Wish, desk, end_pause, queue_grid, run_night, train_once
 from agent.trial import Source
 from agent.words import typed as units
 from engine.config import Config
 from engine.errors import UserError
+from engine.files import identity
 from strategies.grid import parse_tokens
 
+SQLITE = b"SQLite format 3\0"  # how such a file begins
 Command = Callable[..., Any]
 
 
@@ -227,13 +229,31 @@ def _tell(home: Home, command: str, effect: str) -> None:
 
 
 @main.command("import")
-@click.argument("csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
-def import_(home: Home, csv: Path) -> None:
-    """Add the rows of a published experiment table to the ledger.
+def import_(home: Home, file: Path) -> None:
+    """Add the runs of another ledger, or the rows of a published table, to the ledger.
 
-    Example:  agent import published.csv
+    Example:  agent import ledger-kept-20260324T231500Z.db
     """
     with Screen() as screen, desk(home, screen, screen.stage) as at:
-        n = at.ledger.import_published(csv.read_text(encoding="utf-8"), at.clock.stamp())
-    click.echo(f"{n} rows added", err=True)
+        click.echo(_take_in(at, file), err=True)
+
+
+def _take_in(at: Desk, file: Path) -> str:
+    """What came in of a ledger, which SQLite's first bytes tell, or of a published table."""
+    if identity(file) == identity(at.ledger.path):  # to open it once more would end SQLite's locks
+        raise UserError(f"{file} is the ledger of this --home itself; name another one")
+    try:
+        with open(file, "rb") as opened:
+            is_ledger = opened.read(len(SQLITE)) == SQLITE
+        if is_ledger:
+            with Reader.open(file) as other:
+                return f"{at.ledger.take_in(other, at.clock.stamp())} added"
+        n = at.ledger.import_published(file.read_text(encoding="utf-8"), at.clock.stamp())
+        return f"{n} rows added"
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is no text in UTF-8 (byte {error.start}) and no ledger; save the "
+                        "table as CSV in UTF-8, or give the ledger.db of a home") from error
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from error

@@ -82,15 +82,6 @@ class Home:
         return RunFolder(self.root / "runs" / uid)
 
 
-def identity(path: str | Path) -> tuple[int, int] | None:
-    """Device and inode: the same for every spelling of a file; None where there is no such file."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino
-
-
 def _is_checkout(folder: Path) -> bool:
     try:
         return PROJECT in (folder / "pyproject.toml").read_text("utf-8", "replace").splitlines()

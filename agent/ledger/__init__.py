@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from engine.lazy import doors
 
 if TYPE_CHECKING:
+    from agent.ledger.anchor import Anchor as Anchor
     from agent.ledger.find import STATES as STATES
     from agent.ledger.find import corpus_of as corpus_of
     from agent.ledger.find import find_run as find_run
     from agent.ledger.find import last_state as last_state
     from agent.ledger.ledger import Ledger as Ledger
+    from agent.ledger.merge import Taken as Taken
     from agent.ledger.queries import BLOCKED as BLOCKED
     from agent.ledger.queries import Queries as Queries
     from agent.ledger.reader import Reader as Reader
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
     from agent.ledger.records import Verdict as Verdict
 
 __all__, __getattr__ = doors(__name__, {
+    "anchor": ("Anchor",),
     "find": ("STATES", "corpus_of", "find_run", "last_state"),
     "ledger": ("Ledger",),
+    "merge": ("Taken",),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "faults"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",

@@ -18,6 +18,8 @@ from typing import Any, Self, Unpack, cast
 from sqlite_utils import Database
 
 from agent.ledger import published
+from agent.ledger.anchor import Anchor, keep
+from agent.ledger.merge import Merge, Taken
 from agent.ledger.migrations import check_sound, migrations, taken_steps
 from agent.ledger.queries import in_words
 from agent.ledger.reader import Reader, check_schema, connect, connect_reader
@@ -60,6 +62,7 @@ class Ledger(Reader):
     def __init__(self, path: Path, db: Database) -> None:
         super().__init__(path, db.conn)
         self._db = db
+        self._anchor: Anchor | None = None  # until it is ready to be written
 
     @classmethod
     def open(cls, path: str | Path, *, read_only: bool = False) -> Self:
@@ -77,6 +80,7 @@ class Ledger(Reader):
                 check_schema(path, connection, is_reader=False)
                 ledger = cls(path, Database(connection, execute_plugins=False))
                 ledger._prepare_writing()
+                ledger._anchor = Anchor(path)  # with the files that SQLite laid beside it
                 return ledger
             except BaseException:
                 connection.close()
@@ -87,6 +91,28 @@ class Ledger(Reader):
         again waits shortly, to hear signals and watch memory meanwhile.
         """
         self._db.execute(f"PRAGMA busy_timeout = {1000 * seconds:.0f}").fetchone()
+
+    @property
+    def anchor(self) -> Anchor:
+        """Whether the file that was opened is still the one at the path."""
+        return self._anchor or Anchor(self.path)
+
+    def keep(self, path: Path) -> None:
+        """All that this ledger holds as a file of its own, which `take_in` of another takes."""
+        with self._lock, in_words(path):
+            keep(self._connection, path)
+
+    def settle(self) -> bool:
+        """Bring all that was written from the write-ahead log into the file; whether all is in."""
+        with self._lock, in_words(self.path):
+            return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+    def take_in(self, other: Reader, now: str) -> Taken:
+        """Add what another ledger knows and this one does not; all of it or nothing."""
+        with self._writing(synchronous="FULL"):
+            taken = Merge(self, other).run()
+            self.event("import", f"{taken} of {other.path}", now)
+            return taken
 
     @property
     def schema_version(self) -> int:
@@ -280,6 +306,8 @@ class Ledger(Reader):
             if self._connection.in_transaction:  # part of a larger one
                 yield
                 return
+            if self._anchor:
+                self._anchor.require()
             self._db.execute(f"PRAGMA synchronous = {synchronous}")
             self._db.execute("BEGIN IMMEDIATE")
             try:

@@ -14,6 +14,7 @@ from agent.home import Home, only_one, take_command
 from agent.ledger import Calibration, Ledger, Run, last_state
 from agent.machine import Clock, Guard, Sensors, guard, later, machine
 from agent.machine import Limits as MachineLimits
+from agent.night.adrift import Harbour, in_harbour
 from agent.night.daemon import Daemon
 from agent.night.night import Night, Observer
 from agent.night.recover import recover
@@ -69,6 +70,7 @@ class Desk:
     observer: Observer
     progress: Progress
     clock: Clock = field(default_factory=Clock)
+    harbour: Harbour | None = None  # where the ledger is kept if it is swapped
 
     def tokens(self, source: Source) -> Callable[[int], TokenSet]:
         """Token files by vocabulary size, each made or checked once."""
@@ -86,8 +88,10 @@ class Desk:
         """A night on this desk; what a dead one left is taken up once it is known what it is for.
         """
         runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb)
-        return Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
-                     eval_every=eval_every, watch=watch)
+        night = Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
+                      eval_every=eval_every, watch=watch)
+        night.harbour = self.harbour
+        return night
 
 
 @contextmanager
@@ -99,10 +103,12 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
     except OSError as error:
         raise UserError(f"cannot make the folder {home.root}: {error.strerror}; use another "
                         "--home") from error
-    with only_one(home.lock), Ledger.open(home.ledger) as ledger:
+    clock = Clock()
+    with (only_one(home.lock) as held, Ledger.open(home.ledger) as ledger,
+          in_harbour(home, held, ledger, clock.stamp()) as harbour):
         take_command(home.control)  # it was meant for a daemon that is gone
         home.guard.unlink(missing_ok=True)  # so was its word
-        yield Desk(home, ledger, observer, progress)
+        yield Desk(home, ledger, observer, progress, clock, harbour)
 
 
 def run_night(at: Desk, wish: Wish) -> Night:

@@ -9,9 +9,10 @@ import signal
 import time
 from pathlib import Path
 
-from agent.home import RunFolder, identity
+from agent.home import RunFolder
 from agent.machine import guard
 from agent.trial.events import this_attempt
+from engine.files import identity
 
 GONE = -signal.SIGKILL  # what is left of a process that was nobody's child: as if killed
 

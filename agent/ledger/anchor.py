@@ -1,0 +1,71 @@
+"""Whether a ledger's path still leads to the file that was opened, and what it holds kept apart.
+
+A connection goes on with the file it opened, whatever becomes of its name: what it writes after
+`git stash` or `rm` reaches nobody, and its -wal would lie beside another ledger and spoil that.
+"""
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+from engine.errors import LedgerSwapped
+from engine.files import identity, storage_in_words, sync_folder
+
+PARTS = ("", "-wal", "-shm")  # of an open ledger
+
+
+class Anchor:
+    """The files of a ledger as they were when it was opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._parts = self._now()
+        self.is_adrift = False  # the connection goes on with a file that has no name any more
+
+    def _now(self) -> list[tuple[int, int] | None]:
+        return [identity(f"{self.path}{part}") for part in PARTS]
+
+    def require(self) -> None:
+        """LedgerSwapped where another file, or none, is at the path of one of them."""
+        if self.is_adrift or (now := self._now()) == self._parts:
+            return
+        part = next(part for part, was, is_ in zip(PARTS, self._parts, now, strict=True)
+                    if was != is_)
+        what = "replaced" if os.path.lexists(f"{self.path}{part}") else "removed"
+        raise LedgerSwapped(f"{self.path}{part} was {what} while it was in use")
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the ledger itself is still at its path, and only what lies beside it is not."""
+        return self._now()[0] == self._parts[0]
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the file that was opened is there now."""
+        return identity(path) == self._parts[0]
+
+    def take_away(self) -> None:
+        """Remove our -wal and -shm from beside a file that is not ours."""
+        for part, was, now in zip(PARTS, self._parts, self._now(), strict=True):
+            if part and now is not None and now == was:
+                with suppress(OSError):
+                    os.unlink(f"{self.path}{part}")
+
+
+def keep(connection: sqlite3.Connection, path: Path) -> None:
+    """All that a connection sees as one file of its own, whole or not at all.
+
+    StorageError or sqlite3.Error where there is no room for it.
+    """
+    part = path.with_name(f"{path.name}.part")
+    with storage_in_words(path, part, 0):
+        part.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(part)) as copy:
+                connection.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE").fetchone()  # needs nothing beside it
+        except sqlite3.Error:
+            part.unlink(missing_ok=True)
+            raise
+        os.replace(part, path)
+        sync_folder(path.parent)
