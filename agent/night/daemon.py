@@ -125,7 +125,8 @@ class Daemon:
             if self.asked.is_set():
                 self.night.stop("asked to by a signal")
             self.night.tick()
-            self.bulletin.post(self.night)
+            if not self.swapped:  # else its folder may be another's, or would be made again
+                self.bulletin.post(self.night)
             self._set_alarms()
             self._go_on()
         except LedgerSwapped as error:

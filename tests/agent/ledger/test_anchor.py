@@ -1,0 +1,96 @@
+"""A ledger whose file was swapped is written no more, and what it holds can be kept."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agent.ledger.ledger import Ledger
+from agent.ledger.reader import faults
+from engine.errors import LedgerSwapped, StorageError
+from tests.support.parts import NOW, a_run, a_study
+
+PARTS = ("", "-wal", "-shm")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "ledger.db") as opened:
+        a_study(opened)
+        yield opened
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def replace(path: Path) -> None:
+    """As git does: another file of that name."""
+    shutil.copyfile(path, f"{path}.new")
+    os.replace(f"{path}.new", path)
+
+
+def make_a_folder_of(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(("swap", "word"), [
+    (remove, "removed"), (replace, "replaced"), (make_a_folder_of, "replaced")])
+def test_nothing_is_written_to_a_file_that_is_not_the_one_at_its_path(
+        ledger: Ledger, part: str, swap: Callable[[Path], None], word: str) -> None:
+    path = Path(f"{ledger.path}{part}")
+    swap(path)
+    with pytest.raises(LedgerSwapped, match=f"^{path} was {word} while it was in use$"):
+        a_run(ledger)
+    assert ledger.runs() == []
+
+
+def test_a_ledger_that_stays_where_it_is_is_written(ledger: Ledger) -> None:
+    ledger.settle()
+    a_run(ledger)
+    with sqlite3.connect(ledger.path) as other:  # of a person's shell, meanwhile
+        other.execute("SELECT count(*) FROM runs").fetchone()
+    other.close()
+    a_run(ledger, seed=1)
+    assert len(ledger.runs()) == 2
+
+
+def test_what_is_kept_is_a_whole_ledger_that_needs_nothing_beside_it(
+        ledger: Ledger, tmp_path: Path) -> None:
+    a_run(ledger)
+    ledger.path.unlink()
+    kept = tmp_path / "elsewhere" / "kept.db"
+    kept.parent.mkdir()
+    ledger.keep(kept)
+    assert [path.name for path in kept.parent.iterdir()] == ["kept.db"]
+    assert faults(kept) == []
+    with Ledger.open(kept, read_only=True) as again:
+        assert [run.label for run in again.runs()] == ["T1"]
+
+
+def test_a_place_without_room_keeps_nothing_and_says_so(ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "full").touch()
+    with pytest.raises(StorageError):
+        ledger.keep(tmp_path / "full" / "kept.db")
+
+
+def test_what_is_not_ours_beside_the_new_file_stays(ledger: Ledger, tmp_path: Path) -> None:
+    for part in ("", "-wal"):
+        replace(Path(f"{ledger.path}{part}"))
+    ledger.anchor.take_away()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ledger.db", "ledger.db-wal"]
+
+
+def test_settled_everything_is_in_the_file_itself(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.event("night", "begun", NOW)
+    Path(f"{ledger.path}-wal").unlink()
+    assert ledger.settle()
+    shutil.copyfile(ledger.path, tmp_path / "copy.db")
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        assert copy.execute("SELECT message FROM events").fetchall() == [("begun",)]
