@@ -69,3 +69,33 @@ def keep(connection: sqlite3.Connection, path: Path) -> None:
             raise
         os.replace(part, path)
         sync_folder(path.parent)
+
+
+def set_aside_foreign(path: Path) -> Path | None:
+    """Where the log of another ledger went that lay beside this one; None where none did.
+
+    An agent was killed, and then a backup or another commit took its ledger's place. Told by
+    SQLite's own check, which fails with the log and passes without.
+    """
+    log = Path(f"{path}-wal")
+    try:
+        stat = log.stat()
+    except OSError:
+        return None
+    if not stat.st_size or _is_sound(path, "mode=ro") or not _is_sound(
+            path, "mode=ro&immutable=1"):
+        return None
+    aside = path.with_name(f"{path.stem}-foreign-{stat.st_mtime_ns}.wal")
+    os.replace(log, aside)
+    Path(f"{path}-shm").unlink(missing_ok=True)
+    return aside
+
+
+def _is_sound(path: Path, mode: str) -> bool:
+    """Whether nothing is wrong in a file as it is read in that way; nothing is written."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as db:
+            return bool(db.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
+    except sqlite3.DatabaseError as error:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        return code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

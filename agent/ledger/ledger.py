@@ -18,7 +18,7 @@ from typing import Any, Self, Unpack, cast
 from sqlite_utils import Database
 
 from agent.ledger import published
-from agent.ledger.anchor import Anchor, keep
+from agent.ledger.anchor import Anchor, keep, set_aside_foreign
 from agent.ledger.merge import Merge, Taken
 from agent.ledger.migrations import check_sound, migrations, taken_steps
 from agent.ledger.queries import in_words
@@ -63,6 +63,7 @@ class Ledger(Reader):
         super().__init__(path, db.conn)
         self._db = db
         self._anchor: Anchor | None = None  # until it is ready to be written
+        self.set_aside: Path | None = None  # where the log of another ledger went
 
     @classmethod
     def open(cls, path: str | Path, *, read_only: bool = False) -> Self:
@@ -73,12 +74,14 @@ class Ledger(Reader):
         """
         path = Path(path)
         with in_words(path):
+            aside = None if read_only else set_aside_foreign(path)
             connection = connect_reader(path) if read_only else connect(path, "mode=rwc")
             try:
                 if read_only:
                     return cls(path, Database(connection, execute_plugins=False))
                 check_schema(path, connection, is_reader=False)
                 ledger = cls(path, Database(connection, execute_plugins=False))
+                ledger.set_aside = aside
                 ledger._prepare_writing()
                 ledger._anchor = Anchor(path)  # with the files that SQLite laid beside it
                 return ledger

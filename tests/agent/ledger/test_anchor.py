@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.ledger.anchor import set_aside_foreign
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import faults
 from engine.errors import LedgerSwapped, StorageError
@@ -94,3 +95,46 @@ def test_settled_everything_is_in_the_file_itself(ledger: Ledger, tmp_path: Path
     shutil.copyfile(ledger.path, tmp_path / "copy.db")
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         assert copy.execute("SELECT message FROM events").fetchall() == [("begun",)]
+
+
+# --- the log of another ledger ---------------------------------------------------------------
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """The ledger of an agent that was killed, with its log; beside it `before.db`, as it began."""
+    with Ledger.open(tmp_path / "first.db") as first:
+        a_study(first)
+        first.keep(tmp_path / "before.db")
+        for seed in range(60):
+            a_run(first, seed=seed)
+        first.settle()  # into the file: from here on its log holds some pages alone
+        a_run(first, seed=60)
+        for part in ("", "-wal"):
+            shutil.copyfile(f"{first.path}{part}", tmp_path / f"ledger.db{part}")
+    return tmp_path / "ledger.db"
+
+
+def test_a_backup_put_back_beside_the_log_of_a_killed_agent_is_not_spoilt(killed: Path) -> None:
+    backup = killed.with_name("before.db")
+    shutil.copyfile(backup, killed)
+    log = Path(f"{killed}-wal").read_bytes()
+    with Ledger.open(killed) as ledger:
+        assert ledger.set_aside is not None
+        assert ledger.set_aside.read_bytes() == log
+        assert (ledger.runs(), len(ledger.studies())) == ([], 1)
+        a_run(ledger)
+    assert faults(killed) == []
+
+
+def test_the_own_log_of_a_killed_agent_is_taken_up(killed: Path) -> None:
+    with Ledger.open(killed) as ledger:
+        assert ledger.set_aside is None
+        assert len(ledger.runs()) == 61
+
+
+def test_a_ledger_that_is_damaged_itself_keeps_its_log(killed: Path) -> None:
+    data = killed.read_bytes()
+    killed.write_bytes(data[:4096] + b"x" * (len(data) - 4096))
+    assert set_aside_foreign(killed) is None
+    assert os.path.exists(f"{killed}-wal")
