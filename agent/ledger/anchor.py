@@ -5,11 +5,12 @@ A connection goes on with the file it opened, whatever becomes of its name: what
 """
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from engine.errors import LedgerSwapped
+from engine.errors import LedgerBusy, LedgerSwapped
 from engine.files import identity, storage_in_words, sync_folder
 
 PARTS = ("", "-wal", "-shm")  # of an open ledger
@@ -21,19 +22,46 @@ class Anchor:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._parts = self._now()
+        self._shape = self._seen = _shape(self.path)
         self.is_adrift = False  # the connection goes on with a file that has no name any more
 
     def _now(self) -> list[tuple[int, int] | None]:
         return [identity(f"{self.path}{part}") for part in PARTS]
 
     def require(self) -> None:
-        """LedgerSwapped where another file, or none, is at the path of one of them."""
-        if self.is_adrift or (now := self._now()) == self._parts:
+        """LedgerSwapped where another file, or none, is at the path of one of them, or another text
+        in the same file; LedgerBusy while another program writes that.
+        """
+        if self.is_adrift:
+            return
+        if (now := self._now()) == self._parts:
+            self._require_own_text()
             return
         part = next(part for part, was, is_ in zip(PARTS, self._parts, now, strict=True)
                     if was != is_)
         what = "replaced" if os.path.lexists(f"{self.path}{part}") else "removed"
         raise LedgerSwapped(f"{self.path}{part} was {what} while it was in use")
+
+    def written(self) -> None:
+        """What lies in the file now is ours: call when a transaction has ended."""
+        self._shape = self._seen = _shape(self.path)
+
+    def _require_own_text(self) -> None:
+        """`cp backup ledger.db` leaves the file and puts another text into it."""
+        now = _shape(self.path)
+        if now == self._shape:
+            return
+        if now != self._seen:  # wait until two looks see the same
+            self._seen = now
+            raise LedgerBusy(f"{self.path} is being written by another program; end it or wait")
+        if _is_sound(self.path, "mode=ro"):
+            self._shape = now  # that program wrote as SQLite does
+            return
+        # The text gets a file of its own: to this one SQLite would add our log at its end.
+        own = self.path.with_name(f"{self.path.name}.part")
+        shutil.copyfile(self.path, own)
+        os.replace(own, self.path)
+        raise LedgerSwapped(f"{self.path} was overwritten while it was in use")
 
     @property
     def is_named(self) -> bool:
@@ -52,10 +80,19 @@ class Anchor:
                     os.unlink(f"{self.path}{part}")
 
 
+def _shape(path: Path) -> tuple[int, int] | None:
+    """When a file was last written, and its size."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 def keep(connection: sqlite3.Connection, path: Path) -> None:
     """All that a connection sees as one file of its own, whole or not at all.
 
-    StorageError or sqlite3.Error where there is no room for it.
+    StorageError or sqlite3.Error where there is no room for it, or parts of it are gone.
     """
     part = path.with_name(f"{path.name}.part")
     with storage_in_words(path, part, 0):
@@ -64,6 +101,8 @@ def keep(connection: sqlite3.Connection, path: Path) -> None:
             with closing(sqlite3.connect(part)) as copy:
                 connection.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE").fetchone()  # needs nothing beside it
+                if copy.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+                    raise sqlite3.DatabaseError("the copy is not whole")
         except sqlite3.Error:
             part.unlink(missing_ok=True)
             raise

@@ -108,7 +108,9 @@ class Ledger(Reader):
     def settle(self) -> bool:
         """Bring all that was written from the write-ahead log into the file; whether all is in."""
         with self._lock, in_words(self.path):
-            return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            is_all = not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self.anchor.written()
+            return is_all
 
     def take_in(self, other: Reader, now: str) -> Taken:
         """Add what another ledger knows and this one does not; all of it or nothing."""
@@ -316,6 +318,8 @@ class Ledger(Reader):
             try:
                 yield
                 self._db.commit()
+                if self._anchor:
+                    self._anchor.written()
             except BaseException:
                 self._db.rollback()
                 raise

@@ -77,7 +77,8 @@ class Harbour:
         self._keep()
         self.ledger.anchor.take_away()
         if self._kept is None:
-            return f"{why}, and no folder has room for what was learnt since; free some space"
+            return (f"{why}, and what was learnt could not be kept whole; each run's own log stays "
+                    f"in {self.home.root / 'runs'}")
         return (f"{why}; what was learnt is kept in {self._kept}: `agent --home {ours} import "
                 f"{shlex.quote(str(self._kept))}` adds it to the ledger of that home")
 

@@ -12,7 +12,7 @@ import pytest
 from agent.ledger.anchor import set_aside_foreign
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import faults
-from engine.errors import LedgerSwapped, StorageError
+from engine.errors import LedgerBusy, LedgerSwapped, StorageError
 from tests.support.parts import NOW, a_run, a_study
 
 PARTS = ("", "-wal", "-shm")
@@ -95,6 +95,37 @@ def test_settled_everything_is_in_the_file_itself(ledger: Ledger, tmp_path: Path
     shutil.copyfile(ledger.path, tmp_path / "copy.db")
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         assert copy.execute("SELECT message FROM events").fetchall() == [("begun",)]
+
+
+def test_another_text_in_the_same_file_is_noticed_and_stays_whole(
+        ledger: Ledger, tmp_path: Path) -> None:
+    """As `cp backup ledger.db` does."""
+    ledger.keep(tmp_path / "backup.db")
+    backup = (tmp_path / "backup.db").read_bytes()
+    for seed in range(60):
+        a_run(ledger, seed=seed)
+    ledger.settle()
+    a_run(ledger, seed=60)
+    ledger.path.write_bytes(backup)
+    with pytest.raises(LedgerBusy, match="ledger.db is being written by another program; end it"):
+        a_run(ledger, seed=61)
+    with pytest.raises(LedgerSwapped, match="ledger.db was overwritten while it was in use"):
+        a_run(ledger, seed=61)
+    ledger.anchor.take_away()
+    ledger.close()
+    assert ledger.path.read_bytes() == backup
+    assert faults(ledger.path) == []
+
+
+def test_a_person_who_writes_with_sqlite_meanwhile_is_no_stranger(ledger: Ledger) -> None:
+    with closing(sqlite3.connect(ledger.path)) as shell:
+        shell.execute("UPDATE corpora SET name = 'mine'")
+        shell.commit()
+        shell.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    with pytest.raises(LedgerBusy):
+        a_run(ledger)
+    a_run(ledger)
+    assert ledger.corpora()[0].name == "mine"
 
 
 # --- the log of another ledger ---------------------------------------------------------------
