@@ -41,6 +41,8 @@ from agent.ledger.records import (
 )
 from engine.errors import LedgerError
 
+HELD_MB = 8  # a ledger of some thousand runs
+
 _UPSERT_METRIC = """
 INSERT INTO metrics
     (run_id, step, tokens, train_loss, val_loss, val_bpb, lr, grad_norm, tok_per_s)
@@ -99,6 +101,15 @@ class Ledger(Reader):
     def anchor(self) -> Anchor:
         """Whether the file that was opened is still the one at the path."""
         return self._anchor or Anchor(self.path)
+
+    def hold_whole(self) -> None:
+        """Hold all of a ledger of usual size in memory, so that `keep` still has it where another
+        program overwrites the file.
+        """
+        with self._lock, in_words(self.path):
+            if self.path.stat().st_size <= HELD_MB * 1e6:
+                self._db.execute(f"PRAGMA cache_size = -{2000 * HELD_MB}").fetchone()  # in kB
+                self._db.execute("PRAGMA quick_check(1)").fetchone()  # which reads every page
 
     def keep(self, path: Path) -> None:
         """All that this ledger holds as a file of its own, which `take_in` of another takes."""

@@ -108,6 +108,7 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
           in_harbour(home, held, ledger, clock.stamp()) as harbour):
         take_command(home.control)  # it was meant for a daemon that is gone
         home.guard.unlink(missing_ok=True)  # so was its word
+        ledger.hold_whole()
         if ledger.set_aside:
             message = (f"{ledger.path} was put in place of another, whose log lay beside it still: "
                        f"that is set aside as {ledger.set_aside}")

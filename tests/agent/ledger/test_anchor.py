@@ -117,6 +117,24 @@ def test_another_text_in_the_same_file_is_noticed_and_stays_whole(
     assert faults(ledger.path) == []
 
 
+def test_what_was_overwritten_can_still_be_kept(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        a_study(ledger)
+        ledger.keep(tmp_path / "backup.db")
+        for seed in range(60):
+            a_run(ledger, seed=seed)
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ledger.hold_whole()
+        a_run(ledger, seed=60)
+        ledger.path.write_bytes((tmp_path / "backup.db").read_bytes())
+        for error in (LedgerBusy, LedgerSwapped):
+            with pytest.raises(error):
+                a_run(ledger, seed=61)
+        ledger.keep(tmp_path / "kept.db")
+    with Ledger.open(tmp_path / "kept.db", read_only=True) as kept:
+        assert len(kept.runs()) == 61
+
+
 def test_a_person_who_writes_with_sqlite_meanwhile_is_no_stranger(ledger: Ledger) -> None:
     with closing(sqlite3.connect(ledger.path)) as shell:
         shell.execute("UPDATE corpora SET name = 'mine'")
