@@ -67,7 +67,7 @@ class Harbour:
 
     def told(self, why: str) -> str:
         """Why the night is over, and where what it learnt is, in one sentence."""
-        ours = shlex.quote(str(self.home.root))
+        ours = "--record" if self.home.is_record else f"--home {shlex.quote(str(self.home.root))}"
         if moved := self.moved_to():
             self._settle()
             return (f"{self.home.root} was moved to {moved} while it was in use; nothing of it is "
@@ -79,7 +79,7 @@ class Harbour:
         if self._kept is None:
             return (f"{why}, and what was learnt could not be kept whole; each run's own log stays "
                     f"in {self.home.root / 'runs'}")
-        return (f"{why}; what was learnt is kept in {self._kept}: `agent --home {ours} import "
+        return (f"{why}; what was learnt is kept in {self._kept}: `agent {ours} import "
                 f"{shlex.quote(str(self._kept))}` adds it to the ledger of that home")
 
     def _settle(self) -> bool:

@@ -101,6 +101,11 @@ def test_the_file_that_lies_there_now_is_whole_and_takes_what_was_kept(home: Hom
         assert [run.seed for run in ledger.runs()] == [0, 1]
 
 
+def test_the_projects_record_takes_it_as_the_record(home: Home) -> None:
+    said = swapped(Home(home.root, is_record=True), replaced)
+    assert "`agent --record import " in said
+
+
 @pytest.mark.parametrize("part", ["-wal", "-shm"])
 def test_without_what_lies_beside_it_the_ledger_itself_has_all(home: Home, part: str) -> None:
     said = swapped(home, lambda home: os.unlink(f"{home.ledger}{part}"))
