@@ -183,6 +183,7 @@ def test_a_night_saves_what_runs_notes_its_end_and_is_over(
     stage.spawn.processes[-1].status = STOPPED
     daemon._tick_night()
     assert stage.night.is_over
+    assert home.root.exists() is (swap is not home_removed)  # and is not made again
     assert stage.ledger.run(run.id).state == "queued"
     assert stage.ledger.events()[0].kind == "night_over"
     assert stage.night.harbour is not None
