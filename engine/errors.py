@@ -6,9 +6,11 @@
     ├── TokenizerError        a vocabulary cannot be trained, read or applied
     ├── CheckpointError       a checkpoint is torn, foreign or of another configuration
     ├── StorageError          the disk is full or may not be written
+    │   └── FolderBusy        another process works in a folder; that passes
     ├── NoProposal            a strategy found nothing that fits; its text says why
     └── LedgerError           the ledger cannot be read, or a request does not fit what it holds
-        └── LedgerBusy        another program keeps it locked; that passes
+        ├── LedgerBusy        another program keeps it locked; that passes
+        └── LedgerSwapped     its file is no longer the one that was opened
     ReplicaDied               a process that shares the training of a run is gone
     Diverged                  the loss left the finite numbers, or rose above its start
 """
@@ -38,6 +40,10 @@ class StorageError(UserError):
     """The disk is full or may not be written."""
 
 
+class FolderBusy(StorageError):
+    """Another process works in a folder; who waits may go on."""
+
+
 class NoProposal(UserError):
     """A strategy found nothing that fits; the text says what stood in the way."""
 
@@ -48,6 +54,10 @@ class LedgerError(UserError):
 
 class LedgerBusy(LedgerError):
     """Another program keeps the ledger locked; who waits may go on."""
+
+
+class LedgerSwapped(LedgerError):
+    """The ledger's file is no longer the one that was opened: what is written would be lost."""
 
 
 class Diverged(Exception):

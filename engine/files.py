@@ -30,6 +30,37 @@ def write_atomically(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
+def identity(path: Path | str) -> tuple[int, int] | None:
+    """Device and inode: the same for every spelling of a file; None where there is no such file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def name_within(root: Path, folder: Path, path: Path) -> str:
+    """How a file in `folder` names another: from there on where both lie below root, which may be
+    moved or copied; else whole.
+    """
+    return os.path.relpath(path, folder) if path.is_relative_to(root) else str(path)
+
+
+def find_within(root: Path, folder: Path, name: str) -> Path:
+    """The file that one in `folder` names, also where root was moved since.
+
+    By names alone, so that a folder below root may be a link. A whole path, as earlier versions
+    wrote, may be stale: what lies below root at the longest tail of it, of two parts or more, is
+    that file; where there is none the path is taken at its word.
+    """
+    path = Path(name)
+    if not path.is_absolute():
+        return Path(os.path.normpath(folder / path))
+    parts = path.parts[1:]
+    moved = (root.joinpath(*parts[start:]) for start in range(len(parts) - 1))
+    return next(filter(os.path.exists, moved), path)
+
+
 @contextmanager
 def storage_in_words(path: Path, part: Path, n_bytes: int) -> Iterator[None]:
     """Remove the half-written part, and say in one sentence that a disk is full or forbidden."""

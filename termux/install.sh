@@ -6,7 +6,7 @@ if [ "${1-}" = --help ] || [ "${1-}" = -h ]; then
     cat << 'END'
 usage: [AGENT_HOME=DIR] sh termux/install.sh [--uninstall]
 Installs packages, boot script and watchdog; run it again after every update. Ledger, runs and
-log live in DIR, else in the checkout.
+log live in DIR, else in ~/nights.
 --uninstall removes boot script, watchdog and notification; ledger and runs stay.
 END
     exit 0
@@ -14,10 +14,9 @@ fi
 fail() { echo "install.sh: $1" >&2; exit "${2:-1}"; }
 here=$(cd "$(dirname "$0")/.." && pwd -P)
 : "${PREFIX:?this script is for Termux, where PREFIX is set}"
-python=$PREFIX/bin/python
+python=$PREFIX/bin/python job_id=714205
 boot=$HOME/.termux/boot/phi-auto
 watchdog=$HOME/.termux/phi-auto-watchdog # not in boot/: all files there are started at boot
-job_id=714205
 # Commands of Termux:API wait for ever where the app of that name is missing.
 ask() { command -v "$1" > /dev/null 2>&1 && timeout -k 2 20 "$@" < /dev/null; }
 
@@ -30,8 +29,10 @@ if [ "${1-}" = --uninstall ]; then
 fi
 [ $# -eq 0 ] || fail "$1 is not understood; see --help" 2
 
-home=$(realpath -m -- "${AGENT_HOME:-$here}")
+home=${AGENT_HOME:-$HOME/nights}; case $home in \~ | \~/*) home=$HOME${home#\~} ;; esac
+home=$(realpath -m -- "$home")
 case $home/ in
+    "$here/") fail "$here is the home of the project's own runs; name another folder" ;;
     /sdcard/* | /storage/* | /mnt/*)
         fail "$home is shared storage, where a database breaks; use a folder below $HOME" ;;
 esac
@@ -49,8 +50,7 @@ write_starter() { # of script $2 as file $1, whole or not at all
         "$(quote "$here/termux/$2")" > "$watchdog.new"
     chmod 755 "$watchdog.new" && mv -f "$watchdog.new" "$1"; }
 mkdir -p "$home" "$HOME/.termux/boot"
-write_starter "$boot" boot.sh
-write_starter "$watchdog" watchdog.sh
+write_starter "$boot" boot.sh; write_starter "$watchdog" watchdog.sh
 # By default a job waits for a network and for a battery that is not low.
 ask termux-job-scheduler --script "$watchdog" --period-ms 900000 --persisted true \
     --network none --battery-not-low false --job-id "$job_id" ||

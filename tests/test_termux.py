@@ -144,6 +144,22 @@ def test_a_relative_home_is_the_same_wherever_the_agent_starts(phone: Phone) -> 
     assert phone.log.read_text() == f"hello from {phone.home}, home {phone.home}\n"
 
 
+@pytest.mark.parametrize("home", ["", "~/nights"])
+def test_the_home_is_nights_of_the_user_where_nothing_else_is_said(phone: Phone, home: str) -> None:
+    phone.settings["AGENT_HOME"] = home
+    boot(phone)
+    nights = phone.user / "nights"
+    assert (nights / "agent.log").read_text() == f"hello from {nights}, home {nights}\n"
+
+
+def test_the_checkout_is_no_home(phone: Phone) -> None:
+    phone.settings["AGENT_HOME"] = str(TERMUX.parent)
+    ended = phone.script("install.sh")
+    assert (ended.status, phone.calls(), phone.files()) == (1, [], {})
+    assert ended.err.startswith(f"install.sh: {TERMUX.parent} is the home of the "
+                                "project's own runs")
+
+
 def test_an_agent_that_does_not_start_is_not_put_into_the_boot_folder(phone: Phone) -> None:
     phone.settings["AGENT_FAILS"] = "1"
     ended = phone.script("install.sh")

@@ -39,6 +39,7 @@ def enqueue(home: Home, /, config: tuple[str, ...], dry_run: bool, as_json: bool
     max_ram = options.pop("max_ram")
     wanted = Wanted(texts=config, **options, max_ram_mb=(
         units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()))
+    home.require_writable()
     with Reader.open(home.ledger) as ledger:
         idea = idea_of(ledger, home, wanted, utc_stamp(), sys.stdin)
         study = ledger.calibration(idea.calibration_id)

@@ -13,13 +13,13 @@ import sqlite3
 import sys
 import textwrap
 from collections.abc import Iterator, MutableMapping
-from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from agent.cli.given import GivenPath, settle_terminal
-from agent.home import Home
+from agent.cli.given import settle_terminal
+from agent.home import DEFAULT_HOME, Home
 from agent.words import printable, signs
 from engine.errors import UserError
 
@@ -49,6 +49,10 @@ class Commands(MutableMapping[str, click.Command]):
         return self._loaded[name]
 
     def __setitem__(self, name: str, command: click.Command) -> None:
+        command.params += [  # what is said of the home counts after the command's name, too
+            click.Option(["--home"], callback=_other_home, expose_value=False, hidden=True),
+            click.Option(["--record"], is_flag=True, callback=_other_home, expose_value=False,
+                         hidden=True)]
         self._loaded[name] = command
 
     def __delitem__(self, name: str) -> None:
@@ -135,16 +139,38 @@ def _tell(sentence: str) -> None:
     click.echo(_broken_at_words(f"agent: {printable(sentence.replace(chr(10), ' '))}"), err=True)
 
 
+def _other_home(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:
+    """Take --home or --record where they stand behind the command's name."""
+    if not value:
+        return
+    before = ctx.find_root()
+    said = {name for name in ("home", "record")
+            if before.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    ctx.meta["said"] = ctx.meta.get("said", said) | {param.name}
+    ctx.obj = _home(ctx.meta["said"], None if value is True else str(value))
+
+
+def _home(said: set[str], spelt: str | None) -> Home:
+    """The home that is meant, by which of --home and --record were said."""
+    if {"home", "record"} <= said:
+        raise click.UsageError("--record and --home both say where the ledger is; give one")
+    return Home.record() if "record" in said else Home.at(spelt or DEFAULT_HOME)
+
+
 @click.group(cls=Group, commands=Commands(),
              context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", type=GivenPath(file_okay=False), default=Path("."),
-              envvar="AGENT_HOME", show_default="current directory, or AGENT_HOME",
+@click.option("--home", metavar="DIR", envvar="AGENT_HOME",
+              show_default=f"{DEFAULT_HOME}, or AGENT_HOME",
               help="Folder with the ledger, runs/ and data/.")
+@click.option("--record", is_flag=True,
+              help="The project's published runs, in its checkout, in place of a home.")
 @click.version_option(package_name="phi-auto")
 @click.pass_context
-def main(ctx: click.Context, home: Path) -> None:
+def main(ctx: click.Context, home: str | None, record: bool) -> None:
     """Train tiny language models all night, and believe the numbers in the morning.
 
     Start with:  agent run --for 4m
     """
-    ctx.obj = Home(home.absolute())
+    is_said = ctx.get_parameter_source("home") is ParameterSource.COMMANDLINE
+    said = {name for name, given in (("home", is_said), ("record", record)) if given}
+    ctx.obj = _home(said, home)

@@ -18,7 +18,7 @@ from rich.console import Console
 from agent.cli.given import COUNT, SEED, Finite, GivenPath
 from agent.cli.main import main
 from agent.cli.status import as_json_option, show_json
-from agent.home import Home
+from agent.home import DEFAULT_HOME, Home
 from agent.ledger import ENDED, Reader, Run, State, find_run
 from agent.show import detail, markdown, report, run_log, uniform_bpb, write_table
 from agent.trial import sampler
@@ -32,8 +32,9 @@ _HOW = Sampling()  # the defaults of `agent sample`
 
 def complete_labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Labels that begin so, for the shell's completion, which has no place for errors."""
-    home = Home(Path(ctx.find_root().params.get("home") or "."))
+    given = ctx.find_root().params
     try:
+        home = Home.record() if given.get("record") else Home.at(given.get("home") or DEFAULT_HOME)
         with Reader.open(home.ledger) as ledger:
             labels = [run.label for run in ledger.runs()]
     except (UserError, OSError, sqlite3.Error):

@@ -13,13 +13,14 @@ from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
 from agent.cli.main import main
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
-from agent.ledger import Ledger, table_text
+from agent.ledger import Ledger, Reader, is_ledger, table_text
 from agent.machine import COOLER_C, Limits, guard, parse_window
-from agent.night import Wish, desk, end_pause, queue_grid, run_night, train_once
+from agent.night import Desk, Wish, desk, end_pause, queue_grid, run_night, train_once
 from agent.trial import Source
 from agent.words import typed as units
 from engine.config import Config
 from engine.errors import UserError
+from engine.files import identity
 from strategies.grid import parse_tokens
 
 Command = Callable[..., Any]
@@ -257,14 +258,23 @@ def _tell(home: Home, command: str, effect: str) -> None:
 
 
 @main.command("import")
-@click.argument("csv", type=GivenPath(exists=True, dir_okay=False))
+@click.argument("file", type=GivenPath(exists=True, dir_okay=False))
 @click.pass_obj
-def import_(home: Home, csv: Path) -> None:
-    """Add the rows of a published experiment table to the ledger.
+def import_(home: Home, file: Path) -> None:
+    """Add the runs of another ledger, or the rows of a published table, to the ledger.
 
-    Example:  agent import published.csv
+    Example:  agent import ledger-kept-20260324T231500Z.db
     """
-    text = table_text(csv)
     with Screen() as screen, desk(home, screen, screen.stage) as at:
-        n = at.ledger.import_published(text, at.clock.stamp())
-    click.echo(f"{n} rows added", err=True)
+        click.echo(_take_in(at, file), err=True)
+
+
+def _take_in(at: Desk, file: Path) -> str:
+    """What came in of a ledger, which SQLite's first bytes tell, or of a published table."""
+    if identity(file) == identity(at.ledger.path):  # to open it once more would end SQLite's locks
+        raise UserError(f"{file} is the ledger of this --home itself; name another one")
+    if is_ledger(file):
+        with Reader.open(file) as other:
+            return f"{at.ledger.take_in(other, at.clock.stamp())} added"
+    n = at.ledger.import_published(table_text(file), at.clock.stamp())
+    return f"{n} rows added"

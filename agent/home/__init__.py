@@ -11,13 +11,15 @@ from engine.lazy import doors
 if TYPE_CHECKING:
     from agent.home.control import send_command as send_command
     from agent.home.control import take_command as take_command
+    from agent.home.lock import Held as Held
     from agent.home.lock import holder as holder
     from agent.home.lock import only_one as only_one
+    from agent.home.paths import DEFAULT_HOME as DEFAULT_HOME
     from agent.home.paths import Home as Home
     from agent.home.paths import RunFolder as RunFolder
 
 __all__, __getattr__ = doors(__name__, {
     "control": ("send_command", "take_command"),
-    "lock": ("holder", "only_one"),
-    "paths": ("Home", "RunFolder"),
+    "lock": ("Held", "holder", "only_one"),
+    "paths": ("DEFAULT_HOME", "Home", "RunFolder"),
 })

@@ -9,14 +9,44 @@ from pathlib import Path
 from typing import TextIO
 
 from engine.errors import StorageError, UserError
+from engine.files import identity
 
 LOOKS, LOOK_S = 5, 0.1  # at a lock that is taken, before it counts as another daemon's
 
 
+class Held:
+    """The lock of a home as its daemon holds it."""
+
+    def __init__(self, lock: Path, file: TextIO) -> None:
+        self._lock, self._file = lock, file
+
+    def again(self) -> None:
+        """Take it again where its file was removed or swapped; UserError where another daemon was
+        quicker.
+        """
+        if identity(self._lock) == identity(f"/proc/self/fd/{self._file.fileno()}"):
+            return
+        file = _taken(self._lock)
+        self._file.close()
+        self._file = file
+
+    def close(self) -> None:
+        self._file.close()
+
+
 @contextmanager
-def only_one(lock: Path) -> Iterator[None]:
+def only_one(lock: Path) -> Iterator[Held]:
     """Hold the home's lock; UserError, naming who holds it, where another daemon does."""
-    with _opened(lock) as file:
+    held = Held(lock, _taken(lock))
+    try:
+        yield held
+    finally:
+        held.close()
+
+
+def _taken(lock: Path) -> TextIO:
+    file = _opened(lock)
+    try:
         for attempt in range(LOOKS):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -32,7 +62,10 @@ def only_one(lock: Path) -> Iterator[None]:
         file.truncate(0)
         with suppress(OSError):  # no room for a name: the lock holds without
             os.write(file.fileno(), str(os.getpid()).encode())
-        yield
+        return file
+    except BaseException:
+        file.close()
+        raise
 
 
 def _opened(lock: Path) -> TextIO:
@@ -45,13 +78,13 @@ def _opened(lock: Path) -> TextIO:
 
 
 def holder(lock: Path) -> int | None:
-    """Pid of the daemon that holds the lock; None where nobody does."""
+    """Pid of the daemon that holds the lock, 0 where it does not tell; None where nobody does."""
     try:
         with open(lock, encoding="ascii") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return int(file.read() or 0)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     return None

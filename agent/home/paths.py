@@ -1,7 +1,15 @@
-"""Where things live below a home folder."""
+"""Where things lie below a home folder, and which folder that is."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+
+from engine.errors import UserError
+
+DEFAULT_HOME = "~/nights"  # whatever the current folder is: every terminal means the same home
+PROJECT = 'name = "phi-auto"'  # in the pyproject.toml of a checkout
+CHECKOUT = Path(__file__).resolve().parents[2]  # of the running program, if it is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,6 +17,39 @@ class Home:
     """A folder with one ledger, its runs and its texts."""
 
     root: Path
+    is_record: bool = False  # asked for by --record: the project's own runs may be written
+
+    @classmethod
+    def at(cls, spelt: str | Path = DEFAULT_HOME) -> Self:
+        """The home a person spelt, through links, `..` and ~: one folder has one name.
+
+        UserError where ~ stands for nobody.
+        """
+        try:
+            return cls(Path(os.path.realpath(Path(spelt).expanduser())))
+        except (RuntimeError, ValueError, OSError) as error:
+            # There is no such user, a NUL in the name, or the current folder is gone.
+            raise UserError(f"--home {str(spelt)!r} names no folder ({error}); give a path, such "
+                            f"as {DEFAULT_HOME}") from error
+
+    @classmethod
+    def record(cls) -> Self:
+        """The checkout of the running program, whose ledger holds the project's published runs.
+
+        UserError where the program runs from no checkout.
+        """
+        if not _is_checkout(CHECKOUT):
+            raise UserError("--record means the ledger of the project's checkout, and this program "
+                            f"lies in {CHECKOUT}, which is none; give the checkout with --home to "
+                            "read it")
+        return cls(CHECKOUT, is_record=True)
+
+    def require_writable(self) -> None:
+        """UserError where this is a checkout of the project and --record was not given."""
+        if not self.is_record and _is_checkout(self.root):
+            raise UserError(f"{self.root} holds the project's published runs, which only --record "
+                            f"writes; leave out --home for your own in {DEFAULT_HOME}, or name "
+                            "another folder")
 
     @property
     def ledger(self) -> Path:
@@ -39,6 +80,13 @@ class Home:
 
     def run(self, uid: str) -> "RunFolder":
         return RunFolder(self.root / "runs" / uid)
+
+
+def _is_checkout(folder: Path) -> bool:
+    try:
+        return PROJECT in (folder / "pyproject.toml").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

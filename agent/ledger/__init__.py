@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine.lazy import doors
 
 if TYPE_CHECKING:
+    from agent.ledger.anchor import Anchor as Anchor
     from agent.ledger.ended import Claim as Claim
     from agent.ledger.ended import EndedRun as EndedRun
     from agent.ledger.ended import claims as claims
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from agent.ledger.find import last_state as last_state
     from agent.ledger.find import parent_of as parent_of
     from agent.ledger.ledger import Ledger as Ledger
+    from agent.ledger.merge import Taken as Taken
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
     from agent.ledger.missing import gaps_in_words as gaps_in_words
+    from agent.ledger.published import is_ledger as is_ledger
     from agent.ledger.published import table_text as table_text
     from agent.ledger.queries import BLOCKED as BLOCKED
     from agent.ledger.queries import Queries as Queries
@@ -51,11 +54,13 @@ if TYPE_CHECKING:
     from agent.ledger.records import Verdict as Verdict
 
 __all__, __getattr__ = doors(__name__, {
+    "anchor": ("Anchor",),
     "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold"),
     "find": ("STATES", "corpus_of", "find_run", "last_state", "parent_of"),
     "ledger": ("Ledger",),
+    "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),
-    "published": ("table_text",),
+    "published": ("is_ledger", "table_text"),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "damage", "faults"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",

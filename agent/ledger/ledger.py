@@ -18,6 +18,8 @@ from typing import Any, Self, Unpack, cast
 from sqlite_utils import Database
 
 from agent.ledger import published
+from agent.ledger.anchor import Anchor, keep, set_aside_foreign
+from agent.ledger.merge import Merge, Taken
 from agent.ledger.migrations import check_sound, migrations, taken_steps
 from agent.ledger.queries import in_words
 from agent.ledger.reader import Reader, check_columns, check_schema, connect, connect_reader
@@ -46,6 +48,7 @@ NAMED_BY = {
              ("events", "run_id")),
     "calibrations": (("calibrations", "id"), ("runs", "calibration_id")),
     "corpora": (("corpora", "id"), ("runs", "corpus_id"), ("calibrations", "corpus_id"))}
+HELD_MB = 8  # a ledger of some thousand runs
 
 _UPSERT_METRIC = """
 INSERT INTO metrics
@@ -68,6 +71,8 @@ class Ledger(Reader):
     def __init__(self, path: Path, db: Database) -> None:
         super().__init__(path, db.conn)
         self._db = db
+        self._anchor: Anchor | None = None  # until it is ready to be written
+        self.set_aside: Path | None = None  # where the log of another ledger went
 
     @classmethod
     def open(cls, path: str | Path, *, read_only: bool = False) -> Self:
@@ -78,13 +83,16 @@ class Ledger(Reader):
         """
         path = Path(path)
         with in_words(path):
+            aside = None if read_only else set_aside_foreign(path)
             connection = connect_reader(path) if read_only else connect(path, "mode=rwc")
             try:
                 if read_only:
                     return cls(path, Database(connection, execute_plugins=False))
                 check_schema(path, connection, is_reader=False)
                 ledger = cls(path, Database(connection, execute_plugins=False))
+                ledger.set_aside = aside
                 ledger._prepare_writing()
+                ledger._anchor = Anchor(path)  # with the files that SQLite laid beside it
                 return ledger
             except BaseException:
                 connection.close()
@@ -95,6 +103,39 @@ class Ledger(Reader):
         again waits shortly, to hear signals and watch memory meanwhile.
         """
         self._db.execute(f"PRAGMA busy_timeout = {1000 * seconds:.0f}").fetchone()
+
+    @property
+    def anchor(self) -> Anchor:
+        """Whether the file that was opened is still the one at the path."""
+        return self._anchor or Anchor(self.path)
+
+    def hold_whole(self) -> None:
+        """Hold all of a ledger of usual size in memory, so that `keep` still has it where another
+        program overwrites the file.
+        """
+        with self._lock, in_words(self.path):
+            if self.path.stat().st_size <= HELD_MB * 1e6:
+                self._db.execute(f"PRAGMA cache_size = -{2000 * HELD_MB}").fetchone()  # in kB
+                self._db.execute("PRAGMA quick_check(1)").fetchone()  # which reads every page
+
+    def keep(self, path: Path) -> None:
+        """All that this ledger holds as a file of its own, which `take_in` of another takes."""
+        with self._lock, in_words(path):
+            keep(self._connection, path)
+
+    def settle(self) -> bool:
+        """Bring all that was written from the write-ahead log into the file; whether all is in."""
+        with self._lock, in_words(self.path):
+            is_all = not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self.anchor.written()
+            return is_all
+
+    def take_in(self, other: Reader, now: str) -> Taken:
+        """Add what another ledger knows and this one does not; all of it or nothing."""
+        with self._writing(synchronous="FULL"):
+            taken = Merge(self, other).run()
+            self.event("import", f"{taken} of {other.path}", now)
+            return taken
 
     @property
     def schema_version(self) -> int:
@@ -292,11 +333,15 @@ class Ledger(Reader):
             if self._connection.in_transaction:  # part of a larger one
                 yield
                 return
+            if self._anchor:
+                self._anchor.require()
             self._db.execute(f"PRAGMA synchronous = {synchronous}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.commit()
+                if self._anchor:
+                    self._anchor.written()
             except BaseException:
                 self._db.rollback()
                 raise

@@ -19,11 +19,23 @@ from engine.errors import LedgerError
 # The source dates its rows 03-24 without a year; this one is an assumption.
 ASSUMED_YEAR = 2026
 
+SQLITE = b"SQLite format 3\0"  # how a database begins
 MAX_BYTES = 50_000_000  # of a table; the published one has 20 kB
 MAX_CELL = 10**15  # a count or a loss beyond it is a slip
 SHOWN = 60  # characters of what a table that is none begins with
 
 _SCALES = {"": "1", "%": "0.01", "k": "1e3", "M": "1e6", "B": "1e9"}
+
+
+def is_ledger(path: Path) -> bool:
+    """Whether a file is a SQLite database, by its first bytes. LedgerError: it cannot be read."""
+    if not path.is_file():
+        return False  # a pipe or a device, which would be read only once or without an end
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(SQLITE)) == SQLITE
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def table_text(path: Path) -> str:
@@ -37,9 +49,6 @@ def table_text(path: Path) -> str:
         raise LedgerError(f"{path} cannot be read: {error.strerror or error}") from error
     if len(data) > MAX_BYTES:
         raise LedgerError(f"{path} is over {MAX_BYTES / 1e6:.0f} MB long and no published table")
-    if data.startswith(b"SQLite format 3\0"):
-        raise LedgerError(f"{path} is a SQLite database and no table; give a published table as "
-                          "CSV, or look into the database with agent --home FOLDER runs")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise LedgerError(f"{path} is UTF-16 text; save it as CSV in UTF-8: iconv -f UTF-16 -t "
                           "UTF-8")

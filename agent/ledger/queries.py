@@ -270,6 +270,10 @@ class Queries:
                           f"LEFT JOIN runs r ON r.id = e.run_id {clauses}", *values)
         return [from_columns(Event, row) for row in rows]
 
+    def events_of(self, kind: str) -> list[Event]:
+        """Events of a kind, newest first."""
+        return self._events("WHERE e.kind = ? ORDER BY e.id DESC", kind)
+
     def newest_stamp(self) -> str | None:
         """The latest moment at which this program wrote; None where it never has."""
         found = self._rows("SELECT max(at) AS at FROM (SELECT max(at) AS at FROM events "

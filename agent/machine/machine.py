@@ -1,4 +1,4 @@
-"""What this machine and this checkout are, for the ledger; and the environment of a worker."""
+"""What this machine and this checkout are, for the ledger; and how our children are started."""
 
 import functools
 import os
@@ -12,6 +12,10 @@ from pathlib import Path
 from agent.machine import container
 
 MIN_DISK_MB = 200.0  # free: with less a run waits, and agent doctor fails
+ROOT = Path(__file__).resolve().parents[2]  # the folder our packages lie in
+# `python -m`, with that folder behind all others: in a checkout, random.py is not the library's.
+BEHIND = ("import runpy, sys; sys.path.append(sys.argv[1]); del sys.argv[:2]; "
+          "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)")
 
 
 def device() -> str:
@@ -77,10 +81,30 @@ def is_termux(environ: Mapping[str, str]) -> bool:
     return "com.termux" in environ.get("PREFIX", "")
 
 
+def child(module: str, *words: str) -> list[str]:
+    """The command of a child that runs one of our modules; worker_environment belongs to it.
+
+    It imports nothing from the current folder: random.py or engine.py there may be somebody's.
+    Only where that is the very folder of our packages they are found there, behind all others.
+    """
+    way = ["-c", BEHIND, str(ROOT)] if _is_here(ROOT) else ["-m"]
+    return [sys.executable, *way, module, *words]
+
+
 def worker_environment() -> dict[str, str]:
-    """The environment of a child: our modules, and one BLAS thread for always the same bits."""
+    """The environment of a child: one BLAS thread for always the same bits, and no module from the
+    current folder, be it named in PYTHONPATH or not.
+    """
     one = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
                          "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
-    # python -m looks in the current folder first, where agent/ or random.py may be somebody's.
-    looks_here = {"", os.readlink("/proc/self/cwd")} & set(sys.path)
-    return {**os.environ, **one, **({} if looks_here else {"PYTHONSAFEPATH": "1"})}
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    elsewhere = [entry for entry in path if not _is_here(entry)]
+    return {**os.environ, **one, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(elsewhere)}
+
+
+def _is_here(folder: str | Path) -> bool:
+    """Whether a folder, by any name, is the current one; an empty name is."""
+    try:
+        return os.path.samefile(folder or os.curdir, os.curdir)
+    except OSError:
+        return False

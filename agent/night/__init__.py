@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from agent.night.enqueue import Wanted as Wanted
     from agent.night.enqueue import idea_of as idea_of
     from agent.night.inbox import Idea as Idea
+    from agent.night.launch import Desk as Desk
     from agent.night.launch import Wish as Wish
     from agent.night.launch import desk as desk
     from agent.night.launch import end_pause as end_pause
@@ -23,5 +24,5 @@ if TYPE_CHECKING:
 __all__, __getattr__ = doors(__name__, {
     "enqueue": ("Wanted", "idea_of"),
     "inbox": ("Idea",),
-    "launch": ("Wish", "desk", "end_pause", "queue_grid", "run_night", "train_once"),
+    "launch": ("Desk", "Wish", "desk", "end_pause", "queue_grid", "run_night", "train_once"),
 }, modules=("inbox",))

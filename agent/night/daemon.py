@@ -18,7 +18,7 @@ from agent.machine import DAY_MINUTES, Clock, Window
 from agent.night.bulletin import Bulletin
 from agent.night.night import Night
 from agent.words import Told
-from engine.errors import UserError
+from engine.errors import LedgerSwapped, UserError
 
 TICK_S = 0.5
 IDLE_TICK_S = 5.0  # while the night waits and nothing runs: to spare the battery
@@ -78,6 +78,7 @@ class Daemon:
         self.asked = threading.Event()
         self.n_faults = 0
         self.failure: str | None = None
+        self.swapped: LedgerSwapped | None = None
         self.is_waiting = False  # for room on the disk, or for the ledger
         self.bulletin = Bulletin(night.home.guard, night.clock)
         self._is_ending = False
@@ -89,7 +90,9 @@ class Daemon:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
 
     def run(self) -> None:
-        """Block until the night is over; UserError where too many ticks in a row failed."""
+        """Block until the night is over; UserError where too many ticks in a row failed, and
+        LedgerSwapped where another file took the ledger's place.
+        """
         self.scheduler.add_job(self._tick, "interval", seconds=TICK_S, timezone="UTC",
                                id="tick")
         before = {number: signal.signal(number, self._on_signal)
@@ -99,6 +102,8 @@ class Daemon:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+        if self.swapped:
+            raise self.swapped
         if self.failure:
             raise UserError(self.failure)
 
@@ -121,9 +126,12 @@ class Daemon:
             if self.asked.is_set():
                 self.night.stop("asked to by a signal")
             self.night.tick()
-            self.bulletin.post(self.night)
+            if not self.swapped:  # else its folder may be another's, or would be made again
+                self.bulletin.post(self.night)
             self._set_alarms()
             self._go_on()
+        except LedgerSwapped as error:
+            self._cast_off(error)
         except BLOCKED as error:
             self._wait(error)
         except Exception as error:  # noqa: BLE001 the edge of a tick: record, carry on, give up late
@@ -133,6 +141,15 @@ class Daemon:
                                          level="always"))
             if self.n_faults >= MAX_FAULTS:
                 self._give_up(f"gave up after {MAX_FAULTS} faults in a row; the last: {error}")
+
+    def _cast_off(self, error: LedgerSwapped) -> None:
+        """Keep what was learnt, then save what runs: its end is still written to the file that was
+        opened, which the desk keeps last.
+        """
+        self.swapped = error
+        if self.night.harbour:
+            self.night.harbour.secure()
+        self.night.stop(str(error))
 
     def _go_on(self) -> None:
         self.n_faults = 0

@@ -14,6 +14,7 @@ from agent.home import Home, only_one, take_command
 from agent.ledger import Calibration, Ledger, Run, last_state
 from agent.machine import Clock, Guard, Sensors, guard, later, machine, proof
 from agent.machine import Limits as MachineLimits
+from agent.night.adrift import Harbour, in_harbour
 from agent.night.daemon import Daemon
 from agent.night.night import Night, Observer
 from agent.night.recover import recover
@@ -70,6 +71,7 @@ class Desk:
     progress: Progress
     clock: Clock = field(default_factory=Clock)
     prove: Callable[[Config, int], tuple[str, str] | None] = proof.wrong_numbers
+    harbour: Harbour | None = None  # where the ledger is kept if it is swapped
 
     def tokens(self, source: Source) -> Callable[[int], TokenSet]:
         """Token files by vocabulary size, each made or checked once."""
@@ -90,22 +92,33 @@ class Desk:
         """A night on this desk; what a dead one left is taken up once it is known what it is for.
         """
         runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb)
-        return Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
-                     eval_every=eval_every, watch=watch)
+        night = Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
+                      eval_every=eval_every, watch=watch)
+        night.harbour = self.harbour
+        return night
 
 
 @contextmanager
 def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
     """The home's lock and its ledger, open for writing."""
+    home.require_writable()
     try:
         home.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make the folder {home.root}: {error.strerror}; use another "
                         "--home") from error
-    with only_one(home.lock), Ledger.open(home.ledger) as ledger:
+    clock = Clock()
+    with (only_one(home.lock) as held, Ledger.open(home.ledger) as ledger,
+          in_harbour(home, held, ledger, clock.stamp()) as harbour):
         take_command(home.control)  # it was meant for a daemon that is gone
         home.guard.unlink(missing_ok=True)  # so was its word
-        yield Desk(home, ledger, observer, progress)
+        ledger.hold_whole()
+        if ledger.set_aside:
+            message = (f"{ledger.path} was put in place of another, whose log lay beside it still: "
+                       f"that is set aside as {ledger.set_aside}")
+            ledger.event("set_aside", message, clock.stamp())
+            observer.say(message)
+        yield Desk(home, ledger, observer, progress, clock, harbour=harbour)
 
 
 def run_night(at: Desk, wish: Wish) -> Night:
@@ -206,7 +219,7 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
             _require_right(at, Config.from_dict(known.config), wish)
             recover(night, end_orphan, living_worker)
             at.observer.say(f"going on with study {known.id}: {known.budget_tokens:,} tokens a run")
-            return known
+            return _on_this_device(at, wish, night, known)
     recover(night, end_orphan)  # before measuring: what still runs would slow it down
     _require_memory(base, wish)
     _require_right(at, base, wish)
@@ -219,6 +232,19 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
         at.observer.say(f"note: {budget:,} tokens are {n_passes:.0f} passes over this text; more "
                         "text, or a smaller --run-tokens, tells more")
     return study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, budget)
+
+
+def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> Calibration:
+    """The study with the speed of this device, measured where a home was moved here."""
+    if known.device in (None, machine.device()) or night.runner.trial:
+        return known
+    tokens = night.prepare(Config.from_dict(known.config).vocab_size)
+    found = study.measure_here(at.ledger, at.home, known, tokens, wish.n_replicas, spawn_worker)
+    night.note(study.MOVED, f"study {known.id} was measured on another device ({known.device}); on "
+               f"this one ({found.device}) a run takes about {words.duration(found.run_s or 0.0)}, "
+               f"before {words.duration(known.run_s or 0.0)}",
+               {"study": known.id, "from": known.device, "to": found.device, "run_s": known.run_s})
+    return found
 
 
 def _why_short(tokens: TokenSet) -> str:
@@ -245,7 +271,8 @@ def _goes_on(ledger: Ledger, known: Calibration, wish: Wish, base: Config,
         return known.budget_tokens == wish.run_tokens
     if wish.night_s is None and wish.run_s is None:
         return True
-    return known.run_s is not None and SHORTER <= known.run_s / run_s <= LONGER
+    planned_s = study.planned_for_s(ledger, known)
+    return planned_s is not None and SHORTER <= planned_s / run_s <= LONGER
 
 
 def _require_time(run_s: float, wish: Wish, left_s: float | None) -> None:

@@ -14,6 +14,7 @@ from agent.home import take_command
 from agent.ledger import BLOCKED, Calibration, Run
 from agent.machine import guard
 from agent.night import inbox, told
+from agent.night.adrift import Harbour
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, Silent, verdict
 from agent.trial import NUMBERS, RETRY, STORAGE, Runner
@@ -49,6 +50,7 @@ class Night:
         self.runner, self.plan = runner, plan
         self.prepare, self.observer, self.eval_every = prepare, observer, eval_every
         self.read_free_mb, self.read_swap, self.watch = read_free_mb, read_swap, watch
+        self.harbour: Harbour | None = None  # where the ledger is kept if it is swapped
         self.campaign = Campaign(self.ledger, self.clock, plan, prepare, self._room_mb)
         self.only: int | None = None  # the one run to execute, by id
         self.n_ended = 0
@@ -76,6 +78,8 @@ class Night:
 
     def tick(self) -> None:
         """Do what is due; short, unless a new vocabulary has to be prepared."""
+        if self.harbour:
+            self.harbour.look()
         self._obey()
         self._notice_sleep()
         self._ask_machine()

@@ -20,6 +20,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.text import TokenSet
 
+MOVED = "device"  # kind of the event that a study goes on on another device
 MEASURE_TRIES = 4
 MEASURE_S = 4.0  # of training steps; long enough for the clock speed to settle
 MIN_STEPS = 20  # fewer tell nothing of a configuration
@@ -138,6 +139,24 @@ def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, s
         run_s=speed.run_s(config, budget_tokens, tokens.n_tokens["search"]),
         tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
         device=machine.device())))
+
+
+def measure_here(ledger: Ledger, home: Home, study: Calibration, tokens: TokenSet,
+                 n_replicas: int, spawn: Spawn) -> Calibration:
+    """The study as it goes on on another device: its budget and noise, this device's speed."""
+    config = Config.from_dict(study.config)
+    speed = measure(home, tokens, config, n_replicas, spawn)
+    ledger.update_calibration(
+        study.id, run_s=speed.run_s(config, study.budget_tokens, tokens.n_tokens["search"]),
+        tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
+        device=machine.device())
+    return ledger.calibration(study.id)
+
+
+def planned_for_s(ledger: Ledger, study: Calibration) -> float | None:
+    """How long a run was planned to take: on the device that the study was opened on."""
+    moves = (event.data or {} for event in reversed(ledger.events_of(MOVED)))
+    return next((move["run_s"] for move in moves if move.get("study") == study.id), study.run_s)
 
 
 def foresee(ledger: Ledger, study: Calibration,

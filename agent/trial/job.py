@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from agent.home import RunFolder
 from engine.config import Config
 from engine.errors import UserError
-from engine.files import write_atomically
+from engine.files import find_within, name_within, write_atomically
 
 VERSION = 1
 STOPPED = 75  # exit status of a worker that saved and may go on: EX_TEMPFAIL
@@ -18,6 +19,7 @@ NO_STORAGE = 74  # of one that could not write and may go on once there is room:
 NUMBERS = "numbers"  # kind of the event of a run whose products come out wrong on this machine
 NO_NUMBERS = 70  # exit status of its worker, which has not made a step: EX_SOFTWARE
 
+FILES = ("train_tokens", "valid_tokens", "tokenizer")  # fields that name one
 SHARDS = ("confirm", "test")  # beside the one that searches
 
 
@@ -25,7 +27,7 @@ SHARDS = ("confirm", "test")  # beside the one that searches
 class ShardFile:
     """A token file that is scored once, after the last step."""
 
-    path: str  # absolute
+    path: str  # absolute; job.json names it from its own folder on, where the home holds both
     n_bytes: int  # of the text behind all tokens but the first
 
 
@@ -36,7 +38,7 @@ class Job:
     config: Config
     seed: int
     budget_tokens: int
-    train_tokens: str  # paths, absolute
+    train_tokens: str  # paths, absolute; in job.json as those of shards
     valid_tokens: str
     n_valid_bytes: int
     tokenizer: str
@@ -52,8 +54,13 @@ class Job:
     rung_max_bpb: float | None = None  # above it the run ends there as pruned
 
     def write(self, path: Path) -> None:
+        def name(file: str) -> str:
+            return name_within(RunFolder(path.parent).home.root, path.parent, Path(file))
+
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        shards = {name: dataclasses.asdict(one) for name, one in self.shards.items()}
+        values |= {field: name(values[field]) for field in FILES}
+        shards = {shard: {"path": name(one.path), "n_bytes": one.n_bytes}
+                  for shard, one in self.shards.items()}
         values |= {"version": VERSION, "config": self.config.to_dict(), "shards": shards}
         write_atomically(path, json.dumps(values, indent=1).encode())
 
@@ -64,8 +71,14 @@ class Job:
             if values.pop("version") != VERSION:
                 raise ValueError(f"version is not {VERSION}")
             _check_rung(values.get("rung_step"), values.get("rung_max_bpb"))
-            return cls(**values | {"config": Config.from_dict(values["config"]),
-                                   "shards": _shards(values.get("shards", {}))})
+
+            def find(name: str) -> str:
+                return str(find_within(RunFolder(path.parent).home.root, path.parent, name))
+
+            shards = {name: ShardFile(find(one.path), one.n_bytes)
+                      for name, one in _shards(values.get("shards", {})).items()}
+            return cls(**values | {field: find(values[field]) for field in FILES} | {
+                "config": Config.from_dict(values["config"]), "shards": shards})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is not a job this program wrote: {error}") from error
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from agent.home import RunFolder
 from agent.machine import guard
 from agent.trial.events import this_attempt
+from engine.files import identity
 
 GONE = -signal.SIGKILL  # what is left of a process that was nobody's child: as if killed
 
@@ -59,9 +60,30 @@ def end_orphan(pid: int, folder: Path) -> None:
 
 
 def is_worker(pid: int, folder: Path) -> bool:
-    """Whether pid is the worker of this folder: its command line names it, a reused pid's not."""
+    """Whether pid is the worker of this folder, which a reused pid's process is not.
+
+    Its command line names the folder, perhaps through a link or another mount; or it holds the
+    folder's lock open, whatever the folder was called when it began.
+    """
+    return _names(pid, folder) or _holds(pid, RunFolder(folder).lock)
+
+
+def _names(pid: int, folder: Path) -> bool:
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return os.fsencode(folder) in words
+    if os.fsencode(folder) in words:
+        return True
+    wanted = identity(folder)
+    return wanted is not None and any(identity(os.fsdecode(word)) == wanted for word in words
+                                      if word.startswith(b"/"))
+
+
+def _holds(pid: int, lock: Path) -> bool:
+    wanted = identity(lock)
+    try:
+        files = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    return wanted is not None and any(identity(f"/proc/{pid}/fd/{one}") == wanted for one in files)

@@ -50,9 +50,9 @@ class Source:
 def token_files(source: Source, vocab_size: int, progress: Progress) -> TokenSet:
     """Make the token files in a child, telling its progress; raises what it met, in its words."""
     request = json.dumps({**dataclasses.asdict(source), "vocab_size": vocab_size})
-    with subprocess.Popen([sys.executable, "-m", "agent.trial.prepare", request],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                          env=machine.worker_environment(), start_new_session=True) as child:
+    with subprocess.Popen(machine.child("agent.trial.prepare", request), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True, env=machine.worker_environment(),
+                          start_new_session=True) as child:
         assert child.stdout is not None  # asked for just above
         try:
             for line in child.stdout:

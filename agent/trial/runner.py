@@ -17,19 +17,18 @@ are the only thing it believes, so it does not matter which of the two dies firs
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent.home import Home, RunFolder
+from agent.home import Home, RunFolder, holder
 from agent.ledger import Ending, Ledger, Metric, Outcome, Run
 from agent.machine import Clock, guard, machine
 from agent.trial import rung
 from agent.trial.events import blocks_in, note, read_events, this_attempt
 from agent.trial.job import NO_STORAGE, NUMBERS, SHARDS, STOPPED, STORAGE, Job, ShardFile
 from engine.config import Config
-from engine.errors import StorageError, UserError
+from engine.errors import FolderBusy, StorageError, UserError
 from engine.files import storage_error
 from engine.text import TokenSet
 from engine.training import checkpoint
@@ -60,7 +59,7 @@ def spawn_worker(folder: RunFolder) -> Process:
     """Start the worker of a run in its own session, its output in a file."""
     with open(folder.output, "ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "agent.trial.worker", str(folder.root), str(os.getpid())],
+            machine.child("agent.trial.worker", str(folder.root), str(os.getpid())),
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True, env=machine.worker_environment())
 
@@ -99,8 +98,13 @@ class Runner:
     def write_job(self, run: Run, tokens: TokenSet, eval_every: int | None = None,
                   rung_max_bpb: float | None = None) -> None:
         """Write what the worker is asked, before the run is claimed; a run taken up keeps its own.
+
+        FolderBusy where a worker that is not ours to see, as from another container, computes it.
         """
         folder = self.home.run(run.uid)
+        if holder(folder.lock) is not None:
+            raise FolderBusy(f"another worker still computes {run.label}; it leaves by itself a "
+                             "minute after its agent, and this one goes on then")
         if not folder.job.exists():
             try:
                 folder.root.mkdir(parents=True, exist_ok=True)

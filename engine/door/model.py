@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from engine.config import Config
 from engine.errors import CheckpointError, ConfigError, CorpusError, TokenizerError
+from engine.files import find_within
 from engine.model import GPT, Array, Flat
 from engine.sampling import Sampling, continuations
 from engine.text import Tokenizer
@@ -168,7 +169,9 @@ def _named_in_job(job: Path) -> Path | None:
         named = json.loads(job.read_bytes())["tokenizer"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return job.parent / named if isinstance(named, str) else None
+    folder = job.absolute().parent
+    home = folder.parent.parent  # runs lie two folders below it, texts beside them
+    return find_within(home, folder, named) if isinstance(named, str) else None
 
 
 def evaluation_params(config: Config, arrays: Mapping[str, Array],

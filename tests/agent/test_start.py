@@ -81,6 +81,19 @@ def test_an_import_that_fails_for_another_reason_keeps_its_traceback(
     assert "mend it with" not in done.stderr
 
 
+@both_ways
+@pytest.mark.parametrize("path", [".", "", ":/nowhere", "/nowhere:"])
+@pytest.mark.parametrize("name", ["random.py", "json/__init__.py", "numpy.py", "engine.py"])
+def test_files_of_the_current_folder_are_not_taken_for_modules(
+        way: list[str], path: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("raise SystemExit('imported ' + __file__)\n")
+    done = subprocess.run(
+        [sys.executable, *way, "--home", str(a_home(tmp_path / "home").root), "lineage"],
+        capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path})
+    assert (done.returncode, "imported" in done.stderr) == (0, False), done.stderr
+
+
 def test_the_entry_point_runs_the_command_line(monkeypatch: pytest.MonkeyPatch,
                                                capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["agent", "--version"])

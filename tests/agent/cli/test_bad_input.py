@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent.cli.main import main
+from agent.ledger.ledger import Ledger
 from engine.text.stories.write import write_stories
 from tests.support.parts import settings
 
@@ -87,6 +88,32 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Pat
     before = (tmp_path / "ledger.db").read_bytes()
     assert "database of something else" in sentence(agent(tmp_path, "run", "--for", "1m"))
     assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_table_in_another_encoding_is_refused_with_what_helps(
+        tmp_path: Path, encoding: str) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("ID,Date,Notes\nE1,03-24,für mich – gut\n", encoding=encoding)
+    said = sentence(agent(tmp_path / "home", "import", str(table)))
+    assert said.startswith(f"{table} is no text in UTF-8 (byte ")
+    assert said.endswith("save the table as CSV in UTF-8, or give the ledger.db of a home")
+
+
+def test_a_database_that_is_no_ledger_is_not_taken_in(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "recipes.db") as db:
+        db.execute("CREATE TABLE recipes (name TEXT)")
+    db.close()
+    said = sentence(agent(tmp_path / "home", "import", str(tmp_path / "recipes.db")))
+    assert said.startswith(f"{tmp_path}/recipes.db is a database of something else")
+
+
+def test_a_ledger_is_not_taken_into_itself(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db"):
+        pass
+    (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
+    said = sentence(agent(tmp_path, "import", str(tmp_path / "link.db")))
+    assert said == f"{tmp_path}/link.db is the ledger of this --home itself; name another one"
 
 
 def test_a_full_disk_stops_the_run_in_one_sentence_and_the_same_command_goes_on(

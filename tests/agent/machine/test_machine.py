@@ -1,7 +1,6 @@
 """Which code it was: a checkout's commit, or a version alone; and where a child finds its own."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from agent.machine import machine
 
+CHECKOUT = Path(__file__).parents[3]
 VERSION = metadata.version("phi-auto")
 PACKAGES = ("agent", "engine", "strategies")
 
@@ -71,13 +71,51 @@ def test_nor_does_a_wheel_unpacked_at_the_root_of_one(tree: Path) -> None:
     assert machine.code_version() == VERSION
 
 
-@pytest.mark.parametrize(("is_on_path", "status"), [(False, 0), (True, 1)])
-def test_a_child_looks_for_modules_in_the_current_folder_only_where_we_do(
-        is_on_path: bool, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "agent").mkdir()
-    (tmp_path / "agent/__init__.py").write_text("raise SystemExit(1)\n", encoding="ascii")
+THEIRS = ("random.py", "json/__init__.py", "numpy.py", "engine.py", "agent/__init__.py",
+          "sitecustomize.py", "usercustomize.py")
+
+
+@pytest.fixture
+def current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with files in it that have names of modules."""
+    for name in THEIRS:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("raise SystemExit('imported ' + __file__)\n", encoding="ascii")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path)] * is_on_path + ["/somewhere"])
-    child = subprocess.run([sys.executable, "-m", "agent", "--version"], capture_output=True,
+    return tmp_path
+
+
+def of_a_child(folder: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a child says that is started where PYTHONPATH is that."""
+    monkeypatch.setenv("PYTHONPATH", path.format(folder))
+    found = subprocess.run(machine.child("agent", "--version"), capture_output=True, text=True,
                            env=machine.worker_environment())
-    assert child.returncode == status
+    return found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("path", ["", ".", "{}", "{}/", "{}/link", ":/nowhere", "/nowhere:", "a::b",
+                                  "elsewhere/..", "elsewhere"])
+def test_a_child_imports_nothing_from_the_current_folder(
+        current: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of_a_child(current, path, monkeypatch) == f"agent, version {VERSION}\n"
+
+
+def test_other_folders_of_pythonpath_are_the_childs_too(
+        current: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (current / "elsewhere/sitecustomize.py").write_text("print('found')\n")
+    said = of_a_child(current, ".:elsewhere", monkeypatch)
+    assert said == f"found\nagent, version {VERSION}\n"
+
+
+@pytest.mark.parametrize("path", ["", ".", "{}"])
+def test_in_a_checkout_a_child_finds_our_packages_behind_all_others(
+        tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an installation: the packages are in the current folder and nowhere else."""
+    for package in PACKAGES:
+        (tmp_path / package).symlink_to(CHECKOUT / package)
+    (tmp_path / "random.py").write_text("raise SystemExit('imported ' + __file__)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    assert of_a_child(tmp_path, path, monkeypatch) == f"agent, version {VERSION}\n"

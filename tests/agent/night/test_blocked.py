@@ -1,6 +1,7 @@
 """A ledger that cannot be written and a disk without room: a night keeps what it has to say."""
 
 import errno
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from agent.night.night import BACK_OFF_S, MAX_DOUBLED
 from agent.show import status
 from agent.trial.job import NO_STORAGE, STORAGE
 from agent.trial.runner import RETRY
-from engine.errors import LedgerBusy, StorageError
+from engine.errors import FolderBusy, LedgerBusy, StorageError
 from engine.text import corpus
 from engine.text.corpus import TokenSet
 from engine.text.stories.write import write_stories
@@ -106,6 +107,21 @@ def test_a_run_is_not_failed_for_what_passes(
     assert stage.states() == ["queued"]
     stage.night.tick()  # not asked again at once: making a text takes a process
     monkeypatch.setattr(stage.night, "prepare", stage.prepare)
+    stage.time.now_s += BACK_OFF_S
+    stage.night.tick()
+    assert stage.states() == ["running"]
+
+
+def test_a_run_waits_for_a_worker_that_this_night_cannot_see(stage: Stage) -> None:
+    """Of a daemon in another container, say: no pid tells, but it holds the lock of its run."""
+    run = stage.queue()
+    folder = stage.home.run(run.uid)
+    folder.root.mkdir(parents=True)
+    with open(folder.lock, "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(FolderBusy, match=f"another worker still computes {run.label}; it leav"):
+            stage.night.tick()
+    assert (stage.states(), stage.spawn.processes) == (["queued"], [])
     stage.time.now_s += BACK_OFF_S
     stage.night.tick()
     assert stage.states() == ["running"]

@@ -16,6 +16,7 @@ from agent.cli.main import main
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Calibration
+from agent.machine import machine
 from agent.night import launch
 from agent.night.launch import (
     Desk,
@@ -29,7 +30,7 @@ from agent.night.launch import (
     run_night,
     train_once,
 )
-from agent.search import Plan
+from agent.search import Plan, study
 from agent.trial.orphan import end_orphan
 from agent.trial.prepare import Source
 from engine.config import Config
@@ -113,6 +114,48 @@ def test_a_study_of_a_text_that_an_earlier_version_cut_goes_on_and_says_so(tmp_p
         f"{tokens.n_tokens['search']:,} that search: an earlier version cut this text so, and its "
         "studies go on with that; a new --home cuts it into a half and two quarters",
         "going on with study 1: 3,200 tokens a run"]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Desk, Wish]]:
+    """A home with a study of another device, whose runs took 26 s there and take 3 s here."""
+    text = text_file(tmp_path / "text.txt", 40)
+    home = Home(tmp_path / "home")
+    asked = Wish(Source(str(home.data), str(text)), 3000.0, MODEL, night_s=16 * 26 / 0.9)
+    monkeypatch.setattr(study, "measure", lambda *_: study.Speed(0.024, 1e-9, 32))
+    home.root.mkdir()
+    with Ledger.open(home.ledger) as ledger:
+        at = Desk(home, ledger, Listener(), lambda *_: None)
+        tokens = at.tokens(asked.source)(TINY.vocab_size)
+        a_study(ledger, text=tokens.corpus.sha256, seeds=[0, 1, 2, 3, 4], run_s=26.0,
+                config=Config().assign(MODEL).to_dict(), device="a phone, 8 cores, Linux")
+        yield at, asked
+
+
+def goes_on_at(at: Desk, asked: Wish) -> Calibration:
+    deadline_s = at.clock.boot() + (asked.night_s or 0.0)
+    return _study(at, asked, at.night(Plan(3000.0), asked.source), deadline_s)
+
+
+def test_a_home_that_was_moved_goes_on_with_what_this_device_can(
+        elsewhere: tuple[Desk, Wish]) -> None:
+    at, asked = elsewhere
+    found = goes_on_at(at, asked)
+    assert (found.id, found.budget_tokens, found.device) == (1, 3200, machine.device())
+    assert found.tok_per_s == pytest.approx(32 / 0.024)
+    assert found.run_s == pytest.approx(2.7, rel=0.01)
+    assert at.observer.said[1:] == [  # type: ignore[attr-defined]
+        "study 1 was measured on another device (a phone, 8 cores, Linux); on this one "
+        f"({machine.device()}) a run takes about 3 s, before 26 s"]
+
+
+def test_the_next_night_on_that_device_goes_on_with_the_study_and_measures_nothing(
+        elsewhere: tuple[Desk, Wish]) -> None:
+    at, asked = elsewhere
+    for _ in range(2):
+        found = goes_on_at(at, asked)
+    assert found.id == 1
+    assert [event.kind for event in at.ledger.events()] == ["device"]
 
 
 def test_a_time_that_does_not_hold_the_baselines_is_refused() -> None:

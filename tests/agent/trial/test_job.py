@@ -130,3 +130,51 @@ def test_a_job_has_its_rung_at_a_quarter_where_the_schedule_compares(
     assert Job.read(folder.job) == job
     runner.write_job(run, tokens)
     assert Job.read(folder.job) == job  # a run taken up keeps its own
+
+
+# --- where its files are ---------------------------------------------------------------------
+
+
+def in_a_home(home: Home) -> Job:
+    files = {name: home.data / "text" / name for name in ("train", "search", "test", "tokenizer")}
+    home.data.joinpath("text").mkdir(parents=True)
+    for path in files.values():
+        path.touch()
+    return dataclasses.replace(
+        PLAIN, train_tokens=str(files["train"]), valid_tokens=str(files["search"]),
+        tokenizer=str(files["tokenizer"]), shards={"test": ShardFile(str(files["test"]), 200)})
+
+
+def moved(job: Job, before: Home, after: Home) -> Job:
+    def name(path: str) -> str:
+        return path.replace(str(before.root), str(after.root))
+
+    return dataclasses.replace(
+        job, train_tokens=name(job.train_tokens), valid_tokens=name(job.valid_tokens),
+        tokenizer=name(job.tokenizer), shards={"test": ShardFile(name(job.shards["test"].path),
+                                                                 200)})
+
+
+@pytest.mark.parametrize("version", ["this", "before"])
+def test_the_job_of_a_home_that_moved_finds_its_files(tmp_path: Path, version: str) -> None:
+    here, there = Home(tmp_path / "here"), Home(tmp_path / "there")
+    job, folder = in_a_home(here), here.run("u")
+    folder.root.mkdir(parents=True)
+    job.write(folder.job)
+    if version == "before":  # which wrote whole paths
+        values = json.loads(folder.job.read_text())
+        values |= {name: getattr(job, name) for name in ("train_tokens", "valid_tokens",
+                                                         "tokenizer")}
+        values["shards"]["test"]["path"] = job.shards["test"].path
+        folder.job.write_text(json.dumps(values))
+    assert Job.read(folder.job) == job
+    here.root.rename(there.root)
+    assert Job.read(there.run("u").job) == moved(job, here, there)
+
+
+def test_a_job_says_nothing_of_where_its_home_is(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    folder = home.run("u")
+    folder.root.mkdir(parents=True)
+    in_a_home(home).write(folder.job)
+    assert str(tmp_path) not in folder.job.read_text()

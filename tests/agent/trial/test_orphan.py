@@ -1,22 +1,27 @@
 """A worker without a daemon is known for what it is, adopted, or ended."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from agent.home.paths import RunFolder
 from agent.trial.orphan import GONE, Adopted, living_worker, start_ticks
 from tests.support.parts import write_events as write
 
 
-def child(*words: str) -> "subprocess.Popen[bytes]":
-    """A process that runs, ends when its input does, and has these words in its command line."""
+def child(*words: str, lock: int | None = None) -> "subprocess.Popen[bytes]":
+    """A process that runs, ends when its input does, and has these words in its command line.
+
+    lock  a file it holds open
+    """
     started = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()", *words],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               start_new_session=True)
+                               start_new_session=True, pass_fds=[] if lock is None else [lock])
     assert started.stdout is not None
     started.stdout.readline()
     return started
@@ -52,6 +57,33 @@ def test_an_adopted_worker_is_followed_to_its_end(tmp_path: Path) -> None:
         assert (found.pid, found.poll()) == (one.pid, None)
         one.communicate(b"\n")
     assert found.poll() == GONE
+
+
+@pytest.mark.parametrize("began", ["link", "this", "mount"])
+def test_a_worker_is_known_by_every_name_of_its_home(tmp_path: Path, began: str) -> None:
+    """A worker of an earlier version was told its folder as the person spelt the home."""
+    root, link = tmp_path / "nights/runs/u", tmp_path / "link"
+    root.mkdir(parents=True)
+    link.symlink_to(tmp_path / "nights")
+    told = {"link": link / "runs/u", "this": root, "mount": Path(f"/proc/self/root{root}")}[began]
+    for folder in (RunFolder(root), RunFolder(link / "runs/u")):
+        folder.events.unlink(missing_ok=True)
+        with child(str(told)) as one:
+            begun(folder, one.pid, start_ticks(one.pid))
+            assert living_worker(folder) is not None
+            one.communicate(b"\n")
+
+
+def test_a_worker_is_known_after_its_home_was_moved_and_a_copys_is_not(tmp_path: Path) -> None:
+    before, after = RunFolder(tmp_path / "before/runs/u"), RunFolder(tmp_path / "after/runs/u")
+    before.root.mkdir(parents=True)
+    with open(before.lock, "ab") as lock, child(str(before.root), lock=lock.fileno()) as one:
+        begun(before, one.pid, start_ticks(one.pid))
+        shutil.copytree(before.home.root, tmp_path / "copy")
+        before.home.root.rename(after.home.root)
+        assert living_worker(after) is not None
+        assert living_worker(RunFolder(tmp_path / "copy/runs/u")) is None
+        one.communicate(b"\n")
 
 
 def test_a_worker_of_the_version_before_is_known_by_its_folder(tmp_path: Path) -> None:

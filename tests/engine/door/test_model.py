@@ -171,6 +171,16 @@ def test_a_folder_of_the_version_before_is_read_by_its_job(
     assert model.generate("A", 5) == run.model.generate("A", 5)
 
 
+def test_a_folder_of_the_version_before_is_read_in_a_home_that_was_moved(
+        run: engine.Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home/data/text").mkdir(parents=True)
+    run.tokenizer.save(tmp_path / "home/data/text/t.json")
+    place = old_run(run, tmp_path / "home/runs/u", "/data/x/home/nights/data/text/t.json")
+    assert engine.load(place).config == run.config
+    monkeypatch.chdir(place)
+    assert engine.load("checkpoint.npz").config == run.config
+
+
 def test_a_lone_checkpoint_is_a_whole_model(run: engine.Training, tmp_path: Path) -> None:
     run.save(tmp_path / "away.npz")
     assert engine.load(tmp_path / "away.npz").loss("The cat sat.") == run.model.loss("The cat sat.")
