@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from agent.cli import voice
 from agent.ledger import Run
 
 SLOW_S = 2.0  # after which a person wonders
@@ -51,6 +52,10 @@ class Screen:
     def say(self, message: str) -> None:
         clock = dt.datetime.now(dt.UTC).astimezone().strftime("%H:%M:%S")
         self.console.print(f"{clock} {message}", markup=False, highlight=False, soft_wrap=True)
+
+    def unheard(self) -> str | None:
+        """Why something that was said is lost; None where all was heard."""
+        return voice.unheard(self.console.file)
 
     def stage(self, title: str, done: int, total: int) -> None:
         """Progress of preparing a text."""

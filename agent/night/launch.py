@@ -15,8 +15,9 @@ from agent.ledger import Calibration, Ledger, Run, last_state
 from agent.machine import Clock, Guard, Sensors, guard, later, machine
 from agent.machine import Limits as MachineLimits
 from agent.night.daemon import Daemon
-from agent.night.night import Night, Observer
+from agent.night.night import Night
 from agent.night.recover import recover
+from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.search import MAX_PARAMS, Outsiders, Plan, plugins, prior, study, verdict
 from agent.trial import (
@@ -101,7 +102,7 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
     with only_one(home.lock), Ledger.open(home.ledger) as ledger:
         take_command(home.control)  # it was meant for a daemon that is gone
         home.guard.unlink(missing_ok=True)  # so was its word
-        yield Desk(home, ledger, observer, progress)
+        yield Desk(home, ledger, Teller(observer), progress)
 
 
 def run_night(at: Desk, wish: Wish) -> Night:

@@ -7,13 +7,14 @@ taken up by the next one where it stood.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from agent import words
 from agent.home import take_command
 from agent.ledger import BLOCKED, Calibration, Run
 from agent.machine import guard
 from agent.night import inbox
+from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, verdict
 from agent.trial import RETRY, STORAGE, Runner
@@ -28,14 +29,6 @@ MAX_DOUBLED = 7  # times: 320 s at most
 SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
 
 
-class Observer(Protocol):
-    """Where a night tells a person what happens."""
-
-    def say(self, message: str) -> None: ...
-
-    def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None: ...
-
-
 class Night:
     """The loop's state: at most one trial, and whether to go on."""
 
@@ -46,7 +39,7 @@ class Night:
                  watch: Watch | None = None) -> None:
         self.ledger, self.home, self.clock = runner.ledger, runner.home, runner.clock
         self.runner, self.plan = runner, plan
-        self.prepare, self.observer, self.eval_every = prepare, observer, eval_every
+        self.prepare, self.observer, self.eval_every = prepare, Teller(observer), eval_every
         self.read_free_mb, self.read_swap, self.watch = read_free_mb, read_swap, watch
         self.campaign = Campaign(self.ledger, self.clock, plan, prepare, self._room_mb)
         self.only: int | None = None  # the one run to execute, by id
@@ -58,6 +51,7 @@ class Night:
         self._n_told_silent = 0  # confirmed batches whose silent test was told
         self.wait_until_s = 0.0  # nothing is started before
         self.waits_for: guard.Word | None = None  # what memory lacks
+        self._is_unheard_noted = False
         self._untold: list[tuple[Any, ...]] = []  # events the ledger could not take yet
         self._asleep_s = self.clock.boot() - self.clock.seconds()
 
@@ -75,6 +69,7 @@ class Night:
     def tick(self) -> None:
         """Do what is due; short, unless a new vocabulary has to be prepared."""
         self._obey()
+        self._note_unheard()
         self._notice_sleep()
         self._ask_machine()
         try:
@@ -149,6 +144,7 @@ class Night:
 
     def _end(self, reason: str) -> None:
         self._tell_silent()
+        self._note_unheard()
         self._tell_ledger()
         message = f"over: {reason}; {words.runs(self.n_ended)} ended"
         if standing := self.campaign.standing:
@@ -312,6 +308,13 @@ class Night:
         self.observer.say(message)
         with suppress(*BLOCKED):
             self._tell_ledger()
+
+    def _note_unheard(self) -> None:
+        """What nobody hears is dropped, and the ledger is told so once."""
+        if not self._is_unheard_noted and (why := self.observer.unheard()):
+            self._is_unheard_noted = True
+            self.note("unheard", f"nobody hears this night: {why}; it goes on, what cannot "
+                                 "be said is dropped, and the ledger has what became of each run")
 
     def _tell_ledger(self) -> None:
         while self._untold:
