@@ -6,14 +6,15 @@ hold the home's lock while they write its ledger.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from agent import words
 from agent.home import Home, only_one, take_command
-from agent.ledger import Calibration, Ledger, Run, last_state
+from agent.ledger import BLOCKED, Calibration, Ledger, Run, last_state
 from agent.machine import Clock, Guard, Sensors, guard, later, machine
 from agent.machine import Limits as MachineLimits
+from agent.night import signals
 from agent.night.daemon import Daemon
 from agent.night.night import Night
 from agent.night.recover import recover
@@ -82,6 +83,12 @@ class Desk:
 
         return get
 
+    def note_end(self, why: str) -> None:
+        """Leave in the ledger why nothing came of it, as far as it can be written."""
+        with suppress(*BLOCKED):
+            self.ledger.event("signal", f"ended before the first run began: {why}",
+                              self.clock.stamp())
+
     def night(self, plan: Plan, source: Source, eval_every: int | None = None,
               watch: Watch | None = None) -> Night:
         """A night on this desk; what a dead one left is taken up once it is known what it is for.
@@ -102,7 +109,9 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
     with only_one(home.lock), Ledger.open(home.ledger) as ledger:
         take_command(home.control)  # it was meant for a daemon that is gone
         home.guard.unlink(missing_ok=True)  # so was its word
-        yield Desk(home, ledger, Teller(observer), progress)
+        at = Desk(home, ledger, Teller(observer), progress)
+        with signals.interrupting(at.note_end):
+            yield at
 
 
 def run_night(at: Desk, wish: Wish) -> Night:

@@ -312,7 +312,9 @@ def main(arguments: list[str]) -> int:
         worker.is_asked_to_stop = True
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, stop)
+        # What was ignored from the start stays so, as under nohup; SIGTERM is how a daemon asks.
+        if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
     try:
         worker = Worker(RunFolder(Path(arguments[0])), int(arguments[1]))
         return worker.run()
