@@ -25,6 +25,7 @@ from agent.trial import (
     Progress,
     Runner,
     Source,
+    Texts,
     end_orphan,
     living_worker,
     spawn_worker,
@@ -73,15 +74,8 @@ class Desk:
     clock: Clock = field(default_factory=Clock)
 
     def tokens(self, source: Source) -> Callable[[int], TokenSet]:
-        """Token files by vocabulary size, each made or checked once."""
-        known: dict[int, TokenSet] = {}
-
-        def get(vocab_size: int) -> TokenSet:
-            if vocab_size not in known:
-                known[vocab_size] = token_files(source, vocab_size, self.progress)
-            return known[vocab_size]
-
-        return get
+        """Token files by vocabulary size, each made or checked once, or where it has changed."""
+        return Texts(lambda size, folder: token_files(source, size, self.progress, folder))
 
     def note_end(self, why: str) -> None:
         """Leave in the ledger why nothing came of it, as far as it can be written."""
@@ -180,6 +174,9 @@ def _is_left_paused(ledger: Ledger) -> bool:
 def _tick_through(night: Night) -> None:
     night.ledger.wait_at_most(LOOK_S)
     Daemon(night).run()
+    if night.ground.why:
+        raise UserError(f"no run could begin at the end: {night.ground.why}; once that is mended, "
+                        "the same command goes on (`agent doctor` tells what it finds)")
 
 
 def _announce(found: Calibration, wish: Wish) -> str:

@@ -14,14 +14,16 @@ from agent.home import take_command
 from agent.ledger import BLOCKED, Calibration, Run
 from agent.machine import guard
 from agent.night import inbox
+from agent.night.ground import Ground
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, verdict
-from agent.trial import RETRY, STORAGE, Runner
+from agent.trial import RETRY, STORAGE, UNREADY, Runner, ShortOfMemory, Unready
 from engine.config import Config
-from engine.errors import NoProposal, UserError
+from engine.errors import CorpusError, NoProposal, StorageError, UserError
 from engine.text import TokenSet
 
+BEGUN = ("step", "done", "pruned", "diverged")  # a worker's words that show it could begin
 NOT_KEPT = ("discarded", "pruned", "refuted", "diverged", "killed", "failed", "lost")
 SLEEP_S = 5.0  # of sleep are worth a word
 BACK_OFF_S = 5.0  # before a run the system killed, or memory kept out, is tried again; doubled
@@ -51,6 +53,7 @@ class Night:
         self._n_told_silent = 0  # confirmed batches whose silent test was told
         self.wait_until_s = 0.0  # nothing is started before
         self.waits_for: guard.Word | None = None  # what memory lacks
+        self.ground = Ground()  # what every run stands on
         self._is_unheard_noted = False
         self._untold: list[tuple[Any, ...]] = []  # events the ledger could not take yet
         self._asleep_s = self.clock.boot() - self.clock.seconds()
@@ -90,7 +93,7 @@ class Night:
         if reason:
             self._end(reason)
         elif not (self.is_paused or self.is_held) and self._has_waited():
-            self._next()
+            self._begin_next()
 
     def _has_waited(self) -> bool:
         return self.clock.seconds() >= self.wait_until_s
@@ -110,6 +113,8 @@ class Night:
             self.runner.ask_to_stop()
         run = self.runner.poll()
         self.observer.progress(trial.run, trial.last)
+        if self.ground.why and not trial.last.keys().isdisjoint(BEGUN) and self.ground.held():
+            self.note("ready", f"{trial.run.label} has begun: what was missing is there again")
         if run is None:
             return True
         if run.state == "queued":
@@ -121,6 +126,10 @@ class Night:
     def _note_requeued(self, run: Run) -> None:
         newest = self.ledger.events(limit=1, run_id=run.id)[0]
         self.observer.say(f"{run.label} waits: {newest.message}")
+        if newest.kind == UNREADY:
+            self._wait_for_ground(newest.message, run.id)
+        if newest.kind == STORAGE:
+            self.ground.lacks(newest.message)
         if newest.kind in (RETRY, STORAGE):  # what stopped it may need a while to pass
             n = min(self.ledger.n_events(run.id, newest.kind), MAX_DOUBLED)
             self.wait_until_s = self.clock.seconds() + BACK_OFF_S * 2 ** (n - 1)
@@ -181,6 +190,28 @@ class Night:
 
     # --- the next run ------------------------------------------------------------------------
 
+    def _begin_next(self) -> None:
+        """Launch what is next; where nothing could be launched, wait for what is missing."""
+        try:
+            self._next()
+        except StorageError as error:
+            self.ground.lacks(str(error))
+            raise
+        except (CorpusError, Unready) as error:
+            self._wait_for_ground(str(error))
+        except (OSError, ImportError) as error:  # of this process: no file to be had, numpy gone
+            self._wait_for_ground(words.told_error(error))
+
+    def _wait_for_ground(self, why: str, run_id: int | None = None) -> None:
+        """No run is blamed for what all of them lack; tried again, or given up with the reason."""
+        wait_s = self.ground.broke(why)
+        if wait_s is None or (self.only is not None and wait_s):
+            self.stop(f"no run can begin: {self.ground.why}")
+            return
+        self.wait_until_s = self.clock.seconds() + wait_s
+        self.note(UNREADY, self.ground.told(wait_s), {"n": self.ground.n_tries, "wait_s": wait_s},
+                  run_id)
+
     def _next(self) -> None:
         """Launch what is queued, or else a proposal."""
         for run in self.ledger.runs("running"):  # claimed, and no room to start it or to say so
@@ -221,12 +252,14 @@ class Night:
             tokens = self._tokens_of(waiting)
             self.runner.write_job(waiting, tokens, self.eval_every,
                                   self.campaign.rung_limit(waiting))
-        except BLOCKED:
-            raise  # it passes, and is no fault of the run
+        except (*BLOCKED, CorpusError) as error:
+            if not isinstance(error, ShortOfMemory):
+                raise  # it passes, and is no fault of the run
+            self._fail(waiting, error)
+            return
         except UserError as error:
-            self.ledger.finish(waiting.id, "failed", self.clock.stamp(), error=str(error))
-            self.n_ended += 1
-            return  # the verdict follows at the next tick
+            self._fail(waiting, error)
+            return
         run = self.ledger.claim(self.clock.stamp(), run_id=waiting.id)
         if run is None:
             return  # it is no longer queued
@@ -235,6 +268,11 @@ class Night:
             self.note("guard", f"{run.label} goes on: {word.reason}", word.readings, run.id)
         self.waits_for = None
         self.runner.start(run)
+
+    def _fail(self, waiting: Run, error: UserError) -> None:
+        """A run that cannot be begun, by its own fault; the verdict follows at the next tick."""
+        self.ledger.finish(waiting.id, "failed", self.clock.stamp(), error=str(error))
+        self.n_ended += 1
 
     def _room_mb(self) -> float | None:
         """What a run could take of the machine's memory now; None where it will not tell."""
@@ -297,9 +335,12 @@ class Night:
         """Queue what `agent enqueue` left; a new vocabulary is only made where a run may start."""
         if self.study:
             may_prepare = not (self.runner.trial or self.is_stopping) and self._has_waited()
-            for message in inbox.take_up(self.ledger, self.home, self.clock.stamp(),
-                                         self.prepare if may_prepare else None):
-                self.note("inbox", message)
+            try:
+                for message in inbox.take_up(self.ledger, self.home, self.clock.stamp(),
+                                             self.prepare if may_prepare else None):
+                    self.note("inbox", message)
+            except CorpusError as error:
+                self._wait_for_ground(str(error))
 
     def note(self, kind: str, message: str, data: dict[str, Any] | None = None,
              run_id: int | None = None) -> None:
