@@ -42,11 +42,11 @@ class Ground:
         """For the guard's present word; None while nothing is in the way."""
         if self.n_tries == 0:
             return None
-        return Word(False, f"no run can begin: {self.why}", may_pass=True, cause="ground")
+        return Word(False, f"held up: {self.why}", may_pass=True, cause="ground")
 
     def told(self, wait_s: float) -> str:
         """What is noted of a try that failed."""
         if wait_s == 0.0:
-            return f"no run can begin: {self.why}; it is tried again at once, and no run is blamed"
-        return (f"no run can begin: {self.why}; waits {words.duration(wait_s)} after "
-                f"{self.n_tries} tries in a row")
+            return f"held up: {self.why}; tried again at once, and no run is blamed"
+        return (f"held up: {self.why}; waits {words.duration(wait_s)} after {self.n_tries} tries "
+                "in a row")

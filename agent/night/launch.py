@@ -175,8 +175,8 @@ def _tick_through(night: Night) -> None:
     night.ledger.wait_at_most(LOOK_S)
     Daemon(night).run()
     if night.ground.why:
-        raise UserError(f"no run could begin at the end: {night.ground.why}; once that is mended, "
-                        "the same command goes on (`agent doctor` tells what it finds)")
+        raise UserError(f"the night ended held up: {night.ground.why}; once that is mended, the "
+                        "same command goes on (`agent doctor` tells what it finds)")
 
 
 def _announce(found: Calibration, wish: Wish) -> str:

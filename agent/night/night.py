@@ -71,16 +71,18 @@ class Night:
 
     def tick(self) -> None:
         """Do what is due; short, unless a new vocabulary has to be prepared."""
-        self._obey()
-        self._note_unheard()
-        self._notice_sleep()
-        self._ask_machine()
         try:
+            self._obey()
+            self._note_unheard()
+            self._notice_sleep()
+            self._ask_machine()
             self._go_on()
             self._tell_ledger()
         except BLOCKED:
             self.wait_until_s = self.clock.seconds() + BACK_OFF_S
             raise
+        except (OSError, ImportError) as error:  # no file to be had, a folder or a module gone
+            self._go_without(error)
 
     def _go_on(self) -> None:
         is_busy = self.runner.trial is not None and self._follow()
@@ -114,7 +116,7 @@ class Night:
         run = self.runner.poll()
         self.observer.progress(trial.run, trial.last)
         if self.ground.why and not trial.last.keys().isdisjoint(BEGUN) and self.ground.held():
-            self.note("ready", f"{trial.run.label} has begun: what was missing is there again")
+            self.note("ready", f"{trial.run.label} computes: what held up this night is over")
         if run is None:
             return True
         if run.state == "queued":
@@ -125,9 +127,10 @@ class Night:
 
     def _note_requeued(self, run: Run) -> None:
         newest = self.ledger.events(limit=1, run_id=run.id)[0]
-        self.observer.say(f"{run.label} waits: {newest.message}")
         if newest.kind == UNREADY:
-            self._wait_for_ground(newest.message, run.id)
+            self._wait_for_ground(newest.message)
+        else:
+            self.observer.say(f"{run.label} waits: {newest.message}")
         if newest.kind == STORAGE:
             self.ground.lacks(newest.message)
         if newest.kind in (RETRY, STORAGE):  # what stopped it may need a while to pass
@@ -199,18 +202,24 @@ class Night:
             raise
         except (CorpusError, Unready) as error:
             self._wait_for_ground(str(error))
-        except (OSError, ImportError) as error:  # of this process: no file to be had, numpy gone
+
+    def _go_without(self, error: Exception) -> None:
+        """Something of the machine failed in a tick: what runs is looked for again at the next."""
+        if reason := self._why_over():
+            self.stop(reason)
+        if self.is_stopping:  # it cannot even be seen whether what runs has saved
+            raise UserError(f"stopping, {self.is_stopping}: {words.told_error(error)}") from error
+        if self._has_waited():
             self._wait_for_ground(words.told_error(error))
 
-    def _wait_for_ground(self, why: str, run_id: int | None = None) -> None:
+    def _wait_for_ground(self, why: str) -> None:
         """No run is blamed for what all of them lack; tried again, or given up with the reason."""
         wait_s = self.ground.broke(why)
         if wait_s is None or (self.only is not None and wait_s):
-            self.stop(f"no run can begin: {self.ground.why}")
+            self.stop(f"held up for too long: {self.ground.why}")
             return
         self.wait_until_s = self.clock.seconds() + wait_s
-        self.note(UNREADY, self.ground.told(wait_s), {"n": self.ground.n_tries, "wait_s": wait_s},
-                  run_id)
+        self.note(UNREADY, self.ground.told(wait_s), {"n": self.ground.n_tries, "wait_s": wait_s})
 
     def _next(self) -> None:
         """Launch what is queued, or else a proposal."""
@@ -220,6 +229,8 @@ class Night:
             self._launch(self.ledger.run(self.only))
             return
         waiting = [run for run in self.ledger.runs("queued") if self.campaign.belongs(run)]
+        if waiting and waiting[0].calibration_id is not None:  # of a study: its noise comes first
+            waiting.sort(key=lambda run: run.strategy != "baseline")
         if waiting and not self.campaign.fits(waiting[0]):
             self.stop(f"{waiting[0].label} is queued and would take longer than what is left")
         elif waiting:

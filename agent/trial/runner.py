@@ -255,7 +255,7 @@ class Runner:
         if self._is_blameless(trial, status):
             _forget_torn_job(trial.folder)
             told = trial.last.get(UNREADY, {}).get("message") or words
-            return self._requeue(trial, f"the worker could not begin: {told}", UNREADY)
+            return self._requeue(trial, told, UNREADY)
         return self._finish(trial, "failed", {}, error=words)
 
     def _is_blameless(self, trial: Trial, status: int) -> bool:
