@@ -210,13 +210,14 @@ def test_a_checkpoint_of_before_the_rung_was_noted_is_taken_up(
 
 
 BREAKS = """
-import os, sys
+import sys
+from agent.trial import worker
 
 def build(*_):
     raise {error}
 
 worker.Trainer = build
-sys.exit(worker.main([{folder!r}, str(os.getppid())]))
+sys.exit(worker.main([{folder!r}, "1"]))
 """
 
 
