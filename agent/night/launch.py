@@ -174,7 +174,7 @@ def _is_left_paused(ledger: Ledger) -> bool:
 def _tick_through(night: Night) -> None:
     night.ledger.wait_at_most(LOOK_S)
     Daemon(night).run()
-    if night.ground.why:
+    if night.ground.why and (night.only is None or night.ground.n_tries):
         raise UserError(f"the night ended held up: {night.ground.why}; once that is mended, the "
                         "same command goes on (`agent doctor` tells what it finds)")
 
