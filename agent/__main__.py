@@ -30,6 +30,12 @@ def main(is_module: bool = False) -> None:
     """Run the command line; one sentence and exit 1 where a package it needs is missing."""
     leave_current_folder(sys.path, is_module=is_module)
     os.environ.update(ONE_THREAD | dict(os.environ))  # before numpy is loaded, which reads it once
+    from agent.cli import voice
+    with voice.speaking():
+        _run()
+
+
+def _run() -> None:
     try:
         from agent.cli.main import main as commands
         commands(prog_name="agent")  # which imports the module of a command when it is asked for

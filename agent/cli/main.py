@@ -31,6 +31,7 @@ MODULES = {
                     "agent.cli.read"),
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
     "enqueue": "agent.cli.enqueue",
+    "service": "agent.cli.service",
     "simulate": "agent.cli.simulate",
     "status": "agent.cli.status",
     "doctor": "agent.cli.doctor",

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from agent import words
+from agent.cli import voice
 from agent.ledger import Run
 from agent.show import STYLES
 from agent.words import Level, Page, Told
@@ -84,6 +85,10 @@ class Screen:
             text.highlight_words([f" {message.row.verdict}"],
                                  STYLES.get(message.row.verdict, ""))
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def unheard(self) -> str | None:
+        """Why something that was said is lost; None where all was heard."""
+        return voice.unheard(self.console.file)
 
     def stage(self, title: str, done: int, total: int) -> None:
         """Progress of preparing a text."""

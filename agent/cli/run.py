@@ -123,18 +123,23 @@ def run(home: Home, /, once: bool, **options: Any) -> None:
 
     Example:  agent run --for 8h --corpus tinystories
     """
-    if options["run_s"] and options["run_tokens"]:
-        raise click.UsageError("--run-for and --run-tokens both fix the budget; give one")
     if once:
         options["max_runs"] = 1
+    wish = require_sense(home, options)
+    with _screen(options) as screen, desk(home, screen, screen.stage) as at:
+        run_night(at, wish)
+
+
+def require_sense(home: Home, options: dict[str, Any]) -> Wish:
+    """The options of a night as one value; one sentence where they make no sense."""
+    if options["run_s"] and options["run_tokens"]:
+        raise click.UsageError("--run-for and --run-tokens both fix the budget; give one")
     window = options["window"]
     limits = Limits(min_battery=options["min_battery"], stop_c=options["max_heat"],
                     window=parse_window(window) if window else None,
                     only_charging=options["only_charging"])
-    wish = dataclasses.replace(_wish(home, options), limits=limits,
+    return dataclasses.replace(_wish(home, options), limits=limits,
                                with_prior=not options["no_prior"])
-    with _screen(options) as screen, desk(home, screen, screen.stage) as at:
-        run_night(at, wish)
 
 
 @main.command()

@@ -15,7 +15,7 @@ def of_night(night: Night) -> Present:
     """The guard's word on this night: the machine's first, then that on memory."""
     look = night.watch.last if night.watch else None
     trial = night.runner.trial
-    memory = trial.word if trial else night.waits_for
+    memory = trial.word if trial else night.ground.word or night.waits_for
     word = Word(True, "nothing is in the way")
     if night.watch and look is None:
         word = Word(False, "the sensors have not answered yet", cause="sensors")
@@ -26,7 +26,7 @@ def of_night(night: Night) -> Present:
     readings: dict[str, Value] = {**(look.readings if look else {}),
                                   **(memory.readings if memory else {})}
     told = [in_words(Readings(**look.readings))] if look else []
-    told += [_memory(memory.readings)] if memory else []
+    told += [_memory(memory.readings)] if memory and memory.readings else []
     return Present(at=night.clock.stamp(), word="go" if word.is_go else "waits", cause=word.cause,
                    reason=word.reason, told="; ".join(told), readings=readings,
                    search=night.campaign.standing)

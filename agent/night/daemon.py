@@ -15,6 +15,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from agent.ledger import BLOCKED
 from agent.machine import DAY_MINUTES, Clock, Window
+from agent.night import signals
 from agent.night.bulletin import Bulletin
 from agent.night.night import Night
 from agent.words import Told
@@ -76,6 +77,8 @@ class Daemon:
     def __init__(self, night: Night) -> None:
         self.night = night
         self.asked = threading.Event()
+        self.why: str | None = None  # it was asked to end
+        self._n_asked = 0  # times
         self.n_faults = 0
         self.failure: str | None = None
         self.swapped: LedgerSwapped | None = None
@@ -95,23 +98,22 @@ class Daemon:
         """
         self.scheduler.add_job(self._tick, "interval", seconds=TICK_S, timezone="UTC",
                                id="tick")
-        before = {number: signal.signal(number, self._on_signal)
-                  for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        try:
+        with signals.taken(self._on_signal):
             self.scheduler.start()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
         if self.swapped:
             raise self.swapped
         if self.failure:
             raise UserError(self.failure)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.asked.is_set():  # asked twice: at once; the worker saves by itself
-            os.write(2, b"\nleft at once; `agent run` goes on from the last checkpoint\n")
-            os._exit(KILLED + number)
+        self.why = self.why or signals.REASONS[signal.Signals(number)]
         self.asked.set()
+        if number == signal.SIGHUP:  # a closing terminal sends two, and SIGTERM may come with it
+            return
+        self._n_asked += 1
+        if self._n_asked > 1:  # asked twice: at once; the worker saves by itself
+            signals.say_at_once("\nleft at once; `agent run` goes on from the last checkpoint\n")
+            os._exit(KILLED + number)
 
     def _tick(self) -> None:
         if not self.night.is_over:  # a trigger may be due in the moment of the last tick
@@ -124,7 +126,7 @@ class Daemon:
     def _tick_night(self) -> None:
         try:
             if self.asked.is_set():
-                self.night.stop("asked to by a signal")
+                self.night.stop(self.why or "asked to")
             self.night.tick()
             if not self.swapped:  # else its folder may be another's, or would be made again
                 self.bulletin.post(self.night)

@@ -18,8 +18,9 @@ from agent import words
 from agent.home import Home
 from agent.ledger import BLOCKED, Ledger, Run
 from agent.search import study
+from agent.trial import ShortOfMemory
 from engine.config import Config
-from engine.errors import UserError
+from engine.errors import CorpusError, UserError
 from engine.files import write_atomically
 from engine.text import TokenSet
 
@@ -112,6 +113,10 @@ def take_up(ledger: Ledger, home: Home, now: str, prepare: Prepare | None) -> It
             message = f"{run.label} on seed {run.seed}, queued: {idea.reason}"
         except BLOCKED:
             raise  # it passes, and the idea is not to blame
+        except CorpusError as error:
+            if not isinstance(error, ShortOfMemory):
+                raise  # nor for a text that cannot be had now
+            message = words.printable(f"{path.name} in the inbox was refused: {error}")
         except UserError as error:
             if isinstance(error.__cause__, sqlite3.Error):
                 raise  # nor for a ledger that is not sound

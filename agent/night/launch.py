@@ -6,24 +6,27 @@ hold the home's lock while they write its ledger.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from agent import words
 from agent.home import Home, only_one, take_command
-from agent.ledger import Calibration, Ledger, Run, last_state
+from agent.ledger import BLOCKED, Calibration, Ledger, Run, last_state
 from agent.machine import Clock, Guard, Sensors, guard, later, machine, proof
 from agent.machine import Limits as MachineLimits
+from agent.night import signals
 from agent.night.adrift import Harbour, in_harbour
 from agent.night.daemon import Daemon
-from agent.night.night import Night, Observer
+from agent.night.night import Night
 from agent.night.recover import recover
+from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.search import MAX_PARAMS, Outsiders, Plan, plugins, prior, study, verdict
 from agent.trial import (
     Progress,
     Runner,
     Source,
+    Texts,
     end_orphan,
     living_worker,
     spawn_worker,
@@ -74,18 +77,21 @@ class Desk:
     harbour: Harbour | None = None  # where the ledger is kept if it is swapped
 
     def tokens(self, source: Source) -> Callable[[int], TokenSet]:
-        """Token files by vocabulary size, each made or checked once."""
-        known: dict[int, TokenSet] = {}
+        """Token files by vocabulary size, each made or checked once, or where it has changed."""
+        def make(vocab_size: int, folder: str | None) -> TokenSet:
+            found = token_files(source, vocab_size, self.progress, folder)
+            for remark in () if folder else found.corpus.remarks:  # once, whatever is cut of it
+                self.observer.say(remark)
+            return found
 
-        def get(vocab_size: int) -> TokenSet:
-            if vocab_size not in known:
-                found = token_files(source, vocab_size, self.progress)
-                for remark in () if known else found.corpus.remarks:  # once, whatever is cut of it
-                    self.observer.say(remark)
-                known[vocab_size] = found
-            return known[vocab_size]
+        return Texts(make)
 
-        return get
+
+    def note_end(self, why: str) -> None:
+        """Leave in the ledger why nothing came of it, as far as it can be written."""
+        with suppress(*BLOCKED):
+            self.ledger.event("signal", f"ended before the first run began: {why}",
+                              self.clock.stamp())
 
     def night(self, plan: Plan, source: Source, eval_every: int | None = None,
               watch: Watch | None = None) -> Night:
@@ -113,12 +119,14 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
         take_command(home.control)  # it was meant for a daemon that is gone
         home.guard.unlink(missing_ok=True)  # so was its word
         ledger.hold_whole()
+        at = Desk(home, ledger, Teller(observer), progress, clock, harbour=harbour)
         if ledger.set_aside:
             message = (f"{ledger.path} was put in place of another, whose log lay beside it still: "
                        f"that is set aside as {ledger.set_aside}")
             ledger.event("set_aside", message, clock.stamp())
-            observer.say(message)
-        yield Desk(home, ledger, observer, progress, clock, harbour=harbour)
+            at.observer.say(message)
+        with signals.interrupting(at.note_end):
+            yield at
 
 
 def run_night(at: Desk, wish: Wish) -> Night:
@@ -191,6 +199,9 @@ def _tick_through(night: Night) -> None:
     Daemon(night).run()
     if night.fault:
         raise UserError(night.fault)
+    if night.ground.why and (night.only is None or night.ground.n_tries):
+        raise UserError(f"the night ended held up: {night.ground.why}; once that is mended, the "
+                        "same command goes on (`agent doctor` tells what it finds)")
 
 
 def _announce(found: Calibration, wish: Wish) -> str:

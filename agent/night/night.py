@@ -7,7 +7,7 @@ taken up by the next one where it stood.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from agent import words
 from agent.home import take_command
@@ -15,27 +15,22 @@ from agent.ledger import BLOCKED, Calibration, Run
 from agent.machine import guard
 from agent.night import inbox, told
 from agent.night.adrift import Harbour
+from agent.night.ground import Ground
+from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, Silent, verdict
-from agent.trial import NUMBERS, RETRY, STORAGE, Runner
+from agent.trial import NUMBERS, RETRY, STORAGE, UNREADY, Runner, ShortOfMemory, Unready
 from agent.words import Told
 from engine.config import Config
-from engine.errors import NoProposal, UserError
+from engine.errors import CorpusError, NoProposal, StorageError, UserError
 from engine.text import TokenSet
 
+BEGUN = ("step", "done", "pruned", "diverged")  # a worker's words that show it could begin
 NOT_KEPT = ("discarded", "pruned", "refuted", "diverged", "killed", "failed", "lost")
 SLEEP_S = 5.0  # of sleep are worth a word
 BACK_OFF_S = 5.0  # before a run the system killed, or memory kept out, is tried again; doubled
 MAX_DOUBLED = 7  # times: 320 s at most
 SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
-
-
-class Observer(Protocol):
-    """Where a night tells a person what happens."""
-
-    def say(self, message: str) -> None: ...
-
-    def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None: ...
 
 
 class Night:
@@ -48,7 +43,7 @@ class Night:
                  watch: Watch | None = None) -> None:
         self.ledger, self.home, self.clock = runner.ledger, runner.home, runner.clock
         self.runner, self.plan = runner, plan
-        self.prepare, self.observer, self.eval_every = prepare, observer, eval_every
+        self.prepare, self.observer, self.eval_every = prepare, Teller(observer), eval_every
         self.read_free_mb, self.read_swap, self.watch = read_free_mb, read_swap, watch
         self.harbour: Harbour | None = None  # where the ledger is kept if it is swapped
         self.campaign = Campaign(self.ledger, self.clock, plan, prepare, self._room_mb)
@@ -62,6 +57,8 @@ class Night:
         self._n_told_silent = 0  # confirmed batches whose silent test was told
         self.wait_until_s = 0.0  # nothing is started before
         self.waits_for: guard.Word | None = None  # what memory lacks
+        self.ground = Ground()  # what every run stands on
+        self._is_unheard_noted = False
         self._untold: list[tuple[Any, ...]] = []  # events the ledger could not take yet
         self._asleep_s = self.clock.boot() - self.clock.seconds()
 
@@ -80,15 +77,18 @@ class Night:
         """Do what is due; short, unless a new vocabulary has to be prepared."""
         if self.harbour:
             self.harbour.look()
-        self._obey()
-        self._notice_sleep()
-        self._ask_machine()
         try:
+            self._obey()
+            self._note_unheard()
+            self._notice_sleep()
+            self._ask_machine()
             self._go_on()
             self._tell_ledger()
         except BLOCKED:
             self.wait_until_s = self.clock.seconds() + BACK_OFF_S
             raise
+        except (OSError, ImportError) as error:  # no file to be had, a folder or a module gone
+            self._go_without(error)
 
     def _go_on(self) -> None:
         is_busy = self.runner.trial is not None and self._follow()
@@ -101,7 +101,7 @@ class Night:
         if reason:
             self._end(reason)
         elif not (self.is_paused or self.is_held) and self._has_waited():
-            self._next()
+            self._begin_next()
 
     def _has_waited(self) -> bool:
         return self.clock.seconds() >= self.wait_until_s
@@ -121,6 +121,8 @@ class Night:
             self.runner.ask_to_stop()
         run = self.runner.poll()
         self.observer.progress(trial.run, trial.last)
+        if self.ground.why and not trial.last.keys().isdisjoint(BEGUN) and self.ground.held():
+            self.note("ready", f"{trial.run.label} computes: what held up this night is over")
         if run is None:
             return True
         if run.state == "queued":
@@ -131,7 +133,12 @@ class Night:
 
     def _note_requeued(self, run: Run) -> None:
         newest = self.ledger.events(limit=1, run_id=run.id)[0]
-        self.observer.say(told.waiting(run, newest.message))
+        if newest.kind == UNREADY:
+            self._wait_for_ground(newest.message)
+        else:
+            self.observer.say(told.waiting(run, newest.message))
+        if newest.kind == STORAGE:
+            self.ground.lacks(newest.message)
         if newest.kind in (RETRY, STORAGE):  # what stopped it may need a while to pass
             n = min(self.ledger.n_events(run.id, newest.kind), MAX_DOUBLED)
             self.wait_until_s = self.clock.seconds() + BACK_OFF_S * 2 ** (n - 1)
@@ -158,6 +165,7 @@ class Night:
 
     def _end(self, reason: str) -> None:
         silent = self._tell_silent("verbose")  # the end says it, too
+        self._note_unheard()
         self._tell_ledger()
         standing = self.campaign.standing
         message = told.over(reason, self.n_ended, standing, silent,
@@ -195,6 +203,34 @@ class Night:
 
     # --- the next run ------------------------------------------------------------------------
 
+    def _begin_next(self) -> None:
+        """Launch what is next; where nothing could be launched, wait for what is missing."""
+        try:
+            self._next()
+        except StorageError as error:
+            self.ground.lacks(str(error))
+            raise
+        except (CorpusError, Unready) as error:
+            self._wait_for_ground(str(error))
+
+    def _go_without(self, error: Exception) -> None:
+        """Something of the machine failed in a tick: what runs is looked for again at the next."""
+        if reason := self._why_over():
+            self.stop(reason)
+        if self.is_stopping:  # it cannot even be seen whether what runs has saved
+            raise UserError(f"stopping, {self.is_stopping}: {words.told_error(error)}") from error
+        if self._has_waited():
+            self._wait_for_ground(words.told_error(error))
+
+    def _wait_for_ground(self, why: str) -> None:
+        """No run is blamed for what all of them lack; tried again, or given up with the reason."""
+        wait_s = self.ground.broke(why)
+        if wait_s is None or (self.only is not None and wait_s):
+            self.stop(f"held up for too long: {self.ground.why}")
+            return
+        self.wait_until_s = self.clock.seconds() + wait_s
+        self.note(UNREADY, self.ground.told(wait_s), {"n": self.ground.n_tries, "wait_s": wait_s})
+
     def _next(self) -> None:
         """Launch what is queued, or else a proposal."""
         for run in self.ledger.runs("running"):  # claimed, and no room to start it or to say so
@@ -203,6 +239,8 @@ class Night:
             self._launch(self.ledger.run(self.only))
             return
         waiting = [run for run in self.ledger.runs("queued") if self.campaign.belongs(run)]
+        if waiting and waiting[0].calibration_id is not None:  # of a study: its noise comes first
+            waiting.sort(key=lambda run: run.strategy != "baseline")
         if waiting and not self.campaign.fits(waiting[0]):
             self.stop(f"{waiting[0].label} is queued and would take longer than what is left")
         elif waiting:
@@ -235,12 +273,14 @@ class Night:
             tokens = self._tokens_of(waiting)
             self.runner.write_job(waiting, tokens, self.eval_every,
                                   self.campaign.rung_limit(waiting))
-        except BLOCKED:
-            raise  # it passes, and is no fault of the run
+        except (*BLOCKED, CorpusError) as error:
+            if not isinstance(error, ShortOfMemory):
+                raise  # it passes, and is no fault of the run
+            self._fail(waiting, error)
+            return
         except UserError as error:
-            self.ledger.finish(waiting.id, "failed", self.clock.stamp(), error=str(error))
-            self.n_ended += 1
-            return  # the verdict follows at the next tick
+            self._fail(waiting, error)
+            return
         run = self.ledger.claim(self.clock.stamp(), run_id=waiting.id)
         if run is None:
             return  # it is no longer queued
@@ -249,6 +289,11 @@ class Night:
             self.note("guard", f"{run.label} goes on: {word.reason}", word.readings, run.id)
         self.waits_for = None
         self.runner.start(run)
+
+    def _fail(self, waiting: Run, error: UserError) -> None:
+        """A run that cannot be begun, by its own fault; the verdict follows at the next tick."""
+        self.ledger.finish(waiting.id, "failed", self.clock.stamp(), error=str(error))
+        self.n_ended += 1
 
     def _room_mb(self) -> float | None:
         """What a run could take of the machine's memory now; None where it will not tell."""
@@ -311,9 +356,12 @@ class Night:
         """Queue what `agent enqueue` left; a new vocabulary is only made where a run may start."""
         if self.study:
             may_prepare = not (self.runner.trial or self.is_stopping) and self._has_waited()
-            for message in inbox.take_up(self.ledger, self.home, self.clock.stamp(),
-                                         self.prepare if may_prepare else None):
-                self.note("inbox", message)
+            try:
+                for message in inbox.take_up(self.ledger, self.home, self.clock.stamp(),
+                                             self.prepare if may_prepare else None):
+                    self.note("inbox", message)
+            except CorpusError as error:
+                self._wait_for_ground(str(error))
 
     def note(self, kind: str, message: str, data: dict[str, Any] | None = None,
              run_id: int | None = None) -> None:
@@ -323,6 +371,13 @@ class Night:
         self.observer.say(Told(message, level="always") if kind == "night" else message)
         with suppress(*BLOCKED):
             self._tell_ledger()
+
+    def _note_unheard(self) -> None:
+        """What nobody hears is dropped, and the ledger is told so once."""
+        if not self._is_unheard_noted and (why := self.observer.unheard()):
+            self._is_unheard_noted = True
+            self.note("unheard", f"nobody hears this night: {why}; it goes on, what cannot "
+                                 "be said is dropped, and the ledger has what became of each run")
 
     def _tell_ledger(self) -> None:
         while self._untold:

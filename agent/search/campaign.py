@@ -13,9 +13,9 @@ from agent.search.search import LEAST_BATCH
 from agent.search.searcher import KINDS, Searcher, Tell
 from agent.search.silent import Silent
 from agent.search.whole import other_gaps
-from agent.trial import rung
+from agent.trial import ShortOfMemory, rung
 from engine.config import Config
-from engine.errors import CorpusError, NoProposal, TokenizerError
+from engine.errors import NoProposal, TokenizerError
 from engine.text import TokenSet
 from strategies.base import Limits
 
@@ -102,7 +102,8 @@ class Campaign:
     def queue_next(self, n_ended: int) -> Run:
         """Queue what the search asks for; n_ended runs of the night are over.
 
-        Raises NoProposal with the reason where the night has nothing more to do.
+        Raises NoProposal with the reason where the night has nothing more to do, CorpusError where
+        the text cannot be had now, whatever the idea.
         """
         assert self.study is not None
         run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas)
@@ -113,7 +114,7 @@ class Campaign:
         now = self.clock.stamp()
         try:
             tokens = self.prepare(wanted.config.vocab_size)
-        except (CorpusError, TokenizerError):
+        except (TokenizerError, ShortOfMemory):
             corpus_id = self.study.corpus_id  # launching it will fail, and the ledger say why
         else:
             if tokens.corpus.sha256 != self.study.text_sha256:

@@ -18,6 +18,7 @@ from agent.search import feasible, verdict
 from agent.trial import CONFIRMING, Job, Spawn, end_orphan, last_words, living_worker, read_events
 from engine.config import Config
 from engine.errors import UserError
+from engine.files import storage_error
 from engine.text import TokenSet
 
 MOVED = "device"  # kind of the event that a study goes on on another device
@@ -55,7 +56,10 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
     killed here a moment ago has not left yet.
     """
     folder = home.run("measure")
-    folder.root.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, folder.root, 0) from error
     status = 0
     for _ in range(MEASURE_TRIES):
         status = _measure_once(folder, tokens, config, n_replicas, spawn, timeout_s)
@@ -79,7 +83,10 @@ def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replica
         valid_tokens=str(tokens.paths["search"]), n_valid_bytes=tokens.n_bytes["search"],
         tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S, orphan_s=0.0,
         n_replicas=n_replicas).write(folder.job)
-    process = spawn(folder)
+    try:
+        process = spawn(folder)
+    except OSError as error:
+        raise UserError(f"cannot start a worker to measure this device: {error}") from error
     assert isinstance(process, subprocess.Popen)  # only tests spawn anything else
     try:
         return process.wait(timeout_s)

@@ -84,7 +84,7 @@ def _at_work(status: Status, width: int, chart_rows: int, *,
 
 def watch(read: Callable[[], Status], console: Console,
           sleep: Callable[[float], None] = time.sleep) -> None:
-    """Show the dashboard anew every REFRESH_S seconds, until Ctrl-C."""
+    """Show the dashboard anew every REFRESH_S seconds, until Ctrl-C or the terminal closes."""
     def picture() -> RenderableType:
         status, width = read(), min(console.width, MAX_WIDTH)
         rows = min(CHART_ROWS, max(4, console.height - 32))  # the rest takes about 32 lines
@@ -94,7 +94,8 @@ def watch(read: Callable[[], Status], console: Console,
 
     try:
         with Live(picture(), console=console, auto_refresh=False, screen=True) as live:
-            while True:
+            had_terminal = console.is_terminal
+            while console.is_terminal == had_terminal:  # one that closed would be drawn for no one
                 sleep(REFRESH_S)
                 live.update(picture(), refresh=True)
     except KeyboardInterrupt:

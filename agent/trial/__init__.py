@@ -14,24 +14,29 @@ if TYPE_CHECKING:
     from agent.trial.events import this_attempt as this_attempt
     from agent.trial.job import NUMBERS as NUMBERS
     from agent.trial.job import STORAGE as STORAGE
+    from agent.trial.job import UNREADY as UNREADY
     from agent.trial.job import Job as Job
     from agent.trial.orphan import end_orphan as end_orphan
     from agent.trial.orphan import living_worker as living_worker
     from agent.trial.prepare import Progress as Progress
+    from agent.trial.prepare import ShortOfMemory as ShortOfMemory
     from agent.trial.prepare import Source as Source
+    from agent.trial.prepare import Texts as Texts
     from agent.trial.prepare import token_files as token_files
     from agent.trial.runner import CONFIRMING as CONFIRMING
     from agent.trial.runner import RETRY as RETRY
     from agent.trial.runner import Process as Process
     from agent.trial.runner import Runner as Runner
     from agent.trial.runner import Spawn as Spawn
+    from agent.trial.runner import Unready as Unready
     from agent.trial.runner import last_words as last_words
     from agent.trial.runner import spawn_worker as spawn_worker
 
 __all__, __getattr__ = doors(__name__, {
     "events": ("read_events", "this_attempt"),
-    "job": ("Job", "NUMBERS", "STORAGE"),
+    "job": ("Job", "NUMBERS", "STORAGE", "UNREADY"),
     "orphan": ("end_orphan", "living_worker"),
-    "prepare": ("Progress", "Source", "token_files"),
-    "runner": ("CONFIRMING", "Process", "RETRY", "Runner", "Spawn", "last_words", "spawn_worker"),
+    "prepare": ("Progress", "ShortOfMemory", "Source", "Texts", "token_files"),
+    "runner": ("CONFIRMING", "Process", "RETRY", "Runner", "Spawn", "Unready", "last_words",
+               "spawn_worker"),
 }, modules=("rung", "sampler"))

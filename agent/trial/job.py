@@ -15,6 +15,8 @@ from engine.files import find_within, name_within, write_atomically
 VERSION = 1
 STOPPED = 75  # exit status of a worker that saved and may go on: EX_TEMPFAIL
 STORAGE = "storage"  # kind of the event of a run for which the disk had no room
+UNREADY = "unready"  # kind of the event of a run whose worker found no ground to stand on
+NO_GROUND = 71  # exit status of one that the system refused something: EX_OSERR
 NO_STORAGE = 74  # of one that could not write and may go on once there is room: EX_IOERR
 NUMBERS = "numbers"  # kind of the event of a run whose products come out wrong on this machine
 NO_NUMBERS = 70  # exit status of its worker, which has not made a step: EX_SOFTWARE

@@ -9,19 +9,31 @@ content; the parent then opens the cache.
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.machine import guard, machine
-from engine.errors import CorpusError, StorageError, UserError
+from agent.words import one_line
+from engine.errors import CorpusError, StorageError, TokenizerError, UserError
 from engine.text import How, TokenSet, corpus
 
 Progress = Callable[[str, int, int], None]
 
 TEXT_SHARE = 10  # of free memory: as many times its bytes a text takes while it is prepared
+
+
+class ShortOfMemory(CorpusError):
+    """A text could not be prepared in the memory there was, as for too large a vocabulary."""
+
+
+# What a child's error is raised as, by the name it is handed over with; others are CorpusError.
+KINDS: dict[str, type[UserError]] = {"storage": StorageError, "tokenizer": TokenizerError,
+                                     "memory": ShortOfMemory}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,48 +48,114 @@ class Source:
     key: str | None = None  # of the text in JSON and .parquet
     skip_broken: bool = False  # lines of JSON
 
-    def open(self, vocab_size: int, progress: Progress | None) -> TokenSet:
-        """Token files of this text, made here where they are not cached."""
+    def open(self, vocab_size: int, progress: Progress | None,
+             folder: str | None = None) -> TokenSet:
+        """Token files of this text, made here where they are not cached.
+
+        folder  where it was made before: what is whole there is taken, whatever became of the
+                file it came from
+        """
         free_mb = guard.free_mb()
         how = How(self.key, self.skip_broken,
                   None if free_mb is None else int(1e6 * free_mb / TEXT_SHARE))
-        found = corpus.resolve(Path(self.root), self.what, n_stories=self.n_stories,
-                               seed=self.seed, valid=Path(self.valid) if self.valid else None,
-                               progress=progress, how=how)
+        found = corpus.reopen(Path(folder)) if folder else None
+        found = found or corpus.resolve(
+            Path(self.root), self.what, n_stories=self.n_stories, seed=self.seed,
+            valid=Path(self.valid) if self.valid else None, progress=progress, how=how)
         return corpus.prepare_tokens(found, vocab_size, progress=progress)
 
 
-def token_files(source: Source, vocab_size: int, progress: Progress) -> TokenSet:
+def token_files(source: Source, vocab_size: int, progress: Progress,
+                folder: str | None = None) -> TokenSet:
     """Make the token files in a child, telling its progress; raises what it met, in its words."""
-    request = json.dumps({**dataclasses.asdict(source), "vocab_size": vocab_size})
-    with subprocess.Popen(machine.child("agent.trial.prepare", request), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, text=True, env=machine.worker_environment(),
-                          start_new_session=True) as child:
+    request = json.dumps({**dataclasses.asdict(source), "vocab_size": vocab_size,
+                          "folder": folder})
+    try:
+        status, printed = _follow(request, progress)
+    except OSError as error:
+        raise CorpusError(f"no process to prepare {source.what} can be had: {error}") from error
+    if status == -signal.SIGKILL:
+        raise ShortOfMemory(f"preparing {source.what} was killed by the system; was memory short? "
+                            "Start again, what was finished is kept")
+    if status != 0:
+        why = f": {one_line(printed[-1])}" if printed else ""
+        raise CorpusError(f"preparing {source.what} ended with status {status}{why} (start again, "
+                          "what was finished is kept)")
+    return source.open(vocab_size, None, folder)
+
+
+def _follow(request: str, progress: Progress) -> tuple[int, list[str]]:
+    """The child's exit status, and what it printed of its end."""
+    with tempfile.TemporaryFile() as said, subprocess.Popen(
+            machine.child("agent.trial.prepare", request),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, text=True,
+            env=machine.worker_environment(), start_new_session=True) as child:
         assert child.stdout is not None  # asked for just above
         try:
             for line in child.stdout:
                 message = json.loads(line)
                 if "error" in message:
-                    kind = StorageError if message["is_storage"] else CorpusError
-                    raise kind(message["error"])
+                    raise KINDS.get(message["kind"], CorpusError)(message["error"])
                 progress(message["stage"], message["done"], message["total"])
         except KeyboardInterrupt:
             child.kill()  # what it has finished is kept
             raise
-    if child.returncode != 0:
-        raise CorpusError(f"preparing {source.what} ended with status {child.returncode}; "
-                          "was memory short? Start again, what was finished is kept")
-    return source.open(vocab_size, None)
+        status = child.wait()
+        said.seek(0)
+        return status, said.read().decode(errors="replace").split("\n")[:-1]
+
+
+class Texts:
+    """Token files by vocabulary size: made or checked once, and again where they have changed.
+
+    Somebody may clear or spoil the folder they lie in during a night.
+    """
+
+    def __init__(self, make: Callable[[int, str | None], TokenSet]) -> None:
+        self._make = make  # from a vocabulary size, and the folder the text was made in before
+        self._folder: str | None = None
+        self._known: dict[int, tuple[TokenSet, list[object]]] = {}
+
+    def __call__(self, vocab_size: int) -> TokenSet:
+        """CorpusError where the text they came from is gone, or is another by now."""
+        known = self._known.get(vocab_size)
+        if known and _looks(known[0]) == known[1]:
+            return known[0]
+        found = self._make(vocab_size, self._folder)
+        if known and (found.corpus.sha256, found.tokenizer_sha256) != (
+                known[0].corpus.sha256, known[0].tokenizer_sha256):
+            raise CorpusError(f"the text {found.corpus.name} is another than this night began "
+                              "with; put the old one back, or start again to study the new one")
+        self._known[vocab_size] = found, _looks(found)
+        self._folder = str(found.corpus.folder)
+        return found
+
+
+def _looks(tokens: TokenSet) -> list[object]:
+    """Size, time and number of each file, by which a change shows without reading it."""
+    found: list[object] = []
+    for path in (tokens.tokenizer_path, *tokens.paths.values()):
+        try:
+            stat = path.stat()
+        except OSError as error:
+            found.append(error.errno)
+        else:
+            found.append((stat.st_size, stat.st_mtime_ns, stat.st_ino))
+    return found
 
 
 def main(arguments: list[str]) -> int:
     """The child: make everything, print progress."""
     request = json.loads(arguments[0])
-    vocab_size = request.pop("vocab_size")
+    vocab_size, folder = request.pop("vocab_size"), request.pop("folder")
     try:
-        Source(**request).open(vocab_size, _print)
+        Source(**request).open(vocab_size, _print, folder)
+    except MemoryError as error:
+        _write({"error": f"no memory to prepare it: {error}", "kind": "memory"})
+        return 1
     except UserError as error:
-        _write({"error": str(error), "is_storage": isinstance(error, StorageError)})
+        kind = next((name for name, kind in KINDS.items() if isinstance(error, kind)), None)
+        _write({"error": str(error), "kind": kind})
         return 1
     return 0
 

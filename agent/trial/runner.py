@@ -11,6 +11,7 @@ are the only thing it believes, so it does not matter which of the two dies firs
                           │                  exit 74 (no room)   → queued again, until there is
                           │                  numbers are wrong   → queued again, the night ends
                           │                  SIGKILL, not ours   → queued again, up to 3 times
+                          │                  not begun           → queued again: no fault of its own
                           └──────────────────any other exit      → failed
 """
 
@@ -18,6 +19,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,7 +28,17 @@ from agent.ledger import Ending, Ledger, Metric, Outcome, Run
 from agent.machine import Clock, guard, machine
 from agent.trial import rung
 from agent.trial.events import blocks_in, note, read_events, this_attempt
-from agent.trial.job import NO_STORAGE, NUMBERS, SHARDS, STOPPED, STORAGE, Job, ShardFile
+from agent.trial.job import (
+    NO_GROUND,
+    NO_STORAGE,
+    NUMBERS,
+    SHARDS,
+    STOPPED,
+    STORAGE,
+    UNREADY,
+    Job,
+    ShardFile,
+)
 from engine.config import Config
 from engine.errors import FolderBusy, StorageError, UserError
 from engine.files import storage_error
@@ -42,6 +54,10 @@ UNKNOWN_STALL_S = 1800.0  # without a word, while the worker's own speed is not 
 LEAST_STALL_S = 300.0
 STALL_FACTOR = 20.0  # times what a worker needs from one word to the next
 CONFIRMING = ("baseline", "confirm", "ablate")  # strategies whose runs are scored on all shards
+
+
+class Unready(UserError):
+    """No worker can be had: the system refuses one, or Python is gone. It says nothing of a run."""
 
 
 class Process(Protocol):
@@ -82,6 +98,7 @@ class Trial:
     quiet_s: float = 0.0  # without a word from the worker, sleep of the machine not counted
     stalled_why: str | None = None  # or what the machine lacked: it is not the run's fault
     word: guard.Word | None = None  # the newest on its memory
+    begins_at: int = 0  # bytes of events.jsonl from workers before this one
     n_blind: int = 0  # looks in a row that did not tell the memory
 
 
@@ -115,17 +132,18 @@ class Runner:
     def start(self, run: Run) -> None:
         """Launch the worker of a claimed run, from its checkpoint if it has one."""
         folder = self.home.run(run.uid)
+        n_written = folder.events.stat().st_size if folder.events.exists() else 0
         try:
             process = self._spawn(folder)
         except OSError as error:  # no process to be had, no space for its output
             is_storage = isinstance(storage_error(error, folder.output, 0), StorageError)
             self.ledger.requeue(run.id, self.clock.stamp(), f"cannot start a worker: {error}",
-                                STORAGE if is_storage else RETRY)
-            kind = StorageError if is_storage else UserError
+                                STORAGE if is_storage else UNREADY)
+            kind = StorageError if is_storage else Unready
             raise kind(f"cannot start a worker for {run.label}: {error}") from error
         now_s = self.clock.seconds()
         self.trial = Trial(run, folder, process, run.events_offset, beat_at_s=now_s,
-                           polled_at_s=now_s)
+                           polled_at_s=now_s, begins_at=n_written)
         self.ledger.start(run.id, self.clock.stamp(), process.pid)
 
     def adopt(self, run: Run, process: Process) -> None:
@@ -241,7 +259,33 @@ class Runner:
             if n_before < MAX_RETRIES:
                 return self._requeue(trial, f"{why}; goes on from its checkpoint", RETRY)
             return self._finish(trial, "killed", {}, error=f"{why} {n_before + 1} times")
-        return self._finish(trial, "failed", {}, error=last_words(trial.folder, status))
+        return self._conclude_dead(trial, status)
+
+    def _conclude_dead(self, trial: Trial, status: int) -> Run:
+        """Of a worker that ended without a word on its run."""
+        words = last_words(trial.folder, status)
+        if self._is_blameless(trial, status):
+            _forget_torn_job(trial.folder)
+            told = trial.last.get(UNREADY, {}).get("message") or words
+            return self._requeue(trial, told, UNREADY)
+        return self._finish(trial, "failed", {}, error=words)
+
+    def _is_blameless(self, trial: Trial, status: int) -> bool:
+        """Whether a worker's death says nothing of its configuration.
+
+        Its "start" is written between the two: before it come Python, numpy, the job, the texts
+        and the checkpoint, behind it the network is built. What the system refused (UNREADY), or
+        a text cut short under a worker's map of it (SIGBUS), is never the configuration's; a
+        crash while the network is built may be, where it comes again and again.
+        """
+        if UNREADY in trial.last or status in (NO_GROUND, -signal.SIGBUS):
+            return True
+        lines, _ = read_events(trial.folder, trial.begins_at)
+        kinds = {line["kind"] for line in lines}
+        if "start" not in kinds:
+            return True
+        return (status < 0 and not kinds & {"step", "failed"}
+                and self.ledger.n_events(trial.run.id, UNREADY) < MAX_RETRIES)
 
     def _requeue(self, trial: Trial, reason: str, kind: str = "requeue") -> Run:
         return self.ledger.requeue(trial.run.id, self.clock.stamp(), reason, kind)
@@ -289,6 +333,15 @@ def job_of(run: Run, tokens: TokenSet, eval_every: int | None,
                n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
                eval_every=eval_every, n_replicas=run.replicas or 1, shards=shards,
                rung_step=rung_step, rung_max_bpb=None if rung_step is None else rung_max_bpb)
+
+
+def _forget_torn_job(folder: RunFolder) -> None:
+    """A job that cannot be read is written anew with the next start."""
+    try:
+        Job.read(folder.job)
+    except UserError:
+        with suppress(OSError):
+            folder.job.unlink()
 
 
 def stall_bound_s(run: Run, last: dict[str, dict[str, Any]]) -> float:

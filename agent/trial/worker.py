@@ -5,6 +5,7 @@ daemon. Asked to stop, or without any daemon to adopt it for the job's `orphan_s
 leaves with exit status STOPPED.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -18,10 +19,20 @@ from typing import Any, BinaryIO
 
 from agent.home import RunFolder, holder
 from agent.machine import proof
-from agent.trial.job import NO_NUMBERS, NO_STORAGE, NUMBERS, STOPPED, STORAGE, Job
+from agent.trial.job import (
+    NO_GROUND,
+    NO_NUMBERS,
+    NO_STORAGE,
+    NUMBERS,
+    STOPPED,
+    STORAGE,
+    UNREADY,
+    Job,
+)
 from agent.trial.orphan import start_ticks
+from agent.words import told_error
 from engine.config import EVAL_TOKENS
-from engine.errors import Diverged, ReplicaDied, StorageError, UserError
+from engine.errors import CheckpointError, Diverged, ReplicaDied, StorageError, UserError
 from engine.files import storage_error
 from engine.proof import faults_of_products, passes_of
 from engine.sampling import continuations
@@ -76,9 +87,12 @@ class Worker:
         self.n_steps = self.job.config.steps_for(self.job.budget_tokens)
         self.tokenizer = Tokenizer.load(Path(self.job.tokenizer))
         texts, self.cuts = _open(self.job, self.tokenizer)
+        saved = self._saved()
+        # What comes before this line says nothing of the configuration; what follows may.
+        self.events.write("start", pid=os.getpid(), ticks=start_ticks(os.getpid()),
+                          step=saved[1]["step"] if saved else 0, n_steps=self.n_steps)
         self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, texts,
                                self.job.n_replicas)
-        saved = checkpoint.load_newest(folder.checkpoint)
         if saved:
             self.trainer.restore(*saved)
         earlier = saved[1]["timing"] if saved else {"elapsed_s": 0.0, "train_s": 0.0, "n": 0}
@@ -88,10 +102,18 @@ class Worker:
         self.started_at = self.saved_at - earlier["elapsed_s"]
         self.home_lock = folder.home.lock
 
+    def _saved(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The newest whole checkpoint; a run whose checkpoints are torn begins again, to the same
+        end.
+        """
+        try:
+            return checkpoint.load_newest(self.folder.checkpoint)
+        except CheckpointError as error:
+            self.events.write("torn", message=str(error))
+            return None
+
     def run(self) -> int:
         """Exit status; everything else is in the events."""
-        self.events.write("start", pid=os.getpid(), ticks=start_ticks(os.getpid()),
-                          step=self.trainer.step, n_steps=self.n_steps)
         if self.job.measure_s is not None:
             return self._measure(self.job.measure_s)
         # The night has proved its baseline; an idea brings shapes of its own, and so does a home
@@ -299,15 +321,29 @@ def _by_the_system(error: Exception) -> bool:
     return isinstance(error, ReplicaDied) and error.signal == signal.SIGKILL
 
 
-def _last_words(worker: Worker | None, error: Exception) -> None:
+def _kind(error: Exception) -> str:
+    """What a worker's end by this error says of its run.
+
+    That the system refused something, or that a module is gone, is never the configuration's
+    fault; that there is no memory for a network of its size is.
+    """
+    if _by_the_system(error):
+        return "killed"
+    if isinstance(error, StorageError):
+        return STORAGE
+    is_size = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return UNREADY if isinstance(error, OSError | ImportError) and not is_size else "failed"
+
+
+def _last_words(events: Events | None, error: Exception, kind: str) -> None:
     """Say why it ends, as far as the disk takes it."""
-    kind = "killed" if _by_the_system(error) else (
-        STORAGE if isinstance(error, StorageError) else "failed")
+    told = str(error) if isinstance(error, UserError | ReplicaDied | Diverged) else (
+        told_error(error))
     with suppress(OSError):
-        os.write(2, f"{error}\n".encode())  # not sys.stderr, which would try again at exit
+        os.write(2, f"{told}\n".encode())  # not sys.stderr, which would try again at exit
     with suppress(OSError):
-        if worker:  # an adopted worker's exit status reaches nobody
-            worker.events.write(kind, message=str(error))
+        if events:  # an adopted worker's exit status reaches nobody
+            events.write(kind, message=told)
 
 
 def main(arguments: list[str]) -> int:
@@ -320,16 +356,17 @@ def main(arguments: list[str]) -> int:
         worker.is_asked_to_stop = True
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, stop)
+        # What was ignored from the start stays so, as under nohup; SIGTERM is how a daemon asks.
+        if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
     try:
         worker = Worker(RunFolder(Path(arguments[0])), int(arguments[1]))
         return worker.run()
-    except (UserError, ReplicaDied, Diverged, OSError) as error:
+    except (UserError, ReplicaDied, Diverged, OSError, ImportError, MemoryError) as error:
         told = storage_error(error, Path(arguments[0]), 0) if isinstance(error, OSError) else error
-        if isinstance(told, OSError):
-            raise
-        _last_words(worker, told)
-        return NO_STORAGE if isinstance(told, StorageError) else 1
+        kind = _kind(told)
+        _last_words(worker.events if worker else None, told, kind)
+        return {STORAGE: NO_STORAGE, UNREADY: NO_GROUND}.get(kind, 1)
     finally:
         if worker:
             worker.trainer.close()

@@ -234,6 +234,11 @@ def _load(folder: Path) -> Corpus | None:
         return None
 
 
+def reopen(folder: Path) -> Corpus | None:
+    """A corpus as it was made, whatever became of its source; None where it is not whole."""
+    return _load(folder)
+
+
 def _hash_splits(splits: Mapping[str, Split]) -> str:
     text = "".join(f"{name} {splits[name].sha256}\n" for name in SPLITS)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -255,6 +255,20 @@ def test_watching_looks_again_until_ctrl_c(night: Ledger) -> None:
     assert "E3 running" in console.file.getvalue()
 
 
+def test_watching_ends_where_the_terminal_has_closed(night: Ledger) -> None:
+    file = io.StringIO()
+    file.isatty = lambda: True  # type: ignore[method-assign]
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        assert len(slept) < 5, "it goes on for no one"
+        file.isatty = lambda: False  # type: ignore[method-assign]
+
+    dashboard.watch(lambda: look(night), Console(file=file, width=60, height=60), sleep)
+    assert len(slept) == 1
+
+
 def test_a_small_terminal_gets_a_small_chart(night: Ledger) -> None:
     def rows_of_chart(height: int) -> int:
         console = Console(file=io.StringIO(), width=60, height=height, force_terminal=True)

@@ -1,13 +1,17 @@
 """Texts and tokens made in a child process: the same files, its progress, its words."""
 
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from agent.machine import guard
-from agent.trial.prepare import TEXT_SHARE, Source, token_files
-from engine.errors import CorpusError, StorageError
+from agent.trial.prepare import TEXT_SHARE, Source, Texts, token_files
+from engine.errors import CorpusError, StorageError, TokenizerError
+from engine.text.corpus import TokenSet
 from engine.text.stories.write import write_stories
 
 
@@ -44,3 +48,86 @@ def test_the_child_is_told_how_to_read_and_how_much_memory_holds(
     monkeypatch.setattr(guard, "free_mb", lambda: TEXT_SHARE * 0.02)
     with pytest.raises(CorpusError, match="holds over 0 MB of text, the most that the free memory"):
         Source(str(tmp_path / "anew"), str(path), key="content").open(300, None)
+def test_a_vocabulary_the_text_does_not_support_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "stories.txt"
+    path.write_text("<|endoftext|>".join(write_stories(40, 0)))
+    with pytest.raises(TokenizerError):
+        token_files(Source(str(tmp_path / "data"), str(path)), 60_000,
+                    lambda stage, done, total: None)
+
+
+def test_a_child_that_breaks_is_told_by_its_last_line_and_not_by_a_traceback(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "numpy.py").write_text("raise ModuleNotFoundError('No module named numpy')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(CorpusError, match="ended with status 1: ModuleNotFoundError: No module "):
+        token_files(Source(str(tmp_path / "data")), 300, lambda stage, done, total: None)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_python_that_is_gone_is_one_sentence(tmp_path: Path,
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(CorpusError, match="no process to prepare builtin can be had: .*python"):
+        token_files(Source(str(tmp_path / "data")), 300, lambda stage, done, total: None)
+
+
+def texts_of(root: Path) -> tuple[Texts, Path, list[str | None]]:
+    """Texts of a file, that file, and a list of the folders it was asked to take them from."""
+    path, asked = root / "stories.txt", list[str | None]()
+    path.write_text("<|endoftext|>".join(write_stories(40, 0)))
+    source = Source(str(root / "data"), str(path))
+
+    def make(vocab_size: int, folder: str | None) -> TokenSet:
+        asked.append(folder)
+        return source.open(vocab_size, None, folder)
+
+    return Texts(make), path, asked
+
+
+def test_texts_are_made_once(tmp_path: Path) -> None:
+    texts, _, asked = texts_of(tmp_path)
+    assert texts(300) is texts(300)
+    assert asked == [None]
+
+
+def spoil(found: TokenSet, how: str) -> None:
+    train = found.paths["train"]
+    match how:
+        case "all gone":
+            shutil.rmtree(found.corpus.folder.parent)
+        case "cut short":
+            os.truncate(train, 100)
+        case "other bytes":
+            train.write_bytes(bytes(train.stat().st_size))
+        case "no tokenizer":
+            found.tokenizer_path.write_text("{")
+
+
+@pytest.mark.parametrize("how", ["all gone", "cut short", "other bytes", "no tokenizer"])
+def test_what_was_spoilt_is_made_again_to_the_same_bytes(tmp_path: Path, how: str) -> None:
+    texts, _, _ = texts_of(tmp_path)
+    found = texts(300)
+    before = {path: path.read_bytes() for path in (found.tokenizer_path, *found.paths.values())}
+    spoil(found, how)
+    assert texts(300) == found
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_source_that_is_gone_is_not_missed_while_its_text_is_whole(tmp_path: Path) -> None:
+    texts, path, _ = texts_of(tmp_path)
+    found = texts(300)
+    path.unlink()
+    assert texts(310).corpus == found.corpus
+
+
+def test_a_source_that_is_another_by_now_is_refused_and_taken_when_it_is_back(
+        tmp_path: Path) -> None:
+    texts, path, _ = texts_of(tmp_path)
+    found, old = texts(300), path.read_bytes()
+    path.write_bytes(old + b"And one more day.\n")
+    shutil.rmtree(tmp_path / "data")
+    with pytest.raises(CorpusError, match="another than this night began with; put the old one"):
+        texts(300)
+    path.write_bytes(old)
+    assert texts(300) == found

@@ -41,6 +41,8 @@ from tests.support.parts import (
 )
 from tests.support.parts import write_events as write
 
+BEGUN = {"kind": "start", "pid": 1, "step": 0, "n_steps": 100}
+
 
 class Stage:
     """A runner with one started trial."""
@@ -263,6 +265,7 @@ def test_a_worker_that_cannot_be_started_leaves_the_run_queued(stage: Stage) -> 
 
 def test_a_crashed_worker_is_failed_with_its_last_words(stage: Stage) -> None:
     stage.start()
+    write(stage.folder, BEGUN, step(1))
     stage.folder.output.write_text("Traceback\n  somewhere\nValueError: 3 is not 4\n\n")
     run = stage.end(1)
     assert (run.state, run.error) == ("failed", "ValueError: 3 is not 4 (exit status 1)")
@@ -279,6 +282,7 @@ def test_a_run_on_a_machine_that_computes_wrongly_waits_and_is_never_failed(stag
 
 def test_a_worker_without_a_word_is_failed_with_its_signal(stage: Stage) -> None:
     stage.start()
+    write(stage.folder, BEGUN, step(1))
     assert stage.end(-11).error == "the worker ended with signal 11 and no word"
 
 

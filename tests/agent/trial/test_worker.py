@@ -16,7 +16,7 @@ import engine
 from agent.home.paths import RunFolder
 from agent.machine import machine
 from agent.trial import worker
-from agent.trial.job import NO_NUMBERS, NUMBERS, Job, ShardFile
+from agent.trial.job import NO_GROUND, NO_NUMBERS, NUMBERS, Job, ShardFile
 from engine.config import Config
 from engine.model.gpt import GPT
 from engine.proof import Operations, faults_of_products
@@ -249,3 +249,70 @@ def test_the_proof_leaves_nothing_of_it_in_a_run(
     run_here(other)
     for name in SCORES:
         assert told(folder, "done")[0][name] == told(other, "done")[0][name]
+# --- what a death before the first step says -------------------------------------------------
+
+
+BREAKS = """
+import sys
+from agent.trial import worker
+
+def build(*_):
+    raise {error}
+
+worker.Trainer = build
+sys.exit(worker.main([{folder!r}, "1"]))
+"""
+
+
+def dies(folder: RunFolder, job: Job | None, error: str = "") -> tuple[int, list[str]]:
+    """Exit status and kinds of events of a worker, whose network raises the error if one is given.
+    """
+    if job:
+        job.write(folder.job)
+    how = (["-c", BREAKS.format(error=error, folder=str(folder.root))] if error
+           else ["-m", "agent.trial.worker", str(folder.root), str(os.getpid())])
+    status = subprocess.run([sys.executable, *how], env=machine.worker_environment(), timeout=60,
+                            stderr=subprocess.DEVNULL).returncode
+    if not folder.events.exists():
+        return status, []
+    return status, [json.loads(line)["kind"] for line in folder.events.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("field", ["train_tokens", "valid_tokens", "tokenizer"])
+@pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY\x01\x00v\x00{'descr'", b"{}"])
+def test_a_text_that_is_gone_or_torn_ends_a_worker_before_it_has_begun(
+        folder: RunFolder, tokens: TokenSet, tmp_path: Path, field: str,
+        content: bytes | None) -> None:
+    path = tmp_path / "torn"
+    if content is not None:
+        path.write_bytes(content)
+    assert dies(folder, a_job(tokens, **{field: str(path)})) == (1, [])
+
+
+def test_a_job_that_cannot_be_read_ends_a_worker_before_it_has_begun(
+        folder: RunFolder) -> None:
+    folder.job.write_text("{")
+    assert dies(folder, None) == (1, [])
+
+
+@pytest.mark.parametrize(("error", "status"), [
+    ("MemoryError('Unable to allocate 9 TiB')", 1), ("OSError(12, 'no memory')", 1),
+    ("worker.UserError('n_head=3 does not divide')", 1),
+    ("OSError(24, 'Too many open files')", NO_GROUND),
+    ("BlockingIOError(11, 'no process to be had')", NO_GROUND),
+    ("ModuleNotFoundError('No module named numpy.linalg')", NO_GROUND)])
+def test_what_fails_while_the_network_is_built_is_told_apart_by_its_kind(
+        folder: RunFolder, tokens: TokenSet, error: str, status: int) -> None:
+    assert dies(folder, a_job(tokens), error) == (status, ["start"])
+
+
+def test_a_run_whose_checkpoints_are_torn_begins_again_to_the_same_end(
+        folder: RunFolder, tokens: TokenSet) -> None:
+    work(folder, a_job(tokens))
+    (whole,) = told(folder, "done")
+    folder.events.unlink()
+    for path in (folder.checkpoint, checkpoint.previous(folder.checkpoint)):
+        path.write_bytes(b"torn")
+    work(folder, a_job(tokens))
+    assert len(told(folder, "torn")) == 1
+    assert [told(folder, "done")[0][name] for name in SCORES] == [whole[name] for name in SCORES]
