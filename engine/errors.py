@@ -11,6 +11,7 @@
         └── LedgerBusy        another program keeps it locked; that passes
     ReplicaDied               a process that shares the training of a run is gone
     Diverged                  the loss left the finite numbers, or rose above its start
+    Left                      an evaluation was left between two windows, as it was asked to be
 """
 
 
@@ -52,6 +53,10 @@ class LedgerBusy(LedgerError):
 
 class Diverged(Exception):
     """Training left the finite numbers, or rose above the loss it started from."""
+
+
+class Left(Exception):
+    """An evaluation was left between two windows, as asked; begun anew it gives the same score."""
 
 
 class ReplicaDied(Exception):

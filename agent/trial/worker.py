@@ -20,7 +20,7 @@ from agent.home import RunFolder, holder
 from agent.trial.job import NO_STORAGE, STOPPED, STORAGE, Job
 from agent.trial.orphan import start_ticks
 from engine.config import EVAL_TOKENS
-from engine.errors import Diverged, ReplicaDied, StorageError, UserError
+from engine.errors import Diverged, Left, ReplicaDied, StorageError, UserError
 from engine.files import storage_error
 from engine.sampling import continuations
 from engine.text import Cut, Tokenizer, cut_blocks
@@ -90,8 +90,15 @@ class Worker:
         """Exit status; everything else is in the events."""
         self.events.write("start", pid=os.getpid(), ticks=start_ticks(os.getpid()),
                           step=self.trainer.step, n_steps=self.n_steps)
-        if self.job.measure_s is not None:
-            return self._measure(self.job.measure_s)
+        self.trainer.should_leave = self._should_stop
+        try:
+            if self.job.measure_s is not None:
+                return self._measure(self.job.measure_s)
+            return self._train()
+        except Left:  # between two windows of an evaluation, which the next worker begins anew
+            return self._stop()
+
+    def _train(self) -> int:
         every = self.job.eval_every or default_eval_every(
             self.job.config, self.n_steps, self.trainer.texts.valid.size)
         try:
@@ -100,9 +107,7 @@ class Worker:
                     self.train_s, self.n_timed = self.train_s + seconds, self.n_timed + 1
                     self._after_step(event)
                     if self._should_stop() and event.step < self.n_steps:
-                        self._save()
-                        self.events.write("stopped", step=event.step)
-                        return STOPPED
+                        return self._stop()
                 elif isinstance(event, Eval):
                     self.events.write("eval", step=event.step, tokens=event.tokens,
                                       nats=event.score.nats, bpb=event.score.bpb, eval_s=seconds)
@@ -116,6 +121,13 @@ class Worker:
         self.events.sync()
         return 0
 
+    def _stop(self) -> int:
+        """Save, so that the next worker goes on from here; a measurement has nothing to save."""
+        if self.job.measure_s is None:
+            self._save()
+        self.events.write("stopped", step=self.trainer.step)
+        return STOPPED
+
     def _after_step(self, event: Step) -> None:
         every = max(1, self.n_steps // LOG_POINTS)
         if event.step % every == 0 or event.step in (1, self.n_steps):
@@ -125,7 +137,8 @@ class Worker:
                   or time.monotonic() - self.saved_at >= self.job.checkpoint_every_s)
         if is_due and event.step < self.n_steps:
             self._save()
-            self._sample()
+            if not self._should_stop():  # which a text, on a phone, would keep waiting
+                self._sample()
 
     def _ends_at_rung(self, event: Eval) -> bool:
         """Note the score at the rung; whether it is not good enough for the run to go on."""
@@ -218,7 +231,7 @@ class Worker:
             self.trainer.advance()
             step_s.append(time.monotonic() - before)
             if self._should_stop():
-                return STOPPED
+                return self._stop()
         before = time.monotonic()
         n_scored = self.trainer.evaluate().n_tokens
         self.events.write("measured", step_s=statistics.median(step_s), n_steps=len(step_s),
