@@ -16,7 +16,6 @@ from engine.training import checkpoint
 from tests.agent.trial.test_worker import CONFIG, N_STEPS, SCORES, a_job, told, work
 
 
-
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> TokenSet:
     """A text whose shards are several windows each."""
