@@ -9,6 +9,7 @@ change is one committed transaction, so a kill at any instant loses at most the 
 """
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -52,6 +53,10 @@ ON CONFLICT (run_id, step) DO UPDATE SET
     lr = COALESCE(excluded.lr, lr),
     grad_norm = COALESCE(excluded.grad_norm, grad_norm),
     tok_per_s = COALESCE(excluded.tok_per_s, tok_per_s)"""
+
+
+# Columns of a waiting run that tell of what was done of it.
+_OF_AN_ATTEMPT = ("started_at", "heartbeat_at", "steps", "tokens", "pid")
 
 
 class Ledger(Reader):
@@ -117,6 +122,39 @@ class Ledger(Reader):
         with self._writing():
             self.calibration(calibration_id)
             self._update("calibrations", calibration_id, fields)
+
+    def replan(self, calibration_id: int, fields: Mapping[str, Any], kind: str, message: str,
+               now: str, data: Mapping[str, Any]) -> None:
+        """Give a study another budget and seeds before it has found anything, all or nothing.
+
+        Its waiting baselines begin anew, under uids of their own, since what lies in their folders
+        is of the old budget: `left` in the event's data names the old ones. What has ended keeps
+        its numbers and leaves the study. LedgerError where one of its runs is under way.
+        """
+        budget_tokens, seeds = fields["budget_tokens"], list(fields["seeds"])
+        with self._writing(synchronous="FULL"):
+            runs = self.study_runs(calibration_id)
+            for run in runs:
+                if run.state == "running":
+                    raise LedgerError(f"{run.label} is running; its study's budget can change "
+                                      "only while nothing is")
+            self._update("calibrations", calibration_id, dict(fields) | {
+                "n": 0, "mean_bpb": None, "sigma_bpb": None, "sigma_nats": None})
+            left = []
+            for run in runs:
+                if run.state != "queued":
+                    self._update("runs", run.id, {"calibration_id": None})
+                    continue
+                renewed: dict[str, Any] = {"budget_tokens": budget_tokens}
+                if run.strategy == "baseline" or run.attempts:
+                    left.append(run.uid)
+                    renewed |= dict.fromkeys(_OF_AN_ATTEMPT) | {
+                        "uid": uuid.uuid4().hex, "attempts": 0, "events_offset": 0}
+                    self._db.execute("DELETE FROM metrics WHERE run_id = ?", [run.id])
+                if run.strategy == "baseline" and seeds:
+                    renewed["seed"] = seeds.pop(0)
+                self._update("runs", run.id, renewed)
+            self.event(kind, message, now, data=dict(data) | {"left": left})
 
     def add_grid(self, sizes: Sequence[Any], tokens: Sequence[int], seed: int,
                  note: str | None, now: str) -> int:

@@ -265,6 +265,13 @@ class Queries:
             "ORDER BY e.id DESC", kind)
         return [from_columns(Event, row) for row in rows]
 
+    def events_of(self, kind: str) -> list[Event]:
+        """Events of a kind, newest first."""
+        rows = self._rows(
+            "SELECT e.*, r.label FROM events e LEFT JOIN runs r ON r.id = e.run_id "
+            "WHERE e.kind = ? ORDER BY e.id DESC", kind)
+        return [from_columns(Event, row) for row in rows]
+
     def newest_stamp(self) -> str | None:
         """The latest moment at which this program wrote; None where it never has."""
         found = self._rows("SELECT max(at) AS at FROM (SELECT max(at) AS at FROM events "

@@ -17,8 +17,9 @@ from agent.machine import Limits as MachineLimits
 from agent.night.daemon import Daemon
 from agent.night.night import Night, Observer
 from agent.night.recover import recover
+from agent.night.replan import correct_budget, sweep
 from agent.night.watch import Watch
-from agent.search import MAX_PARAMS, Outsiders, Plan, plugins, prior, study, verdict
+from agent.search import MAX_PARAMS, Outsiders, Plan, budget, plugins, prior, study, verdict
 from agent.trial import (
     Progress,
     Runner,
@@ -117,6 +118,9 @@ def run_night(at: Desk, wish: Wish) -> Night:
     night = at.night(plan, wish.source, watch=watch)
     found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
     night.study = found
+    correct_budget(night)  # a night before this one may have seen that it is due, and was killed
+    sweep(night)
+    found = night.study or found
     was_paused = _is_left_paused(at.ledger)
     study.queue_baselines(at.ledger, found, at.clock.stamp(), wish.n_replicas)
     elsewhere = [run for run in at.ledger.runs("queued") if not night.campaign.belongs(run)]
@@ -202,13 +206,18 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
     _require_memory(base, wish)
     at.observer.say(f"measuring this device with {base.describe()}, some seconds")
     speed = study.measure(at.home, tokens, base, wish.n_replicas, spawn_worker)
-    budget = wish.run_tokens or study.plan_budget(speed, base, tokens.n_tokens["search"], run_s)
-    _require_time(speed.run_s(base, budget, tokens.n_tokens["search"]), wish, left_s)
-    n_passes = budget / tokens.n_tokens["train"]
+    n_valid = tokens.n_tokens["search"]
+    n_tokens = wish.run_tokens or study.plan_budget(speed, base, n_valid, run_s)
+    _require_time(speed.run_s(base, n_tokens, n_valid), wish, left_s)
+    n_passes = n_tokens / tokens.n_tokens["train"]
     if n_passes > 2:
-        at.observer.say(f"note: {budget:,} tokens are {n_passes:.0f} passes over this text; more "
+        at.observer.say(f"note: {n_tokens:,} tokens are {n_passes:.0f} passes over this text; more "
                         "text, or a smaller --run-tokens, tells more")
-    return study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, budget)
+    with at.ledger.deciding():  # both or neither: what is not noted is never corrected
+        found = study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, n_tokens)
+        if wish.run_tokens is None:
+            budget.note_plan(at.ledger, found.id, speed, run_s, at.clock.stamp())
+    return found
 
 
 def _why_short(tokens: TokenSet) -> str:

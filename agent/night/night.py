@@ -13,7 +13,7 @@ from agent import words
 from agent.home import take_command
 from agent.ledger import BLOCKED, Calibration, Run
 from agent.machine import guard
-from agent.night import inbox
+from agent.night import inbox, replan
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, verdict
 from agent.trial import RETRY, STORAGE, Runner
@@ -111,7 +111,8 @@ class Night:
         """News of the running trial; whether it still runs."""
         trial = self.runner.trial
         assert trial is not None
-        if self.is_stopping or self.is_paused or self.is_held or self._is_overrun():
+        if (self.is_stopping or self.is_paused or self.is_held or self._is_overrun()
+                or replan.is_due(self)):
             self.runner.ask_to_stop()
         run = self.runner.poll()
         self.observer.progress(trial.run, trial.last)
@@ -173,7 +174,8 @@ class Night:
 
     def judge(self, run: Run) -> None:
         """Append the decision on a run that has ended, and those that follow from it."""
-        self.campaign.judge(run, self._tell_decision)
+        replan.correct_budget(self)  # the first baseline may have left the study by that
+        self.campaign.judge(self.ledger.run(run.id), self._tell_decision)
 
     def _tell_decision(self, run: Run, against: Run | None, found: verdict.Decision) -> None:
         score = "" if run.val_loss is None else (
@@ -192,6 +194,7 @@ class Night:
         if self.only is not None:
             self._launch(self.ledger.run(self.only))
             return
+        replan.correct_budget(self)
         waiting = [run for run in self.ledger.runs("queued") if self.campaign.belongs(run)]
         if waiting and not self.campaign.fits(waiting[0]):
             self.stop(f"{waiting[0].label} is queued and would take longer than what is left")
