@@ -187,10 +187,16 @@ def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int]
         state=state, message=last.message, started_at=started_at, deadline_at=deadline_at,
         left_s=_left_s(now, started_at, deadline_at) if deadline_at and is_open else None,
         max_runs=data.get("max_runs"), max_ram_mb=data.get("max_ram_mb"),
-        budget_tokens=data.get("budget_tokens"),
+        budget_tokens=_newest_budget(events) or data.get("budget_tokens"),
         n_ended=(sum(counts.values()) - counts["queued"] - counts["running"] - before
                  if isinstance(before := data.get("n_ended_before"), int)
                  else ledger.n_ended_since(started_at)), n_queued=counts["queued"])
+
+
+def _newest_budget(events: Sequence[Event]) -> int | None:
+    """What the first baseline corrected the night's budget to; None where it did not."""
+    return next((event.data.get("budget_tokens") for event in events
+                 if event.kind == "budget" and event.data), None)
 
 
 def _left_s(now: str, started_at: str, deadline_at: str) -> float:
