@@ -123,15 +123,18 @@ class Ledger(Reader):
             self.calibration(calibration_id)
             self._update("calibrations", calibration_id, fields)
 
-    def replan(self, calibration_id: int, fields: Mapping[str, Any], kind: str, message: str,
-               now: str, data: Mapping[str, Any]) -> None:
-        """Give a study another budget and seeds before it has found anything, all or nothing.
+    def replan(self, calibration_id: int, fields: Mapping[str, Any],
+               baselines: Mapping[int, str], kind: str, message: str, now: str,
+               data: Mapping[str, Any]) -> None:
+        """Give a study another budget before it has found anything, all or nothing.
+
+        baselines  reasons by the seeds of its starting point, in their order
 
         Its waiting baselines begin anew, under uids of their own, since what lies in their folders
         is of the old budget: `left` in the event's data names the old ones. What has ended keeps
         its numbers and leaves the study. LedgerError where one of its runs is under way.
         """
-        budget_tokens, seeds = fields["budget_tokens"], list(fields["seeds"])
+        budget_tokens, seeds = fields["budget_tokens"], list(baselines)
         with self._writing(synchronous="FULL"):
             runs = self.study_runs(calibration_id)
             for run in runs:
@@ -139,7 +142,7 @@ class Ledger(Reader):
                     raise LedgerError(f"{run.label} is running; its study's budget can change "
                                       "only while nothing is")
             self._update("calibrations", calibration_id, dict(fields) | {
-                "n": 0, "mean_bpb": None, "sigma_bpb": None, "sigma_nats": None})
+                "seeds": list(baselines), "n": 0, "mean_bpb": None, "sigma_bpb": None, "sigma_nats": None})
             left = []
             for run in runs:
                 if run.state != "queued":
@@ -152,7 +155,7 @@ class Ledger(Reader):
                         "uid": uuid.uuid4().hex, "attempts": 0, "events_offset": 0}
                     self._db.execute("DELETE FROM metrics WHERE run_id = ?", [run.id])
                 if run.strategy == "baseline" and seeds:
-                    renewed["seed"] = seeds.pop(0)
+                    renewed |= {"seed": seeds[0], "reason": baselines[seeds.pop(0)]}
                 self._update("runs", run.id, renewed)
             self.event(kind, message, now, data=dict(data) | {"left": left})
 

@@ -76,8 +76,10 @@ def correct(ledger: Ledger, due: Correction, now: str) -> Calibration:
     config = Config.from_dict(due.study.config)
     ledger.replan(
         due.study.id, {
-            "budget_tokens": due.budget_tokens, "seeds": due.seeds, "run_s": due.run_s,
-            "tok_per_s": due.tok_per_s, "flops_per_s": due.tok_per_s * config.flops_per_token},
+            "budget_tokens": due.budget_tokens, "run_s": due.run_s, "tok_per_s": due.tok_per_s,
+            "flops_per_s": due.tok_per_s * config.flops_per_token},
+        {seed: study.baseline_reason(number, len(due.seeds))
+         for number, seed in enumerate(due.seeds, 1)},
         CORRECTED, due.in_words(), now, {
             "calibration_id": due.study.id, "budget_tokens": due.budget_tokens,
             "was_tokens": due.study.budget_tokens, "tok_per_s": due.tok_per_s,

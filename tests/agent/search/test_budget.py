@@ -193,6 +193,8 @@ def test_a_baseline_that_has_finished_stays_as_a_measurement_of_its_own(ledger: 
     study.queue_baselines(ledger, after, NOW, 1)
     assert [(run.label, run.seed) for run in ledger.study_runs(found.id)] == [
         ("B2", 0), ("B3", 1), ("B4", 2), ("B5", 3), ("B6", 4)]
+    assert [(run.reason or "")[:11] for run in ledger.study_runs(found.id)] == [
+        f"seed {n} of 5" for n in range(1, 6)]
     assert ledger.comparable_runs(after) == ledger.study_runs(found.id)
 
 
