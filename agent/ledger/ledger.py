@@ -142,7 +142,8 @@ class Ledger(Reader):
                     raise LedgerError(f"{run.label} is running; its study's budget can change "
                                       "only while nothing is")
             self._update("calibrations", calibration_id, dict(fields) | {
-                "seeds": list(baselines), "n": 0, "mean_bpb": None, "sigma_bpb": None, "sigma_nats": None})
+                "seeds": list(baselines), "n": 0, "mean_bpb": None, "sigma_bpb": None,
+                "sigma_nats": None})
             left = []
             for run in runs:
                 if run.state != "queued":

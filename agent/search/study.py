@@ -201,7 +201,8 @@ def queue_baselines(ledger: Ledger, study: Calibration, now: str, n_replicas: in
         if seed not in done:
             ledger.queue(new_run(
                 ledger, config, seed, study.budget_tokens, study.corpus_id, now,
-                Origin("baseline", baseline_reason(number, len(seeds)), calibration_id=study.id), n_replicas))
+                Origin("baseline", baseline_reason(number, len(seeds)), calibration_id=study.id),
+                n_replicas))
 
 
 def baseline_reason(number: int, n: int) -> str:
