@@ -2,19 +2,27 @@
 
 import dataclasses
 import json
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from agent.cli.grid import say_grid
 from agent.cli.main import main
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
-from agent.ledger import Ledger
+from agent.ledger import Ledger, glance, new_rows
 from agent.machine import COOLER_C, Limits, guard, parse_window
-from agent.night import Wish, desk, end_pause, queue_grid, run_night, train_once
+from agent.night import (
+    Wish,
+    desk,
+    end_pause,
+    foresee_grid,
+    queue_grid,
+    run_night,
+    train_once,
+)
 from agent.trial import Source
 from agent.words import typed as units
 from engine.config import Config
@@ -166,21 +174,16 @@ def grid(home: Home, /, sizes: str, tokens: str, dry_run: bool, as_json: bool,
     Example:  agent grid --sizes 64d/2L,128d/4L --tokens 200k,800k
     """
     wish = _wish(home, options)
-    with Screen() as screen, desk(home, screen, screen.stage) as at:
-        plan = queue_grid(at, wish, sizes.split(","), tokens.split(","), is_dry=dry_run)
+    with Screen() as screen:
+        if dry_run:
+            found = foresee_grid(home, wish, sizes.split(","), tokens.split(","), screen.stage)
+        else:
+            with desk(home, screen, screen.stage) as at:
+                found = queue_grid(at, wish, sizes.split(","), tokens.split(","))
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(plan)))
-        return
-    for cell in plan.cells:
-        click.echo(f"{cell.size:>10} {cell.budget_tokens:>12,}  {cell.config.describe()}")
-    for skipped in plan.skipped:
-        click.echo(f"{skipped.size:>10} {skipped.budget_tokens:>12,}  left out: {skipped.reason}")
-    text = [word for name in ("corpus", "valid", "stories")
-            if options[name] not in (None, "builtin")
-            for word in (f"--{name}", str(options[name]))]
-    command = shlex.join(["agent", "run", *text])
-    word = "would be queued" if dry_run else f"queued; `{command}` executes them"
-    click.echo(f"{len(plan.cells)} cells {word}", err=True)
+        click.echo(json.dumps(found.as_dict()))
+    else:
+        say_grid(found, options, dry_run)
 
 
 @main.command()
@@ -228,12 +231,26 @@ def _tell(home: Home, command: str, effect: str) -> None:
 
 @main.command("import")
 @click.argument("csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would be added and add nothing.")
 @click.pass_obj
-def import_(home: Home, csv: Path) -> None:
+def import_(home: Home, csv: Path, dry_run: bool) -> None:
     """Add the rows of a published experiment table to the ledger.
 
     Example:  agent import published.csv
     """
+    if dry_run:
+        n = len(new_rows(home.ledger, csv.read_text(encoding="utf-8"), _labels(home)))
+        click.echo(f"{n} {'row' if n == 1 else 'rows'} would be added; a dry run, so none was",
+                   err=True)
+        return
     with Screen() as screen, desk(home, screen, screen.stage) as at:
         n = at.ledger.import_published(csv.read_text(encoding="utf-8"), at.clock.stamp())
     click.echo(f"{n} rows added", err=True)
+
+
+def _labels(home: Home) -> dict[str, str]:
+    """Where the runs of a home come from, by label; nothing is made where there is no ledger."""
+    if not home.ledger.exists():
+        return {}
+    with glance(home.ledger) as ledger:
+        return ledger.labels()

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from agent.ledger.find import find_run as find_run
     from agent.ledger.find import last_state as last_state
     from agent.ledger.ledger import Ledger as Ledger
+    from agent.ledger.published import new_rows as new_rows
     from agent.ledger.queries import BLOCKED as BLOCKED
     from agent.ledger.queries import Queries as Queries
     from agent.ledger.reader import Reader as Reader
     from agent.ledger.reader import faults as faults
+    from agent.ledger.reader import glance as glance
     from agent.ledger.records import ENDED as ENDED
     from agent.ledger.records import EXPERIMENT_COLUMNS as EXPERIMENT_COLUMNS
     from agent.ledger.records import LABEL_LETTERS as LABEL_LETTERS
@@ -41,8 +43,9 @@ if TYPE_CHECKING:
 __all__, __getattr__ = doors(__name__, {
     "find": ("STATES", "corpus_of", "find_run", "last_state"),
     "ledger": ("Ledger",),
+    "published": ("new_rows",),
     "queries": ("BLOCKED", "Queries"),
-    "reader": ("Reader", "faults"),
+    "reader": ("Reader", "faults", "glance"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration",
                 "NewCorpus", "NewRun", "Outcome", "Run", "State", "Verdict"),

@@ -178,16 +178,9 @@ class Ledger(Reader):
 
         Their dates have no year in the source: `created_at` assumes published.ASSUMED_YEAR.
         """
-        rows = published.parse(csv_text)
         with self._writing():
-            known = {row["label"]: row["source"]
-                     for row in self._rows("SELECT label, source FROM runs")}
-            new = [row for row in rows if known.get(row["label"]) != "published"]
+            new = published.new_rows(self.path, csv_text, self.labels())
             for row in new:
-                if row["label"] in known:
-                    raise LedgerError(
-                        f"{self.path} already has a run of its own called {row['label']}; "
-                        "import the published table before the first run")
                 self._insert("runs", row)
             if new:
                 self.event("import", f"imported {len(new)} published rows", now)

@@ -6,7 +6,9 @@ import datetime as dt
 import io
 import re
 import uuid
+from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from agent.ledger.records import EXPERIMENT_COLUMNS, State
@@ -17,6 +19,19 @@ from engine.errors import LedgerError
 ASSUMED_YEAR = 2026
 
 _SCALES = {"": "1", "%": "0.01", "k": "1e3", "M": "1e6", "B": "1e9"}
+
+
+def new_rows(path: Path, csv_text: str, known: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows that the ledger at path lacks; LedgerError where it has a run of that label.
+
+    known  where each of its runs comes from, by label
+    """
+    new = [row for row in parse(csv_text) if known.get(row["label"]) != "published"]
+    for row in new:
+        if row["label"] in known:
+            raise LedgerError(f"{path} already has a run of its own called {row['label']}; "
+                              "import the published table before the first run")
+    return new
 
 
 def parse(csv_text: str) -> list[dict[str, Any]]:

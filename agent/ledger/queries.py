@@ -314,6 +314,16 @@ class Queries:
     def grid(self, grid_id: int) -> Grid:
         return self._one(Grid, "grids", grid_id)
 
+    def waiting_grid(self) -> list[Run]:
+        """All runs of the newest grid of which some wait or run, in their order."""
+        return self._runs("WHERE grid_id = (SELECT max(grid_id) FROM runs WHERE state IN "
+                          "('queued', 'running')) ORDER BY id")
+
+    def labels(self) -> dict[str, str]:
+        """Where each run comes from, by its label: measured or published."""
+        return {row["label"]: row["source"]
+                for row in self._rows("SELECT label, source FROM runs")}
+
     def experiments(self) -> list[dict[str, str]]:
         """The experiment table: published rows first, each row a dictionary of its cells."""
         return self._rows("SELECT * FROM experiments")

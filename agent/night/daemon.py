@@ -72,9 +72,9 @@ class Daemon:
     triggers at its edges let an idle daemon tick seldom and still begin on the minute.
     """
 
-    def __init__(self, night: Night) -> None:
+    def __init__(self, night: Night, asked: threading.Event | None = None) -> None:
         self.night = night
-        self.asked = threading.Event()
+        self.asked = asked or threading.Event()
         self.n_faults = 0
         self.failure: str | None = None
         self.is_waiting = False  # for room on the disk, or for the ledger

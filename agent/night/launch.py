@@ -1,16 +1,17 @@
 """From what a person asked for to a night that ticks: text, speed, budget, study.
 
-`run_night` is `agent run`; `train_once` is `agent train`; `queue_grid` is `agent grid`. All three
-hold the home's lock while they write its ledger.
+`run_night` is `agent run`; `train_once` is `agent train`. Both hold the home's lock while
+they write its ledger.
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from agent import words
-from agent.home import Home, only_one, take_command
+from agent.home import Home, is_asked, only_one, take_command
 from agent.ledger import Calibration, Ledger, Run, last_state
 from agent.machine import Clock, Guard, Sensors, guard, later, machine
 from agent.machine import Limits as MachineLimits
@@ -19,11 +20,12 @@ from agent.night.night import Night, Observer
 from agent.night.recover import recover
 from agent.night.replan import correct_budget, sweep
 from agent.night.watch import Watch
-from agent.search import MAX_PARAMS, Outsiders, Plan, budget, plugins, prior, study, verdict
+from agent.search import Outsiders, Plan, budget, plugins, prior, study, verdict
 from agent.trial import (
     Progress,
     Runner,
     Source,
+    Stopped,
     end_orphan,
     living_worker,
     spawn_worker,
@@ -32,14 +34,21 @@ from agent.trial import (
 from engine.config import Config
 from engine.errors import UserError
 from engine.text import TokenSet
-from strategies import grid
-from strategies.base import Limits
 
 # A study goes on where its runs take between these times as long as this night would plan.
 SHORTER, LONGER = 0.5, 1.4
 
 DEFAULT_LIMITS = MachineLimits()
 LOOK_S = 1.0  # a tick waits so long for a locked ledger; the daemon tries again at the next
+
+
+MEASURING = "measuring this device, some seconds"
+
+
+def tell_measuring(progress: Progress, seconds: float) -> None:
+    """How far a measurement is that has taken so many seconds."""
+    total = round(study.MEASURE_S) + 2  # with its start and its scoring
+    progress(MEASURING, min(round(seconds), total - 1), total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,23 @@ class Desk:
     observer: Observer
     progress: Progress
     clock: Clock = field(default_factory=Clock)
+    asked: threading.Event = field(default_factory=threading.Event)  # by a signal, to stop
+
+    def look(self) -> None:
+        """Stopped where `agent stop` or a signal asks for an end, which no tick takes up yet."""
+        if self.asked.is_set() or is_asked(self.home.control, "stop"):
+            raise Stopped
+
+    def measure(self, tokens: TokenSet, config: Config, n_replicas: int) -> study.Speed:
+        """The speed of this device, with its progress told; a stop is heard meanwhile."""
+        found = study.measure(self.home, tokens, config, n_replicas, spawn_worker,
+                              look=self.look_at_measuring)
+        self.progress(MEASURING, 1, 1)
+        return found
+
+    def look_at_measuring(self, seconds: float) -> None:
+        self.look()
+        tell_measuring(self.progress, seconds)
 
     def tokens(self, source: Source) -> Callable[[int], TokenSet]:
         """Token files by vocabulary size, each made or checked once."""
@@ -77,7 +103,7 @@ class Desk:
 
         def get(vocab_size: int) -> TokenSet:
             if vocab_size not in known:
-                known[vocab_size] = token_files(source, vocab_size, self.progress)
+                known[vocab_size] = token_files(source, vocab_size, self.progress, self.look)
             return known[vocab_size]
 
         return get
@@ -140,7 +166,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         night.pause("still paused, since the agent before this one did not live to hear `agent "
                     "resume`; that goes on")
     try:
-        _tick_through(night)
+        _tick_through(at, night)
     finally:
         watch.close()
     return night
@@ -171,9 +197,9 @@ def _is_left_paused(ledger: Ledger) -> bool:
     return last is not None and last.kind == "pause"
 
 
-def _tick_through(night: Night) -> None:
+def _tick_through(at: Desk, night: Night) -> None:
     night.ledger.wait_at_most(LOOK_S)
-    Daemon(night).run()
+    Daemon(night, at.asked).run()
 
 
 def _announce(found: Calibration, wish: Wish) -> str:
@@ -204,8 +230,7 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
             return known
     recover(night, end_orphan)  # before measuring: what still runs would slow it down
     _require_memory(base, wish)
-    at.observer.say(f"measuring this device with {base.describe()}, some seconds")
-    speed = study.measure(at.home, tokens, base, wish.n_replicas, spawn_worker)
+    speed = at.measure(tokens, base, wish.n_replicas)
     n_valid = tokens.n_tokens["search"]
     n_tokens = wish.run_tokens or study.plan_budget(speed, base, n_valid, run_s)
     _require_time(speed.run_s(base, n_tokens, n_valid), wish, left_s)
@@ -270,7 +295,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
     recover(night, end_orphan)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:
-        speed = study.measure(at.home, tokens, config, wish.n_replicas, spawn_worker)
+        speed = at.measure(tokens, config, wish.n_replicas)
         budget = study.plan_budget(speed, config, tokens.n_tokens["search"],
                                    wish.run_s or study.RUN_S)
     now = at.clock.stamp()
@@ -279,32 +304,8 @@ def train_once(at: Desk, wish: Wish) -> Run:
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
                       study.Origin("hand", "asked for with agent train"), wish.n_replicas))
     night.only = run.id
-    _tick_through(night)
+    _tick_through(at, night)
     return at.ledger.run(run.id)
-
-
-def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str], *,
-               is_dry: bool) -> grid.Plan:
-    """Plan a size × data grid and, unless dry, queue its cells; `agent run` executes them."""
-    base = Config().assign(wish.settings)
-    found = at.tokens(wish.source)(base.vocab_size)
-    now = at.clock.stamp()
-    corpus_id = study.register_corpus(at.ledger, found, now)
-    done = {(run.config_hash or "", run.budget_tokens or 0) for run in at.ledger.runs()
-            if run.corpus_id == corpus_id and run.seed == wish.seed
-            and run.state in ("queued", "running", "finished", "pruned", "diverged")}
-    max_mb = wish.max_ram_mb - study.text_mb(at.ledger.corpus(corpus_id))
-    limits = Limits(n_replicas=wish.n_replicas, max_params=MAX_PARAMS, max_mb=max_mb,
-                    max_vocab=base.vocab_size, min_steps=study.MIN_STEPS)
-    plan = grid.plan(sizes, tokens, base, limits, done)
-    if plan.cells and not is_dry:
-        grid_id = at.ledger.add_grid(list(sizes), sorted({c.budget_tokens for c in plan.cells}),
-                                     wish.seed, None, now)
-        for cell in plan.cells:
-            at.ledger.queue(study.new_run(
-                at.ledger, cell.config, wish.seed, cell.budget_tokens, corpus_id, now,
-                study.Origin("grid", cell.reason, grid_id=grid_id), wish.n_replicas))
-    return plan
 
 
 def _require_memory(config: Config, wish: Wish) -> None:

@@ -16,7 +16,7 @@ from agent.machine import guard
 from agent.night import inbox, replan
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, verdict
-from agent.trial import RETRY, STORAGE, Runner
+from agent.trial import RETRY, STORAGE, Runner, Stopped
 from engine.config import Config
 from engine.errors import NoProposal, UserError
 from engine.text import TokenSet
@@ -80,6 +80,8 @@ class Night:
         try:
             self._go_on()
             self._tell_ledger()
+        except Stopped:
+            return  # a text was being prepared; the next tick obeys who asked
         except BLOCKED:
             self.wait_until_s = self.clock.seconds() + BACK_OFF_S
             raise

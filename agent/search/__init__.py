@@ -33,4 +33,4 @@ __all__, __getattr__ = doors(__name__, {
     "outsiders": ("Outsiders",),
     "search": ("Search",),
     "verdict": ("Decision", "N_BASELINE_SEEDS"),
-}, modules=("budget", "plugins", "prior", "student", "study", "verdict"))
+}, modules=("budget", "foresight", "plugins", "prior", "student", "study", "verdict"))

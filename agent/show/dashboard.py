@@ -11,7 +11,7 @@ from rich.text import Text
 from agent import words
 from agent.ledger import Decision, Run
 from agent.machine import Present
-from agent.show import earnings
+from agent.show import earnings, grid
 from agent.show.curve import chart
 from agent.show.status import Night, Progress, Rung, Status
 
@@ -38,6 +38,8 @@ def render(status: Status, width: int, chart_rows: int = CHART_ROWS) -> Renderab
                   chart_rows)
     if lines:
         parts += [Text(), Text("\n".join(lines), no_wrap=True, overflow="crop")]
+    if status.grid:
+        parts += [Text(), Text("\n".join(grid.page(status.grid, width)), no_wrap=True)]
     if status.best_yardsticks:
         parts += [Text(), _ladder(status, width)]
     if status.decisions:

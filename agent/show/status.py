@@ -21,6 +21,8 @@ from agent.ledger import (
     last_state,
 )
 from agent.machine import Present
+from agent.show import grid
+from agent.show.grid import GridState
 from agent.words import seconds_between
 from engine.config import Config
 
@@ -89,6 +91,7 @@ class Status:
     guard: Event | None  # its last change of mind
     counts: dict[State, int]  # measured runs in each state
     earned: list[Earned]  # by the strategies of the study that runs, or ran last
+    grid: GridState | None = None  # None where no cell of one waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +139,8 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
                     else "no word yet" if is_daemon_alive else "no agent runs"),
         guard_now=present,
         guard=next((event for event in events if event.kind == "guard"), None),
-        counts=counts, earned=ledger.earned(_study_id(ledger, shown) or 0))
+        counts=counts, earned=ledger.earned(_study_id(ledger, shown) or 0),
+        grid=grid.state_of(ledger))
 
 
 def _study_id(ledger: Queries, shown: Run | None) -> int | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.trial.orphan import living_worker as living_worker
     from agent.trial.prepare import Progress as Progress
     from agent.trial.prepare import Source as Source
+    from agent.trial.prepare import Stopped as Stopped
     from agent.trial.prepare import token_files as token_files
     from agent.trial.runner import CONFIRMING as CONFIRMING
     from agent.trial.runner import RETRY as RETRY
@@ -31,6 +32,6 @@ __all__, __getattr__ = doors(__name__, {
     "events": ("read_events", "this_attempt"),
     "job": ("Job", "STORAGE"),
     "orphan": ("end_orphan", "living_worker"),
-    "prepare": ("Progress", "Source", "token_files"),
+    "prepare": ("Progress", "Source", "Stopped", "token_files"),
     "runner": ("CONFIRMING", "Process", "RETRY", "Runner", "Spawn", "last_words", "spawn_worker"),
 }, modules=("rung", "sampler"))

@@ -9,9 +9,10 @@ content; the parent then opens the cache.
 import dataclasses
 import json
 import os
+import selectors
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from agent.machine import machine
 from engine.errors import CorpusError, StorageError, UserError
 from engine.text import TokenSet, corpus
 
+LOOK_S = 0.25
+PIECE_BYTES = 65_536
 Progress = Callable[[str, int, int], None]
 
 
@@ -32,35 +35,67 @@ class Source:
     n_stories: int | None = None
     seed: int = 0
 
-    def open(self, vocab_size: int, progress: Progress | None) -> TokenSet:
-        """Token files of this text, made here where they are not cached."""
+    def open(self, vocab_size: int, progress: Progress | None, *,
+             may_make: bool = True) -> TokenSet:
+        """Token files of this text, made here where they are not cached and may be made."""
         found = corpus.resolve(Path(self.root), self.what, n_stories=self.n_stories,
                                seed=self.seed, valid=Path(self.valid) if self.valid else None,
-                               progress=progress)
-        return corpus.prepare_tokens(found, vocab_size, progress=progress)
+                               progress=progress, may_make=may_make)
+        return corpus.prepare_tokens(found, vocab_size, progress=progress, may_make=may_make)
+
+    def find(self, vocab_size: int) -> TokenSet | None:
+        """Token files that are there already; None where they are not. It writes nothing."""
+        try:
+            return self.open(vocab_size, None, may_make=False)
+        except corpus.NotPrepared:
+            return None
 
 
-def token_files(source: Source, vocab_size: int, progress: Progress) -> TokenSet:
-    """Make the token files in a child, telling its progress; raises what it met, in its words."""
+class Stopped(KeyboardInterrupt):
+    """What Ctrl-C is, asked for in another way: nothing that was begun is taken further."""
+
+
+def token_files(source: Source, vocab_size: int, progress: Progress,
+                look: Callable[[], None] = lambda: None) -> TokenSet:
+    """Make the token files in a child, telling its progress; raises what it met, in its words.
+
+    `look` is called every LOOK_S; what it raises ends the child, and what that has finished is
+    kept.
+    """
     request = json.dumps({**dataclasses.asdict(source), "vocab_size": vocab_size})
     with subprocess.Popen([sys.executable, "-m", "agent.trial.prepare", request],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0,
                           env=machine.worker_environment(), start_new_session=True) as child:
         assert child.stdout is not None  # asked for just above
         try:
-            for line in child.stdout:
+            for line in _lines(child.stdout.fileno(), look):
                 message = json.loads(line)
                 if "error" in message:
                     kind = StorageError if message["is_storage"] else CorpusError
                     raise kind(message["error"])
                 progress(message["stage"], message["done"], message["total"])
         except KeyboardInterrupt:
-            child.kill()  # what it has finished is kept
+            child.kill()
             raise
     if child.returncode != 0:
         raise CorpusError(f"preparing {source.what} ended with status {child.returncode}; "
                           "was memory short? Start again, what was finished is kept")
     return source.open(vocab_size, None)
+
+
+def _lines(pipe: int, look: Callable[[], None]) -> Iterator[bytes]:
+    """Whole lines from a pipe until its other end closes, with a look at times."""
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            if selector.select(LOOK_S):
+                piece = os.read(pipe, PIECE_BYTES)
+                if not piece:
+                    return
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from lines
+            look()
 
 
 def main(arguments: list[str]) -> int:

@@ -43,6 +43,10 @@ N_STORIES = 20_000  # of builtin and tinystories
 MANIFEST = "manifest.json"
 
 
+class NotPrepared(CorpusError):
+    """A text that somebody only asked about is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     n_stories: int
@@ -93,8 +97,12 @@ class TokenSet:
 
 
 def resolve(root: Path, what: str, *, n_stories: int | None = None, seed: int = 0,
-            valid: Path | None = None, progress: Progress | None = None) -> Corpus:
-    """The corpus that `what` names: builtin, tinystories or the path of a file."""
+            valid: Path | None = None, progress: Progress | None = None,
+            may_make: bool = True) -> Corpus:
+    """The corpus that `what` names: builtin, tinystories or the path of a file.
+
+    NotPrepared where it would have to be made and may not be.
+    """
     generated = what in ("builtin", "tinystories")
     if generated and valid is not None:
         raise CorpusError(f"{what} holds out its own validation stories; leave out {valid}, or "
@@ -103,14 +111,16 @@ def resolve(root: Path, what: str, *, n_stories: int | None = None, seed: int = 
         raise CorpusError(f"n_stories={n_stories} goes with builtin and tinystories; {what} is "
                           "taken whole")
     if what == "builtin":
-        return builtin(root, N_STORIES if n_stories is None else n_stories, seed, progress)
+        return builtin(root, N_STORIES if n_stories is None else n_stories, seed, progress,
+                       may_make)
     if what == "tinystories":
-        return tinystories(root, N_STORIES if n_stories is None else n_stories, progress=progress)
-    return from_file(root, Path(what), valid, progress)
+        return tinystories(root, N_STORIES if n_stories is None else n_stories, progress=progress,
+                           may_make=may_make)
+    return from_file(root, Path(what), valid, progress, may_make)
 
 
 def builtin(root: Path, n_stories: int = N_STORIES, seed: int = 0,
-            progress: Progress | None = None) -> Corpus:
+            progress: Progress | None = None, may_make: bool = True) -> Corpus:
     """Stories written here, the same for a seed on every machine."""
 
     def read(folder: Path) -> tuple[Stories, None]:
@@ -123,11 +133,11 @@ def builtin(root: Path, n_stories: int = N_STORIES, seed: int = 0,
         return stories, None
 
     key = {"version": STORIES_VERSION, "n_stories": n_stories, "seed": seed}
-    return _open(root, "builtin", "builtin", key, read, progress)
+    return _open(root, "builtin", "builtin", key, read, progress, may_make)
 
 
 def tinystories(root: Path, n_stories: int = N_STORIES, fetch: Fetch = fetch_range,
-                progress: Progress | None = None) -> Corpus:
+                progress: Progress | None = None, may_make: bool = True) -> Corpus:
     """The first stories of TinyStoriesV2 (Eldan and Li 2023, arXiv:2305.07759), downloaded."""
 
     def read(folder: Path) -> tuple[Stories, None]:
@@ -138,11 +148,11 @@ def tinystories(root: Path, n_stories: int = N_STORIES, fetch: Fetch = fetch_ran
         return stories, None
 
     key = {"url": TINYSTORIES_URL, "n_stories": n_stories}
-    return _open(root, "tinystories", "tinystories", key, read, progress)
+    return _open(root, "tinystories", "tinystories", key, read, progress, may_make)
 
 
 def from_file(root: Path, path: Path, valid: Path | None = None,
-              progress: Progress | None = None) -> Corpus:
+              progress: Progress | None = None, may_make: bool = True) -> Corpus:
     """A person's own text, .txt or .jsonl, with a file of its own for validation or without."""
     data = read_bytes(path)
     valid_data = None if valid is None else read_bytes(valid)
@@ -166,10 +176,11 @@ def from_file(root: Path, path: Path, valid: Path | None = None,
                 "valid_sha256": hashlib.sha256(valid_data).hexdigest()}
     name = re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")[:40] or "file"
     if valid is None:
-        return _open(root, name, "file", key, read, progress)
+        return _open(root, name, "file", key, read, progress, may_make)
     # A study goes on with the shards it began with: no score of it compares with another slice's.
     older = _load(_folder(root, name, "file", key))
-    return older or _open(root, name, "file", key | {"rule": RULE}, read, progress)
+    return older or _open(root, name, "file", key | {"rule": RULE}, read, progress,
+                          may_make)
 
 
 # --- the folder ------------------------------------------------------------------------------
@@ -177,11 +188,13 @@ def from_file(root: Path, path: Path, valid: Path | None = None,
 
 def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
           read: Callable[[Path], tuple[Stories, Stories | None]],
-          progress: Progress | None) -> Corpus:
+          progress: Progress | None, may_make: bool) -> Corpus:
     """The corpus of this key: found whole, or read, split and written."""
     folder = _folder(root, name, source, key)
     if (found := _load(folder)) is not None:
         return found
+    if not may_make:
+        raise NotPrepared(f"the text {name} is not prepared yet; `agent run` prepares it")
     with _only_one(root):
         if (found := _load(folder)) is not None:  # another process was first
             return found
@@ -278,14 +291,18 @@ def _json(value: object) -> bytes:
 # --- tokens ----------------------------------------------------------------------------------
 
 
-def prepare_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None = None) -> TokenSet:
+def prepare_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None = None,
+                   may_make: bool = True) -> TokenSet:
     """The corpus in the tokens of a vocabulary trained on it, with its yardsticks.
 
     Raises TokenizerError where the text does not support the vocabulary, StorageError where the
-    disk is full.
+    disk is full, NotPrepared where they would have to be made and may not be.
     """
     if (found := _load_tokens(corpus, vocab_size)) is not None:
         return found
+    if not may_make:
+        raise NotPrepared(f"the text {corpus.name} is not prepared in a vocabulary of {vocab_size} "
+                          "yet; `agent run` prepares it")
     with _only_one(corpus.folder.parent):
         if (found := _load_tokens(corpus, vocab_size)) is not None:
             return found
