@@ -4,6 +4,7 @@
     ├── ConfigError           a field or a combination of fields is not allowed
     ├── CorpusError           the text cannot be read, split or downloaded
     ├── TokenizerError        a vocabulary cannot be trained, read or applied
+    │   └── VocabularyTooLarge    a text does not support so many tokens
     ├── CheckpointError       a checkpoint is torn, foreign or of another configuration
     ├── StorageError          the disk is full or may not be written
     ├── NoProposal            a strategy found nothing that fits; its text says why
@@ -29,6 +30,14 @@ class CorpusError(UserError):
 
 class TokenizerError(UserError):
     """A vocabulary cannot be trained, read or applied."""
+
+
+class VocabularyTooLarge(TokenizerError):
+    """A text does not support so many tokens."""
+
+    def __init__(self, message: str, most: int) -> None:
+        super().__init__(message)
+        self.most = most  # that it supports
 
 
 class CheckpointError(UserError):

@@ -33,11 +33,12 @@ def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
                    "was queued", err=True)
     else:
         click.echo(f"{cells} queued, about {words.duration(found.total_s)} here; "
-                   f"`{_run_command(options)}` executes them", err=True)
+                   f"`{_run_command(options)}` executes {'it' if n == 1 else 'them'}", err=True)
 
 
 def _run_command(options: dict[str, Any]) -> str:
     text = [word for name in ("corpus", "valid", "stories")
             if options[name] not in (None, "builtin")
             for word in (f"--{name}", str(options[name]))]
-    return shlex.join(["agent", "run", *text])
+    settings = [word for one in options["settings"] for word in ("--set", one)]
+    return shlex.join(["agent", "run", *text, *settings])

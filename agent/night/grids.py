@@ -14,7 +14,7 @@ from agent.home import Home
 from agent.ledger import Queries, Run, glance
 from agent.night.launch import MEASURING, Desk, Wish, tell_measuring
 from agent.search import MAX_PARAMS, foresight, study
-from agent.trial import Progress, spawn_worker
+from agent.trial import Progress, require_windows, spawn_worker
 from engine.config import Config
 from engine.text import TokenSet, splits
 from strategies import grid
@@ -74,6 +74,7 @@ def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str]
     _plan(None, base, wish, sizes, tokens, None)  # what cannot be read, before a text is made
     found, now = at.tokens(wish.source)(base.vocab_size), at.clock.stamp()
     corpus_id = study.register_corpus(at.ledger, found, now)
+    require_windows(found, base)
     forecast = _forecast(at.ledger, base, wish, sizes, tokens, found, at.progress)
     if not forecast.plan.cells:
         return forecast

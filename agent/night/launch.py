@@ -4,6 +4,7 @@
 they write its ledger.
 """
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from agent.trial import (
     Stopped,
     end_orphan,
     living_worker,
+    require_windows,
     spawn_worker,
     token_files,
 )
@@ -230,6 +232,7 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
             return known
     recover(night, end_orphan)  # before measuring: what still runs would slow it down
     _require_memory(base, wish)
+    require_windows(tokens, base)
     speed = at.measure(tokens, base, wish.n_replicas)
     n_valid = tokens.n_tokens["search"]
     n_tokens = wish.run_tokens or study.plan_budget(speed, base, n_valid, run_s)
@@ -277,12 +280,33 @@ def _require_time(run_s: float, wish: Wish, left_s: float | None) -> None:
     least_s = verdict.N_BASELINE_SEEDS * run_s
     if left_s is not None and least_s > left_s and wish.max_runs is None:
         raise UserError(f"{left_s:.0f} s are too short for a night here: five baseline runs take "
-                        f"about {words.duration(least_s)}; give it more time with --for, or a "
-                        "smaller model with --set n_embd=64")
+                        f"about {words.duration(least_s)}; give it --for {_typed(2 * least_s)}"
+                        f"{_smaller(wish)}")
     if left_s is not None and run_s > left_s:
         raise UserError(f"one run takes about {words.duration(run_s)} here, longer than the "
-                        f"{words.duration(left_s)} that are left; give it more time with --for, or "
-                        "a smaller --run-tokens or --run-for")
+                        f"{words.duration(left_s)} that are left; give it --for "
+                        f"{_typed(2 * run_s)}, or a smaller --run-tokens or --run-for")
+
+
+def _typed(seconds: float) -> str:
+    """A time as one types it, rounded up: 90s, 12m, 3h."""
+    for unit, length_s in (("h", 3600), ("m", 60)):
+        if seconds > 2 * length_s:
+            return f"{math.ceil(seconds / length_s)}{unit}"
+    return f"{math.ceil(seconds)}s"
+
+
+def _smaller(wish: Wish) -> str:
+    """A smaller model to ask for; nothing where it is small already."""
+    base = Config().assign(wish.settings)
+    for width in (base.n_embd // 2, base.n_embd // 4):
+        settings = [*wish.settings, f"n_embd={width}"]
+        try:
+            Config().assign(settings)
+        except UserError:  # its heads do not divide that width, say
+            continue
+        return f", or a smaller model with --set n_embd={width}"
+    return ""
 
 
 def train_once(at: Desk, wish: Wish) -> Run:
@@ -292,6 +316,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1), wish.source,
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)
+    require_windows(tokens, config)
     recover(night, end_orphan)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:

@@ -156,6 +156,7 @@ class Night:
         message = f"over: {reason}; {words.runs(self.n_ended)} ended"
         if standing := self.campaign.standing:
             message += f"; {standing}"
+        message += self.campaign.baselines_left()
         self.ledger.event("night_over", message, self.clock.stamp())
         self.is_over = True  # only now: a ledger that failed is told at the next tick
         self.observer.say(message)

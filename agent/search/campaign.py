@@ -159,6 +159,16 @@ class Campaign:
         return text == self.study.text_sha256 and (
             run.calibration_id in (None, self.study.id) or self._is_baseline(run))
 
+    def baselines_left(self) -> str:
+        """That some seeds of the starting point wait, in words; nothing where none does."""
+        if self.study is None:
+            return ""
+        n = sum(run.calibration_id == self.study.id and run.strategy == "baseline"
+                for run in self.ledger.runs("queued"))
+        return "" if not n else (
+            f"; {n} of {len(self.study.seeds or [])} baseline runs wait, before any idea: "
+            "`agent run` goes on with them")
+
     def _is_baseline(self, run: Run) -> bool:
         """Whether a run counts among the baselines of the night's study, whoever queued it."""
         assert self.study is not None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.trial.prepare import Progress as Progress
     from agent.trial.prepare import Source as Source
     from agent.trial.prepare import Stopped as Stopped
+    from agent.trial.prepare import require_windows as require_windows
     from agent.trial.prepare import token_files as token_files
     from agent.trial.runner import CONFIRMING as CONFIRMING
     from agent.trial.runner import RETRY as RETRY
@@ -32,6 +33,6 @@ __all__, __getattr__ = doors(__name__, {
     "events": ("read_events", "this_attempt"),
     "job": ("Job", "STORAGE"),
     "orphan": ("end_orphan", "living_worker"),
-    "prepare": ("Progress", "Source", "Stopped", "token_files"),
+    "prepare": ("Progress", "Source", "Stopped", "require_windows", "token_files"),
     "runner": ("CONFIRMING", "Process", "RETRY", "Runner", "Spawn", "last_words", "spawn_worker"),
 }, modules=("rung", "sampler"))

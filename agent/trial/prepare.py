@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.machine import machine
-from engine.errors import CorpusError, StorageError, UserError
+from engine.config import BOUNDS, Config
+from engine.errors import CorpusError, StorageError, UserError, VocabularyTooLarge
 from engine.text import TokenSet, corpus
 
 LOOK_S = 0.25
@@ -105,9 +106,30 @@ def main(arguments: list[str]) -> int:
     try:
         Source(**request).open(vocab_size, _print)
     except UserError as error:
-        _write({"error": str(error), "is_storage": isinstance(error, StorageError)})
+        _write({"error": _in_words(error, vocab_size),
+                "is_storage": isinstance(error, StorageError)})
         return 1
     return 0
+
+
+def _in_words(error: UserError, vocab_size: int) -> str:
+    """The sentence, with what to type where that is known."""
+    if isinstance(error, VocabularyTooLarge):
+        return (f"vocab_size={vocab_size} is too large for this text, which supports at most "
+                f"{error.most}: give --set vocab_size={error.most}, or more text")
+    return str(error)
+
+
+def require_windows(tokens: TokenSet, config: Config) -> None:
+    """CorpusError, with what to type, where a text is shorter than the windows it is cut into."""
+    n = tokens.n_tokens["train"]
+    if n < 2 * config.seq_len:
+        low = int(BOUNDS["seq_len"][0])
+        fits = 2 ** (max(2, n // 2).bit_length() - 1)
+        remedy = (f"give --set seq_len={max(low, fits)}, or more text" if n >= 2 * low
+                  else "give more text")
+        raise CorpusError(f"the {n} training tokens of {tokens.corpus.name} are too few for "
+                          f"windows of seq_len={config.seq_len}: {remedy}")
 
 
 def _print(stage: str, done: int, total: int) -> None:

@@ -118,6 +118,15 @@ def test_the_second_baseline_of_a_corrected_study_corrects_nothing(stage: Stage)
     assert stage.verdicts() == ["recorded", "baseline", "baseline"]
 
 
+def test_a_night_that_ends_before_its_baselines_says_how_many_wait(stage: Stage) -> None:
+    stage.finish(2.0, 0, done() | {"tok_per_s": 3000.0})
+    stage.night.stop("asked to")
+    leave(stage)
+    assert stage.night.is_over
+    assert stage.listener.said[-1].endswith(
+        "; 4 of 5 baseline runs wait, before any idea: `agent run` goes on with them")
+
+
 # --- kills -----------------------------------------------------------------------------------
 
 
