@@ -41,6 +41,7 @@ from engine.training import (
 LOG_POINTS = 100  # training rows a run leaves in the ledger
 SAMPLE_TOKENS = 60
 ORPHAN_LOOK_S = 1.0  # between looks for a daemon, once the own one is gone
+TELL_S = 1.0  # between two words on how far an evaluation is
 MEASURED_PASSES = 8  # of evaluation, when only the speed is wanted
 
 
@@ -82,7 +83,8 @@ class Worker:
         earlier = saved[1]["timing"] if saved else {"elapsed_s": 0.0, "train_s": 0.0, "n": 0}
         self.train_s, self.n_timed = earlier["train_s"], earlier["n"]
         self.rung_bpb: float | None = earlier.get("rung_bpb")
-        self.saved_at = self.looked_at = self.alone_since = time.monotonic()
+        self.saved_at = self.looked_at = self.alone_since = self.told_at = time.monotonic()
+        self.shard: str | None = None  # that is scored; None is the one that searches
         self.started_at = self.saved_at - earlier["elapsed_s"]
         self.home_lock = folder.home.lock
 
@@ -90,7 +92,7 @@ class Worker:
         """Exit status; everything else is in the events."""
         self.events.write("start", pid=os.getpid(), ticks=start_ticks(os.getpid()),
                           step=self.trainer.step, n_steps=self.n_steps)
-        self.trainer.should_leave = self._should_stop
+        self.trainer.should_leave = self._between_windows
         try:
             if self.job.measure_s is not None:
                 return self._measure(self.job.measure_s)
@@ -155,6 +157,7 @@ class Worker:
         self._sample()
         shards: dict[str, Any] = {}
         for name, one in self.cuts.items():
+            self.shard = name
             score = self.trainer.evaluate(name)
             shards |= {f"{name}_bpb": score.bpb, f"{name}_blocks": score.block_bits,
                        f"{name}_block_bytes": one.n_bytes}
@@ -202,6 +205,17 @@ class Worker:
                        eot_id=self.tokenizer.eot_id)
         self.events.write("sample", step=self.trainer.step,
                           text=self.job.sample_prompt + self.tokenizer.decode(ids[0]))
+
+    def _between_windows(self, done: int, total: int) -> bool:
+        """Whether to leave an evaluation; where that is long, it is told how far it has come."""
+        now = time.monotonic()
+        if done == 0:
+            self.told_at = now
+        if now - self.told_at >= TELL_S:
+            self.told_at = now
+            self.events.write("scoring", step=self.trainer.step, shard=self.shard, done=done,
+                              total=total)
+        return self._should_stop()
 
     def _should_stop(self) -> bool:
         return self.is_asked_to_stop or self._is_alone()

@@ -104,8 +104,9 @@ class Trainer:
         self._by_block = shared_zeros(n_windows * n_edges, np.float64).reshape(n_windows, n_edges)
         # Index of the shard; whether at an average; whether the evaluation is left.
         self._scored = shared_zeros(3, np.int64)
-        # Asked between two windows of an evaluation, which is left where it says so.
-        self.should_leave: Callable[[], bool] = lambda: False
+        # Asked before each window of the leader, told how many are done of how many; the
+        # evaluation is left where it says so.
+        self.should_leave: Callable[[int, int], bool] = lambda done, total: False
         self.step = 0
         self.first_loss = math.nan
         self.recent: deque[float] = deque(maxlen=RECENT)
@@ -197,8 +198,9 @@ class Trainer:
         """Every n-th window of the shard that is asked for, until the leader says to leave."""
         index, is_averaged, _ = self._scored
         point, asked = self.grads[0] if is_averaged else self.params, self._shards[index]
-        for i in range(rank, len(self.windows[index]), self.n_replicas):
-            if rank == 0 and self.should_leave():
+        own = range(rank, len(self.windows[index]), self.n_replicas)
+        for n_done, i in enumerate(own):
+            if rank == 0 and self.should_leave(n_done, len(own)):
                 self._scored[2] = True  # replicas look here, too, before their next window
             if self._scored[2]:
                 return

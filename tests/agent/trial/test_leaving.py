@@ -46,7 +46,7 @@ def left_at(folder: RunFolder, number: int) -> tuple[int, Worker]:
     worker = Worker(folder, os.getppid())
     n_asked = 0
 
-    def is_asked_to_stop() -> bool:
+    def is_asked_to_stop(*_: int) -> bool:
         nonlocal n_asked
         n_asked += 1
         worker.is_asked_to_stop = n_asked >= number
@@ -133,3 +133,21 @@ def test_what_is_saved_on_leaving_is_the_state_after_the_step(
     assert saved is not None
     assert (saved[1]["step"], saved[1]["timing"]["rung_bpb"]) == (10, None)
     assert CONFIG.steps_for(10 * CONFIG.tokens_per_step) == 10
+
+
+def test_a_long_evaluation_tells_how_far_it_is_and_a_short_one_nothing(
+        tmp_path: Path, tokens: TokenSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = a_folder(tmp_path / "quick")
+    work(quick, a_job(tokens))
+    assert told(quick, "scoring") == []
+    monkeypatch.setattr("agent.trial.worker.TELL_S", 0.0)
+    slow = a_folder(tmp_path / "slow")
+    a_job(tokens).write(slow.job)
+    worker = Worker(slow, os.getppid())
+    n = [len(one) for one in worker.trainer.windows]
+    assert worker.run() == 0
+    _close(worker)
+    scoring = told(slow, "scoring")
+    assert [event["done"] for event in scoring if event["step"] == 16] == list(range(n[0]))
+    assert {event["shard"] for event in scoring} == {None, "confirm", "test"}
+    assert {event["total"] for event in scoring if event["shard"] == "test"} == {n[2]}

@@ -391,10 +391,10 @@ def test_an_evaluation_left_between_windows_leaves_the_run_as_it_was(n, optimize
         run.advance()
     calm.advance()
     answers = iter([False, True])  # to the leader, before each window of its own
-    left.should_leave = lambda: next(answers)
+    left.should_leave = lambda *_: next(answers)
     with pytest.raises(Left, match="at step 1 was left"):
         left.evaluate()
-    left.should_leave = lambda: False
+    left.should_leave = lambda *_: False
     left.advance()
     assert left.evaluate() == calm.evaluate()
     assert left.scalars() == calm.scalars()
