@@ -4,6 +4,7 @@
     ├── ConfigError           a field or a combination of fields is not allowed
     ├── CorpusError           the text cannot be read, split or downloaded
     ├── TokenizerError        a vocabulary cannot be trained, read or applied
+    │   └── VocabularyTooLarge    a text does not support so many tokens
     ├── CheckpointError       a checkpoint is torn, foreign or of another configuration
     ├── StorageError          the disk is full or may not be written
     │   └── FolderBusy        another process works in a folder; that passes
@@ -13,6 +14,7 @@
         └── LedgerSwapped     its file is no longer the one that was opened
     ReplicaDied               a process that shares the training of a run is gone
     Diverged                  the loss left the finite numbers, or rose above its start
+    Left                      an evaluation was left between two windows, as it was asked to be
 """
 
 
@@ -30,6 +32,14 @@ class CorpusError(UserError):
 
 class TokenizerError(UserError):
     """A vocabulary cannot be trained, read or applied."""
+
+
+class VocabularyTooLarge(TokenizerError):
+    """A text does not support so many tokens."""
+
+    def __init__(self, message: str, most: int) -> None:
+        super().__init__(message)
+        self.most = most  # that it supports
 
 
 class CheckpointError(UserError):
@@ -62,6 +72,10 @@ class LedgerSwapped(LedgerError):
 
 class Diverged(Exception):
     """Training left the finite numbers, or rose above the loss it started from."""
+
+
+class Left(Exception):
+    """An evaluation was left between two windows, as asked; begun anew it gives the same score."""
 
 
 class ReplicaDied(Exception):

@@ -6,7 +6,7 @@
 import dataclasses
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.config import BOUNDS, Config
@@ -26,6 +26,8 @@ ASPECT = 32  # width to layers of the default shape, 128d/4L
 MAX_LAYERS = 24
 MAX_COUNT = 10**15  # tokens or parameters: a thousand times what a phone sees in a year
 SHOWN = 40  # characters of a count that is refused
+STATES = {"queued": "already queued", "running": "running now", "finished": "already done",
+          "pruned": "already given up early", "diverged": "already diverged"}
 UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
@@ -46,6 +48,7 @@ class Skipped:
     size: str
     budget_tokens: int
     reason: str
+    state: str | None = None  # of the run that is this cell already; None where there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +139,11 @@ def _count(text: str) -> float | None:
 
 
 def plan(sizes: Sequence[str], tokens: Sequence[str | int], base: Config, limits: Limits,
-         done: Collection[tuple[str, int]] = ()) -> Plan:
-    """Every size at every token count that fits and is not done, cheapest first.
+         known: Mapping[tuple[str, int], str] | None = None) -> Plan:
+    """Every size at every token count that fits and has no run yet, cheapest first.
 
-    done holds (config hash, budget). Cheapest first, so that an interrupted night leaves a
-    complete small corner. Raises ConfigError on a size or count it cannot read.
+    known holds the state of a run by (config hash, budget). Cheapest first, so that an interrupted
+    night leaves a complete small corner. Raises ConfigError on a size or count it cannot read.
     """
     cells: list[Cell] = []
     skipped: list[Skipped] = []
@@ -151,22 +154,23 @@ def plan(sizes: Sequence[str], tokens: Sequence[str | int], base: Config, limits
         config = repaired(base, resized(base, width, layers))
         for budget in budgets:
             key = (config.hash, budget)
-            obstacle = _left_out(config, budget, limits, key in done, key in seen)
+            state = (known or {}).get(key)
+            obstacle = _left_out(config, budget, limits, state, key in seen)
             seen.add(key)
             if obstacle:
-                skipped.append(Skipped(size, budget, obstacle))
+                skipped.append(Skipped(size, budget, obstacle, state))
             else:
                 cells.append(Cell(config, budget, _reason(base, config, size, budget), size))
     cells.sort(key=lambda cell: cell.config.flops_per_token * cell.budget_tokens)
     return Plan(cells, skipped)
 
 
-def _left_out(config: Config, budget: int, limits: Limits, is_done: bool,
+def _left_out(config: Config, budget: int, limits: Limits, state: str | None,
               is_repeated: bool) -> str | None:
-    if is_done:
-        return "already done with this configuration and budget"
     if is_repeated:
         return "the same cell as an earlier one of this grid"
+    if state is not None:
+        return f"{STATES.get(state, state)} with this configuration and budget"
     return why_not(config, dataclasses.replace(limits, budget_tokens=budget))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from agent.analysis import unlike
 from agent.ledger import Calibration, Metric, Queries, Run, corpus_of, find_run
 from agent.search import student
 from engine.config import Config
@@ -66,25 +67,25 @@ def compare_runs(ledger: Queries, first_key: str, second_key: str) -> Comparison
 
     Raises LedgerError where one is unknown, and UserError where they do not compare.
     """
-    first, second = find(ledger, first_key), find(ledger, second_key)
-    if first.id == second.id:
-        raise UserError(f"{first_key} and {second_key} are both {first.label}; name two runs")
-    _require_alike(ledger, first, second)
-    task = runs_alike(ledger, first)
-    if first.config_hash == second.config_hash:  # two seeds of one configuration
-        scores = [by_seed([run]) for run in (first, second)]
+    first, second = unlike.pair(ledger, first_key, second_key, lambda key: find(ledger, key))
+    unlike.require_one_text(ledger, first, second)
+    if (first.config_hash, first.budget_tokens) == (second.config_hash, second.budget_tokens):
+        scores = [by_seed([run]) for run in (first, second)]  # two seeds of one configuration
     else:
-        scores = [by_seed(run for run in task if run.config_hash == one.config_hash)
-                  for one in (first, second)]
+        scores = [by_seed(run for run in runs_alike(ledger, one)
+                          if run.config_hash == one.config_hash) for one in (first, second)]
     for run, found in zip((first, second), scores, strict=True):
         if not found:
             raise UserError(f"{run.label} ({run.state}) has no score, and no other seed of it has "
-                            "finished; compare finished runs")
-    found_gain = gain(scores[0], scores[1], noise(ledger, first))
+                            "finished; compare finished runs"
+                            f"{unlike.told_at_quarter(first, second)}")
+    sigmas = [noise(ledger, run) for run in (first, second)]
+    found_gain = gain(scores[0], scores[1], max(filter(None, sigmas), default=None))
     return Comparison(
         first=first, second=second, first_bpb=scores[0], second_bpb=scores[1],
         changes=describe_changes(Config.from_dict(first.config), Config.from_dict(second.config)),
-        gain=found_gain, sentence=in_words(found_gain, first.label, second.label),
+        gain=found_gain, sentence=in_words(found_gain, first.label, second.label)
+        + unlike.told_budgets(first, second),
         first_curve=ledger.metrics(first.id), second_curve=ledger.metrics(second.id))
 
 
@@ -108,27 +109,6 @@ def runs_alike(ledger: Queries, run: Run) -> list[Run]:
     if corpus is None or run.budget_tokens is None:
         return []
     return ledger.runs_on(corpus.text_sha256, run.budget_tokens)
-
-
-def _require_alike(ledger: Queries, first: Run, second: Run) -> None:
-    corpora = [corpus_of(ledger, run) for run in (first, second)]
-    for run, corpus in zip((first, second), corpora, strict=True):
-        if corpus is None and run.source == "measured":
-            raise UserError(f"the text of {run.label}, row {run.corpus_id} of corpora, was deleted "
-                            "from the ledger, so nothing compares with it")
-        if corpus is None:
-            raise UserError(f"{run.label} is a published row; its text and seed are unknown, so "
-                            "nothing measured here compares with it")
-    a, b = corpora
-    assert a is not None  # just looked at
-    assert b is not None
-    if a.text_sha256 != b.text_sha256:
-        raise UserError(f"{first.label} was scored on {a.name}, {second.label} on {b.name}: scores "
-                        "on two texts do not compare")
-    if first.budget_tokens != second.budget_tokens:
-        raise UserError(
-            f"{first.label} had {first.budget_tokens or 0:,} training tokens, {second.label} "
-            f"{second.budget_tokens or 0:,}: scores of two budgets do not compare")
 
 
 # --- the statistics --------------------------------------------------------------------------

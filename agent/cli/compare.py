@@ -153,6 +153,8 @@ def _scores(found: Comparison) -> list[str]:
     runs = (found.first, found.second)
     rows = [["", *(run.label for run in runs)],
             *([title, *(cell(run) for run in runs)] for title, cell in _SCORES),
+            *([["tokens", *(words.count(run.budget_tokens) for run in runs)]]
+              if found.first.budget_tokens != found.second.budget_tokens else []),
             ["all seeds", *(_seeds(scores) for scores in (found.first_bpb, found.second_bpb))]]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     return [GAP.join([row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in (1, 2))])

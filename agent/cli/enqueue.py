@@ -12,7 +12,7 @@ from agent.cli.read import complete_labels
 from agent.cli.run import complete_fields
 from agent.cli.status import show_json
 from agent.home import Home, holder, only_one
-from agent.ledger import Calibration, Ledger, Reader, Run
+from agent.ledger import Calibration, Ledger, Reader, Run, glance
 from agent.machine import guard, utc_stamp
 from agent.night import Idea, Wanted, idea_of, inbox
 from agent.words import typed as units
@@ -40,7 +40,7 @@ def enqueue(home: Home, /, config: tuple[str, ...], dry_run: bool, as_json: bool
     wanted = Wanted(texts=config, **options, max_ram_mb=(
         units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()))
     home.require_writable()
-    with Reader.open(home.ledger) as ledger:
+    with (glance if dry_run else Reader.open)(home.ledger) as ledger:
         idea = idea_of(ledger, home, wanted, utc_stamp(), sys.stdin)
         study = ledger.calibration(idea.calibration_id)
     run = None if dry_run else submit(home, idea)

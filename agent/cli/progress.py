@@ -42,6 +42,15 @@ def _width(console: Console) -> int:
     return int(columns) if columns.isdecimal() and int(columns) else words.PLAIN
 
 
+def scored_now(newest: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """How far the evaluation under way is; None where none is, or it has told nothing yet."""
+    scoring, step = newest.get("scoring"), newest.get("step", {}).get("step", 0)
+    if scoring is None or scoring["step"] < step or "done" in newest:
+        return None
+    is_over = scoring["shard"] is None and newest.get("eval", {}).get("step") == scoring["step"]
+    return None if is_over else scoring
+
+
 class Screen:
     """Messages and bars; through a pipe, one line for each message and for each new stage.
 
@@ -99,7 +108,9 @@ class Screen:
     def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None:
         """Progress of a run under way."""
         start, step = newest.get("start"), newest.get("step")
-        if start and step:
+        if (scoring := scored_now(newest)) is not None:
+            self._show(f"{run.label} scoring", scoring["done"], scoring["total"], "")
+        elif start and step:
             notes = [f"loss {step['loss']:.3f}"]
             if "eval" in newest:
                 notes.append(f"val {newest['eval']['nats']:.3f}")

@@ -2,20 +2,39 @@
 
 import dataclasses
 import json
-import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
+from agent.cli.grid import say_grid
 from agent.cli.main import main
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
-from agent.ledger import Ledger, Reader, is_ledger, table_text
-from agent.machine import COOLER_C, Limits, guard, parse_window
-from agent.night import Desk, Wish, desk, end_pause, queue_grid, run_night, train_once
+from agent.ledger import (
+    Ledger,
+    Queries,
+    Reader,
+    glance,
+    is_ledger,
+    new_rows,
+    rehearsal,
+    table_text,
+)
+from agent.machine import COOLER_C, Limits, guard, parse_window, utc_stamp
+from agent.night import (
+    Desk,
+    Wish,
+    desk,
+    end_pause,
+    foresee_grid,
+    queue_grid,
+    run_night,
+    train_once,
+)
 from agent.trial import Source
 from agent.words import typed as units
 from engine.config import Config
@@ -201,22 +220,16 @@ def grid(home: Home, /, sizes: str, tokens: str, dry_run: bool, as_json: bool,
     Example:  agent grid --sizes 64d/2L,128d/4L --tokens 200k,800k
     """
     wish = _wish(home, options)
-    with Screen() as screen, desk(home, screen, screen.stage) as at:
-        plan = queue_grid(at, wish, sizes.split(","), tokens.split(","), is_dry=dry_run)
+    with Screen() as screen:
+        if dry_run:
+            found = foresee_grid(home, wish, sizes.split(","), tokens.split(","), screen.stage)
+        else:
+            with desk(home, screen, screen.stage) as at:
+                found = queue_grid(at, wish, sizes.split(","), tokens.split(","))
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(plan)))
-        return
-    for cell in plan.cells:
-        click.echo(f"{cell.size:>10} {cell.budget_tokens:>12,}  {cell.config.describe()}")
-    for skipped in plan.skipped:
-        click.echo(f"{skipped.size:>10} {skipped.budget_tokens:>12,}  left out: {skipped.reason}")
-    text = [word for name in ("corpus", "valid", "stories", "key")
-            if options[name] not in (None, "builtin")
-            for word in (f"--{name}", str(options[name]))]
-    text += ["--skip-broken"] if options["skip_broken"] else []
-    command = shlex.join(["agent", "run", *text])
-    word = "would be queued" if dry_run else f"queued; `{command}` executes them"
-    click.echo(f"{len(plan.cells)} cells {word}", err=True)
+        click.echo(json.dumps(found.as_dict()))
+    else:
+        say_grid(found, options, dry_run)
 
 
 @main.command()
@@ -264,22 +277,48 @@ def _tell(home: Home, command: str, effect: str) -> None:
 
 @main.command("import")
 @click.argument("file", type=GivenPath(exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Say what would be added and add nothing.")
 @click.pass_obj
-def import_(home: Home, file: Path) -> None:
+def import_(home: Home, file: Path, dry_run: bool) -> None:
     """Add the runs of another ledger, or the rows of a published table, to the ledger.
 
     Example:  agent import ledger-kept-20260324T231500Z.db
     """
+    if dry_run:
+        click.echo(f"{_rehearse(home, file)}; a dry run, so nothing was", err=True)
+        return
     with Screen() as screen, desk(home, screen, screen.stage) as at:
         click.echo(_take_in(at, file), err=True)
 
 
 def _take_in(at: Desk, file: Path) -> str:
     """What came in of a ledger, which SQLite's first bytes tell, or of a published table."""
-    if identity(file) == identity(at.ledger.path):  # to open it once more would end SQLite's locks
-        raise UserError(f"{file} is the ledger of this --home itself; name another one")
+    _require_other(file, at.ledger.path)
     if is_ledger(file):
         with Reader.open(file) as other:
             return f"{at.ledger.take_in(other, at.clock.stamp())} added"
     n = at.ledger.import_published(table_text(file), at.clock.stamp())
     return f"{n} rows added"
+
+
+def _require_other(file: Path, ledger: Path) -> None:
+    if identity(file) == identity(ledger):  # to open it once more would end SQLite's locks
+        raise UserError(f"{file} is the ledger of this --home itself; name another one")
+
+
+def _rehearse(home: Home, file: Path) -> str:
+    """What would come in, in words; nothing is written, nor made where there is no ledger."""
+    ledger = home.ledger
+    if ledger.exists():
+        _require_other(file, ledger)
+    with glance(ledger) if ledger.exists() else nullcontext() as ours:
+        if is_ledger(file):
+            with Reader.open(file) as other:
+                return f"{rehearsal(ours, other, utc_stamp())} would be added"
+        n = len(new_rows(ledger, table_text(file), _labels(ours)))
+        return f"{n} {'row' if n == 1 else 'rows'} would be added"
+
+
+def _labels(ledger: Queries | None) -> dict[str, str]:
+    """Where the runs of a ledger come from, by label."""
+    return ledger.labels() if ledger else {}

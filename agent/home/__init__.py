@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.lazy import doors
 
 if TYPE_CHECKING:
+    from agent.home.control import is_asked as is_asked
     from agent.home.control import send_command as send_command
     from agent.home.control import take_command as take_command
     from agent.home.lock import Held as Held
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from agent.home.paths import RunFolder as RunFolder
 
 __all__, __getattr__ = doors(__name__, {
-    "control": ("send_command", "take_command"),
+    "control": ("is_asked", "send_command", "take_command"),
     "lock": ("Held", "holder", "only_one"),
     "paths": ("DEFAULT_HOME", "Home", "RunFolder"),
 })

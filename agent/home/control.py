@@ -12,6 +12,14 @@ def send_command(control: Path, command: str) -> None:
     write_atomically(control, json.dumps({"command": command}).encode())
 
 
+def is_asked(control: Path, command: str) -> bool:
+    """Whether the control file asks for this; it stays, for who takes it."""
+    try:
+        return bool(json.loads(control.read_bytes())["command"] == command)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
 def take_command(control: Path) -> str | None:
     """What the control file asks for, removed as it is read; None where it asks nothing."""
     try:

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from agent.ledger.missing import gaps as gaps
     from agent.ledger.missing import gaps_in_words as gaps_in_words
     from agent.ledger.published import is_ledger as is_ledger
+    from agent.ledger.published import new_rows as new_rows
     from agent.ledger.published import table_text as table_text
     from agent.ledger.queries import BLOCKED as BLOCKED
     from agent.ledger.queries import Queries as Queries
     from agent.ledger.reader import Reader as Reader
     from agent.ledger.reader import damage as damage
     from agent.ledger.reader import faults as faults
+    from agent.ledger.reader import glance as glance
     from agent.ledger.records import ENDED as ENDED
     from agent.ledger.records import EXPERIMENT_COLUMNS as EXPERIMENT_COLUMNS
     from agent.ledger.records import LABEL_LETTERS as LABEL_LETTERS
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import Run as Run
     from agent.ledger.records import State as State
     from agent.ledger.records import Verdict as Verdict
+    from agent.ledger.rehearsal import rehearsal as rehearsal
 
 __all__, __getattr__ = doors(__name__, {
     "anchor": ("Anchor",),
@@ -60,9 +63,10 @@ __all__, __getattr__ = doors(__name__, {
     "ledger": ("Ledger",),
     "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),
-    "published": ("is_ledger", "table_text"),
+    "published": ("is_ledger", "new_rows", "table_text"),
     "queries": ("BLOCKED", "Queries"),
-    "reader": ("Reader", "damage", "faults"),
+    "reader": ("Reader", "damage", "faults", "glance"),
+    "rehearsal": ("rehearsal",),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration",
                 "NewCorpus", "NewRun", "Outcome", "Prediction", "Run", "State", "Verdict"),

@@ -9,6 +9,7 @@ change is one committed transaction, so a kill at any instant loses at most the 
 """
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -63,6 +64,10 @@ ON CONFLICT (run_id, step) DO UPDATE SET
     lr = COALESCE(excluded.lr, lr),
     grad_norm = COALESCE(excluded.grad_norm, grad_norm),
     tok_per_s = COALESCE(excluded.tok_per_s, tok_per_s)"""
+
+
+# Columns of a waiting run that tell of what was done of it.
+_OF_AN_ATTEMPT = ("started_at", "heartbeat_at", "steps", "tokens", "pid")
 
 
 class Ledger(Reader):
@@ -168,6 +173,43 @@ class Ledger(Reader):
             self.calibration(calibration_id)
             self._update("calibrations", calibration_id, fields)
 
+    def replan(self, calibration_id: int, fields: Mapping[str, Any],
+               baselines: Mapping[int, str], kind: str, message: str, now: str,
+               data: Mapping[str, Any]) -> None:
+        """Give a study another budget before it has found anything, all or nothing.
+
+        baselines  reasons by the seeds of its starting point, in their order
+
+        Its waiting baselines begin anew, under uids of their own, since what lies in their folders
+        is of the old budget: `left` in the event's data names the old ones. What has ended keeps
+        its numbers and leaves the study. LedgerError where one of its runs is under way.
+        """
+        budget_tokens, seeds = fields["budget_tokens"], list(baselines)
+        with self._writing(synchronous="FULL"):
+            runs = self.study_runs(calibration_id)
+            for run in runs:
+                if run.state == "running":
+                    raise LedgerError(f"{run.label} is running; its study's budget can change "
+                                      "only while nothing is")
+            self._update("calibrations", calibration_id, dict(fields) | {
+                "seeds": list(baselines), "n": 0, "mean_bpb": None, "sigma_bpb": None,
+                "sigma_nats": None})
+            left = []
+            for run in runs:
+                if run.state != "queued":
+                    self._update("runs", run.id, {"calibration_id": None})
+                    continue
+                renewed: dict[str, Any] = {"budget_tokens": budget_tokens}
+                if run.strategy == "baseline" or run.attempts:
+                    left.append(run.uid)
+                    renewed |= dict.fromkeys(_OF_AN_ATTEMPT) | {
+                        "uid": uuid.uuid4().hex, "attempts": 0, "events_offset": 0}
+                    self._db.execute("DELETE FROM metrics WHERE run_id = ?", [run.id])
+                if run.strategy == "baseline" and seeds:
+                    renewed |= {"seed": seeds[0], "reason": baselines[seeds.pop(0)]}
+                self._update("runs", run.id, renewed)
+            self.event(kind, message, now, data=dict(data) | {"left": left})
+
     def add_grid(self, sizes: Sequence[Any], tokens: Sequence[int], seed: int,
                  note: str | None, now: str) -> int:
         with self._writing():
@@ -186,16 +228,9 @@ class Ledger(Reader):
 
         Their dates have no year in the source: `created_at` assumes published.ASSUMED_YEAR.
         """
-        rows = published.parse(csv_text)
         with self._writing():
-            known = {row["label"]: row["source"]
-                     for row in self._rows("SELECT label, source FROM runs")}
-            new = [row for row in rows if known.get(row["label"]) != "published"]
+            new = published.new_rows(self.path, csv_text, self.labels())
             for row in new:
-                if row["label"] in known:
-                    raise LedgerError(
-                        f"{self.path} already has a run of its own called {row['label']}; "
-                        "import the published table before the first run")
                 self._insert("runs", {"id": self._fresh_id("runs")} | row)
             if new:
                 self.event("import", f"imported {len(new)} published rows", now)

@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import re
 import uuid
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,19 @@ def table_text(path: Path) -> str:
         number = data.count(b"\n", 0, error.start) + 1
         raise LedgerError(f"{path} is no UTF-8 text in line {number}; save it as CSV in UTF-8, "
                           "such as by iconv -f CP1252 -t UTF-8") from error
+
+
+def new_rows(path: Path, csv_text: str, known: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows that the ledger at path lacks; LedgerError where it has a run of that label.
+
+    known  where each of its runs comes from, by label
+    """
+    new = [row for row in parse(csv_text) if known.get(row["label"]) != "published"]
+    for row in new:
+        if row["label"] in known:
+            raise LedgerError(f"{path} already has a run of its own called {row['label']}; "
+                              "import the published table before the first run")
+    return new
 
 
 def parse(csv_text: str) -> list[dict[str, Any]]:

@@ -312,6 +312,16 @@ class Queries:
     def grid(self, grid_id: int) -> Grid:
         return self._one(Grid, grid_id)
 
+    def waiting_grid(self) -> list[Run]:
+        """All runs of the newest grid of which some wait or run, in their order."""
+        return self._runs("WHERE grid_id = (SELECT max(grid_id) FROM runs WHERE state IN "
+                          "('queued', 'running')) ORDER BY id")
+
+    def labels(self) -> dict[str, str]:
+        """Where each run comes from, by its label: measured or published."""
+        return {row["label"]: row["source"]
+                for row in self._rows("SELECT label, source FROM runs")}
+
     def experiments(self) -> list[dict[str, str]]:
         """The experiment table: published rows first, each row a dictionary of its cells."""
         # Not by the view, which may be a person's own by now.
@@ -321,6 +331,11 @@ class Queries:
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """What a question of this wing's own finds, as dictionaries."""
         return self._rows(sql, *values)
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """All of it into another database, as it is now."""
+        with self._lock, in_words(self.path):
+            self._connection.backup(target)
 
     # --- underneath --------------------------------------------------------------------------
 

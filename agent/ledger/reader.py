@@ -28,7 +28,6 @@ class Reader(Queries):
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """The ledger at path as it is.
-
         LedgerError if it is missing, locked, damaged, of an older or newer program, not a ledger,
         or may not be opened.
         """
@@ -47,6 +46,16 @@ class Reader(Queries):
         self.close()
 
 
+def glance(path: Path) -> Reader:
+    """The ledger for a short look that leaves nothing behind, for who only asks what would be.
+
+    SQLite makes files beside a ledger that it reads, and leaves them there. Where all that was
+    written is in the file, it is read as it stands.
+    """
+    with in_words(path):
+        return Reader(path, connect_reader(path, leaves_nothing=True))
+
+
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """A connection without transactions of its own: those are begun by hand."""
     return sqlite3.connect(
@@ -54,17 +63,28 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         isolation_level=None, check_same_thread=False)
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path, *, leaves_nothing: bool = False) -> sqlite3.Connection:
     """A checked connection that cannot write; it sees each commit of a writer at once."""
     if not os.path.exists(path):
         raise LedgerError(f"there is no ledger at {path}; `agent run` starts one")
-    connection = _connect_mutable(path)
+    if leaves_nothing and not _has_log(path):
+        connection = connect(path, "mode=ro&immutable=1")
+    else:
+        connection = _connect_mutable(path)
     try:
         check_schema(path, connection, is_reader=True)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _has_log(path: Path) -> bool:
+    """Whether something stands in the write-ahead log that is not in the file yet."""
+    try:
+        return os.stat(f"{path}-wal").st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _connect_mutable(path: Path) -> sqlite3.Connection:

@@ -12,17 +12,20 @@ from engine.lazy import doors
 if TYPE_CHECKING:
     from agent.night.enqueue import Wanted as Wanted
     from agent.night.enqueue import idea_of as idea_of
+    from agent.night.grids import Forecast as Forecast
+    from agent.night.grids import foresee_grid as foresee_grid
+    from agent.night.grids import queue_grid as queue_grid
     from agent.night.inbox import Idea as Idea
     from agent.night.launch import Desk as Desk
     from agent.night.launch import Wish as Wish
     from agent.night.launch import desk as desk
     from agent.night.launch import end_pause as end_pause
-    from agent.night.launch import queue_grid as queue_grid
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
 
 __all__, __getattr__ = doors(__name__, {
     "enqueue": ("Wanted", "idea_of"),
+    "grids": ("Forecast", "foresee_grid", "queue_grid"),
     "inbox": ("Idea",),
-    "launch": ("Desk", "Wish", "desk", "end_pause", "queue_grid", "run_night", "train_once"),
+    "launch": ("Desk", "Wish", "desk", "end_pause", "run_night", "train_once"),
 }, modules=("inbox",))

@@ -74,9 +74,9 @@ class Daemon:
     triggers at its edges let an idle daemon tick seldom and still begin on the minute.
     """
 
-    def __init__(self, night: Night) -> None:
+    def __init__(self, night: Night, asked: threading.Event | None = None) -> None:
         self.night = night
-        self.asked = threading.Event()
+        self.asked = asked or threading.Event()
         self.why: str | None = None  # it was asked to end
         self._n_asked = 0  # times
         self.n_faults = 0

@@ -1,16 +1,18 @@
 """From what a person asked for to a night that ticks: text, speed, budget, study.
 
-`run_night` is `agent run`; `train_once` is `agent train`; `queue_grid` is `agent grid`. All three
-hold the home's lock while they write its ledger.
+`run_night` is `agent run`; `train_once` is `agent train`. Both hold the home's lock while
+they write its ledger.
 """
 
+import math
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from agent import words
-from agent.home import Home, only_one, take_command
+from agent.home import Home, is_asked, only_one, take_command
 from agent.ledger import BLOCKED, Calibration, Ledger, Run, last_state
 from agent.machine import Clock, Guard, Sensors, guard, later, machine, proof
 from agent.machine import Limits as MachineLimits
@@ -19,30 +21,40 @@ from agent.night.adrift import Harbour, in_harbour
 from agent.night.daemon import Daemon
 from agent.night.night import Night
 from agent.night.recover import recover
+from agent.night.replan import correct_budget, sweep
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
-from agent.search import MAX_PARAMS, Outsiders, Plan, plugins, prior, study, verdict
+from agent.search import Outsiders, Plan, budget, plugins, prior, study, verdict
 from agent.trial import (
     Progress,
     Runner,
     Source,
+    Stopped,
     Texts,
     end_orphan,
     living_worker,
+    require_windows,
     spawn_worker,
     token_files,
 )
 from engine.config import Config
 from engine.errors import UserError
 from engine.text import TokenSet
-from strategies import grid
-from strategies.base import Limits
 
 # A study goes on where its runs take between these times as long as this night would plan.
 SHORTER, LONGER = 0.5, 1.4
 
 DEFAULT_LIMITS = MachineLimits()
 LOOK_S = 1.0  # a tick waits so long for a locked ledger; the daemon tries again at the next
+
+
+MEASURING = "measuring this device, some seconds"
+
+
+def tell_measuring(progress: Progress, seconds: float) -> None:
+    """How far a measurement is that has taken so many seconds."""
+    total = round(study.MEASURE_S) + 2  # with its start and its scoring
+    progress(MEASURING, min(round(seconds), total - 1), total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +87,28 @@ class Desk:
     clock: Clock = field(default_factory=Clock)
     prove: Callable[[Config, int], tuple[str, str] | None] = proof.wrong_numbers
     harbour: Harbour | None = None  # where the ledger is kept if it is swapped
+    asked: threading.Event = field(default_factory=threading.Event)  # by a signal, to stop
+
+    def look(self) -> None:
+        """Stopped where `agent stop` or a signal asks for an end, which no tick takes up yet."""
+        if self.asked.is_set() or is_asked(self.home.control, "stop"):
+            raise Stopped
+
+    def measure(self, tokens: TokenSet, config: Config, n_replicas: int) -> study.Speed:
+        """The speed of this device, with its progress told; a stop is heard meanwhile."""
+        found = study.measure(self.home, tokens, config, n_replicas, spawn_worker,
+                              look=self.look_at_measuring)
+        self.progress(MEASURING, 1, 1)
+        return found
+
+    def look_at_measuring(self, seconds: float) -> None:
+        self.look()
+        tell_measuring(self.progress, seconds)
 
     def tokens(self, source: Source) -> Callable[[int], TokenSet]:
         """Token files by vocabulary size, each made or checked once, or where it has changed."""
         def make(vocab_size: int, folder: str | None) -> TokenSet:
-            found = token_files(source, vocab_size, self.progress, folder)
+            found = token_files(source, vocab_size, self.progress, folder, self.look)
             for remark in () if folder else found.corpus.remarks:  # once, whatever is cut of it
                 self.observer.say(remark)
             return found
@@ -142,6 +171,9 @@ def run_night(at: Desk, wish: Wish) -> Night:
     night = at.night(plan, wish.source, watch=watch)
     found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
     night.study = found
+    correct_budget(night)  # a night before this one may have seen that it is due, and was killed
+    sweep(night)
+    found = night.study or found
     if gone := night.campaign.take_up():
         at.observer.say(gone)
     was_paused = _is_left_paused(at.ledger)
@@ -163,7 +195,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         night.pause("still paused, since the agent before this one did not live to hear `agent "
                     "resume`; that goes on")
     try:
-        _tick_through(night)
+        _tick_through(at, night)
     finally:
         watch.close()
     return night
@@ -194,9 +226,9 @@ def _is_left_paused(ledger: Ledger) -> bool:
     return last is not None and last.kind == "pause"
 
 
-def _tick_through(night: Night) -> None:
+def _tick_through(at: Desk, night: Night) -> None:
     night.ledger.wait_at_most(LOOK_S)
-    Daemon(night).run()
+    Daemon(night, at.asked).run()
     if night.fault:
         raise UserError(night.fault)
     if night.ground.why and (night.only is None or night.ground.n_tries):
@@ -233,16 +265,21 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Cali
             return _on_this_device(at, wish, night, known)
     recover(night, end_orphan)  # before measuring: what still runs would slow it down
     _require_memory(base, wish)
+    require_windows(tokens, base)
     _require_right(at, base, wish)
-    at.observer.say(f"measuring this device with {base.describe()}, some seconds")
-    speed = study.measure(at.home, tokens, base, wish.n_replicas, spawn_worker)
-    budget = wish.run_tokens or study.plan_budget(speed, base, tokens.n_tokens["search"], run_s)
-    _require_time(speed.run_s(base, budget, tokens.n_tokens["search"]), wish, left_s)
-    n_passes = budget / tokens.n_tokens["train"]
+    speed = at.measure(tokens, base, wish.n_replicas)
+    n_valid = tokens.n_tokens["search"]
+    n_tokens = wish.run_tokens or study.plan_budget(speed, base, n_valid, run_s)
+    _require_time(speed.run_s(base, n_tokens, n_valid), wish, left_s)
+    n_passes = n_tokens / tokens.n_tokens["train"]
     if n_passes > 2:
-        at.observer.say(f"note: {budget:,} tokens are {n_passes:.0f} passes over this text; more "
+        at.observer.say(f"note: {n_tokens:,} tokens are {n_passes:.0f} passes over this text; more "
                         "text, or a smaller --run-tokens, tells more")
-    return study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, budget)
+    with at.ledger.deciding():  # both or neither: what is not noted is never corrected
+        found = study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, n_tokens)
+        if wish.run_tokens is None:
+            budget.note_plan(at.ledger, found.id, speed, run_s, at.clock.stamp())
+    return found
 
 
 def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> Calibration:
@@ -291,12 +328,33 @@ def _require_time(run_s: float, wish: Wish, left_s: float | None) -> None:
     least_s = verdict.N_BASELINE_SEEDS * run_s
     if left_s is not None and least_s > left_s and wish.max_runs is None:
         raise UserError(f"{left_s:.0f} s are too short for a night here: five baseline runs take "
-                        f"about {words.duration(least_s)}; give it more time with --for, or a "
-                        "smaller model with --set n_embd=64")
+                        f"about {words.duration(least_s)}; give it --for {_typed(2 * least_s)}"
+                        f"{_smaller(wish)}")
     if left_s is not None and run_s > left_s:
         raise UserError(f"one run takes about {words.duration(run_s)} here, longer than the "
-                        f"{words.duration(left_s)} that are left; give it more time with --for, or "
-                        "a smaller --run-tokens or --run-for")
+                        f"{words.duration(left_s)} that are left; give it --for "
+                        f"{_typed(2 * run_s)}, or a smaller --run-tokens or --run-for")
+
+
+def _typed(seconds: float) -> str:
+    """A time as one types it, rounded up: 90s, 12m, 3h."""
+    for unit, length_s in (("h", 3600), ("m", 60)):
+        if seconds > 2 * length_s:
+            return f"{math.ceil(seconds / length_s)}{unit}"
+    return f"{math.ceil(seconds)}s"
+
+
+def _smaller(wish: Wish) -> str:
+    """A smaller model to ask for; nothing where it is small already."""
+    base = Config().assign(wish.settings)
+    for width in (base.n_embd // 2, base.n_embd // 4):
+        settings = [*wish.settings, f"n_embd={width}"]
+        try:
+            Config().assign(settings)
+        except UserError:  # its heads do not divide that width, say
+            continue
+        return f", or a smaller model with --set n_embd={width}"
+    return ""
 
 
 def train_once(at: Desk, wish: Wish) -> Run:
@@ -306,11 +364,12 @@ def train_once(at: Desk, wish: Wish) -> Run:
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1), wish.source,
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)
+    require_windows(tokens, config)
     recover(night, end_orphan)
     _require_right(at, config, wish)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:
-        speed = study.measure(at.home, tokens, config, wish.n_replicas, spawn_worker)
+        speed = at.measure(tokens, config, wish.n_replicas)
         budget = study.plan_budget(speed, config, tokens.n_tokens["search"],
                                    wish.run_s or study.RUN_S)
     now = at.clock.stamp()
@@ -319,32 +378,8 @@ def train_once(at: Desk, wish: Wish) -> Run:
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
                       study.Origin("hand", "asked for with agent train"), wish.n_replicas))
     night.only = run.id
-    _tick_through(night)
+    _tick_through(at, night)
     return at.ledger.run(run.id)
-
-
-def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str], *,
-               is_dry: bool) -> grid.Plan:
-    """Plan a size × data grid and, unless dry, queue its cells; `agent run` executes them."""
-    base = Config().assign(wish.settings)
-    found = at.tokens(wish.source)(base.vocab_size)
-    now = at.clock.stamp()
-    corpus_id = study.register_corpus(at.ledger, found, now)
-    done = {(run.config_hash or "", run.budget_tokens or 0) for run in at.ledger.runs()
-            if run.corpus_id == corpus_id and run.seed == wish.seed
-            and run.state in ("queued", "running", "finished", "pruned", "diverged")}
-    max_mb = wish.max_ram_mb - study.text_mb(at.ledger.corpus(corpus_id))
-    limits = Limits(n_replicas=wish.n_replicas, max_params=MAX_PARAMS, max_mb=max_mb,
-                    max_vocab=base.vocab_size, min_steps=study.MIN_STEPS)
-    plan = grid.plan(sizes, tokens, base, limits, done)
-    if plan.cells and not is_dry:
-        grid_id = at.ledger.add_grid(list(sizes), sorted({c.budget_tokens for c in plan.cells}),
-                                     wish.seed, None, now)
-        for cell in plan.cells:
-            at.ledger.queue(study.new_run(
-                at.ledger, cell.config, wish.seed, cell.budget_tokens, corpus_id, now,
-                study.Origin("grid", cell.reason, grid_id=grid_id), wish.n_replicas))
-    return plan
 
 
 def _require_memory(config: Config, wish: Wish) -> None:

@@ -13,13 +13,22 @@ from agent import words
 from agent.home import take_command
 from agent.ledger import BLOCKED, Calibration, Run
 from agent.machine import guard
-from agent.night import inbox, told
+from agent.night import inbox, replan, told
 from agent.night.adrift import Harbour
 from agent.night.ground import Ground
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, Silent, verdict
-from agent.trial import NUMBERS, RETRY, STORAGE, UNREADY, Runner, ShortOfMemory, Unready
+from agent.trial import (
+    NUMBERS,
+    RETRY,
+    STORAGE,
+    UNREADY,
+    Runner,
+    ShortOfMemory,
+    Stopped,
+    Unready,
+)
 from agent.words import Told
 from engine.config import Config
 from engine.errors import CorpusError, NoProposal, StorageError, UserError
@@ -84,6 +93,8 @@ class Night:
             self._ask_machine()
             self._go_on()
             self._tell_ledger()
+        except Stopped:
+            return  # a text was being prepared; the next tick obeys who asked
         except BLOCKED:
             self.wait_until_s = self.clock.seconds() + BACK_OFF_S
             raise
@@ -117,7 +128,8 @@ class Night:
         """News of the running trial; whether it still runs."""
         trial = self.runner.trial
         assert trial is not None
-        if self.is_stopping or self.is_paused or self.is_held or self._is_overrun():
+        if (self.is_stopping or self.is_paused or self.is_held or self._is_overrun()
+                or replan.is_due(self)):
             self.runner.ask_to_stop()
         run = self.runner.poll()
         self.observer.progress(trial.run, trial.last)
@@ -169,7 +181,8 @@ class Night:
         self._tell_ledger()
         standing = self.campaign.standing
         message = told.over(reason, self.n_ended, standing, silent,
-                            is_search=self.study is not None)
+                            is_search=self.study is not None,
+                            left=self.campaign.baselines_left())
         self.ledger.event("night_over", str(message), self.clock.stamp(), None, {
             "reason": reason, "n_ended": self.n_ended, "standing": standing})
         self.is_over = True  # only now: a ledger that failed is told at the next tick
@@ -190,6 +203,8 @@ class Night:
 
     def judge(self, run: Run) -> None:
         """Append the decision on a run that has ended, and those that follow from it."""
+        replan.correct_budget(self)  # the first baseline may have left the study by that
+        run = self.ledger.run(run.id)
         self.campaign.judge(run, self._tell_decision)
         if run.strategy == "baseline" and self.study and (
                 noise := told.noise(self.ledger, self.study)):
@@ -238,6 +253,7 @@ class Night:
         if self.only is not None:
             self._launch(self.ledger.run(self.only))
             return
+        replan.correct_budget(self)
         waiting = [run for run in self.ledger.runs("queued") if self.campaign.belongs(run)]
         if waiting and waiting[0].calibration_id is not None:  # of a study: its noise comes first
             waiting.sort(key=lambda run: run.strategy != "baseline")

@@ -57,15 +57,19 @@ def noise(ledger: Queries, study: Calibration) -> str | None:
 
 
 def over(reason: str, n_ended: int, standing: str, silent: Silent | None, *,
-         is_search: bool) -> Told:
-    """The end of a night, in three lines at most."""
+         is_search: bool, left: str = "") -> Told:
+    """The end of a night, in three lines at most.
+
+    left  which seeds of the starting point wait, in words
+    """
     first = f"over: {words.first_clause(reason)}; {words.runs(n_ended)} ended"
-    text = f"{first}; {standing}" if standing else first
+    text = (f"{first}; {standing}" if standing else first) + left
     below = [first]
     if is_search:
         below += [f"confirmed {silent.claimed_bpb:+.4f} bits/byte, silent test "
                   f"{silent.silent_bpb:+.4f}" if silent
-                  else "; ".join(filter(None, ("nothing is confirmed yet", standing))),
+                  else left.removeprefix("; ") or "; ".join(
+                      filter(None, ("nothing is confirmed yet", standing))),
                   "`agent status` shows what it found and what to do"]
     return Told(text, level="always", below=below)
 

@@ -37,4 +37,5 @@ __all__, __getattr__ = doors(__name__, {
     "search": ("Search",),
     "silent": ("Silent",),
     "verdict": ("Decision", "N_BASELINE_SEEDS"),
-}, modules=("advisor", "feasible", "plugins", "prior", "student", "study", "verdict"))
+}, modules=("advisor", "budget", "feasible", "foresight", "plugins", "prior", "student",
+            "study", "verdict"))

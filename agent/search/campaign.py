@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from agent.ledger import Calibration, Ledger, Run, corpus_of
 from agent.machine import Clock
-from agent.search import study, verdict
+from agent.search import budget, study, verdict
 from agent.search.outsiders import Outsiders
 from agent.search.search import LEAST_BATCH
 from agent.search.searcher import KINDS, Searcher, Tell
@@ -52,6 +52,7 @@ class Campaign:
         self._room_mb = room_mb  # what a run could take of this machine's memory now
         self._searchers: dict[int, Searcher] = {}
         self.standing = ""  # where the search stands, in words
+        self._settled: set[int] = set()  # studies whose budget nothing will change any more
 
     # --- verdicts ----------------------------------------------------------------------------
 
@@ -92,6 +93,28 @@ class Campaign:
         if self.study:
             self._searcher(self.study.id)
         return other_gaps(self.ledger)
+    # --- the budget --------------------------------------------------------------------------
+
+    def correction(self) -> budget.Correction | None:
+        """What the first baseline says of the study's budget, until it has told."""
+        if self.study is None or self.study.id in self._settled:
+            return None
+        is_settled, found = budget.look(self.ledger, self.study, self.plan.seed)
+        if is_settled:
+            self._settled.add(self.study.id)
+        return found
+
+    def correct(self) -> str | None:
+        """Give the study the budget its first baseline asks for; what to say of it, if it did."""
+        due = self.correction()
+        if due is None or any(run.calibration_id == due.study.id
+                              for run in self.ledger.runs("running")):
+            return None  # what runs is asked to save first
+        now = self.clock.stamp()
+        self._searchers.clear()  # it knows runs of the old budget
+        self.study = budget.correct(self.ledger, due, now)
+        study.queue_baselines(self.ledger, self.study, now, self.plan.n_replicas)
+        return due.in_words()
 
     def silent(self) -> Silent | None:
         """The confirmed chain on the shard that decides nothing."""
@@ -146,6 +169,16 @@ class Campaign:
         text = corpus_of(self.ledger, run)
         return text is not None and text.text_sha256 == self.study.text_sha256 and (
             run.calibration_id in (None, self.study.id) or self._is_baseline(run))
+
+    def baselines_left(self) -> str:
+        """That some seeds of the starting point wait, in words; nothing where none does."""
+        if self.study is None:
+            return ""
+        n = sum(run.calibration_id == self.study.id and run.strategy == "baseline"
+                for run in self.ledger.runs("queued"))
+        return "" if not n else (
+            f"; {n} of {len(self.study.seeds or [])} baseline runs wait, before any idea: "
+            "`agent run` goes on with them")
 
     def _is_baseline(self, run: Run) -> bool:
         """Whether a run counts among the baselines of the night's study, whoever queued it."""

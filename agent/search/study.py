@@ -7,8 +7,10 @@ gives the same result later, not a worse one.
 import itertools
 import math
 import subprocess
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from agent.home import Home, RunFolder
@@ -22,7 +24,10 @@ from engine.files import storage_error
 from engine.text import TokenSet
 
 MOVED = "device"  # kind of the event that a study goes on on another device
+Look = Callable[[float], None]  # told at times how many seconds something has taken
+
 MEASURE_TRIES = 4
+LOOK_S = 0.25  # between two looks at what is measured
 MEASURE_S = 4.0  # of training steps; long enough for the clock speed to settle
 MIN_STEPS = 20  # fewer tell nothing of a configuration
 MIN_RUNS = 16  # in a night: five baselines, some ideas, and three pairs to confirm them
@@ -49,9 +54,10 @@ class Speed:
 
 
 def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn: Spawn,
-            timeout_s: float = 300.0) -> Speed:
+            timeout_s: float = 300.0, look: Look = lambda seconds: None) -> Speed:
     """Train for some seconds in a worker, as every run will, and report its speed.
 
+    `look` is told every LOOK_S how long it has taken; what it raises ends the measurement.
     Tried again where it fails: the system may have killed it, or the worker of a daemon that was
     killed here a moment ago has not left yet.
     """
@@ -62,7 +68,7 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
         raise storage_error(error, folder.root, 0) from error
     status = 0
     for _ in range(MEASURE_TRIES):
-        status = _measure_once(folder, tokens, config, n_replicas, spawn, timeout_s)
+        status = _measure_once(folder, tokens, config, n_replicas, spawn, timeout_s, look)
         found = [line for line in read_events(folder, 0)[0] if line["kind"] == "measured"]
         if found:
             return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step,
@@ -72,7 +78,7 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
 
 
 def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replicas: int,
-                  spawn: Spawn, timeout_s: float) -> int:
+                  spawn: Spawn, timeout_s: float, look: Look) -> int:
     """Exit status of a worker that only measures; what it found is in its events."""
     orphan = living_worker(folder)
     if orphan:
@@ -88,13 +94,18 @@ def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replica
     except OSError as error:
         raise UserError(f"cannot start a worker to measure this device: {error}") from error
     assert isinstance(process, subprocess.Popen)  # only tests spawn anything else
+    start_s = time.monotonic()
     try:
-        return process.wait(timeout_s)
-    except subprocess.TimeoutExpired as error:
-        process.kill()
-        process.wait()
+        while (passed_s := time.monotonic() - start_s) < timeout_s:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(LOOK_S)
+            look(passed_s)
         raise UserError(f"three steps of {config.describe()} took over {timeout_s:.0f} s; this "
-                        "device needs a smaller model, such as --set n_embd=64") from error
+                        "device needs a smaller model, such as --set n_embd=64")
+    except BaseException:
+        process.kill()  # it has nothing to save
+        process.wait()
+        raise
 
 
 def plan_budget(speed: Speed, config: Config, n_valid: int, run_s: float) -> int:
@@ -175,9 +186,7 @@ def foresee(ledger: Ledger, study: Calibration,
     corpora = {corpus.id: corpus for corpus in ledger.corpora()}
     runs = [run for run in ledger.timed_runs(machine.device(), machine.cores(),
                                              feasible.MAX_TIMINGS) if run.corpus_id in corpora]
-    timings = [feasible.timing_of(run, corpora[run.corpus_id or 0].n_tokens_search,
-                                  _n_scored_once(run, corpora[run.corpus_id or 0]))
-               for run in runs]
+    timings = timings_of(runs, corpora)
     n_valid = corpora[study.corpus_id].n_tokens_search
     # A ledger moved to another machine: the other's measurement counts until this one has a run.
     if study.device == machine.device() or not runs:
@@ -192,6 +201,13 @@ def foresee(ledger: Ledger, study: Calibration,
         return model.run_s(config, budget_tokens, n_replicas, n_tokens)
 
     return run_s if known else None
+
+
+def timings_of(runs: Sequence[Run],
+               corpora: Mapping[int, Corpus]) -> list[feasible.Timing | None]:
+    """How fast each run was; None where it does not tell."""
+    return [feasible.timing_of(run, corpora[run.corpus_id or 0].n_tokens_search,
+                               _n_scored_once(run, corpora[run.corpus_id or 0])) for run in runs]
 
 
 def _n_scored_once(run: Run, corpus: Corpus) -> int:
@@ -228,8 +244,12 @@ def queue_baselines(ledger: Ledger, study: Calibration, now: str, n_replicas: in
         if seed not in done:
             ledger.queue(new_run(
                 ledger, config, seed, study.budget_tokens, study.corpus_id, now,
-                Origin("baseline", f"seed {number} of {len(seeds)}: their spread is the noise",
-                       calibration_id=study.id), n_replicas))
+                Origin("baseline", baseline_reason(number, len(seeds)), calibration_id=study.id),
+                n_replicas))
+
+
+def baseline_reason(number: int, n: int) -> str:
+    return f"seed {number} of {n}: their spread is the noise"
 
 
 @dataclass(frozen=True, slots=True)

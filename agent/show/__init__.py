@@ -27,4 +27,4 @@ __all__, __getattr__ = doors(__name__, {
     "dashboard": ("BAR", "STYLES"),
     "status": ("Status", "detail", "gather", "uniform_bpb"),
     "table": ("markdown", "write_table"),
-}, modules=("dashboard", "report", "run_log"))
+}, modules=("dashboard", "grid", "report", "run_log"))

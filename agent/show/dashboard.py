@@ -11,7 +11,7 @@ from rich.text import Text
 from agent import words
 from agent.ledger import Decision, Run
 from agent.machine import Present
-from agent.show import earnings, waking
+from agent.show import earnings, grid, waking
 from agent.show.curve import chart
 from agent.show.fit import fitted, stacked
 from agent.show.rows import NARROW, facts
@@ -76,6 +76,8 @@ def _at_work(status: Status, width: int, chart_rows: int, *,
                   chart_rows)
     if lines:
         page["curve"] = Text("\n".join(lines), no_wrap=True, overflow="crop")
+    if status.grid:
+        page["grid"] = Text("\n".join(grid.page(status.grid, width)), no_wrap=True)
     if status.best_yardsticks and status.best:
         page["best"] = (facts({"best": _lines(Text(waking.best(status, is_short=True)), width)},
                               width) if is_short else _ladder(status, width))

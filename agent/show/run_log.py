@@ -114,6 +114,12 @@ def _diverged(event: LogEvent) -> str:
     return f"{_at_step(event)}  {event.get('message')}"
 
 
+def _scoring(event: LogEvent) -> str:
+    shard = f" on {event['shard']}" if event.get("shard") else ""
+    return (f"{_at_step(event)}  {words.count(event.get('done'))} of "
+            f"{words.count(event.get('total'))} windows{shard}")
+
+
 def _anything(event: LogEvent) -> str:
     return "  ".join(f"{name} {value}" for name, value in event.items() if name != "kind")
 
@@ -121,4 +127,5 @@ def _anything(event: LogEvent) -> str:
 _SENTENCES: dict[str, Callable[[LogEvent], str]] = {
     "start": _start, "step": _step, "eval": _eval, "sample": _at_step, "checkpoint": _at_step,
     "rung": _rung, "pruned": _pruned, "done": _done, "diverged": _diverged,
+    "scoring": _scoring,
 }

@@ -24,7 +24,8 @@ from agent.ledger import (
     parent_of,
 )
 from agent.machine import Present
-from agent.show import morning
+from agent.show import grid, morning
+from agent.show.grid import GridState
 from agent.show.morning import Morning, ReadSample
 from agent.words import seconds_between
 from engine.config import Config
@@ -97,6 +98,7 @@ class Status:
     predicted: Predicted | None  # how well that study's model of results foretells; None: unknown
     home: str | None = None  # the folder all this was read in
     morning: Morning | None = None  # of the newest night, once it is over
+    grid: GridState | None = None  # None where no cell of one waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         counts=counts, earned=ledger.earned(study_id),
         predicted=predicted(foretold(ledger, study_id)), home=home,
         morning=morning.gather(ledger, events, study_id, best, counts["queued"], read_sample)
-        if is_over else None)
+        if is_over else None, grid=grid.state_of(ledger))
 
 
 def _study_id(ledger: Queries, shown: Run | None) -> int | None:
@@ -201,10 +203,16 @@ def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int]
         state=state, message=last.message, started_at=started_at, deadline_at=deadline_at,
         left_s=_left_s(now, started_at, deadline_at) if deadline_at and is_open else None,
         max_runs=data.get("max_runs"), max_ram_mb=data.get("max_ram_mb"),
-        budget_tokens=data.get("budget_tokens"),
+        budget_tokens=_newest_budget(events) or data.get("budget_tokens"),
         n_ended=(sum(counts.values()) - counts["queued"] - counts["running"] - before
                  if isinstance(before := data.get("n_ended_before"), int)
                  else ledger.n_ended_since(started_at)), n_queued=counts["queued"])
+
+
+def _newest_budget(events: Sequence[Event]) -> int | None:
+    """What the first baseline corrected the night's budget to; None where it did not."""
+    return next((event.data.get("budget_tokens") for event in events
+                 if event.kind == "budget" and event.data), None)
 
 
 def _left_s(now: str, started_at: str, deadline_at: str) -> float:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from agent.trial.prepare import Progress as Progress
     from agent.trial.prepare import ShortOfMemory as ShortOfMemory
     from agent.trial.prepare import Source as Source
+    from agent.trial.prepare import Stopped as Stopped
     from agent.trial.prepare import Texts as Texts
+    from agent.trial.prepare import require_windows as require_windows
     from agent.trial.prepare import token_files as token_files
     from agent.trial.runner import CONFIRMING as CONFIRMING
     from agent.trial.runner import RETRY as RETRY
@@ -36,7 +38,8 @@ __all__, __getattr__ = doors(__name__, {
     "events": ("read_events", "this_attempt"),
     "job": ("Job", "NUMBERS", "STORAGE", "UNREADY"),
     "orphan": ("end_orphan", "living_worker"),
-    "prepare": ("Progress", "ShortOfMemory", "Source", "Texts", "token_files"),
+    "prepare": ("Progress", "ShortOfMemory", "Source", "Stopped", "Texts", "require_windows",
+                "token_files"),
     "runner": ("CONFIRMING", "Process", "RETRY", "Runner", "Spawn", "Unready", "last_words",
                "spawn_worker"),
 }, modules=("rung", "sampler"))

@@ -9,19 +9,29 @@ content; the parent then opens the cache.
 import dataclasses
 import json
 import os
+import selectors
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.machine import guard, machine
 from agent.words import one_line
-from engine.errors import CorpusError, StorageError, TokenizerError, UserError
+from engine.config import BOUNDS, Config
+from engine.errors import (
+    CorpusError,
+    StorageError,
+    TokenizerError,
+    UserError,
+    VocabularyTooLarge,
+)
 from engine.text import How, TokenSet, corpus
 
+LOOK_S = 0.25
+PIECE_BYTES = 65_536
 Progress = Callable[[str, int, int], None]
 
 TEXT_SHARE = 10  # of free memory: as many times its bytes a text takes while it is prepared
@@ -49,8 +59,8 @@ class Source:
     skip_broken: bool = False  # lines of JSON
 
     def open(self, vocab_size: int, progress: Progress | None,
-             folder: str | None = None) -> TokenSet:
-        """Token files of this text, made here where they are not cached.
+             folder: str | None = None, *, may_make: bool = True) -> TokenSet:
+        """Token files of this text, made here where they are not cached and may be made.
 
         folder  where it was made before: what is whole there is taken, whatever became of the
                 file it came from
@@ -61,17 +71,33 @@ class Source:
         found = corpus.reopen(Path(folder)) if folder else None
         found = found or corpus.resolve(
             Path(self.root), self.what, n_stories=self.n_stories, seed=self.seed,
-            valid=Path(self.valid) if self.valid else None, progress=progress, how=how)
-        return corpus.prepare_tokens(found, vocab_size, progress=progress)
+            valid=Path(self.valid) if self.valid else None, progress=progress, how=how,
+            may_make=may_make)
+        return corpus.prepare_tokens(found, vocab_size, progress=progress, may_make=may_make)
+
+    def find(self, vocab_size: int) -> TokenSet | None:
+        """Token files that are there already; None where they are not. It writes nothing."""
+        try:
+            return self.open(vocab_size, None, may_make=False)
+        except corpus.NotPrepared:
+            return None
 
 
-def token_files(source: Source, vocab_size: int, progress: Progress,
-                folder: str | None = None) -> TokenSet:
-    """Make the token files in a child, telling its progress; raises what it met, in its words."""
+class Stopped(KeyboardInterrupt):
+    """What Ctrl-C is, asked for in another way: nothing that was begun is taken further."""
+
+
+def token_files(source: Source, vocab_size: int, progress: Progress, folder: str | None = None,
+                look: Callable[[], None] = lambda: None) -> TokenSet:
+    """Make the token files in a child, telling its progress; raises what it met, in its words.
+
+    `look` is called every LOOK_S; what it raises ends the child, and what that has finished is
+    kept.
+    """
     request = json.dumps({**dataclasses.asdict(source), "vocab_size": vocab_size,
                           "folder": folder})
     try:
-        status, printed = _follow(request, progress)
+        status, printed = _follow(request, progress, look)
     except OSError as error:
         raise CorpusError(f"no process to prepare {source.what} can be had: {error}") from error
     if status == -signal.SIGKILL:
@@ -84,21 +110,21 @@ def token_files(source: Source, vocab_size: int, progress: Progress,
     return source.open(vocab_size, None, folder)
 
 
-def _follow(request: str, progress: Progress) -> tuple[int, list[str]]:
+def _follow(request: str, progress: Progress, look: Callable[[], None]) -> tuple[int, list[str]]:
     """The child's exit status, and what it printed of its end."""
     with tempfile.TemporaryFile() as said, subprocess.Popen(
             machine.child("agent.trial.prepare", request),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, bufsize=0,
             env=machine.worker_environment(), start_new_session=True) as child:
         assert child.stdout is not None  # asked for just above
         try:
-            for line in child.stdout:
+            for line in _lines(child.stdout.fileno(), look):
                 message = json.loads(line)
                 if "error" in message:
                     raise KINDS.get(message["kind"], CorpusError)(message["error"])
                 progress(message["stage"], message["done"], message["total"])
         except KeyboardInterrupt:
-            child.kill()  # what it has finished is kept
+            child.kill()
             raise
         status = child.wait()
         said.seek(0)
@@ -144,6 +170,21 @@ def _looks(tokens: TokenSet) -> list[object]:
     return found
 
 
+def _lines(pipe: int, look: Callable[[], None]) -> Iterator[bytes]:
+    """Whole lines from a pipe until its other end closes, with a look at times."""
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            if selector.select(LOOK_S):
+                piece = os.read(pipe, PIECE_BYTES)
+                if not piece:
+                    return
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from lines
+            look()
+
+
 def main(arguments: list[str]) -> int:
     """The child: make everything, print progress."""
     request = json.loads(arguments[0])
@@ -155,9 +196,29 @@ def main(arguments: list[str]) -> int:
         return 1
     except UserError as error:
         kind = next((name for name, kind in KINDS.items() if isinstance(error, kind)), None)
-        _write({"error": str(error), "kind": kind})
+        _write({"error": _in_words(error, vocab_size), "kind": kind})
         return 1
     return 0
+
+
+def _in_words(error: UserError, vocab_size: int) -> str:
+    """The sentence, with what to type where that is known."""
+    if isinstance(error, VocabularyTooLarge):
+        return (f"vocab_size={vocab_size} is too large for this text, which supports at most "
+                f"{error.most}: give --set vocab_size={error.most}, or more text")
+    return str(error)
+
+
+def require_windows(tokens: TokenSet, config: Config) -> None:
+    """CorpusError, with what to type, where a text is shorter than the windows it is cut into."""
+    n = tokens.n_tokens["train"]
+    if n < 2 * config.seq_len:
+        low = int(BOUNDS["seq_len"][0])
+        fits = 2 ** (max(2, n // 2).bit_length() - 1)
+        remedy = (f"give --set seq_len={max(low, fits)}, or more text" if n >= 2 * low
+                  else "give more text")
+        raise CorpusError(f"the {n} training tokens of {tokens.corpus.name} are too few for "
+                          f"windows of seq_len={config.seq_len}: {remedy}")
 
 
 def _print(stage: str, done: int, total: int) -> None:

@@ -32,7 +32,14 @@ from agent.trial.job import (
 from agent.trial.orphan import start_ticks
 from agent.words import told_error
 from engine.config import EVAL_TOKENS
-from engine.errors import CheckpointError, Diverged, ReplicaDied, StorageError, UserError
+from engine.errors import (
+    CheckpointError,
+    Diverged,
+    Left,
+    ReplicaDied,
+    StorageError,
+    UserError,
+)
 from engine.files import storage_error
 from engine.proof import faults_of_products, passes_of
 from engine.sampling import continuations
@@ -54,6 +61,7 @@ from engine.training import (
 LOG_POINTS = 100  # training rows a run leaves in the ledger
 SAMPLE_TOKENS = 60
 ORPHAN_LOOK_S = 1.0  # between looks for a daemon, once the own one is gone
+TELL_S = 1.0  # between two words on how far an evaluation is
 MEASURED_PASSES = 8  # of evaluation, when only the speed is wanted
 
 
@@ -98,7 +106,8 @@ class Worker:
         earlier = saved[1]["timing"] if saved else {"elapsed_s": 0.0, "train_s": 0.0, "n": 0}
         self.train_s, self.n_timed = earlier["train_s"], earlier["n"]
         self.rung_bpb: float | None = earlier.get("rung_bpb")
-        self.saved_at = self.looked_at = self.alone_since = time.monotonic()
+        self.saved_at = self.looked_at = self.alone_since = self.told_at = time.monotonic()
+        self.shard: str | None = None  # that is scored; None is the one that searches
         self.started_at = self.saved_at - earlier["elapsed_s"]
         self.home_lock = folder.home.lock
 
@@ -114,14 +123,28 @@ class Worker:
 
     def run(self) -> int:
         """Exit status; everything else is in the events."""
-        if self.job.measure_s is not None:
-            return self._measure(self.job.measure_s)
-        # The night has proved its baseline; an idea brings shapes of its own, and so does a home
-        # that moved. Less than a tenth of a second, and nothing of it is left in the run.
-        if wrong := faults_of_products(self.job.config, passes_of(
-                self.job.config, self.job.n_replicas, self.trainer.windows)):
-            self.events.write(NUMBERS, message=f"{proof.told(wrong)}; try: {proof.remedy()}")
-            return NO_NUMBERS
+        self.trainer.should_leave = self._between_windows
+        try:
+            if self.job.measure_s is not None:
+                return self._measure(self.job.measure_s)
+            return self._prove() or self._train()
+        except Left:  # between two windows of an evaluation, which the next worker begins anew
+            return self._stop()
+
+    def _prove(self) -> int:
+        """Exit status where numpy computes wrong numbers here, 0 where it does not.
+
+        The night has proved its baseline; an idea brings shapes of its own, and so does a home
+        that moved. Less than a tenth of a second, and nothing of it is left in the run.
+        """
+        wrong = faults_of_products(self.job.config, passes_of(
+            self.job.config, self.job.n_replicas, self.trainer.windows))
+        if not wrong:
+            return 0
+        self.events.write(NUMBERS, message=f"{proof.told(wrong)}; try: {proof.remedy()}")
+        return NO_NUMBERS
+
+    def _train(self) -> int:
         every = self.job.eval_every or default_eval_every(
             self.job.config, self.n_steps, self.trainer.texts.valid.size)
         try:
@@ -130,9 +153,7 @@ class Worker:
                     self.train_s, self.n_timed = self.train_s + seconds, self.n_timed + 1
                     self._after_step(event)
                     if self._should_stop() and event.step < self.n_steps:
-                        self._save()
-                        self.events.write("stopped", step=event.step)
-                        return STOPPED
+                        return self._stop()
                 elif isinstance(event, Eval):
                     self.events.write("eval", step=event.step, tokens=event.tokens,
                                       nats=event.score.nats, bpb=event.score.bpb, eval_s=seconds)
@@ -146,6 +167,13 @@ class Worker:
         self.events.sync()
         return 0
 
+    def _stop(self) -> int:
+        """Save, so that the next worker goes on from here; a measurement has nothing to save."""
+        if self.job.measure_s is None:
+            self._save()
+        self.events.write("stopped", step=self.trainer.step)
+        return STOPPED
+
     def _after_step(self, event: Step) -> None:
         every = max(1, self.n_steps // LOG_POINTS)
         if event.step % every == 0 or event.step in (1, self.n_steps):
@@ -155,7 +183,8 @@ class Worker:
                   or time.monotonic() - self.saved_at >= self.job.checkpoint_every_s)
         if is_due and event.step < self.n_steps:
             self._save()
-            self._sample()
+            if not self._should_stop():  # which a text, on a phone, would keep waiting
+                self._sample()
 
     def _ends_at_rung(self, event: Eval) -> bool:
         """Note the score at the rung; whether it is not good enough for the run to go on."""
@@ -172,6 +201,7 @@ class Worker:
         self._sample()
         shards: dict[str, Any] = {}
         for name, one in self.cuts.items():
+            self.shard = name
             score = self.trainer.evaluate(name)
             shards |= {f"{name}_bpb": score.bpb, f"{name}_blocks": score.block_bits,
                        f"{name}_block_bytes": one.n_bytes}
@@ -220,6 +250,17 @@ class Worker:
         self.events.write("sample", step=self.trainer.step,
                           text=self.job.sample_prompt + self.tokenizer.decode(ids[0]))
 
+    def _between_windows(self, done: int, total: int) -> bool:
+        """Whether to leave an evaluation; where that is long, it is told how far it has come."""
+        now = time.monotonic()
+        if done == 0:
+            self.told_at = now
+        if now - self.told_at >= TELL_S:
+            self.told_at = now
+            self.events.write("scoring", step=self.trainer.step, shard=self.shard, done=done,
+                              total=total)
+        return self._should_stop()
+
     def _should_stop(self) -> bool:
         return self.is_asked_to_stop or self._is_alone()
 
@@ -248,7 +289,7 @@ class Worker:
             self.trainer.advance()
             step_s.append(time.monotonic() - before)
             if self._should_stop():
-                return STOPPED
+                return self._stop()
         before = time.monotonic()
         n_scored = self.trainer.evaluate().n_tokens
         self.events.write("measured", step_s=statistics.median(step_s), n_steps=len(step_s),

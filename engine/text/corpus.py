@@ -45,6 +45,10 @@ N_STORIES = 20_000  # of builtin and tinystories
 MANIFEST = "manifest.json"
 
 
+class NotPrepared(CorpusError):
+    """A text that somebody only asked about is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     n_stories: int
@@ -97,8 +101,11 @@ class TokenSet:
 
 def resolve(root: Path, what: str, *, n_stories: int | None = None, seed: int = 0,
             valid: Path | None = None, progress: Progress | None = None,
-            how: How | None = None) -> Corpus:
-    """The corpus that `what` names: builtin, tinystories or the path of a file or a folder."""
+            how: How | None = None, may_make: bool = True) -> Corpus:
+    """The corpus that `what` names: builtin, tinystories or the path of a file or a folder.
+
+    NotPrepared where it would have to be made and may not be.
+    """
     generated = what in ("builtin", "tinystories")
     if generated and how and how.identity():
         raise CorpusError(f"{what} is no JSON; --key and --skip-broken go with a file")
@@ -109,14 +116,16 @@ def resolve(root: Path, what: str, *, n_stories: int | None = None, seed: int = 
         raise CorpusError(f"n_stories={n_stories} goes with builtin and tinystories; {what} is "
                           "taken whole")
     if what == "builtin":
-        return builtin(root, N_STORIES if n_stories is None else n_stories, seed, progress)
+        return builtin(root, N_STORIES if n_stories is None else n_stories, seed, progress,
+                       may_make)
     if what == "tinystories":
-        return tinystories(root, N_STORIES if n_stories is None else n_stories, progress=progress)
-    return from_file(root, Path(what), valid, progress, how)
+        return tinystories(root, N_STORIES if n_stories is None else n_stories, progress=progress,
+                           may_make=may_make)
+    return from_file(root, Path(what), valid, progress, how, may_make)
 
 
 def builtin(root: Path, n_stories: int = N_STORIES, seed: int = 0,
-            progress: Progress | None = None) -> Corpus:
+            progress: Progress | None = None, may_make: bool = True) -> Corpus:
     """Stories written here, the same for a seed on every machine."""
 
     def read(folder: Path) -> Parts:
@@ -129,11 +138,11 @@ def builtin(root: Path, n_stories: int = N_STORIES, seed: int = 0,
         return parted(Found("builtin", stories))
 
     key = {"version": STORIES_VERSION, "n_stories": n_stories, "seed": seed}
-    return _open(root, "builtin", "builtin", key, read, progress)
+    return _open(root, "builtin", "builtin", key, read, progress, may_make)
 
 
 def tinystories(root: Path, n_stories: int = N_STORIES, fetch: Fetch = fetch_range,
-                progress: Progress | None = None) -> Corpus:
+                progress: Progress | None = None, may_make: bool = True) -> Corpus:
     """The first stories of TinyStoriesV2 (Eldan and Li 2023, arXiv:2305.07759), downloaded."""
 
     def read(folder: Path) -> Parts:
@@ -144,11 +153,12 @@ def tinystories(root: Path, n_stories: int = N_STORIES, fetch: Fetch = fetch_ran
         return parted(Found("tinystories", stories))
 
     key = {"url": TINYSTORIES_URL, "n_stories": n_stories}
-    return _open(root, "tinystories", "tinystories", key, read, progress)
+    return _open(root, "tinystories", "tinystories", key, read, progress, may_make)
 
 
 def from_file(root: Path, path: Path, valid: Path | None = None,
-              progress: Progress | None = None, how: How | None = None) -> Corpus:
+              progress: Progress | None = None, how: How | None = None,
+              may_make: bool = True) -> Corpus:
     """A person's own text, a file or a folder, with one of its own for validation or without."""
     how = how or How()
     text = given.look(path, root.parent)
@@ -169,21 +179,24 @@ def from_file(root: Path, path: Path, valid: Path | None = None,
         key |= {"valid_suffix": valid_text.suffix, "valid_sha256": valid_text.sha256}
     name = re.sub(r"[^\w.-]+", "-", text.name).strip("-.")[:40] or "file"
     if valid is None:
-        return _open(root, name, "file", key, read, progress)
+        return _open(root, name, "file", key, read, progress, may_make)
     # A study goes on with the shards it began with: no score of it compares with another slice's.
     older = _load(_folder(root, name, "file", key))
-    return older or _open(root, name, "file", key | {"rule": RULE}, read, progress)
+    return older or _open(root, name, "file", key | {"rule": RULE}, read, progress,
+                          may_make)
 
 
 # --- the folder ------------------------------------------------------------------------------
 
 
 def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
-          read: Callable[[Path], Parts], progress: Progress | None) -> Corpus:
+          read: Callable[[Path], Parts], progress: Progress | None, may_make: bool) -> Corpus:
     """The corpus of this key: found whole, or read, split and written."""
     folder = _folder(root, name, source, key)
     if (found := _load(folder)) is not None:
         return found
+    if not may_make:
+        raise NotPrepared(f"the text {name} is not prepared yet; `agent run` prepares it")
     with _only_one(root):
         if (found := _load(folder)) is not None:  # another process was first
             return found
@@ -288,14 +301,18 @@ def _json(value: object) -> bytes:
 # --- tokens ----------------------------------------------------------------------------------
 
 
-def prepare_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None = None) -> TokenSet:
+def prepare_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None = None,
+                   may_make: bool = True) -> TokenSet:
     """The corpus in the tokens of a vocabulary trained on it, with its yardsticks.
 
     Raises TokenizerError where the text does not support the vocabulary, StorageError where the
-    disk is full.
+    disk is full, NotPrepared where they would have to be made and may not be.
     """
     if (found := _load_tokens(corpus, vocab_size)) is not None:
         return found
+    if not may_make:
+        raise NotPrepared(f"the text {corpus.name} is not prepared in a vocabulary of {vocab_size} "
+                          "yet; `agent run` prepares it")
     with _only_one(corpus.folder.parent):
         if (found := _load_tokens(corpus, vocab_size)) is not None:
             return found

@@ -25,7 +25,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import TokenizerError
+from engine.errors import TokenizerError, VocabularyTooLarge
 from engine.files import write_atomically
 from engine.text.pretokenize import split_words
 
@@ -88,9 +88,10 @@ class Tokenizer:
             if progress and (len(merges) % 64 == 0 or len(merges) == n_merges):
                 progress("merges", len(merges), n_merges)
         if len(merges) < n_merges:
-            raise TokenizerError(f"vocab_size={vocab_size} is too large for this text, which "
-                                 f"supports at most {MIN_VOCAB + len(merges)}; use that or less, "
-                                 "or more text")
+            most = MIN_VOCAB + len(merges)
+            raise VocabularyTooLarge(
+                f"vocab_size={vocab_size} is too large for this text, which supports at most "
+                f"{most}; use that or less, or more text", most)
         return cls(merges)
 
     # --- text to ids and back ----------------------------------------------------------------

@@ -5,14 +5,14 @@ It reads no clock and writes no file; who runs it decides when to save and what 
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from engine.config import Config
-from engine.errors import CheckpointError, Diverged
+from engine.errors import CheckpointError, Diverged, Left
 from engine.model import GPT, Array, Flat, init_params
 from engine.training.data import Batches
 from engine.training.evaluate import Score, nats_in, score_of, sum_blocks, sum_nats, windows
@@ -102,7 +102,11 @@ class Trainer:
             len(one.edges) for one in self._shards)
         self._totals = shared_zeros(n_windows, np.float64)
         self._by_block = shared_zeros(n_windows * n_edges, np.float64).reshape(n_windows, n_edges)
-        self._scored = shared_zeros(2, np.int64)  # index of the shard; whether at an average
+        # Index of the shard; whether at an average; whether the evaluation is left.
+        self._scored = shared_zeros(3, np.int64)
+        # Asked before each window of the leader, told how many are done of how many; the
+        # evaluation is left where it says so.
+        self.should_leave: Callable[[int, int], bool] = lambda done, total: False
         self.step = 0
         self.first_loss = math.nan
         self.recent: deque[float] = deque(maxlen=RECENT)
@@ -142,11 +146,15 @@ class Trainer:
 
     def evaluate(self, shard: str | None = None) -> Score:
         """Score at the optimizer's evaluation point: of the validation slice, or of a named shard.
+
+        Raises Left where `should_leave` said so between two windows; nothing has changed then.
         """
         index = 0 if shard is None else 1 + list(self.texts.shards).index(shard)
-        self._scored[:] = index, self.evaluation_params() is not self.params
+        self._scored[:] = index, self.evaluation_params() is not self.params, False
         with np.errstate(over="ignore", invalid="ignore"):
             self.team.run(SCORE)
+        if self._scored[2]:
+            raise Left(f"the evaluation at step {self.step} was left, as asked")
         asked, n = self._shards[index], len(self.windows[index])
         by_block = self._by_block[:n, : len(asked.edges) - 1] if asked.edges else None
         return score_of(self._totals[:n].tolist(), asked.tokens.size, asked.n_bytes, by_block)
@@ -187,10 +195,15 @@ class Trainer:
                               self._parts[rank])
 
     def _score(self, rank: int) -> None:
-        """Every n-th window of the shard that is asked for."""
-        index, is_averaged = self._scored
+        """Every n-th window of the shard that is asked for, until the leader says to leave."""
+        index, is_averaged, _ = self._scored
         point, asked = self.grads[0] if is_averaged else self.params, self._shards[index]
-        for i in range(rank, len(self.windows[index]), self.n_replicas):
+        own = range(rank, len(self.windows[index]), self.n_replicas)
+        for n_done, i in enumerate(own):
+            if rank == 0 and self.should_leave(n_done, len(own)):
+                self._scored[2] = True  # replicas look here, too, before their next window
+            if self._scored[2]:
+                return
             window = self.windows[index][i]
             nats = nats_in(lambda ids, targets: self.model.token_losses(point, ids, targets),
                            asked.tokens, window)

@@ -110,11 +110,14 @@ def test_cells_that_do_not_fit_are_left_out_with_the_reason() -> None:
         Skipped("64d/2L", 20_000, "20 steps, under the 50 steps that 20,000 tokens must leave")]
 
 
-def test_cells_done_are_left_out_and_said_so() -> None:
-    found = plan(["128d/4L"], ["100k", "200k"], BASE, LIMITS, done={(BASE.hash, 100_000)})
+@pytest.mark.parametrize(("state", "said"), [
+    ("finished", "already done"), ("queued", "already queued"), ("running", "running now"),
+    ("pruned", "already given up early"), ("diverged", "already diverged")])
+def test_cells_that_have_a_run_are_left_out_and_say_what_it_is(state: str, said: str) -> None:
+    found = plan(["128d/4L"], ["100k", "200k"], BASE, LIMITS, {(BASE.hash, 100_000): state})
     assert [cell.budget_tokens for cell in found.cells] == [200_000]
     assert found.skipped == [
-        Skipped("128d/4L", 100_000, "already done with this configuration and budget")]
+        Skipped("128d/4L", 100_000, f"{said} with this configuration and budget", state)]
 
 
 def test_the_same_cell_twice_runs_once() -> None:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from agent.cli.main import main
-from agent.cli.progress import Screen, told_if_slow
+from agent.cli.progress import Screen, scored_now, told_if_slow
 from agent.words.lines import Level, Row, Told
 
 KEPT = Told("the whole sentence", row=Row("E3", 1.035, "kept", "batch 16 → 4"))
@@ -95,3 +95,19 @@ def test_quiet_and_verbose_together_are_misuse() -> None:
         result = CliRunner().invoke(main, [command, "--quiet", "--verbose"])
         assert result.exit_code == 2
         assert "--quiet and --verbose exclude each other" in result.stderr
+
+
+SCORING = {"step": 40, "shard": None, "done": 3, "total": 90}
+
+
+@pytest.mark.parametrize(("newest", "is_told"), [
+    ({}, False), ({"scoring": SCORING}, True),
+    ({"step": {"step": 40}, "scoring": SCORING}, True),
+    ({"step": {"step": 41}, "scoring": SCORING}, False),  # training again
+    ({"scoring": SCORING, "eval": {"step": 40}}, False),
+    ({"scoring": SCORING, "eval": {"step": 20}}, True),
+    ({"scoring": SCORING | {"shard": "test"}, "eval": {"step": 40}}, True),
+    ({"scoring": SCORING | {"shard": "test"}, "eval": {"step": 40}, "done": {}}, False)])
+def test_an_evaluation_has_a_bar_as_long_as_it_lasts(
+        newest: dict[str, dict[str, Any]], is_told: bool) -> None:
+    assert (scored_now(newest) is not None) is is_told

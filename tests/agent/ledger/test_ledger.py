@@ -21,6 +21,7 @@ import pytest
 
 from agent.ledger import queries
 from agent.ledger.ledger import Ledger
+from agent.ledger.reader import glance
 from agent.ledger.records import EXPERIMENT_COLUMNS, Metric, NewCalibration, NewCorpus, NewRun, Run
 from engine.config import Config
 from engine.errors import LedgerError, StorageError
@@ -887,3 +888,19 @@ def test_people_read_json_and_comments_in_the_file(ledger: Ledger, path: Path) -
     by_hand.close()
     assert "-- relative: -0.013 is 1.3 % below the unigram" in schema
     assert list(json.loads(config)) == sorted(Config().to_dict())
+
+
+def test_a_glance_leaves_nothing_beside_the_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger.open(path).close()
+    with glance(path) as reader:
+        assert reader.runs() == []
+        assert [one.name for one in tmp_path.iterdir()] == ["ledger.db"]
+    assert [one.name for one in tmp_path.iterdir()] == ["ledger.db"]
+
+
+def test_a_glance_while_somebody_writes_sees_what_is_committed(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as writer:
+        writer.add_grid([], [], 0, None, NOW)
+        with glance(tmp_path / "ledger.db") as reader:
+            assert reader.grid(1).seed == 0

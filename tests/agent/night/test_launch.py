@@ -27,6 +27,7 @@ from agent.night.launch import (
     _require_time,
     _study,
     _tick_through,
+    _typed,
     run_night,
     train_once,
 )
@@ -163,6 +164,24 @@ def test_a_time_that_does_not_hold_the_baselines_is_refused() -> None:
         _require_time(12.0, wish(), 4.0)
     _require_time(12.0, wish(max_runs=1), 20.0)  # a number of runs was asked for, not a night
     _require_time(12.0, wish(), 60.0)
+
+
+@pytest.mark.parametrize(("settings", "remedy"), [
+    ([], "give it --for 120s, or a smaller model with --set n_embd=64"),
+    (["n_embd=64"], "give it --for 120s, or a smaller model with --set n_embd=32"),
+    (["n_embd=16", "n_head=1"], "give it --for 120s, or a smaller model with --set n_embd=8"),
+    (["n_embd=8", "n_head=1"], "give it --for 120s")])
+def test_the_remedy_for_too_short_a_night_is_ready_to_type(
+        settings: list[str], remedy: str) -> None:
+    with pytest.raises(UserError) as found:
+        _require_time(12.0, wish(settings=settings), 4.0)
+    assert str(found.value).split("; ")[1] == remedy
+
+
+@pytest.mark.parametrize(("seconds", "typed"), [
+    (0.4, "1s"), (90.0, "90s"), (121.0, "3m"), (7201.0, "3h")])
+def test_a_time_is_told_as_one_types_it(seconds: float, typed: str) -> None:
+    assert _typed(seconds) == typed
 
 
 @pytest.mark.parametrize(("asked", "until"), [

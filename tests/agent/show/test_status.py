@@ -134,6 +134,13 @@ def test_newest_word_of_the_daemon_is_the_nights_state(
     assert found.state == state
 
 
+def test_a_budget_that_was_corrected_is_the_nights(night: Ledger) -> None:
+    night.event("budget", "corrected", NOW, data={"budget_tokens": 1_000_000})
+    found = look(night).night
+    assert found is not None
+    assert found.budget_tokens == 1_000_000
+
+
 def test_night_whose_daemon_died_is_off_and_has_no_time_left(night: Ledger) -> None:
     found = look(night, alive=False).night
     assert found is not None

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from engine.config import EVAL_TOKENS, OPTIMIZERS, Config
-from engine.errors import Diverged, ReplicaDied
+from engine.errors import Diverged, Left, ReplicaDied
 from engine.model.gpt import GPT
 from engine.training import checkpoint
 from engine.training.evaluate import nats_in, score_model
@@ -380,6 +380,24 @@ def test_the_score_of_the_same_parameters_does_not_depend_on_the_replicas(n, opt
         one.advance()
     several.restore(one.arrays(), one.scalars())
     assert several.evaluate() == one.evaluate()
+
+
+@OPTIMIZER
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_an_evaluation_left_between_windows_leaves_the_run_as_it_was(n, optimizer, trainer):
+    texts = replace(TEXTS, valid=text(9 * EVAL_TOKENS, 2))
+    calm, left = (trainer(n, texts=texts, optimizer=optimizer) for _ in range(2))
+    for run in (calm, left):
+        run.advance()
+    calm.advance()
+    answers = iter([False, True])  # to the leader, before each window of its own
+    left.should_leave = lambda *_: next(answers)
+    with pytest.raises(Left, match="at step 1 was left"):
+        left.evaluate()
+    left.should_leave = lambda *_: False
+    left.advance()
+    assert left.evaluate() == calm.evaluate()
+    assert left.scalars() == calm.scalars()
 
 
 @OPTIMIZER

@@ -1,0 +1,44 @@
+"""What `agent grid` says of the grid it has planned."""
+
+import shlex
+from typing import Any
+
+import click
+from rich.console import Console
+
+from agent import words
+from agent.night import Forecast
+from agent.show import grid as grid_table
+
+
+def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
+    """The table to stdout; what is left out, and what is next, to stderr."""
+    click.echo("\n".join(grid_table.lines(found.sizes, found.tokens, found.cells(),
+                                          Console().width)))
+    for skipped in found.plan.skipped:
+        if skipped.state is None:
+            click.echo(f"left out: {skipped.size} on {skipped.budget_tokens:,} tokens: "
+                       f"{skipped.reason}", err=True)
+    for line in found.again:
+        click.echo(f"{line}; it is tried again", err=True)
+    if not found.is_text_known:
+        click.echo("the text is not prepared yet, so its scoring is foreseen as that of 100,000 "
+                   "tokens", err=True)
+    n = len(found.plan.cells)
+    cells = f"{n} cell" if n == 1 else f"{n} cells"
+    if not n:
+        click.echo("nothing to queue: every cell has its run, or is left out", err=True)
+    elif is_dry:
+        click.echo(f"{cells}, about {words.duration(found.total_s)} here; a dry run, so nothing "
+                   "was queued", err=True)
+    else:
+        click.echo(f"{cells} queued, about {words.duration(found.total_s)} here; "
+                   f"`{_run_command(options)}` executes {'it' if n == 1 else 'them'}", err=True)
+
+
+def _run_command(options: dict[str, Any]) -> str:
+    text = [word for name in ("corpus", "valid", "stories")
+            if options[name] not in (None, "builtin")
+            for word in (f"--{name}", str(options[name]))]
+    settings = [word for one in options["settings"] for word in ("--set", one)]
+    return shlex.join(["agent", "run", *text, *settings])
