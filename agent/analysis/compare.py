@@ -61,12 +61,13 @@ class Comparison:
         return asdict(self)
 
 
-def compare_runs(ledger: Queries, first_key: str, second_key: str) -> Comparison:
+def compare_runs(ledger: Queries, first_key: str, second_key: str,
+                 study: int | None = None) -> Comparison:
     """Two runs, or configurations by the hash of their settings, held against each other.
 
     Raises LedgerError where one is unknown, and UserError where they do not compare.
     """
-    first, second = find(ledger, first_key), find(ledger, second_key)
+    first, second = (find(ledger, key, study) for key in (first_key, second_key))
     if first.id == second.id:
         raise UserError(f"{first_key} and {second_key} are both {first.label}; name two runs")
     _require_alike(ledger, first, second)
@@ -88,10 +89,10 @@ def compare_runs(ledger: Queries, first_key: str, second_key: str) -> Comparison
         first_curve=ledger.metrics(first.id), second_curve=ledger.metrics(second.id))
 
 
-def find(ledger: Queries, key: str) -> Run:
+def find(ledger: Queries, key: str, study: int | None = None) -> Run:
     """The run a person means, also by its configuration: the newest run of a config_hash."""
     try:
-        return find_run(ledger, key)
+        return find_run(ledger, key, study)
     except LedgerError:
         wanted = key.lower()
         found = [run for run in ledger.runs(newest_first=True)

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from agent.cli.main import main
-from agent.cli.read import complete_labels
-from agent.cli.run import complete_fields
+from agent.cli.options import complete_idea, complete_labels
 from agent.cli.status import show_json
 from agent.home import Home, holder, only_one
 from agent.ledger import Calibration, Ledger, Reader, Run
@@ -20,7 +19,7 @@ from engine.errors import UserError
 
 @main.command()
 @click.argument("config", nargs=-1, required=True, metavar="KEY=VALUE...|FILE|-",
-                shell_complete=complete_fields)
+                shell_complete=complete_idea)
 @click.option("--from", "parent", metavar="RUN", shell_complete=complete_labels,
               help="Change this run.  [default: the head]")
 @click.option("--seed", type=click.IntRange(min=0), help="Another seed.  [default: its own]")

@@ -7,12 +7,14 @@ Exit status: 0 done, 1 failed with one sentence, 2 misused.
 
 import importlib
 import io
+import os
 import sys
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from agent.home import Home
 from engine.errors import UserError
@@ -26,6 +28,7 @@ MODULES = {
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
     "enqueue": "agent.cli.enqueue",
     "simulate": "agent.cli.simulate",
+    **dict.fromkeys(("studies", "best"), "agent.cli.studies"),
     "status": "agent.cli.status",
     "doctor": "agent.cli.doctor",
 }
@@ -58,15 +61,45 @@ class Commands(MutableMapping[str, click.Command]):
         return name in MODULES  # without importing it
 
 
+class Misused(UserError):
+    """What was typed contradicts itself: one sentence, exit 2."""
+
+
+def _home_again(ctx: click.Context, _param: click.Parameter, again: Path | None) -> None:
+    """Take --home behind the command's name as the one before it; both may say the same."""
+    if again is None:
+        return
+    root = ctx.find_root()
+    first = root.params.get("home")
+    is_typed = root.get_parameter_source("home") is ParameterSource.COMMANDLINE
+    if first and is_typed and os.path.realpath(first) != os.path.realpath(again):
+        raise Misused(f"--home is {first} before `{ctx.info_name}` and {again} behind it; give "
+                      "one of the two")
+    root.params["home"] = again
+    ctx.obj = home_at(again)
+
+
+class Command(click.Command):
+    """A command that takes --home, too, so that it may stand on either side of the name."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.params.append(click.Option(
+            ["--home"], type=click.Path(file_okay=False, path_type=Path), expose_value=False,
+            callback=_home_again, help="As before the command: the folder of the ledger."))
+
+
 class Group(click.Group):
     """A group whose commands may raise UserError: one sentence, exit 1."""
+
+    command_class = Command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
             click.echo(f"agent: {error}", err=True)
-            ctx.exit(1)
+            ctx.exit(2 if isinstance(error, Misused) else 1)
         except KeyboardInterrupt:
             click.echo("agent: stopped; the same command goes on", err=True)
             ctx.exit(1)
@@ -90,4 +123,14 @@ def main(ctx: click.Context, home: Path) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign gets "?"
             stream.reconfigure(errors="replace")
-    ctx.obj = Home(home.absolute())
+    ctx.obj = home_at(home)
+
+
+def home_at(folder: Path) -> Home:
+    """The home that a folder is, however it was named."""
+    return Home(folder.absolute())
+
+
+def home_of(ctx: click.Context) -> Home:
+    """The home that was typed so far, for the shell's completion."""
+    return home_at(Path(ctx.find_root().params.get("home") or "."))

@@ -5,7 +5,6 @@ The ledger is opened read-only, and nothing is written but by `agent table --wri
 
 import dataclasses
 import os
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ import click
 from rich.console import Console
 
 from agent.cli.main import main
+from agent.cli.options import run_argument, which_run
 from agent.cli.status import as_json_option, show_json
 from agent.home import Home
 from agent.ledger import ENDED, Reader, Run, State, find_run
@@ -28,20 +28,6 @@ from engine.sampling import Sampling
 PAGE_WIDTH = 100  # longer lines of prose are hard to read
 
 _HOW = Sampling()  # the defaults of `agent sample`
-
-def complete_labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Labels that begin so, for the shell's completion, which has no place for errors."""
-    home = Home(Path(ctx.find_root().params.get("home") or "."))
-    try:
-        with Reader.open(home.ledger) as ledger:
-            labels = [run.label for run in ledger.runs()]
-    except (UserError, OSError, sqlite3.Error):
-        return []
-    return [label for label in [*labels, "best", "head", "baseline"]
-            if label.lower().startswith(incomplete.lower())]
-
-
-run_argument = click.argument("key", metavar="RUN", shell_complete=complete_labels)
 
 
 def page_width() -> int:
@@ -98,15 +84,16 @@ def runs(home: Home, state: State | None, limit: int | None, as_json: bool) -> N
 
 @main.command()
 @run_argument
+@which_run
 @as_json_option
 @click.pass_obj
-def show(home: Home, key: str, as_json: bool) -> None:
+def show(home: Home, /, as_json: bool, **which: Any) -> None:
     """Show one run whole, with its decision and why.
 
     Example:  agent show best
     """
     with Reader.open(home.ledger) as ledger:
-        found = detail(ledger, find_run(ledger, key))
+        found = detail(ledger, find_run(ledger, **which))
     if as_json:
         show_json(found.as_dict())
         return
@@ -116,10 +103,11 @@ def show(home: Home, key: str, as_json: bool) -> None:
 
 @main.command()
 @run_argument
+@which_run
 @click.option("-f", "--follow", "follows", is_flag=True, help="Go on until the run ends.")
 @as_json_option
 @click.pass_obj
-def log(home: Home, key: str, follows: bool, as_json: bool) -> None:
+def log(home: Home, /, follows: bool, as_json: bool, **which: Any) -> None:
     """Print what a run logged, or follow it.
 
     Example:  agent log E12 -f
@@ -127,7 +115,7 @@ def log(home: Home, key: str, follows: bool, as_json: bool) -> None:
     if follows and as_json:
         raise click.UsageError("-f prints lines as they come; leave out --json")
     with Reader.open(home.ledger) as ledger:
-        run = find_run(ledger, key)
+        run = find_run(ledger, **which)
     if follows and run.state not in ENDED:
         follow_log(home, run, click.echo)
         return
@@ -179,6 +167,7 @@ def follow_log(home: Home, run: Run, say: Callable[[str], Any],
 
 @main.command()
 @run_argument
+@which_run
 @click.argument("prompt", required=False)
 @click.option("--tokens", type=click.IntRange(min=1), default=120, show_default=True,
               help="Most tokens of a text.")
@@ -195,14 +184,14 @@ def follow_log(home: Home, run: Run, say: Callable[[str], Any],
               help="The same seed writes the same text.")
 @as_json_option
 @click.pass_obj
-def sample(home: Home, /, key: str, prompt: str | None, tokens: int, n_texts: int, seed: int,
+def sample(home: Home, /, prompt: str | None, tokens: int, n_texts: int, seed: int,
            as_json: bool, **how: Any) -> None:
     """Write text with the model of a run.
 
     Example:  agent sample best "The dog" --n 3
     """
     with Reader.open(home.ledger) as ledger:
-        run = find_run(ledger, key)
+        run = find_run(ledger, **{name: how.pop(name) for name in ("key", "study", "of_all")})
     speaker = sampler.load(run, home.run(run.uid))
     found = sampler.speak(speaker, prompt, tokens, n_texts, seed, Sampling(**how))
     if as_json:
@@ -214,15 +203,16 @@ def sample(home: Home, /, key: str, prompt: str | None, tokens: int, n_texts: in
 
 @main.command("path")
 @run_argument
+@which_run
 @as_json_option
 @click.pass_obj
-def model_path(home: Home, key: str, as_json: bool) -> None:
+def model_path(home: Home, /, as_json: bool, **which: Any) -> None:
     """Print where the model of a run lies, to load it in Python.
 
     Example:  agent path best
     """
     with Reader.open(home.ledger) as ledger:
-        run = find_run(ledger, key)
+        run = find_run(ledger, **which)
     folder = home.run(run.uid)
     sampler.require_model(run, folder)
     if as_json:

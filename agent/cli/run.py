@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from agent.cli.main import main
+from agent.cli.options import complete_fields, complete_text
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
 from agent.ledger import Ledger
@@ -17,23 +18,17 @@ from agent.machine import COOLER_C, Limits, guard, parse_window
 from agent.night import Wish, desk, end_pause, queue_grid, run_night, train_once
 from agent.trial import Source
 from agent.words import typed as units
-from engine.config import Config
 from engine.errors import UserError
 from strategies.grid import parse_tokens
 
 Command = Callable[..., Any]
 
 
-def complete_fields(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Names of fields that begin so, for the shell's completion."""
-    names = (field.name for field in dataclasses.fields(Config))
-    return [f"{name}=" for name in names if name.startswith(incomplete)]
-
-
 def _text_options(command: Command) -> Command:
     """--corpus, --valid, --stories, --set, --seed, --max-ram: what every run depends on."""
     for option in reversed([
         click.option("--corpus", default="builtin", show_default=True, metavar="NAME|FILE",
+                     shell_complete=complete_text,
                      help="builtin, tinystories, or a .txt or .jsonl file."),
         click.option("--valid", type=click.Path(path_type=Path),
                      help="File to validate on, instead of stories held out of the corpus."),

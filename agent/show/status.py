@@ -17,7 +17,9 @@ from agent.ledger import (
     Queries,
     Run,
     State,
+    best_run,
     corpus_of,
+    current_study,
     last_state,
 )
 from agent.machine import Present
@@ -118,7 +120,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     present = present if is_daemon_alive else None
     shown, counts = ledger.current(), ledger.counts()
     running = shown if shown and shown.state == "running" else None
-    best = ledger.best()
+    best = best_run(ledger)
     corpus = corpus_of(ledger, shown)
     said_of_best = ledger.decisions(best.id, limit=1) if best else []
     best_corpus = corpus_of(ledger, best)
@@ -142,7 +144,8 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
 def _study_id(ledger: Queries, shown: Run | None) -> int | None:
     if shown and shown.calibration_id is not None:
         return shown.calibration_id
-    return next((study.id for study in ledger.studies()), None)
+    study = current_study(ledger)
+    return study.id if study else None
 
 
 def detail(ledger: Queries, run: Run) -> Detail:
