@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from agent.cli.main import main
-from agent.cli.options import complete_fields, complete_text
+from agent.cli.options import GENERATED, complete_fields, complete_studies, complete_text
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
 from agent.ledger import Ledger
@@ -27,9 +27,9 @@ Command = Callable[..., Any]
 def _text_options(command: Command) -> Command:
     """--corpus, --valid, --stories, --set, --seed, --max-ram: what every run depends on."""
     for option in reversed([
-        click.option("--corpus", default="builtin", show_default=True, metavar="NAME|FILE",
-                     shell_complete=complete_text,
-                     help="builtin, tinystories, or a .txt or .jsonl file."),
+        click.option("--corpus", metavar="NAME|FILE", shell_complete=complete_text,
+                     help="builtin, tinystories, or a .txt or .jsonl file.  "
+                          "[default: the last study's, at first builtin]"),
         click.option("--valid", type=click.Path(path_type=Path),
                      help="File to validate on, instead of stories held out of the corpus."),
         click.option("--stories", type=click.IntRange(min=4),
@@ -37,8 +37,9 @@ def _text_options(command: Command) -> Command:
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
                      shell_complete=complete_fields,
                      help="Change a field of the configuration; may be repeated."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-                     help="Seed of initialisation, data order and proposals."),
+        click.option("--seed", type=click.IntRange(min=0),
+                     help="Seed of initialisation, data order and proposals.  "
+                          "[default: the last study's, at first 0]"),
         click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),
                      help="Processes that share a run's training.  [default: cores]"),
         click.option("--max-ram", metavar="SIZE", help="End a run whose processes take more "
@@ -50,12 +51,14 @@ def _text_options(command: Command) -> Command:
 
 def _wish(home: Home, options: dict[str, Any]) -> Wish:
     """The options of run, train and grid as one value."""
-    what = options["corpus"]
-    if what not in ("builtin", "tinystories"):
+    is_text_given = any(options[name] is not None for name in ("corpus", "valid", "stories"))
+    what = options["corpus"] or "builtin"
+    if what not in GENERATED:
         what = str(Path(what).absolute())
     valid = options["valid"] and str(options["valid"].absolute())
     source = Source(str(home.data), what, valid, options["stories"])
-    given = {name: options[name] for name in ("max_runs", "steps", "eval_every", "n_replicas")
+    given = {name: options[name] for name in
+             ("max_runs", "steps", "eval_every", "n_replicas", "study", "seed")
              if options.get(name) is not None}
     for name in ("night_s", "run_s"):
         if options.get(name):
@@ -64,7 +67,8 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
         given["run_tokens"] = parse_tokens(options["run_tokens"])
     max_ram = options["max_ram"]
     max_ram_mb = units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()
-    return Wish(source, max_ram_mb, options["settings"], options["seed"], **given)
+    return Wish(source, max_ram_mb, options["settings"], is_text_given=is_text_given,
+                is_seed_given="seed" in given, **given)
 
 
 @main.command()
@@ -80,6 +84,8 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
               help=f"Wait at this temperature of the battery; go on {COOLER_C:g} °C below.")
 @click.option("--window", metavar="HH:MM-HH:MM", help="Work only in these hours: 22:00-07:00.")
 @click.option("--only-charging", is_flag=True, help="Work only while the device charges.")
+@click.option("--study", type=click.IntRange(min=1), metavar="N", shell_complete=complete_studies,
+              help="Go on with this study, which `agent studies` lists.")
 @click.option("--no-prior", is_flag=True,
               help="Find ideas without what other studies found.")
 @_text_options
@@ -171,7 +177,7 @@ def grid(home: Home, /, sizes: str, tokens: str, dry_run: bool, as_json: bool,
     for skipped in plan.skipped:
         click.echo(f"{skipped.size:>10} {skipped.budget_tokens:>12,}  left out: {skipped.reason}")
     text = [word for name in ("corpus", "valid", "stories")
-            if options[name] not in (None, "builtin")
+            if options[name] is not None
             for word in (f"--{name}", str(options[name]))]
     command = shlex.join(["agent", "run", *text])
     word = "would be queued" if dry_run else f"queued; `{command}` executes them"

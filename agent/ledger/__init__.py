@@ -11,6 +11,7 @@ from engine.lazy import doors
 
 if TYPE_CHECKING:
     from agent.ledger.find import STATES as STATES
+    from agent.ledger.find import WORDS as WORDS
     from agent.ledger.find import best_run as best_run
     from agent.ledger.find import corpus_of as corpus_of
     from agent.ledger.find import find_run as find_run
@@ -38,21 +39,23 @@ if TYPE_CHECKING:
     from agent.ledger.records import Run as Run
     from agent.ledger.records import State as State
     from agent.ledger.records import Verdict as Verdict
+    from agent.ledger.studies import Waiting as Waiting
     from agent.ledger.studies import by_use as by_use
     from agent.ledger.studies import current_study as current_study
     from agent.ledger.studies import last_used as last_used
     from agent.ledger.studies import night_of as night_of
     from agent.ledger.studies import require_current as require_current
     from agent.ledger.studies import study_of as study_of
+    from agent.ledger.studies import waiting_elsewhere as waiting_elsewhere
 
 __all__, __getattr__ = doors(__name__, {
-    "find": ("STATES", "best_run", "corpus_of", "find_run", "last_state"),
+    "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state"),
     "ledger": ("Ledger",),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "faults"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration",
                 "NewCorpus", "NewRun", "Outcome", "Run", "State", "Verdict"),
-    "studies": ("by_use", "current_study", "last_used", "night_of", "require_current",
-                "study_of"),
+    "studies": ("Waiting", "by_use", "current_study", "last_used", "night_of",
+                "require_current", "study_of", "waiting_elsewhere"),
 })

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.ledger.queries import Queries
-from agent.ledger.records import Calibration
+from agent.ledger.records import Calibration, Run
 from engine.errors import LedgerError
 
 
@@ -72,6 +72,40 @@ def alike(ledger: Queries, study: Calibration) -> list[Calibration]:
     """The studies of one text, start and budget: they differ in the seeds they began with."""
     return [one for one in ledger.calibrations(study.text_sha256)
             if (one.budget_tokens, one.config) == (study.budget_tokens, study.config)]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Queued runs that a night with a study leaves alone, and what they wait for."""
+
+    labels: tuple[str, ...]
+    study: int | None  # None: of no study, but on another text
+    text: str
+    budget_tokens: int
+
+    def __str__(self) -> str:
+        some = ", ".join(self.labels[:4]) + (" and more" if len(self.labels) > 4 else "")
+        wait = "waits" if len(self.labels) == 1 else "wait"
+        if self.study is None:
+            return f"{some} {wait} for the text {self.text}: `agent run --corpus` with that"
+        return (f"{some} {wait} for study {self.study} ({self.text}, {self.budget_tokens:,} "
+                f"tokens a run): `agent run --study {self.study}`")
+
+
+def waiting_elsewhere(ledger: Queries, study: Calibration) -> list[Waiting]:
+    """What is queued for other studies and other texts, in the order of queuing."""
+    own = {run.id for run in ledger.baselines(study)}
+    groups: dict[tuple[int | None, str], list[Run]] = {}
+    names: dict[str, str] = {}
+    for run in ledger.runs("queued"):
+        corpus = ledger.corpus(run.corpus_id or 0)
+        is_alike = corpus.text_sha256 == study.text_sha256
+        if is_alike and (run.calibration_id in (None, study.id) or run.id in own):
+            continue
+        names.setdefault(corpus.text_sha256, corpus.name)
+        groups.setdefault((run.calibration_id, corpus.text_sha256), []).append(run)
+    return [Waiting(tuple(run.label for run in runs), number, names[text],
+                    runs[0].budget_tokens or 0) for (number, text), runs in groups.items()]
 
 
 def last_used(ledger: Queries) -> dict[int, str]:

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from agent.night.enqueue import Wanted as Wanted
     from agent.night.enqueue import idea_of as idea_of
     from agent.night.inbox import Idea as Idea
-    from agent.night.launch import Wish as Wish
     from agent.night.launch import desk as desk
     from agent.night.launch import end_pause as end_pause
     from agent.night.launch import queue_grid as queue_grid
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
+    from agent.night.wish import Wish as Wish
 
 __all__, __getattr__ = doors(__name__, {
     "enqueue": ("Wanted", "idea_of"),
     "inbox": ("Idea",),
-    "launch": ("Wish", "desk", "end_pause", "queue_grid", "run_night", "train_once"),
+    "launch": ("desk", "end_pause", "queue_grid", "run_night", "train_once"),
+    "wish": ("Wish",),
 }, modules=("inbox",))

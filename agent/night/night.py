@@ -306,10 +306,11 @@ class Night:
                 self.note("inbox", message)
 
     def note(self, kind: str, message: str, data: dict[str, Any] | None = None,
-             run_id: int | None = None) -> None:
-        """Tell the person at once, and the ledger as soon as it can be written."""
+             run_id: int | None = None, *, is_said: bool = False) -> None:
+        """Tell the person at once, unless that was said, and the ledger as soon as it can be."""
         self._untold.append((kind, message, self.clock.stamp(), run_id, data))
-        self.observer.say(message)
+        if not is_said:
+            self.observer.say(message)
         with suppress(*BLOCKED):
             self._tell_ledger()
 

@@ -29,6 +29,8 @@ def render(status: Status, width: int, chart_rows: int = CHART_ROWS) -> Renderab
     """The whole dashboard, no line longer than width."""
     width = min(width, MAX_WIDTH)
     facts = {"night": _night(status), "now": _run(status)}
+    if status.elsewhere:
+        facts["waits"] = Text(words.printable("\n".join(status.elsewhere)))
     if status.guard_now and status.guard_now.search:
         facts["search"] = Text(words.printable(status.guard_now.search))
     if ideas := earnings.lines(status.earned):

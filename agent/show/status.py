@@ -4,11 +4,12 @@ Nothing here prints or writes; every value becomes JSON by dataclasses.asdict.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agent.ledger import (
     STATES,
+    Calibration,
     Corpus,
     Decision,
     Earned,
@@ -21,6 +22,7 @@ from agent.ledger import (
     corpus_of,
     current_study,
     last_state,
+    waiting_elsewhere,
 )
 from agent.machine import Present
 from agent.words import seconds_between
@@ -91,6 +93,8 @@ class Status:
     guard: Event | None  # its last change of mind
     counts: dict[State, int]  # measured runs in each state
     earned: list[Earned]  # by the strategies of the study that runs, or ran last
+    study: int | None = None  # the one last worked on
+    elsewhere: list[str] = field(default_factory=list)  # what is queued for others, in words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +129,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     said_of_best = ledger.decisions(best.id, limit=1) if best else []
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
-    events = ledger.events_of_night()
+    events, study = ledger.events_of_night(), current_study(ledger)
     return Status(
         at=now, is_daemon_alive=is_daemon_alive,
         night=_night(ledger, events, counts, now, is_daemon_alive), run=shown,
@@ -138,13 +142,14 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
                     else "no word yet" if is_daemon_alive else "no agent runs"),
         guard_now=present,
         guard=next((event for event in events if event.kind == "guard"), None),
-        counts=counts, earned=ledger.earned(_study_id(ledger, shown) or 0))
+        counts=counts, earned=ledger.earned(_study_id(shown, study) or 0),
+        study=study.id if study else None,
+        elsewhere=[str(one) for one in waiting_elsewhere(ledger, study)] if study else [])
 
 
-def _study_id(ledger: Queries, shown: Run | None) -> int | None:
+def _study_id(shown: Run | None, study: Calibration | None) -> int | None:
     if shown and shown.calibration_id is not None:
         return shown.calibration_id
-    study = current_study(ledger)
     return study.id if study else None
 
 

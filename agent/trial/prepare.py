@@ -31,13 +31,32 @@ class Source:
     valid: str | None = None  # a file of its own for validation
     n_stories: int | None = None
     seed: int = 0
+    sha256: str | None = None  # of the text as a study knows it, whatever `what` holds by now
 
     def open(self, vocab_size: int, progress: Progress | None) -> TokenSet:
         """Token files of this text, made here where they are not cached."""
-        found = corpus.resolve(Path(self.root), self.what, n_stories=self.n_stories,
-                               seed=self.seed, valid=Path(self.valid) if self.valid else None,
-                               progress=progress)
-        return corpus.prepare_tokens(found, vocab_size, progress=progress)
+        return corpus.prepare_tokens(self._text(progress), vocab_size, progress=progress)
+
+    def _text(self, progress: Progress | None) -> corpus.Corpus:
+        if self.sha256 is None:
+            return self._resolve(progress)
+        if (kept := corpus.kept(Path(self.root), self.sha256)) is not None:
+            return kept
+        where = f"no copy of it is in {self.root}"
+        try:
+            found = self._resolve(progress)
+        except CorpusError as error:
+            raise CorpusError(f"the text of the study is gone: {where}, and {error}; give it with "
+                              "--corpus") from error
+        if found.sha256 != self.sha256:
+            raise CorpusError(f"the text of the study is gone: {where}, and {self.what} is another "
+                              "text now; --corpus studies that as it is")
+        return found
+
+    def _resolve(self, progress: Progress | None) -> corpus.Corpus:
+        return corpus.resolve(Path(self.root), self.what, n_stories=self.n_stories,
+                              seed=self.seed, valid=Path(self.valid) if self.valid else None,
+                              progress=progress)
 
 
 def token_files(source: Source, vocab_size: int, progress: Progress) -> TokenSet:
