@@ -65,18 +65,17 @@ class Misused(UserError):
     """What was typed contradicts itself: one sentence, exit 2."""
 
 
-def _home_again(ctx: click.Context, _param: click.Parameter, again: Path | None) -> None:
-    """Take --home behind the command's name as the one before it; both may say the same."""
-    if again is None:
+def _home_again(ctx: click.Context, _param: click.Parameter, typed: tuple[Path, ...]) -> None:
+    """Take --home behind the command's name as the one before it; all may say the same."""
+    if not typed:
         return
     root = ctx.find_root()
-    first = root.params.get("home")
     is_typed = root.get_parameter_source("home") is ParameterSource.COMMANDLINE
-    if first and is_typed and os.path.realpath(first) != os.path.realpath(again):
-        raise Misused(f"--home is {first} before `{ctx.info_name}` and {again} behind it; give "
-                      "one of the two")
-    root.params["home"] = again
-    ctx.obj = home_at(again)
+    given = [root.params["home"], *typed] if is_typed else list(typed)
+    if len({os.path.realpath(home) for home in given}) > 1:
+        raise Misused(f"--home is given as {' and as '.join(map(str, given))}; give one of them")
+    root.params["home"] = given[0]
+    ctx.obj = home_at(given[0])
 
 
 class Command(click.Command):
@@ -85,14 +84,21 @@ class Command(click.Command):
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options)
         self.params.append(click.Option(
-            ["--home"], type=click.Path(file_okay=False, path_type=Path), expose_value=False,
-            callback=_home_again, help="As before the command: the folder of the ledger."))
+            ["--home"], type=click.Path(file_okay=False, path_type=Path), multiple=True,
+            expose_value=False, metavar="DIRECTORY", callback=_home_again,
+            help="As before the command: the folder of the ledger."))
 
 
 class Group(click.Group):
     """A group whose commands may raise UserError: one sentence, exit 1."""
 
     command_class = Command
+
+    def _main_shell_completion(self, *words: Any, **options: Any) -> None:
+        if any(name.endswith("_COMPLETE") for name in os.environ):  # a shell asks
+            from agent.cli import completion
+            completion.register()
+        super()._main_shell_completion(*words, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -43,8 +43,8 @@ def complete_studies(ctx: click.Context, _param: click.Parameter,
                      incomplete: str) -> list[CompletionItem]:
     """Numbers of studies that begin so, each with what it is."""
     def ask(ledger: Queries) -> list[tuple[str, str]]:
-        return [(str(one.id), f"{ledger.corpus(one.corpus_id).name}, "
-                              f"{one.budget_tokens:,} tokens a run")
+        return [(str(one.id), f"{ledger.corpus(one.corpus_id).name}; "
+                              f"{one.budget_tokens} tokens a run")  # fish reads to a comma
                 for one in reversed(ledger.studies())]
 
     return [CompletionItem(number, help=told) for number, told in ask_ledger(ctx, ask)
@@ -59,7 +59,8 @@ def complete_fields(_ctx: click.Context, _param: click.Parameter, incomplete: st
         return [f"{field}=" for field in fields if field.startswith(name)]
     if name not in fields:
         return []
-    values = CHOICES.get(name, (f"{fields[name]:g}",) if fields[name] is not None else ("none",))
+    values = CHOICES.get(name) or (
+        "none" if fields[name] is None else f"{fields[name]:g}",)  # a number: its default
     return [f"{name}={value}" for value in values if value.startswith(begun.lower())]
 
 
