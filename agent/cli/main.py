@@ -88,11 +88,49 @@ class Command(click.Command):
             expose_value=False, metavar="DIRECTORY", callback=_home_again,
             help="As before the command: the folder of the ledger."))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(_no_option(self, ctx, error.option_name), ctx) from error
+
+
+def _no_option(command: click.Command, ctx: click.Context, typed: str) -> str:
+    """That a command has no such option, and what is meant by it: an option or a field."""
+    from agent.cli import meant
+    from engine.meanings import MEANINGS, field_meant
+
+    known = [name for one in command.params if isinstance(one, click.Option) for name in one.opts]
+    said = f"No such option '{typed}'."
+    field = field_meant(typed.strip("-"), MEANINGS)
+    if field and "--set" in known:
+        return f"{said} {field} is a field: --set {field}=…"
+    found = meant.option(typed, known)
+    return f"{said} Did you mean {found}?" if found else (
+        f"{said} `{ctx.command_path} -h` lists them.")
+
 
 class Group(click.Group):
     """A group whose commands may raise UserError: one sentence, exit 1."""
 
     command_class = Command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(_no_option(self, ctx, error.option_name), ctx) from error
+
+    def resolve_command(self, ctx: click.Context,
+                        args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in MODULES or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from agent.cli import meant
+
+        found = meant.command(name, MODULES)
+        hint = f"Did you mean '{found}'?" if found else "`agent -h` lists them."
+        raise click.UsageError(f"No such command '{name}'. {hint}", ctx)
 
     def _main_shell_completion(self, *words: Any, **options: Any) -> None:
         if any(name.endswith("_COMPLETE") for name in os.environ):  # a shell asks
