@@ -15,6 +15,7 @@ WIDTH = 71  # beside the time that a line begins with, 80
 INDENT = " " * 9  # as wide as that
 MUCH_LONGER = 3.0  # than a study's runs are those that a night would plan: worth a word
 MOST_HOME = 48  # letters of a folder's name
+MOST_TEXT = 24  # letters of a text's name
 MOST_NAMES = 3  # of what differs; the rest is counted
 
 
@@ -22,9 +23,14 @@ def opening(ledger: Queries, home: Path, text: str, study: Calibration, choice: 
             wish: Wish, clock: Clock) -> str:
     """What a night is about to do, as one sentence."""
     how_long = "" if study.run_s is None else f", about {words.duration(study.run_s)} each"
-    return (f"home {shown_home(home)}, text {words.cut(text, 24)}; "
-            f"{_study(ledger, study, choice)}; "
-            f"{study.budget_tokens:,} tokens a run{how_long}; {until(wish, clock)}")
+    said = ""
+    for most_names in range(MOST_NAMES, 0, -1):
+        said = (f"home {shown_home(home)}, text {words.cut(text, MOST_TEXT)}; "
+                f"{_study(ledger, study, choice, most_names)}; "
+                f"{study.budget_tokens:,} tokens a run{how_long}; {until(wish, clock)}")
+        if in_lines(said).count("\n") <= 1:
+            break
+    return said
 
 
 def in_lines(sentence: str) -> str:
@@ -43,21 +49,22 @@ def shown_home(home: Path) -> str:
     return told if len(told) <= MOST_HOME else f"…{told[1 - MOST_HOME:]}"
 
 
-def _study(ledger: Queries, study: Calibration, choice: Choice) -> str:
+def _study(ledger: Queries, study: Calibration, choice: Choice, most_names: int) -> str:
     if choice.study is None:
-        since = f", with another {_names(choice.differences)} than study {choice.last.id}" if (
-            choice.last) else ""
-        return f"new study {study.id}{since}"
+        if choice.last is None:
+            return f"new study {study.id}"
+        return (f"new study {study.id}, with another {_names(choice.differences, most_names)} "
+                f"than study {choice.last.id}")
     n = sum(run.state not in ("queued", "running") for run in ledger.study_runs(study.id))
     head = ledger.incumbent(study.id)
     return (f"going on with study {study.id}: {words.runs(n)}, "
             f"{f'head {head.label}' if head else 'no head yet'}")
 
 
-def _names(differences: Sequence[Difference]) -> str:
+def _names(differences: Sequence[Difference], most: int) -> str:
     names = list(dict.fromkeys(one.name for one in differences))
-    if len(names) > MOST_NAMES:
-        return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 

@@ -47,10 +47,10 @@ class Source:
             found = self._resolve(progress)
         except CorpusError as error:
             raise CorpusError(f"the text of the study is gone: {where}, and {error}; give it with "
-                              "--corpus") from error
+                              "--corpus, or another text, which opens a new study") from error
         if found.sha256 != self.sha256:
             raise CorpusError(f"the text of the study is gone: {where}, and {self.what} is another "
-                              "text now; --corpus studies that as it is")
+                              "text now; --corpus with it opens a new study")
         return found
 
     def _resolve(self, progress: Progress | None) -> corpus.Corpus:

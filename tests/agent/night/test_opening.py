@@ -57,7 +57,19 @@ def test_a_new_study_names_what_differs_from_the_last(
         study = ledger.calibration(a_study(ledger))
         last = dataclasses.replace(study, id=2)
         choice = Choice(None, TINY, last, tuple(Difference(name, "", "") for name in names))
-        assert expected in opening(ledger, tmp_path, "novel", study, choice, wish(), CLOCK)
+        said = opening(ledger, Path("/h"), "novel", study, choice, wish(max_runs=1), CLOCK)
+    assert expected in said
+    assert len(in_lines(said).splitlines()) <= 2
+
+
+def test_of_a_home_that_is_long_to_tell_fewer_differences_are_named(tmp_path: Path) -> None:
+    names = ("text", "width", "layers", "heads", "window", "batch")
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        study = ledger.calibration(a_study(ledger))
+        choice = Choice(None, TINY, study, tuple(Difference(name, "", "") for name in names))
+        said = opening(ledger, Path("/" + "h" * 40), "novel", study, choice, wish(max_runs=1),
+                       CLOCK)
+    assert "with another text and 5 more than study 1" in said
 
 
 def test_the_first_study_is_just_new(tmp_path: Path) -> None:
