@@ -13,13 +13,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from agent.cli.main import home_of
-from agent.ledger import Queries, Reader
+from agent.ledger import GENERATED, Queries, Reader
 from engine.config import OPTIMIZERS, SCHEDULES, Config
 from engine.errors import UserError
 
 T = TypeVar("T")
 
-GENERATED = ("builtin", "tinystories")  # texts that are no file
 CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "tied": ("false", "true")}
 
 

@@ -1,6 +1,7 @@
 """What a person sees while the agent works: lines to stderr, and bars where it is a terminal."""
 
 import datetime as dt
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from agent.ledger import Run
 
+MOST_COLUMNS = 71  # of what is said, behind the time; longer lines are hard to read
 SLOW_S = 2.0  # after which a person wonders
 
 
@@ -26,6 +28,13 @@ def told_if_slow(message: str, after_s: float = SLOW_S) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def laid_out(message: str, width: int) -> str:
+    """A message of several lines in lines of at most that width, under each other."""
+    lines = textwrap.wrap(" ".join(message.split()), max(20, min(width, MOST_COLUMNS)),
+                          break_on_hyphens=False, break_long_words=False)
+    return "\n         ".join(lines)
 
 
 class Screen:
@@ -50,6 +59,8 @@ class Screen:
 
     def say(self, message: str) -> None:
         clock = dt.datetime.now(dt.UTC).astimezone().strftime("%H:%M:%S")
+        if "\n" in message:  # broken for 80 columns; a narrower terminal has its own breaks
+            message = laid_out(message, self.console.width - len(clock) - 1)
         self.console.print(f"{clock} {message}", markup=False, highlight=False, soft_wrap=True)
 
     def stage(self, title: str, done: int, total: int) -> None:

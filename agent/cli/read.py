@@ -15,10 +15,10 @@ import click
 from rich.console import Console
 
 from agent.cli.main import main
-from agent.cli.options import run_argument, which_run
+from agent.cli.options import complete_studies, run_argument, which_run
 from agent.cli.status import as_json_option, show_json
 from agent.home import Home
-from agent.ledger import ENDED, Reader, Run, State, find_run
+from agent.ledger import ENDED, Reader, Run, State, find_run, study_of
 from agent.show import detail, markdown, report, run_log, uniform_bpb, write_table
 from agent.trial import sampler
 from agent.words import printable
@@ -65,21 +65,33 @@ def table(home: Home, path: Path | None, as_json: bool) -> None:
 @main.command()
 @click.option("--state", type=click.Choice(get_args(State)), help="Only runs in this state.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@click.option("--study", type=click.IntRange(min=1), metavar="N", shell_complete=complete_studies,
+              help="Only runs of this study.")
 @as_json_option
 @click.pass_obj
-def runs(home: Home, state: State | None, limit: int | None, as_json: bool) -> None:
+def runs(home: Home, state: State | None, limit: int | None, study: int | None,
+         as_json: bool) -> None:
     """List the runs, the newest last.
 
     Example:  agent runs --state finished --limit 10
     """
     with Reader.open(home.ledger) as ledger:
-        found = ledger.runs(state, limit, newest_first=True)[::-1]
+        found = _runs(ledger, state, limit, study)
         # Oldest first, so that the newest verdict on a run is the one that stays.
         verdicts = {one.run_id: one.verdict for one in reversed(ledger.decisions())}
     if as_json:
         show_json([dataclasses.asdict(run) for run in found])
     else:
         click.echo(report.run_list(found, verdicts, _list_width()))
+
+
+def _runs(ledger: Reader, state: State | None, limit: int | None, study: int | None) -> list[Run]:
+    """The newest of all runs, or of a study's, the newest last."""
+    if study is None:
+        return ledger.runs(state, limit, newest_first=True)[::-1]
+    number = study_of(ledger, study).id
+    found = [run for run in ledger.runs(state) if run.calibration_id == number]
+    return found[-limit:] if limit else found
 
 
 @main.command()

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from agent.cli.main import main
-from agent.cli.options import GENERATED, complete_fields, complete_studies, complete_text
+from agent.cli.options import complete_fields, complete_studies, complete_text
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
-from agent.ledger import Ledger
+from agent.ledger import GENERATED, Ledger
 from agent.machine import COOLER_C, Limits, guard, parse_window
 from agent.night import Wish, desk, end_pause, queue_grid, run_night, train_once
 from agent.trial import Source
@@ -68,7 +68,8 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
     max_ram = options["max_ram"]
     max_ram_mb = units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()
     return Wish(source, max_ram_mb, options["settings"], is_text_given=is_text_given,
-                is_seed_given="seed" in given, **given)
+                is_corpus_given=options["corpus"] is not None, is_seed_given="seed" in given,
+                **given)
 
 
 @main.command()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agent.ledger.reader import faults as faults
     from agent.ledger.records import ENDED as ENDED
     from agent.ledger.records import EXPERIMENT_COLUMNS as EXPERIMENT_COLUMNS
+    from agent.ledger.records import GENERATED as GENERATED
     from agent.ledger.records import LABEL_LETTERS as LABEL_LETTERS
     from agent.ledger.records import Blocks as Blocks
     from agent.ledger.records import Calibration as Calibration
@@ -54,8 +55,8 @@ __all__, __getattr__ = doors(__name__, {
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "faults"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
-                "Earned", "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration",
-                "NewCorpus", "NewRun", "Outcome", "Run", "State", "Verdict"),
+                "Earned", "Ending", "Event", "GENERATED", "LABEL_LETTERS", "Metric",
+                "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Run", "State", "Verdict"),
     "studies": ("Waiting", "by_use", "current_study", "last_used", "night_of",
                 "require_current", "study_of", "waiting_elsewhere"),
 })

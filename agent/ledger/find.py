@@ -69,6 +69,9 @@ def best_run(ledger: Queries) -> Run | None:
 
     Where no study has, the best on the text of the newest run: one by hand.
     """
+    current = current_study(ledger)
+    if current and (run := ledger.best(alike(ledger, current))):
+        return run  # which a look at the status waits for
     found = (ledger.best(alike(ledger, study)) for study in by_use(ledger))
     return next((run for run in found if run is not None), None) or ledger.best()
 

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from agent import words
-from agent.ledger import Calibration, Queries, by_use, current_study, night_of, study_of
+from agent.ledger import (
+    GENERATED,
+    Calibration,
+    Queries,
+    by_use,
+    current_study,
+    night_of,
+    study_of,
+)
 from agent.night.wish import Wish
 from agent.search import study as studies
 from agent.trial import Source
@@ -21,7 +29,6 @@ from strategies.base import TITLES, changed_fields, shown
 
 # With --run-for a study goes on whose runs take between these times as long.
 SHORTER, LONGER = 0.5, 1.4
-GENERATED = ("builtin", "tinystories")  # texts that are no file
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,9 @@ def with_last_text(ledger: Queries, wish: Wish) -> tuple[Wish, str | None]:
     Also a remark where the file that the text came from is not what it was.
     """
     last = current_study(ledger) if wish.study is None else study_of(ledger, wish.study)
-    if wish.study is not None and last is not None:
+    if last is not None and wish.is_text_given:
+        wish = _with_last_corpus(ledger, wish, last)
+    if last is not None and wish.study is not None:
         _require_kind(ledger, wish, last)
     if last is None or wish.is_text_given:
         return wish, None
@@ -62,6 +71,16 @@ def with_last_text(ledger: Queries, wish: Wish) -> tuple[Wish, str | None]:
     source = Source(root=wish.source.root, sha256=last.text_sha256,
                     **{name: value for name, value in noted.items() if name in names})
     return dataclasses.replace(wish, source=source, seed=seed), _moved(noted, last)
+
+
+def _with_last_corpus(ledger: Queries, wish: Wish, last: Calibration) -> Wish:
+    """The wish on the last study's corpus where --stories or --valid came alone and suit it."""
+    what = str(_noted(ledger, last)["what"])
+    is_file = what not in GENERATED
+    suits = wish.source.n_stories is None if is_file else wish.source.valid is None
+    if wish.is_corpus_given or not suits:
+        return wish
+    return dataclasses.replace(wish, source=dataclasses.replace(wish.source, what=what))
 
 
 def _require_kind(ledger: Queries, wish: Wish, named: Calibration) -> None:

@@ -28,4 +28,5 @@ class Wish:
     with_prior: bool = True  # whether ideas begin from what other studies found
     study: int | None = None  # the number of the one to go on with
     is_text_given: bool = True  # False: the text of the last study, where there is one
+    is_corpus_given: bool = True  # False: --stories or --valid with the last study's corpus
     is_seed_given: bool = True  # False: that study's seeds

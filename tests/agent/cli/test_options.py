@@ -11,7 +11,7 @@ from agent.home.paths import Home
 from tests.support.example_home import a_home
 
 STUDY = ("best", "show", "log", "sample", "path", "compare", "importance", "lineage", "enqueue",
-         "run")
+         "run", "runs")
 
 
 def agent(*words: str) -> Result:
@@ -75,3 +75,13 @@ def test_a_run_of_a_study_is_found_with_it(home: Home) -> None:
     for words in (("show", "best"), ("show", "E1")):
         result = agent(*words, "--study", "1", "--json", "--home", str(home.root))
         assert json.loads(result.stdout)["label"] == "E1"
+
+
+def test_the_list_of_runs_is_of_one_study(home: Home) -> None:
+    def labels(*words: str) -> list[str]:
+        result = agent("runs", *words, "--json", "--home", str(home.root))
+        return [run["label"] for run in json.loads(result.stdout)]
+
+    assert labels("--study", "1") == ["B2", "E1", "E2", "E3", "E4"]  # no published rows
+    assert labels("--study", "1", "--limit", "2") == ["E3", "E4"]
+    assert labels("--study", "1", "--state", "finished") == ["B2", "E1", "E2"]

@@ -215,6 +215,17 @@ def test_a_ledger_of_an_earlier_version_tells_the_text_by_its_name(ledger: Ledge
     assert (filled.source.what, filled.source.sha256, remark) == ("tiny", TEXT, None)
 
 
+@pytest.mark.parametrize(("last", "given", "what"), [
+    ("tinystories", {"n_stories": 500}, "tinystories"), ("builtin", {"n_stories": 500}, "builtin"),
+    ("/a/novel.txt", {"n_stories": 500}, "builtin"), ("/a/novel.txt", {"valid": "/a/v.txt"},
+                                                      "/a/novel.txt")])
+def test_a_number_of_stories_alone_is_of_the_last_corpus(
+        ledger: Ledger, last: str, given: dict[str, Any], what: str) -> None:
+    night(ledger, a_study(ledger, seeds=SEEDS), what=last)
+    asked = Wish(Source("data", **given), 3000.0, is_corpus_given=False)
+    assert with_last_text(ledger, asked)[0].source.what == what
+
+
 # --- what waits for others -------------------------------------------------------------------
 
 
