@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from agent import words
 from agent.home import Home
-from agent.ledger import BLOCKED, Ledger, Run
+from agent.ledger import BLOCKED, Ledger, Run, current_study
 from agent.search import study
 from engine.config import Config
 from engine.errors import UserError
@@ -109,7 +109,11 @@ def take_up(ledger: Ledger, home: Home, now: str, prepare: Prepare | None) -> It
             if corpus_id is None:
                 continue
             run = _queue(ledger, idea, corpus_id)
-            message = f"{run.label} {run.config_text}, seed {run.seed}, queued: {idea.reason}"
+            last = current_study(ledger)
+            place = f" for study {idea.calibration_id}" if (
+                last and last.id != idea.calibration_id) else ""
+            message = (f"{run.label} {run.config_text}, seed {run.seed}, queued{place}: "
+                       f"{idea.reason}")
         except BLOCKED:
             raise  # it passes, and the idea is not to blame
         except UserError as error:
