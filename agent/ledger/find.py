@@ -1,5 +1,6 @@
 """What a person or a daemon means by a few words: a run, its text, what a night was up to."""
 
+import difflib
 from collections.abc import Sequence
 
 from agent.ledger.queries import Queries
@@ -11,6 +12,10 @@ from engine.errors import LedgerError, UserError
 STATES = {"night": "on", "resume": "on", "pause": "paused", "stop": "stopping",
           "night_over": "over"}
 WORDS = ("best", "head", "baseline")  # that name a run of a study
+MEANT = {**dict.fromkeys(("winner", "top", "champion", "optimum"), "best"),
+         **dict.fromkeys(("incumbent", "current", "parent"), "head"),
+         **dict.fromkeys(("base", "start", "default", "control", "reference"), "baseline")}
+NEAR = 0.75  # of two words' letters have to be the same for one to be a slip of the other
 
 
 def find_run(ledger: Queries, key: str, study: int | None = None, *,
@@ -26,7 +31,7 @@ def find_run(ledger: Queries, key: str, study: int | None = None, *,
         _require_best_alone(key, study)
     word = key.lower()
     if word not in WORDS:
-        return _of_study(ledger, ledger.run(key), study)
+        return _of_study(ledger, _named(ledger, key), study)
     if word == "head":
         return _head(ledger, study)
     return _best(ledger, study, of_all) if word == "best" else _first_baseline(ledger, study)
@@ -39,6 +44,18 @@ def _require_best_alone(key: str, study: int | None) -> None:
     if study is not None:
         raise UserError(f"--any asks for the best of the whole ledger and --study {study} for "
                         "that of one study; give one of the two")
+
+
+def _named(ledger: Queries, key: str) -> Run:
+    """The run of a label, id or uid; LedgerError names the word that was meant, if one was."""
+    try:
+        return ledger.run(key)
+    except LedgerError:
+        near = difflib.get_close_matches(key.lower(), [*MEANT, *WORDS], n=1, cutoff=NEAR)
+        if not near:
+            raise
+        raise LedgerError(f"there is no run '{key}'; did you mean "
+                          f"{MEANT.get(near[0], near[0])}?") from None
 
 
 def _of_study(ledger: Queries, run: Run, number: int | None) -> Run:

@@ -89,6 +89,14 @@ def test_what_contradicts_itself_is_told(ledger: Ledger, key: str, study: int | 
         find_run(ledger, key, study, of_all=of_all)
 
 
+@pytest.mark.parametrize(("key", "meant"), [
+    ("bset", "best"), ("winner", "best"), ("incumbent", "head"), ("base", "baseline"),
+    ("Baselin", "baseline")])
+def test_a_word_for_a_run_is_met_by_its_meaning(ledger: Ledger, key: str, meant: str) -> None:
+    with pytest.raises(LedgerError, match=rf"^there is no run '{key}'; did you mean {meant}\?$"):
+        find_run(ledger, key)
+
+
 def test_the_last_study_is_that_of_the_newest_night_or_was_opened_since(ledger: Ledger) -> None:
     assert [one.id for one in by_use(ledger)] == [2, 1]
     night(ledger, 1)
