@@ -5,7 +5,6 @@ Every default of the project lives here and nowhere else.
 """
 
 import dataclasses
-import difflib
 import functools
 import hashlib
 import json
@@ -16,6 +15,7 @@ from typing import Any, Self
 
 from engine.blocks import attention_blocks
 from engine.errors import ConfigError
+from engine.meanings import elsewhere, field_meant
 
 OPTIMIZERS = ("adamw", "lion", "schedule_free")
 SCHEDULES = ("cosine", "wsd", "constant")
@@ -275,8 +275,9 @@ def _hash_of(config: Config) -> str:
 def _known(name: str) -> str:
     names = [field.name for field in dataclasses.fields(Config)]
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+        meant = field_meant(name, names)
+        hint = elsewhere(name) or (
+            f"did you mean {meant}?" if meant else f"known: {', '.join(names)}")
         raise ConfigError(f"unknown field '{name}'; {hint}")
     return name
 

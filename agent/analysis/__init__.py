@@ -1,7 +1,7 @@
 """From rows to findings: numbers with intervals, no colours.
 
 In comes an open ledger, out come comparisons, the steps from baseline to head, and how much each
-field mattered, as plain values. It uses `search` and `ledger`.
+field mattered, and each study in a line of facts, as plain values. It uses `search` and `ledger`.
 """
 
 from typing import TYPE_CHECKING
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from agent.analysis.lineage import lineage_of as lineage_of
     from agent.analysis.predictions import Predicted as Predicted
     from agent.analysis.predictions import predicted as predicted
+    from agent.analysis.studies import StudyFacts as StudyFacts
+    from agent.analysis.studies import study_facts as study_facts
 
 __all__, __getattr__ = doors(__name__, {
     "compare": ("CONFIDENCE", "Comparison", "compare_runs", "find", "in_words", "interval"),
     "importance": ("ChainGain", "Importance", "Ranking", "rank"),
     "lineage": ("Lineage", "Step", "head", "lineage_of"),
     "predictions": ("Predicted", "predicted"),
+    "studies": ("StudyFacts", "study_facts"),
 })

@@ -62,12 +62,14 @@ class Comparison:
         return asdict(self)
 
 
-def compare_runs(ledger: Queries, first_key: str, second_key: str) -> Comparison:
+def compare_runs(ledger: Queries, first_key: str, second_key: str,
+                 study: int | None = None) -> Comparison:
     """Two runs, or configurations by the hash of their settings, held against each other.
 
     Raises LedgerError where one is unknown, and UserError where they do not compare.
     """
-    first, second = unlike.pair(ledger, first_key, second_key, lambda key: find(ledger, key))
+    first, second = unlike.pair(ledger, first_key, second_key,
+                                lambda key: find(ledger, key, study))
     unlike.require_one_text(ledger, first, second)
     if (first.config_hash, first.budget_tokens) == (second.config_hash, second.budget_tokens):
         scores = [by_seed([run]) for run in (first, second)]  # two seeds of one configuration
@@ -89,10 +91,10 @@ def compare_runs(ledger: Queries, first_key: str, second_key: str) -> Comparison
         first_curve=ledger.metrics(first.id), second_curve=ledger.metrics(second.id))
 
 
-def find(ledger: Queries, key: str) -> Run:
+def find(ledger: Queries, key: str, study: int | None = None) -> Run:
     """The run a person means, also by its configuration: the newest run of a config_hash."""
     try:
-        return find_run(ledger, key)
+        return find_run(ledger, key, study)
     except LedgerError:
         wanted = key.lower()
         found = [run for run in ledger.runs(newest_first=True)

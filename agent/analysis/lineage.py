@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.analysis.compare import Gain, by_seed, gain, noise, runs_alike
-from agent.ledger import Queries, Run, parent_of
+from agent.ledger import Queries, Run, parent_of, study_of
 from engine.config import Config
 from engine.errors import LedgerError
 from strategies.base import describe_changes
@@ -48,9 +48,9 @@ def lineage_of(ledger: Queries, run: Run) -> Lineage:
         total=_gain(scores[0], scores[-1], sigma) if len(chain) > 1 else None)
 
 
-def head(ledger: Queries) -> Run:
-    """The run to beat in the newest study; LedgerError where there is none."""
-    study = ledger.newest_study()
+def head(ledger: Queries, number: int | None = None) -> Run:
+    """The run to beat in a study, or the one last worked on; LedgerError where there is none."""
+    study = study_of(ledger, number)
     found = ledger.incumbent(study.id)
     if found is None:
         raise LedgerError(f"no baseline of study {study.id} has finished yet, so its chain has not "

@@ -28,11 +28,12 @@ from agent.analysis import (
     rank,
 )
 from agent.cli.main import main
+from agent.cli.options import complete_labels, study_option
 from agent.cli.progress import told_if_slow
-from agent.cli.read import complete_labels, page_width
+from agent.cli.read import page_width
 from agent.cli.status import as_json_option, show_json
 from agent.home import Home
-from agent.ledger import Reader, Run, corpus_of
+from agent.ledger import Reader, Run, corpus_of, study_of
 from agent.show import BAR, LEGEND, STYLES, chart, loss_range
 from engine.config import Config
 from engine.errors import UserError
@@ -59,15 +60,16 @@ _SCORES: tuple[tuple[str, Callable[[Run], str]], ...] = (
 @main.command("compare")
 @click.argument("first", metavar="A", shell_complete=complete_labels)
 @click.argument("second", metavar="B", shell_complete=complete_labels)
+@study_option
 @as_json_option
 @click.pass_obj
-def compare_(home: Home, first: str, second: str, as_json: bool) -> None:
+def compare_(home: Home, first: str, second: str, study: int | None, as_json: bool) -> None:
     """Say what B changed in A, and whether the difference is more than luck.
 
     Example:  agent compare baseline best
     """
     with Reader.open(home.ledger) as ledger:
-        found = compare_runs(ledger, first, second)
+        found = compare_runs(ledger, first, second, study)
     if as_json:
         show_json(found.as_dict())
     else:
@@ -76,27 +78,29 @@ def compare_(home: Home, first: str, second: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("key", metavar="[RUN]", required=False, shell_complete=complete_labels)
+@study_option
 @as_json_option
 @click.pass_obj
-def importance(home: Home, key: str | None, as_json: bool) -> None:
+def importance(home: Home, key: str | None, study: int | None, as_json: bool) -> None:
     """Rank the fields of the configuration by how much they mattered.
 
     Example:  agent importance
     """
     with Reader.open(home.ledger) as ledger, told_if_slow(FITTING):
-        found = rank(ledger, *_task(ledger, key))
+        found = rank(ledger, *_task(ledger, key, study))
     if as_json:
         show_json(found.as_dict())
     else:
         click.echo(importance_page(found, page_width()))
 
 
-def _task(ledger: Reader, key: str | None) -> tuple[str, int, Run | None]:
-    """Text and budget of the named run, or of the newest study, and the head of its study."""
+def _task(ledger: Reader, key: str | None,
+          number: int | None) -> tuple[str, int, Run | None]:
+    """Text and budget of the named run, or of a study, and the head of its study."""
     if key is None:
-        study = ledger.newest_study()
+        study = study_of(ledger, number)
         return study.text_sha256, study.budget_tokens, ledger.incumbent(study.id)
-    run = find(ledger, key)
+    run = find(ledger, key, number)
     corpus = corpus_of(ledger, run)
     if corpus is None and run.source == "measured":
         raise UserError(f"the text of {run.label}, row {run.corpus_id} of corpora, was deleted "
@@ -111,15 +115,17 @@ def _task(ledger: Reader, key: str | None) -> tuple[str, int, Run | None]:
 
 @main.command("lineage")
 @click.argument("key", metavar="[RUN]", required=False, shell_complete=complete_labels)
+@study_option
 @as_json_option
 @click.pass_obj
-def lineage_(home: Home, key: str | None, as_json: bool) -> None:
+def lineage_(home: Home, key: str | None, study: int | None, as_json: bool) -> None:
     """Show the steps from the baseline to the head, each with a gain of its own.
 
     Example:  agent lineage
     """
     with Reader.open(home.ledger) as ledger:
-        found = lineage_of(ledger, head(ledger) if key is None else find(ledger, key))
+        found = lineage_of(ledger, head(ledger, study) if key is None
+                           else find(ledger, key, study))
     if as_json:
         show_json(dataclasses.asdict(found))
         return

@@ -8,11 +8,10 @@ import click
 
 from agent.cli.given import SEED
 from agent.cli.main import main
-from agent.cli.read import complete_labels
-from agent.cli.run import complete_fields
+from agent.cli.options import complete_idea, complete_labels, study_option
 from agent.cli.status import show_json
 from agent.home import Home, holder, only_one
-from agent.ledger import Calibration, Ledger, Reader, Run, glance
+from agent.ledger import Calibration, Ledger, Reader, Run, current_study, glance
 from agent.machine import guard, utc_stamp
 from agent.night import Idea, Wanted, idea_of, inbox
 from agent.words import typed as units
@@ -21,10 +20,11 @@ from engine.errors import UserError
 
 @main.command()
 @click.argument("config", nargs=-1, required=True, metavar="KEY=VALUE...|FILE|-",
-                shell_complete=complete_fields)
+                shell_complete=complete_idea)
 @click.option("--from", "parent", metavar="RUN", shell_complete=complete_labels,
               help="Change this run.  [default: the head]")
 @click.option("--seed", type=SEED, help="Another seed.  [default: its own]")
+@study_option
 @click.option("--max-ram", metavar="SIZE",
               help="Refuse what needs more memory.  [default: 3G, or half of the machine]")
 @click.option("--dry-run", is_flag=True, help="Show what would be queued and queue nothing.")
@@ -42,13 +42,13 @@ def enqueue(home: Home, /, config: tuple[str, ...], dry_run: bool, as_json: bool
     home.require_writable()
     with (glance if dry_run else Reader.open)(home.ledger) as ledger:
         idea = idea_of(ledger, home, wanted, utc_stamp(), sys.stdin)
-        study = ledger.calibration(idea.calibration_id)
+        study, last = ledger.calibration(idea.calibration_id), current_study(ledger)
     run = None if dry_run else submit(home, idea)
     where = "dry" if dry_run else "inbox" if run is None else "queued"
     if as_json:
         show_json(_as_dict(idea, study, run, where))
     else:
-        _say(idea, study, run, where)
+        _say(idea, study, run, last, is_dry=dry_run)
 
 
 def submit(home: Home, idea: Idea) -> Run | None:
@@ -84,14 +84,21 @@ def _as_dict(idea: Idea, study: Calibration, run: Run | None, where: str) -> dic
             "predicted_mb": idea.config.predicted_mb(idea.replicas)}
 
 
-def _say(idea: Idea, study: Calibration, run: Run | None, where: str) -> None:
+def _say(idea: Idea, study: Calibration, run: Run | None, last: Calibration | None, *,
+         is_dry: bool) -> None:
+    """What the idea is, and which study it waits for; without a run it is in the inbox."""
     click.echo(f"{idea.config.describe()}\n{idea.reason}\nseed {idea.seed}, "
                f"{study.budget_tokens:,} tokens, {idea.config.n_params:,} parameters, "
                f"{idea.config.predicted_mb(idea.replicas):,.0f} MB predicted")
-    if where == "dry":
+    if is_dry:
         click.echo("nothing was queued: a dry run", err=True)
-    elif run is None:
-        click.echo("left in the inbox: the agent at work takes it up, or the next `agent run`",
-                   err=True)
+        return
+    is_last = last is None or last.id == study.id
+    command = "`agent run`" if is_last else f"`agent run --study {study.id}`"
+    waits = "" if is_last or last is None else (
+        f"; it waits for study {study.id}, and the last night worked on study {last.id}")
+    if run is not None:
+        click.echo(f"queued as {run.label}; {command} executes and judges it{waits}", err=True)
     else:
-        click.echo(f"queued as {run.label}; `agent run` executes and judges it", err=True)
+        click.echo("left in the inbox: the agent at work takes it up, or the next "
+                   f"{command}{waits}", err=True)

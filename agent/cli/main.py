@@ -16,9 +16,9 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from agent.cli.given import settle_terminal
+from agent.cli.given import GivenPath, settle_terminal
+from agent.cli.homes import Misused, home_of, options_behind
 from agent.home import DEFAULT_HOME, Home
 from agent.words import printable, signs
 from engine.errors import UserError
@@ -33,6 +33,7 @@ MODULES = {
     "enqueue": "agent.cli.enqueue",
     "service": "agent.cli.service",
     "simulate": "agent.cli.simulate",
+    **dict.fromkeys(("studies", "best"), "agent.cli.studies"),
     "status": "agent.cli.status",
     "doctor": "agent.cli.doctor",
 }
@@ -50,10 +51,6 @@ class Commands(MutableMapping[str, click.Command]):
         return self._loaded[name]
 
     def __setitem__(self, name: str, command: click.Command) -> None:
-        command.params += [  # what is said of the home counts after the command's name, too
-            click.Option(["--home"], callback=_other_home, expose_value=False, hidden=True),
-            click.Option(["--record"], is_flag=True, callback=_other_home, expose_value=False,
-                         hidden=True)]
         self._loaded[name] = command
 
     def __delitem__(self, name: str) -> None:
@@ -78,8 +75,39 @@ def _broken_at_words(message: str) -> str:
                      for line in message.splitlines())
 
 
+class Command(click.Command):
+    """A command that takes --home, too, so that it may stand on either side of the name."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.params += options_behind()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(_no_option(self, ctx, error.option_name), ctx) from error
+
+
+def _no_option(command: click.Command, ctx: click.Context, typed: str) -> str:
+    """That a command has no such option, and what is meant by it: an option or a field."""
+    from agent.cli import meant
+    from engine.meanings import MEANINGS, field_meant
+
+    known = [name for one in command.params if isinstance(one, click.Option) for name in one.opts]
+    said = f"No such option '{typed}'."
+    field = field_meant(typed.strip("-"), MEANINGS)
+    if field and "--set" in known:
+        return f"{said} {field} is a field: --set {field}=…"
+    found = meant.option(typed, known)
+    return f"{said} Did you mean {found}?" if found else (
+        f"{said} `{ctx.command_path} -h` lists them.")
+
+
 class Group(click.Group):
     """A group whose commands may raise UserError: one sentence, exit 1."""
+
+    command_class = Command
 
     def main(self, *arguments: Any, **how: Any) -> Any:
         settle_terminal(os.environ)
@@ -88,12 +116,35 @@ class Group(click.Group):
                 stream.reconfigure(errors=signs.register())
         return super().main(*arguments, **how)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(_no_option(self, ctx, error.option_name), ctx) from error
+
+    def resolve_command(self, ctx: click.Context,
+                        args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in MODULES or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from agent.cli import meant
+
+        found = meant.command(name, MODULES)
+        hint = f"Did you mean '{found}'?" if found else "`agent -h` lists them."
+        raise click.UsageError(f"No such command '{name}'. {hint}", ctx)
+
+    def _main_shell_completion(self, *words: Any, **options: Any) -> None:
+        if any(name.endswith("_COMPLETE") for name in os.environ):  # a shell asks
+            from agent.cli import completion
+            completion.register()
+        super()._main_shell_completion(*words, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
             _tell(str(error))
-            ctx.exit(1)
+            ctx.exit(2 if isinstance(error, Misused) else 1)
         except MemoryError:
             _tell("there is not enough memory for that; ask for less, or close other programs")
             ctx.exit(1)
@@ -140,38 +191,18 @@ def _tell(sentence: str) -> None:
     click.echo(_broken_at_words(f"agent: {printable(sentence.replace(chr(10), ' '))}"), err=True)
 
 
-def _other_home(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:
-    """Take --home or --record where they stand behind the command's name."""
-    if not value:
-        return
-    before = ctx.find_root()
-    said = {name for name in ("home", "record")
-            if before.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    ctx.meta["said"] = ctx.meta.get("said", said) | {param.name}
-    ctx.obj = _home(ctx.meta["said"], None if value is True else str(value))
-
-
-def _home(said: set[str], spelt: str | None) -> Home:
-    """The home that is meant, by which of --home and --record were said."""
-    if {"home", "record"} <= said:
-        raise click.UsageError("--record and --home both say where the ledger is; give one")
-    return Home.record() if "record" in said else Home.at(spelt or DEFAULT_HOME)
-
-
 @click.group(cls=Group, commands=Commands(),
              context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", metavar="DIR", envvar="AGENT_HOME",
+@click.option("--home", type=GivenPath(file_okay=False), envvar="AGENT_HOME",
               show_default=f"{DEFAULT_HOME}, or AGENT_HOME",
               help="Folder with the ledger, runs/ and data/.")
 @click.option("--record", is_flag=True,
               help="The project's published runs, in its checkout, in place of a home.")
 @click.version_option(package_name="phi-auto")
 @click.pass_context
-def main(ctx: click.Context, home: str | None, record: bool) -> None:
+def main(ctx: click.Context, /, **_options: Any) -> None:
     """Train tiny language models all night, and believe the numbers in the morning.
 
     Start with:  agent run --for 4m
     """
-    is_said = ctx.get_parameter_source("home") is ParameterSource.COMMANDLINE
-    said = {name for name, given in (("home", is_said), ("record", record)) if given}
-    ctx.obj = _home(said, home)
+    ctx.obj = home_of(ctx)

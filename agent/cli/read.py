@@ -5,7 +5,6 @@ The ledger is opened read-only, and nothing is written but by `agent table --wri
 
 import dataclasses
 import os
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,9 +16,10 @@ from rich.console import Console
 
 from agent.cli.given import COUNT, SEED, Finite, GivenPath
 from agent.cli.main import main
+from agent.cli.options import complete_studies, run_argument, which_run
 from agent.cli.status import as_json_option, show_json
-from agent.home import DEFAULT_HOME, Home
-from agent.ledger import ENDED, Reader, Run, State, find_run
+from agent.home import Home
+from agent.ledger import ENDED, Reader, Run, State, find_run, study_of
 from agent.show import detail, markdown, report, run_log, uniform_bpb, write_table
 from agent.trial import sampler
 from agent.words import printable
@@ -29,21 +29,6 @@ from engine.sampling import Sampling
 PAGE_WIDTH = 100  # longer lines of prose are hard to read
 
 _HOW = Sampling()  # the defaults of `agent sample`
-
-def complete_labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Labels that begin so, for the shell's completion, which has no place for errors."""
-    given = ctx.find_root().params
-    try:
-        home = Home.record() if given.get("record") else Home.at(given.get("home") or DEFAULT_HOME)
-        with Reader.open(home.ledger) as ledger:
-            labels = [run.label for run in ledger.runs()]
-    except (UserError, OSError, sqlite3.Error):
-        return []
-    return [label for label in [*labels, "best", "head", "baseline"]
-            if label.lower().startswith(incomplete.lower())]
-
-
-run_argument = click.argument("key", metavar="RUN", shell_complete=complete_labels)
 
 
 def page_width() -> int:
@@ -81,15 +66,18 @@ def table(home: Home, path: Path | None, as_json: bool) -> None:
 @main.command()
 @click.option("--state", type=click.Choice(get_args(State)), help="Only runs in this state.")
 @click.option("--limit", type=COUNT, metavar="N", help="Only the newest N.")
+@click.option("--study", type=COUNT, metavar="N", shell_complete=complete_studies,
+              help="Only runs of this study.")
 @as_json_option
 @click.pass_obj
-def runs(home: Home, state: State | None, limit: int | None, as_json: bool) -> None:
+def runs(home: Home, state: State | None, limit: int | None, study: int | None,
+         as_json: bool) -> None:
     """List the runs, the newest last.
 
     Example:  agent runs --state finished --limit 10
     """
     with Reader.open(home.ledger) as ledger:
-        found = ledger.runs(state, limit, newest_first=True)[::-1]
+        found = _runs(ledger, state, limit, study)
         # Oldest first, so that the newest verdict on a run is the one that stays.
         verdicts = {one.run_id: one.verdict for one in reversed(ledger.decisions())}
     if as_json:
@@ -98,17 +86,27 @@ def runs(home: Home, state: State | None, limit: int | None, as_json: bool) -> N
         click.echo(report.run_list(found, verdicts, _list_width()))
 
 
+def _runs(ledger: Reader, state: State | None, limit: int | None, study: int | None) -> list[Run]:
+    """The newest of all runs, or of a study's, the newest last."""
+    if study is None:
+        return ledger.runs(state, limit, newest_first=True)[::-1]
+    number = study_of(ledger, study).id
+    found = [run for run in ledger.runs(state) if run.calibration_id == number]
+    return found[-limit:] if limit else found
+
+
 @main.command()
 @run_argument
+@which_run
 @as_json_option
 @click.pass_obj
-def show(home: Home, key: str, as_json: bool) -> None:
+def show(home: Home, /, as_json: bool, **which: Any) -> None:
     """Show one run whole, with its decision and why.
 
     Example:  agent show best
     """
     with Reader.open(home.ledger) as ledger:
-        found = detail(ledger, find_run(ledger, key))
+        found = detail(ledger, find_run(ledger, **which))
     if as_json:
         show_json(found.as_dict())
         return
@@ -118,10 +116,11 @@ def show(home: Home, key: str, as_json: bool) -> None:
 
 @main.command()
 @run_argument
+@which_run
 @click.option("-f", "--follow", "follows", is_flag=True, help="Go on until the run ends.")
 @as_json_option
 @click.pass_obj
-def log(home: Home, key: str, follows: bool, as_json: bool) -> None:
+def log(home: Home, /, follows: bool, as_json: bool, **which: Any) -> None:
     """Print what a run logged, or follow it.
 
     Example:  agent log E12 -f
@@ -129,7 +128,7 @@ def log(home: Home, key: str, follows: bool, as_json: bool) -> None:
     if follows and as_json:
         raise click.UsageError("-f prints lines as they come; leave out --json")
     with Reader.open(home.ledger) as ledger:
-        run = find_run(ledger, key)
+        run = find_run(ledger, **which)
     if follows and run.state not in ENDED:
         follow_log(home, run, click.echo)
         return
@@ -181,6 +180,7 @@ def follow_log(home: Home, run: Run, say: Callable[[str], Any],
 
 @main.command()
 @run_argument
+@which_run
 @click.argument("prompt", required=False)
 @click.option("--tokens", type=COUNT, default=120, show_default=True,
               help="Most tokens of a text.")
@@ -197,14 +197,14 @@ def follow_log(home: Home, run: Run, say: Callable[[str], Any],
               help="The same seed writes the same text.")
 @as_json_option
 @click.pass_obj
-def sample(home: Home, /, key: str, prompt: str | None, tokens: int, n_texts: int, seed: int,
+def sample(home: Home, /, prompt: str | None, tokens: int, n_texts: int, seed: int,
            as_json: bool, **how: Any) -> None:
     """Write text with the model of a run.
 
     Example:  agent sample best "The dog" --n 3
     """
     with Reader.open(home.ledger) as ledger:
-        run = find_run(ledger, key)
+        run = find_run(ledger, **{name: how.pop(name) for name in ("key", "study", "of_all")})
     speaker = sampler.load(run, home.run(run.uid))
     found = sampler.speak(speaker, prompt, tokens, n_texts, seed, Sampling(**how))
     if as_json:
@@ -216,15 +216,16 @@ def sample(home: Home, /, key: str, prompt: str | None, tokens: int, n_texts: in
 
 @main.command("path")
 @run_argument
+@which_run
 @as_json_option
 @click.pass_obj
-def model_path(home: Home, key: str, as_json: bool) -> None:
+def model_path(home: Home, /, as_json: bool, **which: Any) -> None:
     """Print where the model of a run lies, to load it in Python.
 
     Example:  agent path best
     """
     with Reader.open(home.ledger) as ledger:
-        run = find_run(ledger, key)
+        run = find_run(ledger, **which)
     folder = home.run(run.uid)
     sampler.require_model(run, folder)
     if as_json:

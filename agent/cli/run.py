@@ -12,9 +12,11 @@ import click
 from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
 from agent.cli.grid import say_grid
 from agent.cli.main import main
+from agent.cli.options import complete_fields, complete_studies, complete_text
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
 from agent.ledger import (
+    GENERATED,
     Ledger,
     Queries,
     Reader,
@@ -37,7 +39,6 @@ from agent.night import (
 )
 from agent.trial import Source
 from agent.words import typed as units
-from engine.config import Config
 from engine.errors import UserError
 from engine.files import identity
 from strategies.grid import parse_tokens
@@ -45,18 +46,13 @@ from strategies.grid import parse_tokens
 Command = Callable[..., Any]
 
 
-def complete_fields(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Names of fields that begin so, for the shell's completion."""
-    names = (field.name for field in dataclasses.fields(Config))
-    return [f"{name}=" for name in names if name.startswith(incomplete)]
-
-
 def _text_options(command: Command) -> Command:
     """--corpus and how it is read, --set, --seed, --max-ram: what every run depends on."""
     for option in reversed([
-        click.option("--corpus", type=GivenText(), default="builtin", show_default=True,
-                     metavar="NAME|PATH",
-                     help="builtin, tinystories, a text, JSON lines, .parquet or a folder."),
+        click.option("--corpus", type=GivenText(), metavar="NAME|PATH",
+                     shell_complete=complete_text,
+                     help="builtin, tinystories, a text, JSON lines, .parquet or a folder.  "
+                          "[default: the last study's, at first builtin]"),
         click.option("--valid", type=GivenPath(),
                      help="File to validate on, instead of stories held out of the corpus."),
         click.option("--key", metavar="NAME",
@@ -68,8 +64,9 @@ def _text_options(command: Command) -> Command:
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
                      shell_complete=complete_fields,
                      help="Change a field of the configuration; may be repeated."),
-        click.option("--seed", type=SEED, default=0, show_default=True,
-                     help="Seed of initialisation, data order and proposals."),
+        click.option("--seed", type=SEED,
+                     help="Seed of initialisation, data order and proposals.  "
+                          "[default: the last study's, at first 0]"),
         click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),
                      help="Processes that share a run's training.  [default: cores]"),
         click.option("--max-ram", metavar="SIZE", help="End a run whose processes take more "
@@ -101,13 +98,15 @@ def _screen(options: dict[str, Any]) -> Screen:
 
 def _wish(home: Home, options: dict[str, Any]) -> Wish:
     """The options of run, train and grid as one value."""
-    what = options["corpus"]
-    if what not in ("builtin", "tinystories"):
+    is_text_given = any(options[name] is not None for name in ("corpus", "valid", "stories"))
+    what = options["corpus"] or "builtin"
+    if what not in GENERATED:
         what = str(Path(what).absolute())
     valid = options["valid"] and str(options["valid"].absolute())
     source = Source(str(home.data), what, valid, options["stories"], key=options["key"],
                     skip_broken=options["skip_broken"])
-    given = {name: options[name] for name in ("max_runs", "steps", "eval_every", "n_replicas")
+    given = {name: options[name] for name in
+             ("max_runs", "steps", "eval_every", "n_replicas", "study", "seed")
              if options.get(name) is not None}
     for name in ("night_s", "run_s"):
         if options.get(name):
@@ -116,7 +115,9 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
         given["run_tokens"] = parse_tokens(options["run_tokens"])
     max_ram = options["max_ram"]
     max_ram_mb = units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()
-    return Wish(source, max_ram_mb, options["settings"], options["seed"], **given)
+    return Wish(source, max_ram_mb, options["settings"], is_text_given=is_text_given,
+                is_corpus_given=options["corpus"] is not None, is_seed_given="seed" in given,
+                **given)
 
 
 @main.command()
@@ -132,6 +133,8 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
               help=f"Wait at this temperature of the battery; go on {COOLER_C:g} °C below.")
 @click.option("--window", metavar="HH:MM-HH:MM", help="Work only in these hours: 22:00-07:00.")
 @click.option("--only-charging", is_flag=True, help="Work only while the device charges.")
+@click.option("--study", type=COUNT, metavar="N", shell_complete=complete_studies,
+              help="Go on with this study, which `agent studies` lists.")
 @click.option("--no-prior", is_flag=True,
               help="Find ideas without what other studies found.")
 @_talk_options

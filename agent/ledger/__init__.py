@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from agent.ledger.ended import ended_runs as ended_runs
     from agent.ledger.ended import foretold as foretold
     from agent.ledger.find import STATES as STATES
+    from agent.ledger.find import WORDS as WORDS
+    from agent.ledger.find import best_run as best_run
     from agent.ledger.find import corpus_of as corpus_of
     from agent.ledger.find import find_run as find_run
     from agent.ledger.find import last_state as last_state
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from agent.ledger.reader import glance as glance
     from agent.ledger.records import ENDED as ENDED
     from agent.ledger.records import EXPERIMENT_COLUMNS as EXPERIMENT_COLUMNS
+    from agent.ledger.records import GENERATED as GENERATED
     from agent.ledger.records import LABEL_LETTERS as LABEL_LETTERS
     from agent.ledger.records import Blocks as Blocks
     from agent.ledger.records import Calibration as Calibration
@@ -55,11 +58,19 @@ if TYPE_CHECKING:
     from agent.ledger.records import State as State
     from agent.ledger.records import Verdict as Verdict
     from agent.ledger.rehearsal import rehearsal as rehearsal
+    from agent.ledger.studies import Waiting as Waiting
+    from agent.ledger.studies import by_use as by_use
+    from agent.ledger.studies import current_study as current_study
+    from agent.ledger.studies import last_used as last_used
+    from agent.ledger.studies import night_of as night_of
+    from agent.ledger.studies import require_current as require_current
+    from agent.ledger.studies import study_of as study_of
+    from agent.ledger.studies import waiting_elsewhere as waiting_elsewhere
 
 __all__, __getattr__ = doors(__name__, {
     "anchor": ("Anchor",),
     "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold"),
-    "find": ("STATES", "corpus_of", "find_run", "last_state", "parent_of"),
+    "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
     "ledger": ("Ledger",),
     "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),
@@ -68,6 +79,9 @@ __all__, __getattr__ = doors(__name__, {
     "reader": ("Reader", "damage", "faults", "glance"),
     "rehearsal": ("rehearsal",),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
-                "Earned", "Ending", "Event", "LABEL_LETTERS", "Metric", "NewCalibration",
-                "NewCorpus", "NewRun", "Outcome", "Prediction", "Run", "State", "Verdict"),
+                "Earned", "Ending", "Event", "GENERATED", "LABEL_LETTERS", "Metric",
+                "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run", "State",
+                "Verdict"),
+    "studies": ("Waiting", "by_use", "current_study", "last_used", "night_of",
+                "require_current", "study_of", "waiting_elsewhere"),
 })

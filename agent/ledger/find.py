@@ -1,52 +1,116 @@
 """What a person or a daemon means by a few words: a run, its text, what a night was up to."""
 
+import difflib
 from collections.abc import Sequence
 
 from agent.ledger.queries import Queries
 from agent.ledger.records import Corpus, Event, Run
-from engine.errors import LedgerError
+from agent.ledger.studies import alike, by_use, current_study, study_of
+from engine.errors import LedgerError, UserError
 
 # The newest event of one of these kinds tells what the daemon was last up to.
 STATES = {"night": "on", "resume": "on", "pause": "paused", "stop": "stopping",
           "night_over": "over"}
+WORDS = ("best", "head", "baseline")  # that name a run of a study
+MEANT = {**dict.fromkeys(("winner", "top", "champion", "optimum"), "best"),
+         **dict.fromkeys(("incumbent", "current", "parent"), "head"),
+         **dict.fromkeys(("base", "start", "default", "control", "reference"), "baseline")}
+NEAR = 0.75  # of two words' letters have to be the same for one to be a slip of the other
 
 
-def find_run(ledger: Queries, key: str) -> Run:
+def find_run(ledger: Queries, key: str, study: int | None = None, *,
+             of_all: bool = False) -> Run:
     """The run that a person means: a label, an id, the beginning of a uid, or one of three words.
 
-    best has the fewest bits per byte, head is what the newest study's next idea would change, and
-    baseline is the first of the newest study on the text and with the budget of the best.
+    best has the fewest bits per byte of its study, head is what that study's next idea would
+    change, and baseline is its first. Their study is that of the number; else the one last worked
+    on, for best and baseline the last one that has a finished run. Of all of the ledger, whatever
+    text and budget, is the best alone.
     """
-    if key.lower() == "baseline":
-        return _first_baseline(ledger)
-    if key.lower() == "head":
-        return _head(ledger)
+    if of_all:
+        _require_best_alone(key, study)
+    word = key.lower()
+    if word not in WORDS:
+        return _of_study(ledger, _named(ledger, key), study)
+    if word == "head":
+        return _head(ledger, study)
+    return _best(ledger, study, of_all) if word == "best" else _first_baseline(ledger, study)
+
+
+def _require_best_alone(key: str, study: int | None) -> None:
     if key.lower() != "best":
+        raise UserError(f"--any goes with best, the best run of the whole ledger; {key} is one "
+                        "run, so leave out --any")
+    if study is not None:
+        raise UserError(f"--any asks for the best of the whole ledger and --study {study} for "
+                        "that of one study; give one of the two")
+
+
+def _named(ledger: Queries, key: str) -> Run:
+    """The run of a label, id or uid; LedgerError names the word that was meant, if one was."""
+    try:
         return ledger.run(key)
-    found = ledger.best()
+    except LedgerError:
+        near = difflib.get_close_matches(key.lower(), [*MEANT, *WORDS], n=1, cutoff=NEAR)
+        if not near:
+            raise
+        raise LedgerError(f"there is no run '{key}'; did you mean "
+                          f"{MEANT.get(near[0], near[0])}?") from None
+
+
+def _of_study(ledger: Queries, run: Run, number: int | None) -> Run:
+    """The run; UserError where it is not of the study that was named with it."""
+    if number is None or run.calibration_id == study_of(ledger, number).id:
+        return run
+    place = "no study" if run.calibration_id is None else f"study {run.calibration_id}"
+    raise UserError(f"{run.label} is of {place}, not of study {number}; leave out --study")
+
+
+def _best(ledger: Queries, number: int | None, of_all: bool) -> Run:
+    if number is not None:
+        study = study_of(ledger, number)
+        found = ledger.best([study])
+        if found is None:
+            raise LedgerError(f"study {study.id} has no finished run yet, so none is best; "
+                              f"`agent run --study {study.id}` makes some")
+        return found
+    found = ledger.best(of_all=True) if of_all else best_run(ledger)
     if found is None:
         raise LedgerError("no run of this ledger's own has finished yet, so none is best; "
                           "`agent run --for 4m` makes some")
     return found
 
 
-def _head(ledger: Queries) -> Run:
-    found = next((ledger.incumbent(study.id) for study in ledger.studies()), None)
+def best_run(ledger: Queries) -> Run | None:
+    """The best run of the study last worked on that has one, or of one begun with other seeds.
+
+    Where no study has, the best on the text of the newest run: one by hand.
+    """
+    current = current_study(ledger)
+    if current and (run := ledger.best(alike(ledger, current))):
+        return run  # which a look at the status waits for
+    found = (ledger.best(alike(ledger, study)) for study in by_use(ledger))
+    return next((run for run in found if run is not None), None) or ledger.best()
+
+
+def _head(ledger: Queries, number: int | None) -> Run:
+    study = current_study(ledger) if number is None else study_of(ledger, number)
+    found = ledger.incumbent(study.id) if study else None
     if found is None:
-        raise LedgerError("the newest study has no finished baseline yet, so it has no head; "
+        which = f"study {study.id}" if study else "the newest study"
+        raise LedgerError(f"{which} has no finished baseline yet, so it has no head; "
                           "`agent run --for 4m` makes some")
     return found
 
 
-def _first_baseline(ledger: Queries) -> Run:
-    best = ledger.best()
-    corpus = corpus_of(ledger, best)
-    studies = ledger.calibrations(corpus.text_sha256) if corpus else ledger.studies()
-    studies.sort(key=lambda study: best is None or study.budget_tokens != best.budget_tokens)
-    found = [run for study in studies[:1] for run in ledger.baselines(study)]
+def _first_baseline(ledger: Queries, number: int | None) -> Run:
+    """The first baseline of a study, or of the one whose best is best."""
+    studies = by_use(ledger) if number is None else [study_of(ledger, number)]
+    studies.sort(key=lambda study: ledger.best([study]) is None)
+    found = [run for study in studies for run in ledger.baselines(study)[:1]]
     if not found:
-        raise LedgerError("no study of this ledger has a baseline yet; `agent run --for 4m` makes "
-                          "one")
+        which = "no study of this ledger has" if number is None else f"study {number} does not have"
+        raise LedgerError(f"{which} a baseline yet; `agent run --for 4m` makes one")
     return found[0]
 
 

@@ -4,7 +4,7 @@ import difflib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -179,22 +179,33 @@ class Queries:
                     if run.state == "finished")
         return next(finished, None)
 
-    def best(self) -> Run | None:
-        """The finished run with the fewest bits per byte on the text of the newest one.
+    def best(self, studies: Sequence[Calibration] = (), *, of_all: bool = False) -> Run | None:
+        """The finished run with the fewest bits per byte: of studies, or of the whole ledger.
 
-        What a verdict discarded or refuted does not count: its lead was no more than noise. Nor
-        does the arm of a comparison: it is another's configuration on another seed.
+        Studies of one text, start and budget. Theirs are their own runs, those of their start, and
+        those of no study on that text with that budget. Without any, runs on the text of the
+        newest count. What a verdict discarded or refuted does not count: its lead was no more than
+        noise. Nor does the arm of a comparison: it is another's configuration on another seed.
         """
+        which, values = "", list[Any]()
+        if studies:
+            marks, one = ", ".join("?" * len(studies)), studies[0]
+            which = ("AND c.text_sha256 = ? AND budget_tokens = ? AND (calibration_id IS NULL "
+                     f"OR calibration_id IN ({marks}) OR config_hash = ?) ")
+            values = [one.text_sha256, one.budget_tokens, *(study.id for study in studies),
+                      Config.from_dict(one.config).hash]
+        elif not of_all:
+            which = ("AND c.text_sha256 = ("
+                     "  SELECT text_sha256 FROM runs r JOIN corpora ON corpora.id = r.corpus_id "
+                     "  WHERE r.state = 'finished' ORDER BY r.id DESC LIMIT 1) ")
         found = self._runs(
             "JOIN corpora c ON c.id = runs.corpus_id WHERE runs.state = 'finished' "
-            "AND runs.source = 'measured' AND runs.val_bpb IS NOT NULL AND c.text_sha256 = ("
-            "  SELECT t.text_sha256 FROM runs r JOIN corpora t ON t.id = r.corpus_id "
-            "  WHERE r.state = 'finished' ORDER BY r.id DESC LIMIT 1) "
+            f"AND runs.source = 'measured' AND runs.val_bpb IS NOT NULL {which}"
             "AND COALESCE((SELECT d.verdict FROM decisions d WHERE d.run_id = runs.id "
             "  ORDER BY d.id DESC LIMIT 1), '') NOT IN ('discarded', 'refuted', 'ablated') "
             "AND NOT (runs.strategy IN ('confirm', 'ablate') AND NOT EXISTS (SELECT 1 "
             "  FROM decisions d WHERE d.run_id = runs.id AND d.verdict = 'confirmed')) "
-            "ORDER BY runs.val_bpb, runs.id LIMIT 1")
+            "ORDER BY runs.val_bpb, runs.id LIMIT 1", *values)
         return found[0] if found else None
 
     def current(self) -> Run | None:

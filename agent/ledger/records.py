@@ -28,6 +28,9 @@ EXPERIMENT_COLUMNS = (
 # A label is the letter of the run's strategy and the next number; every mutator makes an E.
 LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T", "confirm": "C", "ablate": "A"}
 
+# Sources of a corpus that are made or downloaded here; any other is a file.
+GENERATED = ("builtin", "tinystories")
+
 JSON_COLUMNS = {"config", "seeds", "evidence", "data", "sizes", "tokens", "cells"}
 
 Row = TypeVar("Row")

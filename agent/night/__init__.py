@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from agent.night.grids import queue_grid as queue_grid
     from agent.night.inbox import Idea as Idea
     from agent.night.launch import Desk as Desk
-    from agent.night.launch import Wish as Wish
     from agent.night.launch import desk as desk
     from agent.night.launch import end_pause as end_pause
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
+    from agent.night.wish import Wish as Wish
 
 __all__, __getattr__ = doors(__name__, {
     "enqueue": ("Wanted", "idea_of"),
     "grids": ("Forecast", "foresee_grid", "queue_grid"),
     "inbox": ("Idea",),
-    "launch": ("Desk", "Wish", "desk", "end_pause", "run_night", "train_once"),
+    "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
+    "wish": ("Wish",),
 }, modules=("inbox",))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TextIO
 
 from agent.home import Home
-from agent.ledger import Calibration, Queries, Run, find_run
+from agent.ledger import WORDS, Calibration, Queries, Run, find_run, study_of
 from agent.machine import machine
 from agent.night.inbox import Idea, waiting
 from agent.search import MAX_PARAMS, study
@@ -33,13 +33,14 @@ class Wanted:
     seed: int | None  # None: the head's
     parent: str | None  # the run it departs from; None: the head
     max_ram_mb: float
+    study: int | None = None  # its number; None: the one last worked on
 
 
 def idea_of(ledger: Queries, home: Home, wanted: Wanted, now: str, stdin: TextIO) -> Idea:
     """The idea, checked; UserError with one sentence where the study could not run it."""
-    found = ledger.newest_study()
+    found = study_of(ledger, wanted.study)
     head = ledger.incumbent(found.id)
-    parent = head if wanted.parent is None else find_run(ledger, wanted.parent)
+    parent = head if wanted.parent is None else find_run(ledger, wanted.parent, in_study(wanted))
     if parent and parent.source == "published":
         raise UserError(f"{parent.label} is a published row, which tells only a part of its "
                         "configuration; name a run that was measured here")
@@ -56,6 +57,11 @@ def idea_of(ledger: Queries, home: Home, wanted: Wanted, now: str, stdin: TextIO
     _require_room(ledger, idea, found, wanted.max_ram_mb)
     _require_new(ledger, idea, found, waiting(home))
     return idea
+
+
+def in_study(wanted: Wanted) -> int | None:
+    """Where best, head and baseline are looked for; any other run may be of another study."""
+    return wanted.study if (wanted.parent or "").lower() in WORDS else None
 
 
 def changed(base: Config, texts: Sequence[str], stdin: TextIO) -> Config:

@@ -12,7 +12,9 @@ from typing import Any
 from agent import words
 from agent.home import Home
 from agent.ledger import Queries, Run, glance
-from agent.night.launch import MEASURING, Desk, Wish, tell_measuring
+from agent.night.choice import with_last_text
+from agent.night.launch import MEASURING, Desk, on_last_text, tell_measuring
+from agent.night.wish import Wish
 from agent.search import MAX_PARAMS, foresight, study
 from agent.trial import Progress, require_windows, spawn_worker
 from engine.config import Config
@@ -61,10 +63,12 @@ def foresee_grid(home: Home, wish: Wish, sizes: Sequence[str], tokens: Sequence[
                  progress: Progress) -> Forecast:
     """The grid as it would be queued, by what lies in the home; nothing is written."""
     base = Config().assign(wish.settings)
-    found = wish.source.find(base.vocab_size)
     if not home.ledger.exists():
+        found = wish.source.find(base.vocab_size)
         return _forecast(None, base, wish, sizes, tokens, found, progress)
     with glance(home.ledger) as ledger:
+        wish, _ = with_last_text(ledger, wish)
+        found = wish.source.find(base.vocab_size)
         return _forecast(ledger, base, wish, sizes, tokens, found, progress)
 
 
@@ -72,6 +76,7 @@ def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str]
     """Plan a grid and queue its cells; `agent run` executes them."""
     base = Config().assign(wish.settings)
     _plan(None, base, wish, sizes, tokens, None)  # what cannot be read, before a text is made
+    wish = on_last_text(at, wish)
     found, now = at.tokens(wish.source)(base.vocab_size), at.clock.stamp()
     corpus_id = study.register_corpus(at.ledger, found, now)
     require_windows(found, base)

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from agent import words
 from agent.home import Home
-from agent.ledger import BLOCKED, Ledger, Run
+from agent.ledger import BLOCKED, Ledger, Run, current_study
 from agent.search import study
 from agent.trial import ShortOfMemory
 from engine.config import Config
@@ -110,7 +110,10 @@ def take_up(ledger: Ledger, home: Home, now: str, prepare: Prepare | None) -> It
             if corpus_id is None:
                 continue
             run = _queue(ledger, idea, corpus_id)
-            message = f"{run.label} on seed {run.seed}, queued: {idea.reason}"
+            last = current_study(ledger)
+            place = f" for study {idea.calibration_id}" if (
+                last and last.id != idea.calibration_id) else ""
+            message = f"{run.label} on seed {run.seed}, queued{place}: {idea.reason}"
         except BLOCKED:
             raise  # it passes, and the idea is not to blame
         except CorpusError as error:

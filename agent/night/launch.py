@@ -7,24 +7,35 @@ they write its ledger.
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from agent import words
 from agent.home import Home, is_asked, only_one, take_command
-from agent.ledger import BLOCKED, Calibration, Ledger, Run, last_state
+from agent.ledger import (
+    BLOCKED,
+    Calibration,
+    Ledger,
+    Run,
+    current_study,
+    last_state,
+    waiting_elsewhere,
+)
 from agent.machine import Clock, Guard, Sensors, guard, later, machine, proof
-from agent.machine import Limits as MachineLimits
 from agent.night import signals
 from agent.night.adrift import Harbour, in_harbour
+from agent.night.choice import Choice, base_of, choose, note_of, with_last_text
 from agent.night.daemon import Daemon
 from agent.night.night import Night
+from agent.night.opening import opening, remarks, until
 from agent.night.recover import recover
 from agent.night.replan import correct_budget, sweep
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
-from agent.search import Outsiders, Plan, budget, plugins, prior, study, verdict
+from agent.night.wish import DEFAULT_LIMITS
+from agent.night.wish import Wish as Wish
+from agent.search import OVERRUN_S, Outsiders, Plan, budget, plugins, prior, study, verdict
 from agent.trial import (
     Progress,
     Runner,
@@ -37,14 +48,11 @@ from agent.trial import (
     spawn_worker,
     token_files,
 )
+from agent.words import Told
 from engine.config import Config
 from engine.errors import UserError
 from engine.text import TokenSet
 
-# A study goes on where its runs take between these times as long as this night would plan.
-SHORTER, LONGER = 0.5, 1.4
-
-DEFAULT_LIMITS = MachineLimits()
 LOOK_S = 1.0  # a tick waits so long for a locked ledger; the daemon tries again at the next
 
 
@@ -55,25 +63,6 @@ def tell_measuring(progress: Progress, seconds: float) -> None:
     """How far a measurement is that has taken so many seconds."""
     total = round(study.MEASURE_S) + 2  # with its start and its scoring
     progress(MEASURING, min(round(seconds), total - 1), total)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a night or a run was asked to be; None where nothing was said."""
-
-    source: Source
-    max_ram_mb: float
-    settings: Sequence[str] = ()  # key=value
-    seed: int = 0
-    night_s: float | None = None
-    max_runs: int | None = None
-    run_s: float | None = None
-    run_tokens: int | None = None
-    steps: int | None = None
-    eval_every: int | None = None
-    n_replicas: int = field(default_factory=machine.n_cores)
-    limits: MachineLimits = DEFAULT_LIMITS  # on battery, heat, disk and hours
-    with_prior: bool = True  # whether ideas begin from what other studies found
 
 
 @dataclass(slots=True)
@@ -161,6 +150,7 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
 def run_night(at: Desk, wish: Wish) -> Night:
     """Prepare, calibrate, and run experiments until the budget ends or someone says stop."""
     started_s, started_at = at.clock.boot(), at.clock.stamp()
+    wish, remark = with_last_text(at.ledger, wish)
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
     # A machine that has no battery is no phone that hides it: silence is worth a word where limits
     # were asked for, and on a phone.
@@ -169,7 +159,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
     plan = Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs,
                 wish.with_prior)
     night = at.night(plan, wish.source, watch=watch)
-    found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s))
+    found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s, remark))
     night.study = found
     correct_budget(night)  # a night before this one may have seen that it is due, and was killed
     sweep(night)
@@ -178,16 +168,15 @@ def run_night(at: Desk, wish: Wish) -> Night:
         at.observer.say(gone)
     was_paused = _is_left_paused(at.ledger)
     study.queue_baselines(at.ledger, found, at.clock.stamp(), wish.n_replicas)
-    elsewhere = [run for run in at.ledger.runs("queued") if not night.campaign.belongs(run)]
-    if elsewhere:
-        labels = ", ".join(run.label for run in elsewhere[:5]) + (
-            " and more" if len(elsewhere) > 5 else "")
-        at.observer.say(f"{labels}: queued for another text or study, for a night with that")
-    night.note("night", _announce(found, wish), {
+    for waiting in waiting_elsewhere(at.ledger, found):
+        at.observer.say(str(waiting))
+    night.note("night", _announce(found, wish, at.clock), {
         "started_at": started_at, "max_runs": wish.max_runs, "max_ram_mb": wish.max_ram_mb,
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "n_ended_before": at.ledger.n_ended(),
-        "budget_tokens": found.budget_tokens, "run_s": found.run_s})
+        "budget_tokens": found.budget_tokens, "run_s": found.run_s, "study": found.id,
+        "newest_study": max(one.id for one in at.ledger.studies()),
+        "source": note_of(at.ledger, wish, found)}, is_said=True)
     if wish.with_prior:
         at.observer.say(prior.in_words())
     _invite(night)
@@ -236,38 +225,57 @@ def _tick_through(at: Desk, night: Night) -> None:
                         "same command goes on (`agent doctor` tells what it finds)")
 
 
-def _announce(found: Calibration, wish: Wish) -> str:
+def _announce(found: Calibration, wish: Wish, clock: Clock) -> str:
+    """What the ledger keeps of how a night began."""
     speed = "" if found.tok_per_s is None else f" at {found.tok_per_s:,.0f} tokens/s"
     how_long = "" if found.run_s is None else (
         f", about {words.duration(found.run_s)} a run with its scoring")
-    until = "until told to stop" if wish.night_s is None else (
-        f"for {words.duration(wish.night_s)}")
-    if wish.max_runs is not None:
-        runs = words.runs(wish.max_runs)
-        until = runs if wish.night_s is None else f"{until} or {runs}"
-    return f"{found.budget_tokens:,} tokens a run{speed}{how_long}; {until}"
+    return (f"study {found.id}: {found.budget_tokens:,} tokens a run{speed}{how_long}; "
+            f"{until(wish, clock)}")
 
 
-def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None) -> Calibration:
-    """The study to go on with, or a new one whose budget fits the night."""
-    base = Config().assign(wish.settings)
-    tokens = night.prepare(base.vocab_size)
+def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
+           remark: str | None = None) -> Calibration:
+    """The study to go on with, or a new one whose budget fits the night; said as it is known."""
+    tokens = night.prepare(base_of(at.ledger, wish).vocab_size)
+    choice = choose(at.ledger, wish, tokens.corpus.sha256, tokens.corpus.name)
+    left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.boot())
+    known = choice.study
+    if known is not None:
+        if known.device in (None, machine.device()):  # else it is measured here first
+            _require_room(at.ledger, known, left_s)
+        _require_right(at, Config.from_dict(known.config), wish)
+        _open(at, wish, choice, known, tokens, remark)
+        night.study = known
+        recover(night, end_orphan, living_worker)
+        return _on_this_device(at, wish, night, known)
+    recover(night, end_orphan)  # before measuring: what still runs would slow it down
+    found = _new_study(at, wish, choice.base, night.prepare(choice.base.vocab_size), left_s)
+    _open(at, wish, choice, found, tokens, remark)
+    return found
+
+
+def _open(at: Desk, wish: Wish, choice: Choice, found: Calibration, tokens: TokenSet,
+          remark: str | None) -> None:
+    """Say what this night is: home, text, study, budget and until when."""
+    at.observer.say(Told(opening(at.ledger, at.home.root, tokens.corpus.name, found, choice,
+                                 wish, at.clock), level="always"))
+    if remark:
+        at.observer.say(remark)
     if tokens.corpus.is_cut_short:
         at.observer.say(_why_short(tokens))
-    left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.boot())
-    run_s = wish.run_s or study.planned_run_s(left_s)
-    for known in at.ledger.calibrations(tokens.corpus.sha256):
-        if _goes_on(at.ledger, known, wish, base, run_s):
-            night.study = known
-            _require_right(at, Config.from_dict(known.config), wish)
-            recover(night, end_orphan, living_worker)
-            at.observer.say(f"going on with study {known.id}: {known.budget_tokens:,} tokens a run")
-            return _on_this_device(at, wish, night, known)
-    recover(night, end_orphan)  # before measuring: what still runs would slow it down
+    for text in remarks(choice, found, wish):
+        at.observer.say(text)
+
+
+def _new_study(at: Desk, wish: Wish, base: Config, tokens: TokenSet,
+               left_s: float | None) -> Calibration:
+    """A study of a budget that was asked for, or one whose runs fit the night."""
     _require_memory(base, wish)
     require_windows(tokens, base)
     _require_right(at, base, wish)
     speed = at.measure(tokens, base, wish.n_replicas)
+    run_s = wish.run_s or study.planned_run_s(left_s)
     n_valid = tokens.n_tokens["search"]
     n_tokens = wish.run_tokens or study.plan_budget(speed, base, n_valid, run_s)
     _require_time(speed.run_s(base, n_tokens, n_valid), wish, left_s)
@@ -295,32 +303,21 @@ def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> C
     return found
 
 
+def _require_room(ledger: Ledger, known: Calibration, left_s: float | None) -> None:
+    """A night has time for one run of the study it goes on with, or for the rest of one."""
+    run_s = known.run_s or 0.0
+    has_begun = any(run.tokens for run in ledger.study_runs(known.id) if run.state == "queued")
+    if left_s is not None and run_s > left_s + OVERRUN_S and not has_begun:
+        raise UserError(f"one run of study {known.id} takes about {words.duration(run_s)}, longer "
+                        f"than the {words.duration(left_s)} of this night; give it more time with "
+                        "--for, or open a study of shorter runs with --run-for or --run-tokens")
+
+
 def _why_short(tokens: TokenSet) -> str:
     n = tokens.n_tokens
     return (f"note: {n['confirm']:,} tokens confirm beside the {n['search']:,} that search: an "
             "earlier version cut this text so, and its studies go on with that; a new --home cuts "
             "it into a half and two quarters")
-
-
-def _goes_on(ledger: Ledger, known: Calibration, wish: Wish, base: Config,
-             run_s: float) -> bool:
-    """Whether an earlier study is what was asked for: its baseline, and runs of about that length.
-
-    Without --set any baseline will do: it is what the last night was started with. So will any
-    length where neither the night's nor a run's was said.
-    """
-    if (wish.settings and known.config != base.to_dict()) or known.seeds is None:
-        return False
-    if known.seeds != study.baseline_seeds(ledger, known.text_sha256,
-                                           Config.from_dict(known.config), known.budget_tokens,
-                                           wish.seed):
-        return False  # of another seed, or of a version that calibrated on fewer
-    if wish.run_tokens is not None:
-        return known.budget_tokens == wish.run_tokens
-    if wish.night_s is None and wish.run_s is None:
-        return True
-    planned_s = study.planned_for_s(ledger, known)
-    return planned_s is not None and SHORTER <= planned_s / run_s <= LONGER
 
 
 def _require_time(run_s: float, wish: Wish, left_s: float | None) -> None:
@@ -359,7 +356,7 @@ def _smaller(wish: Wish) -> str:
 
 def train_once(at: Desk, wish: Wish) -> Run:
     """One run by hand, through the path every run takes; a run stopped before goes on."""
-    config = Config().assign(wish.settings)
+    config, wish = Config().assign(wish.settings), on_last_text(at, wish)
     _require_memory(config, wish)
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1), wish.source,
                      wish.eval_every)
@@ -380,6 +377,17 @@ def train_once(at: Desk, wish: Wish) -> Run:
     night.only = run.id
     _tick_through(at, night)
     return at.ledger.run(run.id)
+
+
+def on_last_text(at: Desk, wish: Wish) -> Wish:
+    """The wish with the text of the last study where none was given, which is said."""
+    found, remark = with_last_text(at.ledger, wish)
+    last = current_study(at.ledger)
+    if found is not wish and last is not None:
+        at.observer.say(f"text {at.ledger.corpus(last.corpus_id).name}, that of study {last.id}")
+    if remark:
+        at.observer.say(remark)
+    return found
 
 
 def _require_memory(config: Config, wish: Wish) -> None:

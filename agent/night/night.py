@@ -380,11 +380,11 @@ class Night:
                 self._wait_for_ground(str(error))
 
     def note(self, kind: str, message: str, data: dict[str, Any] | None = None,
-             run_id: int | None = None) -> None:
-        """Tell the person at once, and the ledger as soon as it can be written."""
+             run_id: int | None = None, *, is_said: bool = False) -> None:
+        """Tell the person at once, unless that was said, and the ledger as soon as it can be."""
         self._untold.append((kind, str(message), self.clock.stamp(), run_id, data))
-        # The first line of a night is heard by whom asks for quiet, too.
-        self.observer.say(Told(message, level="always") if kind == "night" else message)
+        if not is_said:
+            self.observer.say(message)
         with suppress(*BLOCKED):
             self._tell_ledger()
 

@@ -14,7 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from agent.home import Home, RunFolder
-from agent.ledger import Calibration, Corpus, Ledger, NewCalibration, NewCorpus, NewRun, Run
+from agent.ledger import (
+    Calibration,
+    Corpus,
+    Ledger,
+    NewCalibration,
+    NewCorpus,
+    NewRun,
+    Queries,
+    Run,
+)
 from agent.machine import Clock, machine
 from agent.search import feasible, verdict
 from agent.trial import CONFIRMING, Job, Spawn, end_orphan, last_words, living_worker, read_events
@@ -217,7 +226,7 @@ def _n_scored_once(run: Run, corpus: Corpus) -> int:
     return (corpus.n_tokens_confirm or 0) + (corpus.n_tokens_test or 0)
 
 
-def baseline_seeds(ledger: Ledger, text_sha256: str, config: Config, budget_tokens: int,
+def baseline_seeds(ledger: Queries, text_sha256: str, config: Config, budget_tokens: int,
                    seed: int) -> list[int]:
     """The seeds of a baseline: from the one given on, without those whose run tells too little.
 

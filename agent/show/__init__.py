@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.show.status import detail as detail
     from agent.show.status import gather as gather
     from agent.show.status import uniform_bpb as uniform_bpb
+    from agent.show.studies import study_list as study_list
     from agent.show.table import markdown as markdown
     from agent.show.table import write_table as write_table
 
@@ -26,5 +27,6 @@ __all__, __getattr__ = doors(__name__, {
     "curve": ("LEGEND", "chart", "loss_range"),
     "dashboard": ("BAR", "STYLES"),
     "status": ("Status", "detail", "gather", "uniform_bpb"),
+    "studies": ("study_list",),
     "table": ("markdown", "write_table"),
 }, modules=("dashboard", "grid", "report", "run_log"))

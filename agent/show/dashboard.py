@@ -67,6 +67,9 @@ def _at_work(status: Status, width: int, chart_rows: int, *,
     """What runs, where the search stands, how the loss falls and how good the best is."""
     page: dict[str, RenderableType] = {"now": facts(
         {"now": _lines(_run(status), width) if is_short else _run(status)}, width)}
+    if status.elsewhere:
+        waits = Text(words.printable("\n".join(status.elsewhere)))
+        page["waits"] = facts({"waits": _line(waits, width) if is_short else waits}, width)
     if status.guard_now and status.guard_now.search:
         search = Text(words.printable(status.guard_now.search))
         page["search"] = facts({"search": _line(search, width) if is_short else search}, width)

@@ -4,12 +4,13 @@ Nothing here prints or writes; every value becomes JSON by dataclasses.asdict.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agent.analysis import Predicted, predicted
 from agent.ledger import (
     STATES,
+    Calibration,
     Corpus,
     Decision,
     Earned,
@@ -18,10 +19,13 @@ from agent.ledger import (
     Queries,
     Run,
     State,
+    best_run,
     corpus_of,
+    current_study,
     foretold,
     last_state,
     parent_of,
+    waiting_elsewhere,
 )
 from agent.machine import Present
 from agent.show import grid, morning
@@ -99,6 +103,8 @@ class Status:
     home: str | None = None  # the folder all this was read in
     morning: Morning | None = None  # of the newest night, once it is over
     grid: GridState | None = None  # None where no cell of one waits
+    study: int | None = None  # the one last worked on
+    elsewhere: list[str] = field(default_factory=list)  # what is queued for others, in words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +135,14 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     present = present if is_daemon_alive else None
     shown, counts = ledger.current(), ledger.counts()
     running = shown if shown and shown.state == "running" else None
-    best = ledger.best()
+    best = best_run(ledger)
     corpus = corpus_of(ledger, shown)
     said_of_best = ledger.decisions(best.id, limit=1) if best else []
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
-    events = ledger.events_of_night()
+    events, study = ledger.events_of_night(), current_study(ledger)
     night = _night(ledger, events, counts, now, is_daemon_alive)
-    study_id = _study_id(ledger, shown) or 0
+    study_id = _study_id(shown, study) or 0
     is_over = night is not None and night.state in ("over", "off") and not is_daemon_alive
     return Status(
         at=now, is_daemon_alive=is_daemon_alive, night=night, run=shown,
@@ -152,13 +158,15 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         counts=counts, earned=ledger.earned(study_id),
         predicted=predicted(foretold(ledger, study_id)), home=home,
         morning=morning.gather(ledger, events, study_id, best, counts["queued"], read_sample)
-        if is_over else None, grid=grid.state_of(ledger))
+        if is_over else None, grid=grid.state_of(ledger),
+        study=study.id if study else None,
+        elsewhere=[str(one) for one in waiting_elsewhere(ledger, study)] if study else [])
 
 
-def _study_id(ledger: Queries, shown: Run | None) -> int | None:
+def _study_id(shown: Run | None, study: Calibration | None) -> int | None:
     if shown and shown.calibration_id is not None:
         return shown.calibration_id
-    return next((study.id for study in ledger.studies()), None)
+    return study.id if study else None
 
 
 def detail(ledger: Queries, run: Run) -> Detail:

@@ -57,6 +57,7 @@ class Source:
     seed: int = 0
     key: str | None = None  # of the text in JSON and .parquet
     skip_broken: bool = False  # lines of JSON
+    sha256: str | None = None  # of the text as a study knows it, whatever `what` holds by now
 
     def open(self, vocab_size: int, progress: Progress | None,
              folder: str | None = None, *, may_make: bool = True) -> TokenSet:
@@ -65,14 +66,8 @@ class Source:
         folder  where it was made before: what is whole there is taken, whatever became of the
                 file it came from
         """
-        free_mb = guard.free_mb()
-        how = How(self.key, self.skip_broken,
-                  None if free_mb is None else int(1e6 * free_mb / TEXT_SHARE))
         found = corpus.reopen(Path(folder)) if folder else None
-        found = found or corpus.resolve(
-            Path(self.root), self.what, n_stories=self.n_stories, seed=self.seed,
-            valid=Path(self.valid) if self.valid else None, progress=progress, how=how,
-            may_make=may_make)
+        found = found or self._text(progress, may_make=may_make)
         return corpus.prepare_tokens(found, vocab_size, progress=progress, may_make=may_make)
 
     def find(self, vocab_size: int) -> TokenSet | None:
@@ -81,6 +76,32 @@ class Source:
             return self.open(vocab_size, None, may_make=False)
         except corpus.NotPrepared:
             return None
+
+    def _text(self, progress: Progress | None, *, may_make: bool) -> corpus.Corpus:
+        if self.sha256 is None:
+            return self._resolve(progress, may_make=may_make)
+        if (kept := corpus.kept(Path(self.root), self.sha256)) is not None:
+            return kept
+        where = f"no copy of it is in {self.root}"
+        try:
+            found = self._resolve(progress, may_make=may_make)
+        except corpus.NotPrepared:
+            raise
+        except CorpusError as error:
+            raise CorpusError(f"the text of the study is gone: {where}, and {error}; give it with "
+                              "--corpus, or another text, which opens a new study") from error
+        if found.sha256 != self.sha256:
+            raise CorpusError(f"the text of the study is gone: {where}, and {self.what} is another "
+                              "text now; --corpus with it opens a new study")
+        return found
+
+    def _resolve(self, progress: Progress | None, *, may_make: bool) -> corpus.Corpus:
+        free_mb = guard.free_mb()
+        how = How(self.key, self.skip_broken,
+                  None if free_mb is None else int(1e6 * free_mb / TEXT_SHARE))
+        return corpus.resolve(Path(self.root), self.what, n_stories=self.n_stories,
+                              seed=self.seed, valid=Path(self.valid) if self.valid else None,
+                              progress=progress, how=how, may_make=may_make)
 
 
 class Stopped(KeyboardInterrupt):

@@ -186,6 +186,18 @@ def from_file(root: Path, path: Path, valid: Path | None = None,
                           may_make)
 
 
+def kept(root: Path, sha256: str) -> Corpus | None:
+    """The prepared text of a hash, wherever it came from; None where none is here and whole."""
+    for manifest in sorted(root.glob(f"*/{MANIFEST}")):
+        with contextlib.suppress(OSError):
+            if sha256.encode() not in manifest.read_bytes():
+                continue  # its stories need no hashing
+        found = _load(manifest.parent)
+        if found is not None and found.sha256 == sha256:
+            return found
+    return None
+
+
 # --- the folder ------------------------------------------------------------------------------
 
 

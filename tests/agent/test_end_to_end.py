@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -213,3 +214,26 @@ def test_other_keys_and_broken_lines_are_taken_where_they_are_named(tmp_path: Pa
     assert taken.returncode == 0, taken.stderr
     assert taken.stderr.count("tales: 1 broken line passed over, the first: tales.jsonl line 61"
                               ) == 1
+
+
+def test_a_night_without_a_word_goes_on_with_the_last_text_and_start(
+        tmp_path: Path, text: Path) -> None:
+    mine = tmp_path / "mine.txt"
+    shutil.copy(text, mine)
+    first = agent(tmp_path, "run", "--once", "--run-tokens", "3k", "--corpus", str(mine),
+                  "--seed", "3", *settings())
+    assert "text mine; new study 1; 3,000 tokens a run" in " ".join(first.stderr.split())
+    mine.unlink()
+    # Neither a shorter nor a longer night opens a study, nor does a text that went.
+    for words in (["--for", "1h"], ["--for", "2m", "--study", "1"], []):
+        night = agent(tmp_path, "run", "--once", *words)
+        assert night.returncode == 0, night.stderr
+        said = night.stderr.splitlines()
+        assert "text mine; going on with study 1: " in " ".join(night.stderr.split())
+        assert max(map(len, said[:2])) <= 80
+        assert f"{mine} is no longer there; study 1 goes on with the copy" in night.stderr
+    assert ask(tmp_path, "SELECT count(*), count(DISTINCT calibration_id), min(seed), max(seed) "
+                         "FROM runs WHERE state = 'finished'") == [(4, 1, 3, 6)]
+    other = agent(tmp_path, "run", "--once", "--run-tokens", "2k")
+    assert "new study 2, with another tokens a run than study 1" in " ".join(other.stderr.split())
+    assert "study 2, and not the last one, 1: 2,000 tokens a run, not 3,000" in other.stderr

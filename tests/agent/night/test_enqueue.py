@@ -70,7 +70,7 @@ def test_json_is_read_strictly(text: str, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
-    ('{"speed": 1}', "unknown field 'speed'; did you mean seq_len?"),
+    ('{"speed": 1}', "unknown field 'speed'; known: n_embd, n_layer"),
     ('{"lr": "fast"}', "lr='fast' is not a finite number"),
     ('{"n_layer": 2.5}', "n_layer=2.5 is not a whole number"),
     ('{"n_head": 3}', "n_head=3 does not divide n_embd=128"),
@@ -246,3 +246,25 @@ def test_an_idea_comes_through_a_pipe(home: Home) -> None:
 def test_misuse_exits_2(home: Home) -> None:
     assert agent(home, "enqueue").exit_code == 2
     assert agent(home, "enqueue", "lr=1", "--seed", "-1").exit_code == 2
+
+
+# --- of another study ------------------------------------------------------------------------
+
+
+def test_an_idea_for_another_study_says_which_it_waits_for(home: Home) -> None:
+    with Ledger.open(home.ledger) as ledger:
+        second = a_study(ledger, text="bb", seeds=[5, 6, 7])
+        night = {"study": 1, "newest_study": second}
+        ledger.event("night", "a test began", NOW, data=night)
+    result = agent(home, "enqueue", "lr=1e-3", "batch_size=4", "--study", str(second))
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "queued as T1; `agent run --study 2` executes and judges it; it waits for study 2, and "
+        "the last night worked on study 1\n")
+    assert run_called(home, "T1").calibration_id == second
+    result = agent(home, "enqueue", "lr=1.5e-3")
+    assert result.stderr == "queued as T2; `agent run` executes and judges it\n"
+    assert run_called(home, "T2").calibration_id == 1
+    assert json.loads(agent(home, "status", "--json").stdout)["elsewhere"] == [
+        "T1 waits for study 2 (tiny, 3,200 tokens a run): `agent run --study 2`"]
+    assert "T1 waits for study 2" in " ".join(agent(home, "status").stdout.split())

@@ -3,8 +3,7 @@
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +20,8 @@ from agent.night import launch
 from agent.night.launch import (
     Desk,
     Wish,
-    _announce,
-    _goes_on,
     _is_left_paused,
+    _require_room,
     _require_time,
     _study,
     _tick_through,
@@ -40,59 +38,8 @@ from tests.engine.text.test_corpus import made_by_rule_1, text_file
 from tests.support.parts import MODEL, NOW, TINY, Listener, a_study
 
 
-def known(**changes: Any) -> Calibration:
-    values: dict[str, Any] = {
-        "id": 1, "created_at": NOW, "corpus_id": 1, "text_sha256": "t", "budget_tokens": 160_000,
-        "config": Config().to_dict(), "seeds": [0, 1, 2, 3, 4], "run_s": 26.0}
-    return Calibration(**values | changes)
-
-
-@pytest.fixture
-def goes_on(tmp_path: Path) -> Iterator[Callable[..., bool]]:
-    """Whether a study goes on, in a ledger without runs."""
-    with Ledger.open(tmp_path / "ledger.db") as ledger:
-        yield partial(_goes_on, ledger)
-
-
 def wish(**changes: Any) -> Wish:
     return Wish(Source("data"), 3000.0, **changes)
-
-
-@pytest.mark.parametrize(("run_s", "expected"), [
-    (27.0, True),  # the same four minutes again
-    (600.0, False),  # eight hours after four minutes: runs of ten minutes, not of 26 s
-    (7.0, False)])  # one minute: six of those runs would not fit
-def test_a_study_goes_on_where_its_runs_are_about_as_long_as_planned(
-        goes_on: Callable[..., bool], run_s: float, expected: bool) -> None:
-    assert goes_on(known(), wish(night_s=16 * run_s), Config(), run_s) is expected
-    assert goes_on(known(), wish(run_s=run_s), Config(), run_s) is expected
-
-
-def test_any_study_goes_on_where_no_length_was_asked_for(goes_on: Callable[..., bool]) -> None:
-    assert goes_on(known(), wish(), Config(), 600.0)
-
-
-def test_a_budget_in_tokens_finds_the_study_with_exactly_that(
-        goes_on: Callable[..., bool]) -> None:
-    assert goes_on(known(), wish(run_tokens=160_000), Config(), 600.0)
-    assert not goes_on(known(), wish(run_tokens=150_000), Config(), 26.0)
-
-
-def test_another_baseline_or_seed_is_another_study(
-        goes_on: Callable[..., bool]) -> None:
-    changed = Config(lr=1e-3)
-    assert not goes_on(known(), wish(settings=["lr=1e-3"]), changed, 26.0)
-    assert not goes_on(known(), wish(seed=7), Config(), 26.0)
-
-
-def test_a_study_of_fewer_seeds_than_are_calibrated_on_now_does_not_go_on(
-        goes_on: Callable[..., bool]) -> None:
-    assert not goes_on(known(seeds=[0, 1, 2]), wish(), Config(), 26.0)
-
-
-def test_without_settings_the_study_keeps_its_own_baseline(
-        goes_on: Callable[..., bool]) -> None:
-    assert goes_on(known(config=Config(n_embd=64).to_dict()), wish(), Config(), 26.0)
 
 
 def test_a_study_of_a_text_that_an_earlier_version_cut_goes_on_and_says_so(tmp_path: Path) -> None:
@@ -110,11 +57,10 @@ def test_a_study_of_a_text_that_an_earlier_version_cut_goes_on_and_says_so(tmp_p
                 config=Config().assign(MODEL).to_dict())
         found = _study(at, asked, at.night(Plan(3000.0), asked.source), None)
     assert found.id == 1
-    assert listener.said == [
+    assert listener.said[1:] == [
         f"note: {tokens.n_tokens['confirm']:,} tokens confirm beside the "
         f"{tokens.n_tokens['search']:,} that search: an earlier version cut this text so, and its "
-        "studies go on with that; a new --home cuts it into a half and two quarters",
-        "going on with study 1: 3,200 tokens a run"]
+        "studies go on with that; a new --home cuts it into a half and two quarters"]
 
 
 @pytest.fixture
@@ -184,18 +130,20 @@ def test_a_time_is_told_as_one_types_it(seconds: float, typed: str) -> None:
     assert _typed(seconds) == typed
 
 
-@pytest.mark.parametrize(("asked", "until"), [
-    ({}, "until told to stop"), ({"night_s": 240.0}, "for 4 min"), ({"max_runs": 1}, "1 run"),
-    ({"night_s": 240.0, "max_runs": 20}, "for 4 min or 20 runs")])
-def test_a_night_says_how_long_it_will_go_on(asked: dict[str, Any], until: str) -> None:
-    assert _announce(known(), wish(**asked)) == (
-        f"160,000 tokens a run, about 26 s a run with its scoring; {until}")
-
-
 def test_a_run_longer_than_its_night_is_refused() -> None:
     with pytest.raises(UserError, match="one run takes about 2 min here, longer than the 1 min"):
         _require_time(120.0, wish(max_runs=1), 60.0)
     _require_time(120.0, wish(max_runs=1), None)
+
+
+def test_a_night_too_short_for_one_run_of_its_study_says_what_to_do(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        found = ledger.calibration(a_study(ledger, run_s=600.0))
+        with pytest.raises(UserError, match=r"^one run of study 1 takes about 10 min, longer than "
+                                            r"the 4 min of this night; .*--run-for"):
+            _require_room(ledger, found, 240.0)
+        _require_room(ledger, found, None)
+        _require_room(ledger, found, 600.0)
 
 
 @pytest.mark.parametrize(("kinds", "expected"), [

@@ -19,6 +19,10 @@ from engine.training import open_tokens
 from engine.training.data import Batches
 
 
+def text_file(path: Path, n_stories: int, seed: int = 0) -> None:
+    path.write_text("<|endoftext|>".join(write_stories(n_stories, seed)))
+
+
 def test_the_child_makes_what_the_parent_then_opens(tmp_path: Path) -> None:
     path = tmp_path / "stories.txt"
     path.write_text("<|endoftext|>".join(write_stories(60, 0)))
@@ -195,3 +199,23 @@ def test_a_text_shorter_than_its_windows_comes_with_the_setting_that_fits(tmp_pa
     Batches(open_tokens(tokens.paths["train"], 257), fits.seq_len, 0)
     with pytest.raises(CorpusError):
         Batches(open_tokens(tokens.paths["train"], 257), 2 * fits.seq_len, 0)
+
+
+def test_a_text_known_by_its_hash_is_found_when_its_file_is_gone_or_another(
+        tmp_path: Path) -> None:
+    file, root = tmp_path / "novel.txt", tmp_path / "data"
+    text_file(file, 60)
+    before = Source(str(root), str(file)).open(300, None)
+    known = Source(str(root), str(file), sha256=before.corpus.sha256)
+    file.unlink()
+    assert known.open(300, None).paths == before.paths
+    text_file(file, 60, seed=2)
+    assert known.open(300, None).paths == before.paths
+    shutil.rmtree(root)
+    with pytest.raises(CorpusError, match="is another text now; --corpus with it opens a new"):
+        known.open(300, None)
+    file.unlink()
+    with pytest.raises(CorpusError, match=r"the text of the study is gone: no copy .*--corpus"):
+        known.open(300, None)
+    text_file(file, 60)
+    assert known.open(300, None).corpus.sha256 == before.corpus.sha256  # made again

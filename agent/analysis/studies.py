@@ -1,0 +1,70 @@
+"""Each study in one line of facts: what it is, how far it came, where it stands."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from agent.ledger import Calibration, Decision, Queries, current_study, last_used
+from engine.config import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFacts:
+    """All that `agent studies` shows of one."""
+
+    study: int  # its number
+    is_last: bool  # last worked on: `agent run` goes on with it
+    text: str
+    start: str  # its baseline, as the table writes it
+    config: dict[str, Any]
+    budget_tokens: int
+    seeds: list[int] | None
+    n_runs: int  # of it that ended
+    n_queued: int
+    n_confirmed: int  # batches that fresh seeds confirmed
+    confirmed_bpb: float | None  # what they gained together, less what ablations cost
+    head: str | None  # label of what the next idea changes
+    head_bpb: float | None
+    opened_at: str
+    last_used_at: str
+
+
+def study_facts(ledger: Queries) -> list[StudyFacts]:
+    """Every study, in the order they began."""
+    used, current = last_used(ledger), current_study(ledger)
+    of_study: dict[int, list[Decision]] = {}
+    for decision in ledger.decisions():
+        if decision.verdict in ("confirmed", "ablated"):
+            number = ledger.run(decision.run_id).calibration_id or 0
+            of_study.setdefault(number, []).append(decision)
+    return [_facts(ledger, one, of_study.get(one.id, []), used[one.id], one == current)
+            for one in reversed(ledger.studies())]
+
+
+def _facts(ledger: Queries, study: Calibration, decisions: Iterable[Decision], used_at: str,
+           is_last: bool) -> StudyFacts:
+    runs, head = ledger.study_runs(study.id), ledger.incumbent(study.id)
+    claims = confirmed_gains(decisions)
+    return StudyFacts(
+        study=study.id, is_last=is_last, text=ledger.corpus(study.corpus_id).name,
+        start=Config.from_dict(study.config).describe(), config=dict(study.config),
+        budget_tokens=study.budget_tokens, seeds=study.seeds,
+        n_runs=sum(run.state not in ("queued", "running") for run in runs),
+        n_queued=sum(run.state == "queued" for run in runs),
+        n_confirmed=sum(gain > 0 for gain in claims),
+        confirmed_bpb=sum(claims) if claims else None,
+        head=head.label if head else None, head_bpb=head.val_bpb if head else None,
+        opened_at=study.created_at, last_used_at=used_at)
+
+
+def confirmed_gains(decisions: Iterable[Decision]) -> list[float]:
+    """What each confirmed batch of a study claimed, then, below zero, what ablations cost."""
+    gains, costs = [], []
+    for decision in decisions:
+        if "with" in decision.evidence:
+            continue  # what the word on another run meant for this one
+        if decision.verdict == "confirmed" and "gain_bpb" in decision.evidence:
+            gains.append(float(decision.evidence["gain_bpb"]))
+        if decision.verdict == "ablated" and "cost_bpb" in decision.evidence:
+            costs.append(-max(0.0, float(decision.evidence["cost_bpb"])))
+    return gains + costs

@@ -1,0 +1,103 @@
+"""Options that several commands share: which study, and what the shell offers for words like it.
+
+Completion has no place for errors: where a ledger cannot be read it offers nothing.
+"""
+
+import dataclasses
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from agent.cli.homes import home_of
+from agent.ledger import GENERATED, Queries, Reader
+from engine.config import OPTIMIZERS, SCHEDULES, Config
+from engine.errors import UserError
+
+T = TypeVar("T")
+
+CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "tied": ("false", "true")}
+
+
+def ask_ledger(ctx: click.Context, ask: Callable[[Queries], list[T]]) -> list[T]:
+    """What the ledger of the home that was typed answers; nothing where it cannot be read."""
+    try:
+        with Reader.open(home_of(ctx).ledger) as ledger:
+            return ask(ledger)
+    except (UserError, OSError, sqlite3.Error):
+        return []
+
+
+def complete_labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Labels that begin so, and the words that name a run of a study."""
+    labels = ask_ledger(ctx, lambda ledger: [
+        *(run.label for run in ledger.runs()), "best", "head", "baseline"])
+    return [label for label in labels if label.lower().startswith(incomplete.lower())]
+
+
+def complete_studies(ctx: click.Context, _param: click.Parameter,
+                     incomplete: str) -> list[CompletionItem]:
+    """Numbers of studies that begin so, each with what it is."""
+    def ask(ledger: Queries) -> list[tuple[str, str]]:
+        return [(str(one.id), f"{ledger.corpus(one.corpus_id).name}; "
+                              f"{one.budget_tokens} tokens a run")  # fish reads to a comma
+                for one in reversed(ledger.studies())]
+
+    return [CompletionItem(number, help=told) for number, told in ask_ledger(ctx, ask)
+            if number.startswith(incomplete)]
+
+
+def complete_fields(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of fields that begin so; behind the sign =, what the field may be."""
+    name, equals, begun = incomplete.partition("=")
+    fields = {field.name: field.default for field in dataclasses.fields(Config)}
+    if not equals:
+        return [f"{field}=" for field in fields if field.startswith(name)]
+    if name not in fields:
+        return []
+    values = CHOICES.get(name) or (
+        "none" if fields[name] is None else f"{fields[name]:g}",)  # a number: its default
+    return [f"{name}={value}" for value in values if value.startswith(begun.lower())]
+
+
+def complete_idea(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Fields and their values, and JSON files, of which an idea may be one."""
+    found = complete_fields(ctx, param, incomplete)
+    return found + [name for name in _names_here(incomplete) if name.endswith(".json")]
+
+
+def complete_text(_ctx: click.Context, _param: click.Parameter,
+                  incomplete: str) -> list[CompletionItem]:
+    """The texts that can be made here, and files; folders of the shell's own finding."""
+    generated = [name for name in GENERATED if name.startswith(incomplete)]
+    if not generated:
+        return [CompletionItem(incomplete, type="file")]
+    # A shell that is given words looks for no files by itself.
+    return [CompletionItem(name) for name in [*generated, *_names_here(incomplete)]]
+
+
+def _names_here(incomplete: str) -> list[str]:
+    """What lies in the current folder and begins so, a folder with a slash."""
+    try:
+        return sorted(f"{path.name}/" if path.is_dir() else path.name for path in Path().iterdir()
+                      if path.name.startswith(incomplete) and not path.name.startswith("."))
+    except OSError:
+        return []
+
+
+study_option = click.option(
+    "--study", type=click.IntRange(min=1), metavar="N", shell_complete=complete_studies,
+    help="Of this study.  [default: the last one]")
+any_option = click.option("--any", "of_all", is_flag=True,
+                          help="The best run of the whole ledger, whatever its study.")
+
+
+def which_run(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--study and --any: of which study `best` is the best."""
+    return study_option(any_option(command))
+
+
+run_argument = click.argument("key", metavar="RUN", shell_complete=complete_labels)

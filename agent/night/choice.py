@@ -1,0 +1,212 @@
+"""Which study a night goes on with: the last one's text and start, unless others are asked for.
+
+What was not said is as in the last study. What was said and differs opens a new one, which then
+tells what differs: another text or start is never taken in silence.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent import words
+from agent.ledger import (
+    GENERATED,
+    Calibration,
+    Queries,
+    by_use,
+    current_study,
+    night_of,
+    study_of,
+)
+from agent.night.wish import Wish
+from agent.search import study as studies
+from agent.trial import Source
+from engine.config import Config
+from engine.errors import UserError
+from strategies.base import TITLES, changed_fields, shown
+
+# With --run-for a study goes on whose runs take between these times as long.
+SHORTER, LONGER = 0.5, 1.4
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing in which a study is not what was asked for."""
+
+    name: str  # of what differs: a text, a seed, a field
+    told: str  # the same with both values
+    option: str  # which asked for it
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The study to go on with, or why none is what was asked for."""
+
+    study: Calibration | None  # None: a new one
+    base: Config  # its start
+    last: Calibration | None  # the study last worked on before this night
+    differences: tuple[Difference, ...]  # of what was asked for from the last one
+
+
+# --- the text --------------------------------------------------------------------------------
+
+
+def with_last_text(ledger: Queries, wish: Wish) -> tuple[Wish, str | None]:
+    """The wish with the text and the seed of the study that goes on, where none were given.
+
+    Also a remark where the file that the text came from is not what it was.
+    """
+    last = current_study(ledger) if wish.study is None else study_of(ledger, wish.study)
+    if last is not None and wish.is_text_given:
+        wish = _with_last_corpus(ledger, wish, last)
+    if last is not None and wish.study is not None:
+        _require_kind(ledger, wish, last)
+    if last is None or wish.is_text_given:
+        return wish, None
+    seed = wish.seed if wish.is_seed_given or not last.seeds else last.seeds[0]
+    noted = _noted(ledger, last)
+    names = {one.name for one in dataclasses.fields(Source)} - {"root", "sha256"}
+    source = Source(root=wish.source.root, sha256=last.text_sha256,
+                    **{name: value for name, value in noted.items() if name in names})
+    return dataclasses.replace(wish, source=source, seed=seed), _moved(noted, last)
+
+
+def _with_last_corpus(ledger: Queries, wish: Wish, last: Calibration) -> Wish:
+    """The wish on the last study's corpus where --stories or --valid came alone and suit it."""
+    what = str(_noted(ledger, last)["what"])
+    is_file = what not in GENERATED
+    suits = wish.source.n_stories is None if is_file else wish.source.valid is None
+    if wish.is_corpus_given or not suits:
+        return wish
+    return dataclasses.replace(wish, source=dataclasses.replace(wish.source, what=what))
+
+
+def _require_kind(ledger: Queries, wish: Wish, named: Calibration) -> None:
+    """Refuse a text that is not the study's by its very kind, before it is made."""
+    corpus, what = ledger.corpus(named.corpus_id), wish.source.what
+    kind = what if what in GENERATED else "file"
+    if wish.is_text_given and kind != corpus.source:
+        text = what if kind != "file" else Path(what).name
+        told = Difference("text", f"text {text}, not {corpus.name}", "--corpus")
+        raise UserError(_conflict(named, (told,)))
+
+
+def note_of(ledger: Queries, wish: Wish, study: Calibration) -> dict[str, Any]:
+    """What a night keeps of where its text lies, for the next one that goes on with it."""
+    if not wish.is_text_given:
+        return _noted(ledger, study)
+    source = {name: value for name, value in dataclasses.asdict(wish.source).items()
+              if name not in ("root", "sha256") and value is not None}
+    return source | {"files": [[path, *found] for path in (wish.source.what, wish.source.valid)
+                               if path and (found := _stat(path))]}
+
+
+def _noted(ledger: Queries, study: Calibration) -> dict[str, Any]:
+    """Where the text of a study was last; what earlier versions did not note, by its name."""
+    night, corpus = night_of(ledger, study), ledger.corpus(study.corpus_id)
+    if night is not None and isinstance(night.source.get("what"), str):
+        return night.source
+    return {"what": corpus.name if corpus.source == "file" else corpus.source}
+
+
+def _moved(noted: dict[str, Any], study: Calibration) -> str | None:
+    for path, *was in noted.get("files", []):
+        found = _stat(path)
+        if found is None:
+            return (f"{path} is no longer there; study {study.id} goes on with the copy that was "
+                    "made of it")
+        if found != was:
+            return (f"{path} was changed since; study {study.id} goes on with the text as it was, "
+                    "and --corpus studies it as it is")
+    return None
+
+
+def _stat(path: str) -> list[int] | None:
+    """Size and time of a file; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+# --- the study -------------------------------------------------------------------------------
+
+
+def base_of(ledger: Queries, wish: Wish, text_sha256: str | None = None) -> Config:
+    """The start that was asked for; without --set that of the last study, first on that text."""
+    if wish.settings and wish.study is None:
+        return Config().assign(wish.settings)
+    if wish.study is not None:
+        return Config.from_dict(study_of(ledger, wish.study).config)
+    known = sorted(by_use(ledger), key=lambda one: one.text_sha256 != text_sha256)
+    return Config.from_dict(known[0].config) if known else Config()
+
+
+def choose(ledger: Queries, wish: Wish, text_sha256: str, text: str) -> Choice:
+    """The study that is what was asked for and was worked on last, or none and why."""
+    base, last = base_of(ledger, wish, text_sha256), current_study(ledger)
+
+    def differences(one: Calibration) -> tuple[Difference, ...]:
+        return tuple(_differences(ledger, one, wish, base, text_sha256, text))
+
+    if wish.study is not None:
+        named = study_of(ledger, wish.study)
+        if found := differences(named):
+            raise UserError(_conflict(named, found))
+        return Choice(named, base, last, ())
+    for known in by_use(ledger):
+        if not differences(known):
+            return Choice(known, Config.from_dict(known.config), last,
+                          differences(last) if last else ())
+    return Choice(None, base, last, differences(last) if last else ())
+
+
+def _differences(ledger: Queries, known: Calibration, wish: Wish, base: Config,
+                 text_sha256: str, text: str) -> Iterator[Difference]:
+    """In what a study is not what was asked for; what was not said is no difference.
+
+    How long a night is decides nothing: a study goes on in a shorter or a longer one.
+    """
+    start = Config.from_dict(known.config)
+    wanted = start.assign(wish.settings) if wish.study is not None else base
+    if known.text_sha256 != text_sha256:
+        name = ledger.corpus(known.corpus_id).name
+        told = f"text {text}, not {name}" if text != name else f"text {text}, not as it was"
+        yield Difference("text", told, "--corpus" if wish.source.n_stories is None else "--stories")
+    if wish.settings or known.text_sha256 != text_sha256:
+        old, new = start.canonical(), wanted.canonical()
+        for field in changed_fields(start, wanted):
+            told = f"{TITLES[field]} {shown(new[field])}, not {shown(old[field])}"
+            yield Difference(TITLES[field], told, "--set")
+    yield from _other_seeds(ledger, known, wish)
+    if wish.run_tokens is not None and wish.run_tokens != known.budget_tokens:
+        yield Difference("tokens a run", f"{wish.run_tokens:,} tokens a run, not "
+                         f"{known.budget_tokens:,}", "--run-tokens")
+    planned_s = studies.planned_for_s(ledger, known)
+    if wish.run_s is not None and not (
+            planned_s and SHORTER <= planned_s / wish.run_s <= LONGER):
+        yield Difference("length of a run", f"runs of {words.duration(wish.run_s)}, not "
+                         f"{words.duration(known.run_s)}", "--run-for")
+
+
+def _other_seeds(ledger: Queries, known: Calibration, wish: Wish) -> Iterator[Difference]:
+    seeds = known.seeds
+    first = wish.seed if wish.is_seed_given or not seeds else seeds[0]
+    expected = studies.baseline_seeds(ledger, known.text_sha256, Config.from_dict(known.config),
+                                      known.budget_tokens, first)
+    if seeds and seeds == expected:
+        return
+    if seeds and len(seeds) == len(expected) and wish.is_seed_given:
+        yield Difference("seed", f"seed {wish.seed}, not {seeds[0]}", "--seed")
+    else:
+        yield Difference("baseline", "an earlier version measured its baseline", "this version")
+
+
+def _conflict(named: Calibration, found: tuple[Difference, ...]) -> str:
+    told = "; ".join(one.told for one in found)
+    options = " and ".join(dict.fromkeys(one.option for one in found))
+    return (f"study {named.id} is not what {options} {'ask' if ' and ' in options else 'asks'} "
+            f"for ({told}); leave out --study, which opens another, or {options}")

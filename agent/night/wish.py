@@ -1,0 +1,32 @@
+"""What a night or a run was asked to be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.machine import Limits, machine
+from agent.trial import Source
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a night or a run was asked to be; None where nothing was said."""
+
+    source: Source
+    max_ram_mb: float
+    settings: Sequence[str] = ()  # key=value
+    seed: int = 0
+    night_s: float | None = None
+    max_runs: int | None = None
+    run_s: float | None = None
+    run_tokens: int | None = None
+    steps: int | None = None
+    eval_every: int | None = None
+    n_replicas: int = field(default_factory=machine.n_cores)
+    limits: Limits = DEFAULT_LIMITS  # on battery, heat, disk and hours
+    with_prior: bool = True  # whether ideas begin from what other studies found
+    study: int | None = None  # the number of the one to go on with
+    is_text_given: bool = True  # False: the text of the last study, where there is one
+    is_corpus_given: bool = True  # False: --stories or --valid with the last study's corpus
+    is_seed_given: bool = True  # False: that study's seeds
