@@ -84,3 +84,7 @@ class ReplicaDied(Exception):
     def __init__(self, message: str, signal: int | None = None) -> None:
         super().__init__(message)
         self.signal = signal  # that ended it, if one did
+
+
+class NotPrepared(CorpusError):
+    """A text that somebody only asked about is not there."""

@@ -75,6 +75,9 @@ def require_one_text(ledger: Queries, first: Run, second: Run) -> None:
 
 def _corpus(ledger: Queries, run: Run) -> Corpus:
     found = corpus_of(ledger, run)
+    if found is None and run.source == "measured":
+        raise UserError(f"the text of {run.label}, row {run.corpus_id} of corpora, was deleted "
+                        "from the ledger, so nothing compares with it")
     if found is None:
         raise UserError(f"{run.label} is a published row; its text and seed are unknown, so "
                         "nothing measured here compares with it")

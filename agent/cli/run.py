@@ -23,7 +23,7 @@ from agent.ledger import (
     glance,
     is_ledger,
     new_rows,
-    rehearsal,
+    rehearse,
     table_text,
 )
 from agent.machine import COOLER_C, Limits, guard, parse_window, utc_stamp
@@ -288,7 +288,7 @@ def import_(home: Home, file: Path, dry_run: bool) -> None:
     Example:  agent import ledger-kept-20260324T231500Z.db
     """
     if dry_run:
-        click.echo(f"{_rehearse(home, file)}; a dry run, so nothing was", err=True)
+        click.echo(f"{_rehearse(home, file)}; a dry run, so none was", err=True)
         return
     with Screen() as screen, desk(home, screen, screen.stage) as at:
         click.echo(_take_in(at, file), err=True)
@@ -317,7 +317,7 @@ def _rehearse(home: Home, file: Path) -> str:
     with glance(ledger) if ledger.exists() else nullcontext() as ours:
         if is_ledger(file):
             with Reader.open(file) as other:
-                return f"{rehearsal(ours, other, utc_stamp())} would be added"
+                return f"{rehearse(ours, other, utc_stamp())} would be added"
         n = len(new_rows(ledger, table_text(file), _labels(ours)))
         return f"{n} {'row' if n == 1 else 'rows'} would be added"
 

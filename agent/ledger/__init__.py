@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import Run as Run
     from agent.ledger.records import State as State
     from agent.ledger.records import Verdict as Verdict
-    from agent.ledger.rehearsal import rehearsal as rehearsal
+    from agent.ledger.rehearsal import rehearse as rehearse
     from agent.ledger.studies import Waiting as Waiting
     from agent.ledger.studies import by_use as by_use
     from agent.ledger.studies import current_study as current_study
@@ -77,7 +77,7 @@ __all__, __getattr__ = doors(__name__, {
     "published": ("is_ledger", "new_rows", "table_text"),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "damage", "faults", "glance"),
-    "rehearsal": ("rehearsal",),
+    "rehearsal": ("rehearse",),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "GENERATED", "LABEL_LETTERS", "Metric",
                 "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run", "State",

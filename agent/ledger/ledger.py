@@ -20,9 +20,9 @@ from sqlite_utils import Database
 
 from agent.ledger import published
 from agent.ledger.anchor import Anchor, keep, set_aside_foreign
+from agent.ledger.fresh import fresh_id
 from agent.ledger.merge import Merge, Taken
 from agent.ledger.migrations import check_sound, migrations, taken_steps
-from agent.ledger.queries import in_words
 from agent.ledger.reader import Reader, check_columns, check_schema, connect, connect_reader
 from agent.ledger.records import (
     ENDED,
@@ -40,15 +40,9 @@ from agent.ledger.records import (
     Verdict,
     to_columns,
 )
+from agent.ledger.refusals import in_words
 from engine.errors import LedgerError
 
-# Where the ids of a table stand; SQLite gives that of a deleted newest row to the next one.
-NAMED_BY = {
-    "runs": (("runs", "id"), ("runs", "parent_id"), ("decisions", "run_id"),
-             ("decisions", "against_id"), ("metrics", "run_id"), ("blocks", "run_id"),
-             ("events", "run_id")),
-    "calibrations": (("calibrations", "id"), ("runs", "calibration_id")),
-    "corpora": (("corpora", "id"), ("runs", "corpus_id"), ("calibrations", "corpus_id"))}
 HELD_MB = 8  # a ledger of some thousand runs
 
 _UPSERT_METRIC = """
@@ -156,7 +150,7 @@ class Ledger(Reader):
                 "WHERE text_sha256 = ? AND vocab_size = ? AND tokenizer_sha256 = ?",
                 corpus.text_sha256, corpus.vocab_size, corpus.tokenizer_sha256)
             if not known:
-                return self._insert("corpora", {"id": self._fresh_id("corpora")} | asdict(corpus))
+                return self._insert("corpora", {"id": fresh_id(self, "corpora")} | asdict(corpus))
             if known[0]["search_sha256"] != corpus.search_sha256:
                 raise LedgerError(
                     f"{self.path} knows the text of {corpus.name} with another validation slice, "
@@ -166,7 +160,7 @@ class Ledger(Reader):
     def add_calibration(self, calibration: NewCalibration) -> int:
         with self._writing():
             return self._insert("calibrations",
-                                {"id": self._fresh_id("calibrations")} | asdict(calibration))
+                                {"id": fresh_id(self, "calibrations")} | asdict(calibration))
 
     def update_calibration(self, calibration_id: int, **fields: Unpack[Measured]) -> None:
         with self._writing():
@@ -231,7 +225,7 @@ class Ledger(Reader):
         with self._writing():
             new = published.new_rows(self.path, csv_text, self.labels())
             for row in new:
-                self._insert("runs", {"id": self._fresh_id("runs")} | row)
+                self._insert("runs", {"id": fresh_id(self, "runs")} | row)
             if new:
                 self.event("import", f"imported {len(new)} published rows", now)
         return len(new)
@@ -256,7 +250,7 @@ class Ledger(Reader):
                               "FROM runs WHERE label GLOB ?", f"{letter}[0-9]*")[0]["number"]
             label = f"{letter}{(last or 0) + 1}"
             run_id = self._insert("runs", columns | {
-                "id": self._fresh_id("runs"), "label": label, "state": "queued"})
+                "id": fresh_id(self, "runs"), "label": label, "state": "queued"})
             if new.prediction:
                 self._insert("predictions", {"run_id": run_id} | asdict(new.prediction))
             return self._one(Run, run_id)
@@ -383,12 +377,6 @@ class Ledger(Reader):
 
     def _insert(self, table: str, values: Mapping[str, Any]) -> int:
         return cast(int, self._db.table(table).insert(to_columns(values)).last_pk)
-
-    def _fresh_id(self, table: str) -> int:
-        """An id that no row has and none names: a deleted run's verdicts are not the next one's."""
-        named = " UNION ALL ".join(f"SELECT max({column}) AS id FROM {other}"
-                                   for other, column in NAMED_BY[table])
-        return int(self._rows(f"SELECT coalesce(max(id), 0) + 1 AS id FROM ({named})")[0]["id"])
 
     def _update(self, table: str, row_id: int, values: Mapping[str, Any]) -> None:
         self._db.table(table).update(row_id, to_columns(values))

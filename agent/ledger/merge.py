@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent.ledger.fresh import NAMED_BY, fresh_id
 from agent.ledger.records import ENDED
 from engine.errors import LedgerError
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 WITHOUT_RESULT = ("killed", "failed", "lost")  # states of an attempt that may be repeated
-FRESH = ("runs", "calibrations", "corpora")  # whose ids a deleted row may have left behind
 NOISE = ("n", "sigma_nats", "sigma_bpb", "mean_bpb")  # what a study learns from its baselines
 
 
@@ -185,7 +185,7 @@ class Merge:
         return {name: value for name, value in row.items() if name in names and name != "id"}
 
     def _insert(self, table: str, row: Mapping[str, Any]) -> int:
-        fresh = {"id": self._ours._fresh_id(table)} if table in FRESH else {}
+        fresh = {"id": fresh_id(self._ours, table)} if table in NAMED_BY else {}
         return self._ours._insert(table, self._ours_alone(table, row) | fresh)
 
     def _replace(self, table: str, row: Row) -> None:

@@ -4,8 +4,7 @@ import difflib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,8 +24,9 @@ from agent.ledger.records import (
     State,
     from_columns,
 )
+from agent.ledger.refusals import in_words
 from engine.config import Config
-from engine.errors import LedgerBusy, LedgerError, StorageError, UserError
+from engine.errors import LedgerBusy, LedgerError, StorageError
 
 Shard = Literal["confirm", "test"]
 
@@ -190,8 +190,9 @@ class Queries:
         which, values = "", list[Any]()
         if studies:
             marks, one = ", ".join("?" * len(studies)), studies[0]
-            which = ("AND c.text_sha256 = ? AND budget_tokens = ? AND (calibration_id IS NULL "
-                     f"OR calibration_id IN ({marks}) OR config_hash = ?) ")
+            which = ("AND c.text_sha256 = ? AND runs.budget_tokens = ? "
+                     "AND (runs.calibration_id IS NULL "
+                     f"OR runs.calibration_id IN ({marks}) OR runs.config_hash = ?) ")
             values = [one.text_sha256, one.budget_tokens, *(study.id for study in studies),
                       Config.from_dict(one.config).hash]
         elif not of_all:
@@ -381,48 +382,3 @@ class Queries:
 
 def _limit(limit: int | None) -> int:
     return -1 if limit is None else limit  # SQLite reads -1 as no limit
-
-
-@contextmanager
-def in_words(path: Path) -> Iterator[None]:
-    """Turn what a person can mend about the file into one sentence; leave bugs as they are."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        sentence = None if code is None else _SENTENCES.get(code, _SENTENCES.get(code & 0xFF))
-        if sentence is None or (code == sqlite3.SQLITE_ERROR and "no such" not in str(error)):
-            raise
-        kind, text = sentence
-        raise kind(text.format(path=path, error=error)) from error
-    except UnicodeDecodeError as error:  # also of SQLite's own complaint about a spoilt schema
-        raise LedgerError(_CORRUPT[1].format(path=path, error=error)) from error
-
-
-_LOCKED = (LedgerBusy, "another program keeps {path} locked; end it or wait")
-_CLOSED = (LedgerError, "{path} cannot be opened; it must be a file in a folder, and both must "
-                        "be yours to read and write")
-_FIXED = (LedgerError, "{path} cannot be written ({error}); it was opened for reading, or the "
-                       "file or its folder is write-protected")
-_DISK = (StorageError, "the disk under {path} is full or failing ({error}); nothing committed "
-                       "is lost: free some space and start again")
-_CORRUPT = (LedgerError, "{path} is damaged ({error}); `sqlite3 {path} .recover` prints what can "
-                         "still be read")
-_SENTENCES: dict[int, tuple[type[UserError], str]] = {  # by the full or the primary code
-    sqlite3.SQLITE_BUSY: _LOCKED,
-    sqlite3.SQLITE_LOCKED: _LOCKED,
-    sqlite3.SQLITE_CANTOPEN: _CLOSED,
-    sqlite3.SQLITE_PERM: _CLOSED,
-    sqlite3.SQLITE_READONLY: _FIXED,
-    sqlite3.SQLITE_FULL: _DISK,
-    sqlite3.SQLITE_IOERR: _DISK,
-    sqlite3.SQLITE_ERROR: (
-        LedgerError, "{path} is not as this program made it ({error}): a table, column or trigger "
-                     "was changed by hand; change it back or use another --home"),
-    sqlite3.SQLITE_CONSTRAINT_TRIGGER: (
-        LedgerError, "a trigger in {path} keeps this program from writing ({error}); "
-                     "`sqlite3 {path} .schema` shows it, DROP TRIGGER takes it away"),
-    sqlite3.SQLITE_NOTADB: (
-        LedgerError, "{path} is not a SQLite database; move it away or use another --home"),
-    sqlite3.SQLITE_CORRUPT: _CORRUPT,
-}

@@ -11,7 +11,8 @@ from typing import Self
 
 from agent.ledger import queries
 from agent.ledger.columns import lacking
-from agent.ledger.queries import Queries, in_words
+from agent.ledger.queries import Queries
+from agent.ledger.refusals import in_words
 from agent.ledger.sound import misfits
 from engine.errors import LedgerError
 

@@ -11,7 +11,7 @@ from agent.ledger.queries import Queries
 from agent.ledger.reader import Reader
 
 
-def rehearsal(ours: Queries | None, theirs: Reader, now: str) -> Taken:
+def rehearse(ours: Queries | None, theirs: Reader, now: str) -> Taken:
     """What `Ledger.take_in` would say.
 
     ours  None: there is no ledger yet

@@ -4,7 +4,6 @@
 they write its ledger.
 """
 
-import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -22,11 +21,19 @@ from agent.ledger import (
     last_state,
     waiting_elsewhere,
 )
-from agent.machine import Clock, Guard, Sensors, guard, later, machine, proof
+from agent.machine import Clock, Guard, Sensors, later, machine, proof
 from agent.night import signals
 from agent.night.adrift import Harbour, in_harbour
 from agent.night.choice import Choice, base_of, choose, note_of, with_last_text
 from agent.night.daemon import Daemon
+from agent.night.needs import (
+    Prove,
+    require_memory,
+    require_right,
+    require_room,
+    require_time,
+    why_short,
+)
 from agent.night.night import Night
 from agent.night.opening import opening, remarks, until
 from agent.night.recover import recover
@@ -35,7 +42,7 @@ from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.night.wish import DEFAULT_LIMITS
 from agent.night.wish import Wish as Wish
-from agent.search import OVERRUN_S, Outsiders, Plan, budget, plugins, prior, study, verdict
+from agent.search import Outsiders, Plan, budget, plugins, prior, study
 from agent.trial import (
     Progress,
     Runner,
@@ -74,7 +81,7 @@ class Desk:
     observer: Observer
     progress: Progress
     clock: Clock = field(default_factory=Clock)
-    prove: Callable[[Config, int], tuple[str, str] | None] = proof.wrong_numbers
+    prove: Prove = proof.wrong_numbers
     harbour: Harbour | None = None  # where the ledger is kept if it is swapped
     asked: threading.Event = field(default_factory=threading.Event)  # by a signal, to stop
 
@@ -243,8 +250,8 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
     known = choice.study
     if known is not None:
         if known.device in (None, machine.device()):  # else it is measured here first
-            _require_room(at.ledger, known, left_s)
-        _require_right(at, Config.from_dict(known.config), wish)
+            require_room(at.ledger, known, left_s)
+        require_right(at.prove, Config.from_dict(known.config), wish)
         _open(at, wish, choice, known, tokens, remark)
         night.study = known
         recover(night, end_orphan, living_worker)
@@ -263,7 +270,7 @@ def _open(at: Desk, wish: Wish, choice: Choice, found: Calibration, tokens: Toke
     if remark:
         at.observer.say(remark)
     if tokens.corpus.is_cut_short:
-        at.observer.say(_why_short(tokens))
+        at.observer.say(why_short(tokens))
     for text in remarks(choice, found, wish):
         at.observer.say(text)
 
@@ -271,14 +278,14 @@ def _open(at: Desk, wish: Wish, choice: Choice, found: Calibration, tokens: Toke
 def _new_study(at: Desk, wish: Wish, base: Config, tokens: TokenSet,
                left_s: float | None) -> Calibration:
     """A study of a budget that was asked for, or one whose runs fit the night."""
-    _require_memory(base, wish)
+    require_memory(base, wish)
     require_windows(tokens, base)
-    _require_right(at, base, wish)
+    require_right(at.prove, base, wish)
     speed = at.measure(tokens, base, wish.n_replicas)
     run_s = wish.run_s or study.planned_run_s(left_s)
     n_valid = tokens.n_tokens["search"]
     n_tokens = wish.run_tokens or study.plan_budget(speed, base, n_valid, run_s)
-    _require_time(speed.run_s(base, n_tokens, n_valid), wish, left_s)
+    require_time(speed.run_s(base, n_tokens, n_valid), wish, left_s)
     n_passes = n_tokens / tokens.n_tokens["train"]
     if n_passes > 2:
         at.observer.say(f"note: {n_tokens:,} tokens are {n_passes:.0f} passes over this text; more "
@@ -303,67 +310,16 @@ def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> C
     return found
 
 
-def _require_room(ledger: Ledger, known: Calibration, left_s: float | None) -> None:
-    """A night has time for one run of the study it goes on with, or for the rest of one."""
-    run_s = known.run_s or 0.0
-    has_begun = any(run.tokens for run in ledger.study_runs(known.id) if run.state == "queued")
-    if left_s is not None and run_s > left_s + OVERRUN_S and not has_begun:
-        raise UserError(f"one run of study {known.id} takes about {words.duration(run_s)}, longer "
-                        f"than the {words.duration(left_s)} of this night; give it more time with "
-                        "--for, or open a study of shorter runs with --run-for or --run-tokens")
-
-
-def _why_short(tokens: TokenSet) -> str:
-    n = tokens.n_tokens
-    return (f"note: {n['confirm']:,} tokens confirm beside the {n['search']:,} that search: an "
-            "earlier version cut this text so, and its studies go on with that; a new --home cuts "
-            "it into a half and two quarters")
-
-
-def _require_time(run_s: float, wish: Wish, left_s: float | None) -> None:
-    """A night has room for the baselines, or is not worth beginning."""
-    least_s = verdict.N_BASELINE_SEEDS * run_s
-    if left_s is not None and least_s > left_s and wish.max_runs is None:
-        raise UserError(f"{left_s:.0f} s are too short for a night here: five baseline runs take "
-                        f"about {words.duration(least_s)}; give it --for {_typed(2 * least_s)}"
-                        f"{_smaller(wish)}")
-    if left_s is not None and run_s > left_s:
-        raise UserError(f"one run takes about {words.duration(run_s)} here, longer than the "
-                        f"{words.duration(left_s)} that are left; give it --for "
-                        f"{_typed(2 * run_s)}, or a smaller --run-tokens or --run-for")
-
-
-def _typed(seconds: float) -> str:
-    """A time as one types it, rounded up: 90s, 12m, 3h."""
-    for unit, length_s in (("h", 3600), ("m", 60)):
-        if seconds > 2 * length_s:
-            return f"{math.ceil(seconds / length_s)}{unit}"
-    return f"{math.ceil(seconds)}s"
-
-
-def _smaller(wish: Wish) -> str:
-    """A smaller model to ask for; nothing where it is small already."""
-    base = Config().assign(wish.settings)
-    for width in (base.n_embd // 2, base.n_embd // 4):
-        settings = [*wish.settings, f"n_embd={width}"]
-        try:
-            Config().assign(settings)
-        except UserError:  # its heads do not divide that width, say
-            continue
-        return f", or a smaller model with --set n_embd={width}"
-    return ""
-
-
 def train_once(at: Desk, wish: Wish) -> Run:
     """One run by hand, through the path every run takes; a run stopped before goes on."""
     config, wish = Config().assign(wish.settings), on_last_text(at, wish)
-    _require_memory(config, wish)
+    require_memory(config, wish)
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1), wish.source,
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)
     require_windows(tokens, config)
     recover(night, end_orphan)
-    _require_right(at, config, wish)
+    require_right(at.prove, config, wish)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:
         speed = at.measure(tokens, config, wish.n_replicas)
@@ -389,16 +345,3 @@ def on_last_text(at: Desk, wish: Wish) -> Wish:
         at.observer.say(remark)
     return found
 
-
-def _require_memory(config: Config, wish: Wish) -> None:
-    predicted_mb = config.predicted_mb(wish.n_replicas)
-    word = guard.may_launch(predicted_mb, wish.max_ram_mb, guard.free_mb(), guard.read_swap())
-    if not word.is_go:
-        raise UserError(word.reason)
-
-
-def _require_right(at: Desk, config: Config, wish: Wish) -> None:
-    """Numbers of this machine that can be believed, or every loss of the night would be void."""
-    if found := at.prove(config, wish.n_replicas):
-        wrong, mends = found
-        raise UserError(f"{wrong}; every loss would be void, so nothing was run; first: {mends}")

@@ -19,16 +19,7 @@ from agent.night.ground import Ground
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, Silent, verdict
-from agent.trial import (
-    NUMBERS,
-    RETRY,
-    STORAGE,
-    UNREADY,
-    Runner,
-    ShortOfMemory,
-    Stopped,
-    Unready,
-)
+from agent.trial import NUMBERS, RETRY, STORAGE, UNREADY, Runner, ShortOfMemory, Stopped, Unready
 from agent.words import Told
 from engine.config import Config
 from engine.errors import CorpusError, NoProposal, StorageError, UserError
@@ -392,8 +383,8 @@ class Night:
         """What nobody hears is dropped, and the ledger is told so once."""
         if not self._is_unheard_noted and (why := self.observer.unheard()):
             self._is_unheard_noted = True
-            self.note("unheard", f"nobody hears this night: {why}; it goes on, what cannot "
-                                 "be said is dropped, and the ledger has what became of each run")
+            self.note("unheard", f"nobody hears this night: {why}; it goes on, what cannot be said "
+                                 "is dropped, and the ledger has what became of each run")
 
     def _tell_ledger(self) -> None:
         while self._untold:

@@ -8,6 +8,7 @@ from agent import words
 from agent.ledger import Calibration, Queries
 from agent.machine import Clock
 from agent.night.choice import Choice, Difference
+from agent.night.needs import typed
 from agent.night.wish import Wish
 from agent.search import study as studies
 
@@ -92,10 +93,5 @@ def remarks(choice: Choice, study: Calibration, wish: Wish) -> list[str]:
         planned_s = studies.planned_run_s(wish.night_s)
         if choice.study is not None and planned_s > MUCH_LONGER * study.run_s:
             said.append(f"note: this night has time for runs of {words.duration(planned_s)}; "
-                        f"--run-for {_typed(planned_s)} opens a study of such runs")
+                        f"--run-for {typed(planned_s)} opens a study of such runs")
     return said
-
-
-def _typed(seconds: float) -> str:
-    """A duration as --run-for takes it."""
-    return f"{round(seconds)}s" if seconds < 120 else f"{round(seconds / 60)}m"

@@ -180,7 +180,7 @@ def measure_here(ledger: Ledger, home: Home, study: Calibration, tokens: TokenSe
     return ledger.calibration(study.id)
 
 
-def planned_for_s(ledger: Ledger, study: Calibration) -> float | None:
+def planned_for_s(ledger: Queries, study: Calibration) -> float | None:
     """How long a run was planned to take: on the device that the study was opened on."""
     moves = (event.data or {} for event in reversed(ledger.events_of(MOVED)))
     return next((move["run_s"] for move in moves if move.get("study") == study.id), study.run_s)

@@ -4,10 +4,30 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from agent.home import RunFolder
 from agent.ledger import Blocks
+
+
+class Events:
+    """Append-only JSON lines; a torn last line of a killed worker is cut off first."""
+
+    def __init__(self, path: Path) -> None:
+        if path.exists():
+            whole = path.read_bytes().rpartition(b"\n")
+            if whole[2]:
+                os.truncate(path, len(whole[0]) + len(whole[1]))
+        self._file = open(path, "ab", buffering=0)  # closed with the process
+
+    def write(self, kind: str, **values: Any) -> None:
+        line = json.dumps({"kind": kind, **values}).encode() + b"\n"
+        while line:  # a disk that fills up takes a part, and refuses the rest
+            line = line[self._file.write(line):]
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
 
 
 def read_events(folder: RunFolder, offset: int) -> tuple[list[dict[str, Any]], int]:

@@ -23,6 +23,7 @@ from agent.words import one_line
 from engine.config import BOUNDS, Config
 from engine.errors import (
     CorpusError,
+    NotPrepared,
     StorageError,
     TokenizerError,
     UserError,
@@ -74,7 +75,7 @@ class Source:
         """Token files that are there already; None where they are not. It writes nothing."""
         try:
             return self.open(vocab_size, None, may_make=False)
-        except corpus.NotPrepared:
+        except NotPrepared:
             return None
 
     def _text(self, progress: Progress | None, *, may_make: bool) -> corpus.Corpus:
@@ -85,7 +86,7 @@ class Source:
         where = f"no copy of it is in {self.root}"
         try:
             found = self._resolve(progress, may_make=may_make)
-        except corpus.NotPrepared:
+        except NotPrepared:
             raise
         except CorpusError as error:
             raise CorpusError(f"the text of the study is gone: {where}, and {error}; give it with "

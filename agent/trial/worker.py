@@ -7,7 +7,6 @@ leaves with exit status STOPPED.
 
 import errno
 import fcntl
-import json
 import os
 import signal
 import statistics
@@ -19,6 +18,7 @@ from typing import Any, BinaryIO
 
 from agent.home import RunFolder, holder
 from agent.machine import proof
+from agent.trial.events import Events
 from agent.trial.job import (
     NO_GROUND,
     NO_NUMBERS,
@@ -63,25 +63,6 @@ SAMPLE_TOKENS = 60
 ORPHAN_LOOK_S = 1.0  # between looks for a daemon, once the own one is gone
 TELL_S = 1.0  # between two words on how far an evaluation is
 MEASURED_PASSES = 8  # of evaluation, when only the speed is wanted
-
-
-class Events:
-    """Append-only JSON lines; a torn last line of a killed worker is cut off first."""
-
-    def __init__(self, path: Path) -> None:
-        if path.exists():
-            whole = path.read_bytes().rpartition(b"\n")
-            if whole[2]:
-                os.truncate(path, len(whole[0]) + len(whole[1]))
-        self._file = open(path, "ab", buffering=0)  # closed with the process
-
-    def write(self, kind: str, **values: Any) -> None:
-        line = json.dumps({"kind": kind, **values}).encode() + b"\n"
-        while line:  # a disk that fills up takes a part, and refuses the rest
-            line = line[self._file.write(line):]
-
-    def sync(self) -> None:
-        os.fsync(self._file.fileno())
 
 
 class Worker:

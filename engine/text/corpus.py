@@ -6,13 +6,12 @@ written last. What is not vouched for by such a last file, hash by hash, is made
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import Config
-from engine.errors import CorpusError, StorageError, TokenizerError
+from engine.errors import CorpusError, NotPrepared, TokenizerError
 from engine.files import write_atomically
 from engine.text import given
 from engine.text.apart import Parts, parted, parted_from
+from engine.text.disk import hash_file, only_one, storage_told
 from engine.text.download import TINYSTORIES_URL, Fetch, fetch_range, first_stories
 from engine.text.given import Found, How
 from engine.text.ngram import Yardsticks, yardsticks
@@ -43,10 +43,6 @@ from engine.text.tokenizer import EOT, Progress, Tokenizer
 FORMAT = 1  # of the folder: raise it when the splits or the yardsticks of a text change
 N_STORIES = 20_000  # of builtin and tinystories
 MANIFEST = "manifest.json"
-
-
-class NotPrepared(CorpusError):
-    """A text that somebody only asked about is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +205,7 @@ def _open(root: Path, name: str, source: str, key: Mapping[str, Any],
         return found
     if not may_make:
         raise NotPrepared(f"the text {name} is not prepared yet; `agent run` prepares it")
-    with _only_one(root):
+    with only_one(root):
         if (found := _load(folder)) is not None:  # another process was first
             return found
         parts = read(folder)
@@ -226,7 +222,7 @@ def _folder(root: Path, name: str, source: str, key: Mapping[str, Any]) -> Path:
 def _write(folder: Path, name: str, source: str, stories: Mapping[str, Stories],
            tokenizer: Tokenizer, remarks: tuple[str, ...] = ()) -> Corpus:
     splits = {}
-    with _storage_in_words(folder):
+    with storage_told(folder):
         folder.mkdir(exist_ok=True)
     for split in SPLITS:
         data = "".join(f"{story}\n{EOT}\n" for story in stories[split]).encode()
@@ -250,7 +246,7 @@ def _load(folder: Path) -> Corpus | None:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         splits = {split: Split(**manifest["splits"][split]) for split in SPLITS}
         whole = (manifest["format"] == FORMAT and manifest["sha256"] == _hash_splits(splits)
-                 and all(_hash_file(_text_path(folder, split)) == splits[split].sha256
+                 and all(hash_file(_text_path(folder, split)) == splits[split].sha256
                          for split in SPLITS))
         return Corpus(manifest["name"], manifest["source"], folder, manifest["sha256"], splits,
                       manifest.get("rule", 1),
@@ -267,31 +263,6 @@ def reopen(folder: Path) -> Corpus | None:
 def _hash_splits(splits: Mapping[str, Split]) -> str:
     text = "".join(f"{name} {splits[name].sha256}\n" for name in SPLITS)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _hash_file(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def _only_one(root: Path) -> Iterator[None]:
-    """Makes other processes that would write a corpus or its tokens wait."""
-    with _storage_in_words(root):
-        root.mkdir(parents=True, exist_ok=True)
-        lock = open(root / "lock", "wb")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def _storage_in_words(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"cannot make the folder {folder}: {error.strerror}; texts and tokens "
-                           "are kept there, so give it room or choose another --home") from error
 
 
 def _text_path(folder: Path, split: str) -> Path:
@@ -325,7 +296,7 @@ def prepare_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None = 
     if not may_make:
         raise NotPrepared(f"the text {corpus.name} is not prepared in a vocabulary of {vocab_size} "
                           "yet; `agent run` prepares it")
-    with _only_one(corpus.folder.parent):
+    with only_one(corpus.folder.parent):
         if (found := _load_tokens(corpus, vocab_size)) is not None:
             return found
         return _write_tokens(corpus, vocab_size, progress)
@@ -385,7 +356,7 @@ def _load_tokens(corpus: Corpus, vocab_size: int) -> TokenSet | None:
         whole = (record["format"] == FORMAT and record["corpus_sha256"] == corpus.sha256
                  and record["vocab_size"] == vocab_size and tokenizer is not None
                  and record["tokenizer_sha256"] == tokenizer.sha256
-                 and all(_hash_file(_tokens_path(corpus, vocab_size, split))
+                 and all(hash_file(_tokens_path(corpus, vocab_size, split))
                          == record["sha256"][split] for split in SPLITS))
         return _token_set(corpus, record) if whole else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -83,8 +83,8 @@ def without_work(root: Path, tokens: TokenSet) -> Iterator[Callable[[], Home]]:
     def one_night(chosen: Any, _n: int, n_runs: int, *rest: Any, **how: Any) -> Any:
         return simulate(chosen, 1, min(n_runs, 8), *rest, **how)
 
-    def one_suite(_n: int, n_runs: int, *rest: Any, **how: Any) -> Any:
-        return suite(1, min(n_runs, 8), *rest, **how)
+    def one_suite(surfaces: Any, _n: int, n_runs: int, *rest: Any, **how: Any) -> Any:
+        return suite(surfaces, 1, min(n_runs, 8), *rest, **how)
 
     def a_few(speaker: Any, prompt: Any, n_tokens: int, n_texts: int, *how: Any) -> Any:
         return speak(speaker, prompt, min(n_tokens, 4), min(n_texts, 2), *how)
@@ -92,10 +92,10 @@ def without_work(root: Path, tokens: TokenSet) -> Iterator[Callable[[], Home]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
         patch.setenv("HOME", str(root))
-        patch.setattr(launch, "token_files", lambda *_: tokens)
-        patch.setattr(launch, "_require_right", lambda *_: None)
-        patch.setattr(launch, "_tick_through", lambda _night: None)
-        patch.setattr(study, "measure", lambda *_: study.Speed(0.01, 1e-6, 1024, 1))
+        patch.setattr(launch, "token_files", lambda *_, **__: tokens)
+        patch.setattr(launch, "require_right", lambda *_: None)
+        patch.setattr(launch, "_tick_through", lambda *_: None)
+        patch.setattr(study, "measure", lambda *_, **__: study.Speed(0.01, 1e-6, 1024, 1))
         patch.setattr(doctor, "Probe", machine)
         patch.setattr(nights, "simulate", one_night)
         patch.setattr(nights, "suite", one_suite)

@@ -111,15 +111,16 @@ def test_a_night_that_cannot_work_ends_with_the_reason_and_no_run_failed(stage: 
 def test_the_end_of_a_held_up_night_is_a_status(stage: Stage,
                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     class Daemon:
-        def __init__(self, night: object) -> None: ...
+        def __init__(self, night: object, asked: object) -> None: ...
 
         def run(self) -> None: ...
 
     monkeypatch.setattr(launch, "Daemon", Daemon)
-    launch._tick_through(stage.night)
+    at = launch.Desk(stage.home, stage.ledger, stage.night.observer, lambda *_: None)
+    launch._tick_through(at, stage.night)
     stage.night.ground.lacks("no room")
     with pytest.raises(UserError, match="the night ended held up: no room; once that is mended"):
-        launch._tick_through(stage.night)
+        launch._tick_through(at, stage.night)
 
 
 @pytest.mark.parametrize(("status", "events"), [

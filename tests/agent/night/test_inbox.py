@@ -59,7 +59,7 @@ def test_an_idea_for_another_study_than_the_last_says_for_which(
         ledger: Ledger, home: Home) -> None:
     a_study(ledger, budget_tokens=6400)  # the last one
     leave(home, IDEA)
-    assert ", seed 0, queued for study 1: " in taken(ledger, home)[0]
+    assert " on seed 0, queued for study 1: " in taken(ledger, home)[0]
 
 
 def test_the_earlier_idea_is_the_earlier_run(ledger: Ledger, home: Home) -> None:

@@ -21,14 +21,12 @@ from agent.night.launch import (
     Desk,
     Wish,
     _is_left_paused,
-    _require_room,
-    _require_time,
     _study,
     _tick_through,
-    _typed,
     run_night,
     train_once,
 )
+from agent.night.needs import require_room, require_time, typed
 from agent.search import Plan, study
 from agent.trial.orphan import end_orphan
 from agent.trial.prepare import Source
@@ -107,9 +105,9 @@ def test_the_next_night_on_that_device_goes_on_with_the_study_and_measures_nothi
 
 def test_a_time_that_does_not_hold_the_baselines_is_refused() -> None:
     with pytest.raises(UserError, match="4 s are too short for a night here: five baseline runs"):
-        _require_time(12.0, wish(), 4.0)
-    _require_time(12.0, wish(max_runs=1), 20.0)  # a number of runs was asked for, not a night
-    _require_time(12.0, wish(), 60.0)
+        require_time(12.0, wish(), 4.0)
+    require_time(12.0, wish(max_runs=1), 20.0)  # a number of runs was asked for, not a night
+    require_time(12.0, wish(), 60.0)
 
 
 @pytest.mark.parametrize(("settings", "remedy"), [
@@ -120,20 +118,20 @@ def test_a_time_that_does_not_hold_the_baselines_is_refused() -> None:
 def test_the_remedy_for_too_short_a_night_is_ready_to_type(
         settings: list[str], remedy: str) -> None:
     with pytest.raises(UserError) as found:
-        _require_time(12.0, wish(settings=settings), 4.0)
+        require_time(12.0, wish(settings=settings), 4.0)
     assert str(found.value).split("; ")[1] == remedy
 
 
-@pytest.mark.parametrize(("seconds", "typed"), [
+@pytest.mark.parametrize(("seconds", "told"), [
     (0.4, "1s"), (90.0, "90s"), (121.0, "3m"), (7201.0, "3h")])
-def test_a_time_is_told_as_one_types_it(seconds: float, typed: str) -> None:
-    assert _typed(seconds) == typed
+def test_a_time_is_told_as_one_types_it(seconds: float, told: str) -> None:
+    assert typed(seconds) == told
 
 
 def test_a_run_longer_than_its_night_is_refused() -> None:
     with pytest.raises(UserError, match="one run takes about 2 min here, longer than the 1 min"):
-        _require_time(120.0, wish(max_runs=1), 60.0)
-    _require_time(120.0, wish(max_runs=1), None)
+        require_time(120.0, wish(max_runs=1), 60.0)
+    require_time(120.0, wish(max_runs=1), None)
 
 
 def test_a_night_too_short_for_one_run_of_its_study_says_what_to_do(tmp_path: Path) -> None:
@@ -141,9 +139,9 @@ def test_a_night_too_short_for_one_run_of_its_study_says_what_to_do(tmp_path: Pa
         found = ledger.calibration(a_study(ledger, run_s=600.0))
         with pytest.raises(UserError, match=r"^one run of study 1 takes about 10 min, longer than "
                                             r"the 4 min of this night; .*--run-for"):
-            _require_room(ledger, found, 240.0)
-        _require_room(ledger, found, None)
-        _require_room(ledger, found, 600.0)
+            require_room(ledger, found, 240.0)
+        require_room(ledger, found, None)
+        require_room(ledger, found, 600.0)
 
 
 @pytest.mark.parametrize(("kinds", "expected"), [
@@ -222,11 +220,11 @@ def test_a_night_on_wrong_numbers_begins_no_run_and_names_what_mends_it(tmp_path
 
 def test_a_night_that_met_wrong_numbers_ends_with_that_sentence(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "Daemon", lambda night: SimpleNamespace(run=lambda: None))
+    monkeypatch.setattr(launch, "Daemon", lambda *_: SimpleNamespace(run=lambda: None))
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         at = Desk(Home(tmp_path), ledger, Listener(), lambda *_: None)
         night = at.night(Plan(3000.0), Source("data"))
-        _tick_through(night)
+        _tick_through(at, night)
         night.fault = "2 by 2 is 5"
         with pytest.raises(UserError, match="2 by 2 is 5"):
-            _tick_through(night)
+            _tick_through(at, night)

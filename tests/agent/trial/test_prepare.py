@@ -153,7 +153,7 @@ def test_a_look_that_raises_ends_the_child_and_what_it_finished_is_kept(tmp_path
             raise Asked
 
     with pytest.raises(Asked):
-        token_files(source, 1024, lambda stage, done, total: stages.append(stage), look)
+        token_files(source, 1024, lambda stage, done, total: stages.append(stage), look=look)
     assert source.find(1024) is None
     (manifest,) = (tmp_path / "data").glob("*/manifest.json")
     written = manifest.stat().st_mtime_ns
@@ -178,7 +178,7 @@ def test_a_vocabulary_too_large_comes_with_the_setting_that_fits(tmp_path: Path)
     path = tmp_path / "stories.txt"
     path.write_text("<|endoftext|>".join(write_stories(8, 0)))
     source = Source(str(tmp_path / "data"), str(path))
-    with pytest.raises(CorpusError, match=r"supports at most \d+: give --set vocab_s") as found:
+    with pytest.raises(TokenizerError, match=r"supports at most \d+: give --set vocab_s") as found:
         token_files(source, 4096, lambda *_: None)
     setting = re.search(r"--set vocab_size=(\d+), or more text$", str(found.value))
     assert setting is not None
