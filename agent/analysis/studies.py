@@ -41,12 +41,17 @@ def study_facts(ledger: Queries) -> list[StudyFacts]:
             for one in reversed(ledger.studies())]
 
 
+def _text(ledger: Queries, study: Calibration) -> str:
+    return next((one.name for one in ledger.corpora() if one.id == study.corpus_id),
+                "deleted from the ledger")
+
+
 def _facts(ledger: Queries, study: Calibration, decisions: Iterable[Decision], used_at: str,
            is_last: bool) -> StudyFacts:
     runs, head = ledger.study_runs(study.id), ledger.incumbent(study.id)
     claims = confirmed_gains(decisions)
     return StudyFacts(
-        study=study.id, is_last=is_last, text=ledger.corpus(study.corpus_id).name,
+        study=study.id, is_last=is_last, text=_text(ledger, study),
         start=Config.from_dict(study.config).describe(), config=dict(study.config),
         budget_tokens=study.budget_tokens, seeds=study.seeds,
         n_runs=sum(run.state not in ("queued", "running") for run in runs),

@@ -42,7 +42,8 @@ def complete_studies(ctx: click.Context, _param: click.Parameter,
                      incomplete: str) -> list[CompletionItem]:
     """Numbers of studies that begin so, each with what it is."""
     def ask(ledger: Queries) -> list[tuple[str, str]]:
-        return [(str(one.id), f"{ledger.corpus(one.corpus_id).name}; "
+        names = {corpus.id: corpus.name for corpus in ledger.corpora()}
+        return [(str(one.id), f"{names.get(one.corpus_id, 'no text')}; "
                               f"{one.budget_tokens} tokens a run")  # fish reads to a comma
                 for one in reversed(ledger.studies())]
 

@@ -98,7 +98,9 @@ def waiting_elsewhere(ledger: Queries, study: Calibration) -> list[Waiting]:
     groups: dict[tuple[int | None, str], list[Run]] = {}
     names: dict[str, str] = {}
     for run in ledger.runs("queued"):
-        corpus = ledger.corpus(run.corpus_id or 0)
+        corpus = next((one for one in ledger.corpora() if one.id == run.corpus_id), None)
+        if corpus is None:
+            continue  # deleted by hand; `agent run` and the doctor say so
         is_alike = corpus.text_sha256 == study.text_sha256
         if is_alike and (run.calibration_id in (None, study.id) or run.id in own):
             continue
@@ -129,6 +131,8 @@ def _nights(ledger: Queries, limit: int = -1) -> Iterator[NightOf]:
     for row in ledger._rows("SELECT at, data FROM events WHERE kind = 'night' "
                             "ORDER BY id DESC LIMIT ?", limit):
         data = json.loads(row["data"] or "{}")
+        if not isinstance(data, dict):
+            continue  # changed by hand
         source = data.get("source")
         yield NightOf(row["at"], data.get("study"), data.get("newest_study") or 0,
                       source if isinstance(source, dict) else {})
