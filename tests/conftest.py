@@ -1,6 +1,7 @@
 """What several test modules share. The BLAS settings must be made before numpy is imported."""
 
 import os
+import signal
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -8,6 +9,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import pytest
+
+# A signal that is ignored at start stays ignored by the agent, and the tests begin with none: under
+# nohup, or behind & in a script, they would inherit such.
+for number, usual in ((signal.SIGINT, signal.default_int_handler),
+                      (signal.SIGTERM, signal.SIG_DFL), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 collect_ignore = ["strategies/example_package"]  # its own tests run where a test installs it
 
