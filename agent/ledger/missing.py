@@ -52,8 +52,9 @@ def gaps(ledger: Queries) -> list[Gap]:
               for row in ledger.rows("SELECT id, corpus_id AS gone FROM calibrations "
                                      "WHERE corpus_id NOT IN (SELECT id FROM corpora)")]
     for table in ("metrics", "blocks", "events"):
-        n = ledger.rows(f"SELECT count(*) AS n FROM {table} WHERE run_id NOT IN "
-                        "(SELECT id FROM runs)")[0]["n"] if _has(ledger, table) else 0
+        n = ledger.rows(f"SELECT count(*) AS n FROM {table} WHERE run_id IS NOT NULL "
+                        "AND run_id NOT IN (SELECT id FROM runs)"
+                        )[0]["n"] if _has(ledger, table) else 0
         if n:
             found.append(Gap(f"the runs that {n:,} rows of {table} are of", "", None, False))
     return sorted(found, key=lambda gap: not gap.is_built_on)

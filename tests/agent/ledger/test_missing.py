@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.ledger.ledger import Ledger
 from agent.ledger.missing import MOST, gaps, gaps_in_words
 from agent.ledger.reader import Reader
 from tests.support import example_ledger as example
@@ -25,6 +26,12 @@ def told(tmp_path: Path, *statements: str) -> tuple[str, list[bool]]:
 
 def test_a_ledger_as_it_was_made_lacks_nothing(tmp_path: Path) -> None:
     assert told(tmp_path) == ("", [])
+
+
+def test_events_before_the_first_run_are_of_none(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ledger.event("budget_plan", "planned for runs of 13 s", "2026-01-01T00:00:00Z")
+        assert gaps(ledger) == []
 
 
 def test_a_run_that_was_kept_weighs_most(tmp_path: Path) -> None:
