@@ -231,9 +231,11 @@ def test_a_night_without_a_word_goes_on_with_the_last_text_and_start(
         said = night.stderr.splitlines()
         assert "text mine; going on with study 1: " in " ".join(night.stderr.split())
         assert max(map(len, said[:2])) <= 80
-        assert f"{mine} is no longer there; study 1 goes on with the copy" in night.stderr
+        assert f"{mine} is no longer there; study 1 goes on with the copy" in " ".join(
+            night.stderr.split())
     assert ask(tmp_path, "SELECT count(*), count(DISTINCT calibration_id), min(seed), max(seed) "
                          "FROM runs WHERE state = 'finished'") == [(4, 1, 3, 6)]
     other = agent(tmp_path, "run", "--once", "--run-tokens", "2k")
     assert "new study 2, with another tokens a run than study 1" in " ".join(other.stderr.split())
-    assert "study 2, and not the last one, 1: 2,000 tokens a run, not 3,000" in other.stderr
+    assert ("study 2, and not the last one, 1: 2,000 tokens a run, not 3,000"
+            in " ".join(other.stderr.split()))

@@ -18,6 +18,7 @@ a goal is missed.
 
 import argparse
 import json
+import os
 import selectors
 import subprocess
 import sys
@@ -42,7 +43,8 @@ from tests.bench.arms import ARMS
 from tests.bench.arms.course import STARTS, Course
 from tests.bench.nights import Night, append_night, read_all, read_nights
 
-STORIES = Path(__file__).parents[3] / "shared" / "data"
+CHECKOUT = Path(__file__).parents[2]
+STORIES = CHECKOUT.parent / "shared" / "data"
 
 
 # --- one night in a process ------------------------------------------------------------------
@@ -92,8 +94,11 @@ def _write(message: dict[str, Any]) -> None:
 
 def start_part(words: Sequence[str], part: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.bench.search", *words, "--part", part]
+    environment = machine.worker_environment()  # which leaves out the checkout, if it is here
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (
+        environment["PYTHONPATH"], str(CHECKOUT))))
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                            env=machine.worker_environment())
+                            env=environment)
 
 
 def run_nights(words: Sequence[str], parts: Sequence[str], n_jobs: int,
