@@ -1,6 +1,7 @@
 """The nights of tests.bench.search on file: a line of JSON each."""
 
 import json
+import lzma
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ def read_file(path: Path | None) -> list[Night]:
     if path is None or not path.exists():
         return []
     found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+    for line in data.decode("utf-8", errors="replace").splitlines():
         try:
             night = json.loads(line)
         except ValueError:
