@@ -24,7 +24,7 @@ from engine.errors import CorpusError, NotPrepared, TokenizerError
 from engine.files import write_atomically
 from engine.text import given
 from engine.text.apart import Parts, parted, parted_from
-from engine.text.disk import hash_file, only_one, storage_told
+from engine.text.disk import hash_file, only_one, sealed, storage_told, unsealed
 from engine.text.download import TINYSTORIES_URL, Fetch, fetch_range, first_stories
 from engine.text.given import Found, How
 from engine.text.ngram import Yardsticks, yardsticks
@@ -235,7 +235,7 @@ def _write(folder: Path, name: str, source: str, stories: Mapping[str, Stories],
     manifest = {"format": FORMAT, "rule": RULE, "name": name, "source": source,
                 "sha256": corpus.sha256, "remarks": remarks,
                 "splits": {split: asdict(splits[split]) for split in SPLITS}}
-    write_atomically(folder / MANIFEST, _json(manifest))
+    write_atomically(folder / MANIFEST, sealed(manifest))
     _download_path(folder).unlink(missing_ok=True)
     return corpus
 
@@ -243,7 +243,7 @@ def _write(folder: Path, name: str, source: str, stories: Mapping[str, Stories],
 def _load(folder: Path) -> Corpus | None:
     """The corpus in a folder, or None where it is not there, not whole or not as it was."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = unsealed((folder / MANIFEST).read_bytes())
         splits = {split: Split(**manifest["splits"][split]) for split in SPLITS}
         whole = (manifest["format"] == FORMAT and manifest["sha256"] == _hash_splits(splits)
                  and all(hash_file(_text_path(folder, split)) == splits[split].sha256
@@ -275,10 +275,6 @@ def _download_path(folder: Path) -> Path:
 
 def _tokenizer_path(folder: Path, vocab_size: int) -> Path:
     return folder / f"tokenizer-{vocab_size}.json"
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, indent=1).encode() + b"\n"
 
 
 # --- tokens ----------------------------------------------------------------------------------
@@ -324,7 +320,7 @@ def _write_tokens(corpus: Corpus, vocab_size: int, progress: Progress | None) ->
               "n_tokens": {split: ids[split].size for split in SPLITS},
               "n_bytes": {split: corpus.splits[split].n_bytes for split in SPLITS},
               "sha256": hashes, "yardsticks": yards.to_dict()}
-    write_atomically(_record_path(corpus, vocab_size), _json(record))
+    write_atomically(_record_path(corpus, vocab_size), sealed(record))
     return _token_set(corpus, record)
 
 
@@ -351,7 +347,7 @@ def _load_tokenizer(corpus: Corpus, vocab_size: int) -> Tokenizer | None:
 def _load_tokens(corpus: Corpus, vocab_size: int) -> TokenSet | None:
     """The tokens in the folder, or None where they are not there, not whole or not as they were."""
     try:
-        record = json.loads(_record_path(corpus, vocab_size).read_bytes())
+        record = unsealed(_record_path(corpus, vocab_size).read_bytes())
         tokenizer = _load_tokenizer(corpus, vocab_size)
         whole = (record["format"] == FORMAT and record["corpus_sha256"] == corpus.sha256
                  and record["vocab_size"] == vocab_size and tokenizer is not None

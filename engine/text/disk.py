@@ -2,9 +2,11 @@
 
 import fcntl
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from engine.errors import StorageError
 
@@ -13,6 +15,25 @@ def hash_file(path: Path) -> str:
     """SHA-256 of what a file holds, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sealed(value: Mapping[str, Any]) -> bytes:
+    """A file of JSON that shows where a bit of it was changed."""
+    text = json.dumps(value, indent=1)
+    seal = hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps({**value, "seal": seal}, indent=1).encode() + b"\n"
+
+
+def unsealed(data: bytes) -> dict[str, Any]:
+    """What such a file holds, or one of an earlier version, without a seal.
+
+    ValueError where it is no JSON, or not as it was written; TypeError where it is no dictionary.
+    """
+    found = dict(json.loads(data))
+    seal = found.pop("seal", None)
+    if seal is not None and json.loads(data) != json.loads(sealed(found)):
+        raise ValueError("a bit of it was changed")
+    return found
 
 
 @contextmanager

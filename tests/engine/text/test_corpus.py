@@ -168,7 +168,7 @@ def made_by_rule_1(root, train, valid):
         "train": list(write_stories(25, seed=0)), "search": stories[:6], "confirm": stories[6:7],
         "test": stories[7:]}, Tokenizer.train(["ab"], 257))
     manifest = json.loads((folder / "manifest.json").read_bytes())
-    del manifest["rule"]
+    del manifest["rule"], manifest["seal"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
