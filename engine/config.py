@@ -14,17 +14,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from engine.blocks import attention_blocks
 from engine.errors import ConfigError
+from engine.footprint import EVAL_LOGITS as EVAL_LOGITS
+from engine.footprint import EVAL_TOKENS as EVAL_TOKENS
+from engine.footprint import workspace_floats
 
 OPTIMIZERS = ("adamw", "lion", "schedule_free")
 SCHEDULES = ("cosine", "wsd", "constant")
 OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW"}
+# Fields younger than the first ledgers: in a hash once they are used, so that older hashes stay.
+LATER = ("n_kv_head",)
 # Arrays of one parameter each that an optimizer keeps beside the parameters and their gradient.
 OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2}
 
-EVAL_TOKENS = 1024  # rows of one evaluation pass: decides memory, not the score's meaning
-EVAL_LOGITS = 1 << 20  # evaluation computes the head in row blocks of at most so many logits
 PROCESS_MB = 45.0  # interpreter, numpy and BLAS buffers before the model
 SAVE_MB = 16.8  # a checkpoint is written in copied pieces of at most 16 MiB of an array
 FORK_MB = 7.0  # what a replica changes of them, and its own BLAS buffers: measured 4 to 8
@@ -37,6 +39,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "warmup_frac": (0.0, 0.9), "decay_frac": (0.0, 1.0), "min_lr_frac": (0.0, 1.0),
     "weight_decay": (0.0, 10.0), "beta2": (0.0, 0.99999), "clip": (1e-3, 1e3),
     "beta1": (0.1, 0.9999),  # less, and the average of schedule_free is lost in rounding
+    "n_kv_head": (1, 64),
 }
 
 
@@ -64,6 +67,7 @@ class Config:
     beta1: float = 0.9
     beta2: float = 0.95
     clip: float = 1.0  # largest global gradient norm
+    n_kv_head: int | None = None  # heads of keys and values, each for a group; None: n_head
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -81,12 +85,27 @@ class Config:
             raise ConfigError(
                 f"n_embd={self.n_embd} over n_head={self.n_head} gives heads of "
                 f"{self.head_size}, and RoPE needs an even size; use fewer heads")
+        if self.n_head % self.kv_heads:
+            fits = [h for h in range(1, self.n_head + 1) if self.n_head % h == 0]
+            near = sorted(sorted(fits, key=lambda h: abs(h - self.kv_heads))[:2])
+            raise ConfigError(f"n_kv_head={self.kv_heads} does not divide n_head={self.n_head}; "
+                              f"use {' or '.join(map(str, near))}")
 
     # --- the model's shape -------------------------------------------------------------------
 
     @property
     def head_size(self) -> int:
         return self.n_embd // self.n_head
+
+    @property
+    def kv_heads(self) -> int:
+        """Heads of keys and values; n_head / kv_heads heads of queries share each."""
+        return self.n_head if self.n_kv_head is None else self.n_kv_head
+
+    @property
+    def kv_width(self) -> int:
+        """Channels of all keys of a token, and of all its values."""
+        return self.head_size * self.kv_heads
 
     @property
     def hidden(self) -> int:
@@ -108,7 +127,7 @@ class Config:
             shapes["head"] = (v, c)
         for i in range(self.n_layer):
             shapes |= {
-                f"block{i}.attn.qkv": (3 * c, c),
+                f"block{i}.attn.qkv": (c + 2 * self.kv_width, c),
                 f"block{i}.attn.proj": (c, c),
                 f"block{i}.mlp.gate_up": (2 * f, c),
                 f"block{i}.mlp.down": (f, c),
@@ -150,44 +169,7 @@ class Config:
     @property
     def workspace_floats(self) -> int:
         """Entries of every buffer in which one process trains on whole batches and evaluates."""
-        return self._workspace(self.batch_size)
-
-    def _workspace(self, n_rows: int) -> int:
-        """Entries of every buffer that a step on n_rows sequences and an evaluation take.
-
-        Counts what attention.py, layers.py and model.py ask a Workspace for; a test holds the two
-        equal.
-        """
-        c, f, v, time = self.n_embd, self.hidden, self.vocab_size, self.seq_len
-        n_eval_rows = max(1, EVAL_TOKENS // time)
-        n, n_eval = n_rows * time, n_eval_rows * time
-        both = max(n, n_eval)  # what evaluation shares with training
-        kept = (self.n_layer - 1) * n * self._block + both * self._block
-        # Stream, final norm, a branch, the halves of a rotation, h.
-        passing = both * (6 * c + 1 + f)
-        logits = n * v + min(n_eval, max(1, EVAL_LOGITS // v)) * v
-        backward = n * (3 * c + max(3 * c, 2 * f) + self.head_size + self.n_head + 1) + c
-        scores, mixed, sums = self._attention(n_rows)
-        eval_scores, eval_mixed, _ = self._attention(n_eval_rows)
-        attention = scores + max(scores, eval_scores) + max(mixed, eval_mixed)
-        if self.grad_accum > 1:  # the product that is added to a gradient
-            sums = max(sums, *(math.prod(shape) for shape in self.shapes().values()
-                               if len(shape) == 2))
-        return kept + passing + logits + backward + attention + sums
-
-    @property
-    def _block(self) -> int:
-        """Entries a token that one block keeps for backward."""
-        norm, qkv, attention = 2 * self.n_embd + 1, 3 * self.n_embd, self.n_embd + self.n_head
-        return 2 * norm + qkv + attention + 3 * self.hidden
-
-    def _attention(self, n_rows: int) -> tuple[int, int, int]:
-        """Largest scores, outputs and sums over earlier keys of any block of queries."""
-        sizes = [(rows.stop - rows.start, times.stop - times.start, times.stop)
-                 for rows, times in attention_blocks(n_rows, self.n_head, self.seq_len, 0)]
-        return (max(rows * self.n_head * queries * keys for rows, queries, keys in sizes),
-                max(rows * self.n_embd * queries for rows, queries, _ in sizes),
-                max(rows * self.n_embd * keys * (keys < self.seq_len) for rows, _, keys in sizes))
+        return workspace_floats(self, self.batch_size)
 
     @property
     def peak_mb(self) -> float:
@@ -202,7 +184,7 @@ class Config:
         """
         n = min(n_replicas, self.batch_size)
         copies = 1 + OPTIMIZER_SLOTS[self.optimizer] + n
-        workspaces = sum(self._workspace((self.batch_size + rank) // n) for rank in range(n))
+        workspaces = sum(workspace_floats(self, (self.batch_size + rank) // n) for rank in range(n))
         fixed = PROCESS_MB + (n - 1) * FORK_MB + min(4e-6 * self.n_params, SAVE_MB)
         return fixed + 4e-6 * (self.n_params * copies + workspaces)
 
@@ -235,12 +217,20 @@ class Config:
 
         Two configurations that train the same way have the same canonical form.
         """
-        inert: dict[str, Any] = {"n_hidden": self.hidden, "schedule": self.effective_schedule}
+        inert: dict[str, Any] = {"n_hidden": self.hidden, "n_kv_head": self.kv_heads,
+                                 "schedule": self.effective_schedule}
         if self.effective_schedule != "wsd":
             inert["decay_frac"] = None
         if self.effective_schedule == "constant":
             inert["min_lr_frac"] = None
         return self.to_dict() | inert
+
+    @property
+    def unused(self) -> set[str]:
+        """Fields of LATER that change nothing here: as if they had never been added."""
+        plain = {"n_kv_head": self.n_head}
+        known = self.canonical()
+        return {name for name in LATER if known[name] in (None, plain.get(name, _default(name)))}
 
     @property
     def hash(self) -> str:
@@ -261,13 +251,16 @@ class Config:
             name, equals, value = text.partition("=")
             if not equals:
                 raise ConfigError(f"'{text}' is not of the form key=value, such as lr=3e-3")
-            changes[_known(name.strip())] = _parse(name.strip(), value.strip())
+            name = _known(name.strip())
+            changes[name] = _parse(name, value.strip())
         return dataclasses.replace(self, **changes)
 
 
 @functools.lru_cache(maxsize=1 << 14)  # a search asks for that of every known run, every time
 def _hash_of(config: Config) -> str:
-    text = json.dumps(config.canonical(), sort_keys=True)
+    unused = config.unused
+    used = {name: value for name, value in config.canonical().items() if name not in unused}
+    text = json.dumps(used, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -290,9 +283,9 @@ def _check_field(name: str, value: Any, default: Any) -> None:
         if not isinstance(value, bool):
             raise ConfigError(f"tied={value!r} is not a truth value; use true or false")
         return
-    if name == "n_hidden" and value is None:
+    if default is None and value is None:
         return
-    wants_int = name == "n_hidden" or isinstance(default, int)
+    wants_int = default is None or isinstance(default, int)
     kinds = (int,) if wants_int else (int, float)
     is_number = isinstance(value, kinds) and not isinstance(value, bool)
     if not is_number or (isinstance(value, float) and not math.isfinite(value)):
@@ -309,7 +302,7 @@ def _parse(name: str, text: str) -> Any:
     if name == "tied":
         words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         return words.get(text.lower(), text)
-    if name == "n_hidden" and text.lower() in ("none", "null", ""):
+    if _default(name) is None and text.lower() in ("none", "null", ""):
         return None
     try:
         return int(text)
@@ -319,7 +312,7 @@ def _parse(name: str, text: str) -> Any:
         number = float(text)
     except ValueError:
         raise ConfigError(f"{name}={text} is not a number") from None
-    whole = number.is_integer() and (name == "n_hidden" or isinstance(_default(name), int))
+    whole = number.is_integer() and isinstance(_default(name), int | None)
     return int(number) if whole else number
 
 

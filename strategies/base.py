@@ -32,6 +32,7 @@ TITLES = {
     "optimizer": "optimizer", "lr": "learning rate", "schedule": "schedule",
     "warmup_frac": "warm-up", "decay_frac": "decay part", "min_lr_frac": "final learning rate part",
     "weight_decay": "weight decay", "beta1": "beta1", "beta2": "beta2", "clip": "clipping norm",
+    "n_kv_head": "key heads",
 }
 
 T = TypeVar("T")
@@ -255,8 +256,16 @@ def _is_close(a: Any, b: Any) -> bool:
 
 
 def repaired(parent: Config, fields: dict[str, Any]) -> Config:
-    """The parent with fields set, each inside BOUNDS, fractions at two significant digits."""
-    return dataclasses.replace(parent, **{k: _clamped(k, v) for k, v in fields.items()})
+    """The parent with fields set, each inside BOUNDS, fractions at two significant digits.
+
+    Where heads are shared and their number changes, about as many go on sharing one.
+    """
+    own = {k: _clamped(k, v) for k, v in fields.items()}
+    n_head, n_kv_head = own.get("n_head", parent.n_head), own.get("n_kv_head", parent.n_kv_head)
+    if n_kv_head is not None and n_head != parent.n_head:
+        grown = 1.0 if "n_kv_head" in own else n_head / parent.n_head
+        own["n_kv_head"] = legal_kv_heads(n_head, n_kv_head * grown)
+    return dataclasses.replace(parent, **own)
 
 
 def _clamped(name: str, value: Any) -> Any:
@@ -293,6 +302,12 @@ def legal_heads(n_embd: int, preferred: float) -> int:
         return is_odd_size, abs(math.log(n / max(preferred, 1)))
 
     return min(legal, key=distance)
+
+
+def legal_kv_heads(n_head: int, preferred: float) -> int:
+    """The number of key heads nearest to preferred that n_head is a multiple of."""
+    legal = [n for n in range(1, n_head + 1) if n_head % n == 0]
+    return min(legal, key=lambda n: abs(math.log(n / max(preferred, 1))))
 
 
 def resized(parent: Config, n_embd: int, n_layer: int) -> dict[str, Any]:

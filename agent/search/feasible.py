@@ -80,9 +80,10 @@ def _pass_counts(config: Config, n_rows: int) -> Vector:
     n_blocks = math.ceil(time / QUERIES)
     n_calls = len(attention_blocks(n_rows, config.n_head, time, 0))
     found = {
-        "products": n * (4 * c * c + 3 * c * f), "attention": n * keys * c,
+        "products": n * (2 * c * (c + config.kv_width) + 3 * c * f), "attention": n * keys * c,
         "scores": n * keys * config.n_head, "head": n_rows * time * v * c,
-        "logits": n_rows * time * v, "activations": n * (10 * c + 3 * f), "update": 0,
+        "logits": n_rows * time * v,
+        "activations": n * (8 * c + 2 * config.kv_width + 3 * f), "update": 0,
         "heads": config.n_layer * n_rows * config.n_head * n_blocks,
         "calls": config.n_layer * (1 + n_calls), "step": 1}
     return np.array([found[part] for part in COSTS], np.float64)

@@ -49,7 +49,7 @@ def step_products(config: Config, n_batch: int) -> list[tuple[int, int, int, int
     """
     n, c, f, d = n_batch * config.seq_len, config.n_embd, config.hidden, config.head_size
     found = []
-    weights = [(3 * c, c), (c, c), (2 * f, c), (f, c)] * config.n_layer
+    weights = [(c + 2 * config.kv_width, c), (c, c), (2 * f, c), (f, c)] * config.n_layer
     for m, k in [*weights, (config.vocab_size, c)]:
         found += [(1, m, k, n), (1, m, n, k), (1, n, m, k)]
     for rows, times in attention_blocks(n_batch, config.n_head, config.seq_len, 0) * config.n_layer:

@@ -67,9 +67,13 @@ class Past:
     """Keys and values of the tokens a batch of texts has so far, for sampling."""
 
     def __init__(self, config: Config, n_batch: int, dtype: DTypeLike = np.float32) -> None:
-        shape = (config.n_layer, n_batch, config.n_head, config.head_size, config.seq_len)
+        shape = (config.n_layer, n_batch, config.kv_heads, config.head_size, config.seq_len)
         self.keys, self.values = np.empty(shape, dtype), np.empty(shape, dtype)
         self.length = 0
+
+    @property
+    def nbytes(self) -> int:
+        return self.keys.nbytes + self.values.nbytes
 
 
 class GPT:
@@ -166,10 +170,11 @@ class GPT:
         n, c = x.shape
         tmp = self.workspace.at("tmp")
         y1, norm1 = layers.rms_norm(x, p[f"{name}.norm1.gain"], buf.at("norm1"))
-        qkv = np.matmul(p[f"{name}.attn.qkv"], y1.T, out=buf("qkv", 3 * c, n))
+        w_qkv = p[f"{name}.attn.qkv"]
+        qkv = np.matmul(w_qkv, y1.T, out=buf("qkv", w_qkv.shape[0], n))
         tables = self.tables(n_batch, n // n_batch, kv[2] if kv else 0)
-        o, attn = attention.attention(qkv, self.config.n_head, n_batch, tables,
-                                   buf.at("attn"), tmp, kv)
+        o, attn = attention.attention(qkv, (self.config.n_head, self.config.kv_heads), n_batch,
+                                      tables, buf.at("attn"), tmp, kv)
         x += np.matmul(o.T, p[f"{name}.attn.proj"], out=tmp("branch", n, c))
         y2, norm2 = layers.rms_norm(x, p[f"{name}.norm2.gain"], buf.at("norm2"))
         w_in = p[f"{name}.mlp.gate_up"]
