@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from engine.blocks import rwkv_ranks, time_chunk
 from engine.errors import ConfigError
 from engine.footprint import EVAL_LOGITS as EVAL_LOGITS
 from engine.footprint import EVAL_TOKENS as EVAL_TOKENS
@@ -21,9 +22,11 @@ from engine.footprint import workspace_floats
 
 OPTIMIZERS = ("adamw", "lion", "schedule_free")
 SCHEDULES = ("cosine", "wsd", "constant")
+MIXERS = ("attention", "rwkv")
+CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "mixer": MIXERS}
 OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW"}
 # Fields younger than the first ledgers: in a hash once they are used, so that older hashes stay.
-LATER = ("n_kv_head",)
+LATER = ("n_kv_head", "mixer")
 # Arrays of one parameter each that an optimizer keeps beside the parameters and their gradient.
 OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2}
 
@@ -68,6 +71,7 @@ class Config:
     beta2: float = 0.95
     clip: float = 1.0  # largest global gradient norm
     n_kv_head: int | None = None  # heads of keys and values, each for a group; None: n_head
+    mixer: str = "attention"  # what takes from earlier tokens; rwkv has heads, but no key heads
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -85,7 +89,7 @@ class Config:
             raise ConfigError(
                 f"n_embd={self.n_embd} over n_head={self.n_head} gives heads of "
                 f"{self.head_size}, and RoPE needs an even size; use fewer heads")
-        if self.n_head % self.kv_heads:
+        if self.mixer == "attention" and self.n_head % self.kv_heads:
             fits = [h for h in range(1, self.n_head + 1) if self.n_head % h == 0]
             near = sorted(sorted(fits, key=lambda h: abs(h - self.kv_heads))[:2])
             raise ConfigError(f"n_kv_head={self.kv_heads} does not divide n_head={self.n_head}; "
@@ -125,16 +129,26 @@ class Config:
         shapes: dict[str, tuple[int, ...]] = {"embed": (v, c)}
         if not self.tied:
             shapes["head"] = (v, c)
+        mixer = self._mixer_shapes()
         for i in range(self.n_layer):
-            shapes |= {
-                f"block{i}.attn.qkv": (c + 2 * self.kv_width, c),
-                f"block{i}.attn.proj": (c, c),
-                f"block{i}.mlp.gate_up": (2 * f, c),
-                f"block{i}.mlp.down": (f, c),
-            }
+            shapes |= {f"block{i}.{name}": shape for name, shape in mixer.items()
+                       if len(shape) == 2}
+            shapes |= {f"block{i}.mlp.gate_up": (2 * f, c), f"block{i}.mlp.down": (f, c)}
         for i in range(self.n_layer):
             shapes |= {f"block{i}.norm1.gain": (c,), f"block{i}.norm2.gain": (c,)}
+            shapes |= {f"block{i}.{name}": shape for name, shape in mixer.items()
+                       if len(shape) == 1}
         return shapes | {"norm.gain": (c,)}
+
+    def _mixer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """What a block takes from earlier tokens with."""
+        c, (mixed, decays) = self.n_embd, rwkv_ranks(self.n_embd)
+        if self.mixer == "attention":
+            return {"attn.qkv": (c + 2 * self.kv_width, c), "attn.proj": (c, c)}
+        return {"rwkv.rkvg": (4 * c, c), "rwkv.proj": (c, c),
+                "rwkv.mix_in": (5 * mixed, c), "rwkv.mix_out": (5 * mixed, c),
+                "rwkv.decay_in": (decays, c), "rwkv.decay_out": (decays, c),
+                "rwkv.mix": (6 * c,), "rwkv.decay": (c,), "rwkv.bonus": (c,), "rwkv.gain": (c,)}
 
     # --- what it costs -----------------------------------------------------------------------
 
@@ -159,12 +173,28 @@ class Config:
     def flops_per_token(self) -> float:
         """Floating-point operations of the matrix products of one training token.
 
-        6 a weight that multiplies (2 forward, 4 backward) and 6·T·C a layer for the causal
-        half of attention: Kaplan et al. 2020, arXiv:2001.08361, section 2.1.
+        6 a weight that multiplies and 6 a multiply-add of the mixer, 2 forward and 4 backward:
+        Kaplan et al. 2020, arXiv:2001.08361, section 2.1.
         """
-        gains = (2 * self.n_layer + 1) * self.n_embd
-        weights = self.n_params - self.n_params_embedding - gains + self.vocab_size * self.n_embd
-        return 6.0 * weights + 6.0 * self.n_layer * self.seq_len * self.n_embd
+        weights = self.n_layer * self.block_weights + self.vocab_size * self.n_embd
+        return 6.0 * weights + 6.0 * self.n_layer * self.mixer_products
+
+    @property
+    def block_weights(self) -> int:
+        """Entries of a block's matrices, each of which multiplies every token."""
+        mixer = sum(math.prod(shape) for shape in self._mixer_shapes().values() if len(shape) == 2)
+        return mixer + 3 * self.n_embd * self.hidden
+
+    @property
+    def mixer_products(self) -> int:
+        """Multiply-adds a token with what its block has of others.
+
+        T · C of the causal half of attention; of RWKV reading and writing the state and the
+        causal half of a chunk.
+        """
+        if self.mixer == "rwkv":
+            return (2 * self.head_size + time_chunk(self.seq_len)) * self.n_embd
+        return self.seq_len * self.n_embd
 
     @property
     def workspace_floats(self) -> int:
@@ -223,6 +253,8 @@ class Config:
             inert["decay_frac"] = None
         if self.effective_schedule == "constant":
             inert["min_lr_frac"] = None
+        if self.mixer == "rwkv":
+            inert |= {"n_kv_head": None, "rope_base": None}
         return self.to_dict() | inert
 
     @property
@@ -274,10 +306,9 @@ def _known(name: str) -> str:
 
 
 def _check_field(name: str, value: Any, default: Any) -> None:
-    if name in ("optimizer", "schedule"):
-        allowed = OPTIMIZERS if name == "optimizer" else SCHEDULES
-        if value not in allowed:
-            raise ConfigError(f"{name}={value} is not known; use {', '.join(allowed)}")
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise ConfigError(f"{name}={value} is not known; use {', '.join(CHOICES[name])}")
         return
     if name == "tied":
         if not isinstance(value, bool):
@@ -297,7 +328,7 @@ def _check_field(name: str, value: Any, default: Any) -> None:
 
 
 def _parse(name: str, text: str) -> Any:
-    if name in ("optimizer", "schedule"):
+    if name in CHOICES:
         return text.lower().replace("-", "_")
     if name == "tied":
         words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

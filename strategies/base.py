@@ -32,7 +32,7 @@ TITLES = {
     "optimizer": "optimizer", "lr": "learning rate", "schedule": "schedule",
     "warmup_frac": "warm-up", "decay_frac": "decay part", "min_lr_frac": "final learning rate part",
     "weight_decay": "weight decay", "beta1": "beta1", "beta2": "beta2", "clip": "clipping norm",
-    "n_kv_head": "key heads",
+    "n_kv_head": "key heads", "mixer": "mixer",
 }
 
 T = TypeVar("T")

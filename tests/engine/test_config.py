@@ -19,6 +19,7 @@ from engine.errors import ConfigError
                      "use fewer heads"),
     ({"n_kv_head": 3}, "n_kv_head=3 does not divide n_head=4; use 2 or 4"),
     ({"n_kv_head": 8}, "n_kv_head=8 does not divide n_head=4; use 2 or 4"),
+    ({"mixer": "mamba"}, "mixer=mamba is not known; use attention, rwkv"),
     ({"n_kv_head": 0}, "n_kv_head=0 is out of range; use 1 to 64"),
     ({"n_kv_head": 1.5}, "n_kv_head=1.5 is not a whole number"),
     ({"n_embd": 4}, "n_embd=4 is out of range; use 8 to 4096"),
@@ -88,7 +89,7 @@ def test_a_config_cannot_be_changed():
     ("vocab_size=1e3", "vocab_size", 1000), ("n_hidden=300", "n_hidden", 300),
     ("n_hidden=3e2", "n_hidden", 300),
     ("n_kv_head=2", "n_kv_head", 2), ("n_kv_head=2.0", "n_kv_head", 2),
-    ("n_kv_head=none", "n_kv_head", None),
+    ("n_kv_head=none", "n_kv_head", None), ("mixer=RWKV", "mixer", "rwkv"),
     ("n_hidden=none", "n_hidden", None), ("n_hidden=null", "n_hidden", None),
     ("n_hidden=", "n_hidden", None), ("rope_base=500", "rope_base", 500.0),
     ("tied=true", "tied", True), ("tied=YES", "tied", True), ("tied=1", "tied", True),
@@ -182,7 +183,8 @@ def test_a_difference_names_both_values():
 @pytest.mark.parametrize(("one", "other"), [
     ({}, {"n_hidden": 512}),
     ({"n_embd": 64, "n_hidden": None}, {"n_embd": 64, "n_hidden": 256}),
-    ({}, {"n_kv_head": 4}),
+    ({}, {"n_kv_head": 4}), ({}, {"mixer": "attention"}),
+    ({"mixer": "rwkv"}, {"mixer": "rwkv", "n_kv_head": 2, "rope_base": 500.0}),
     ({"lr": 1}, {"lr": 1.0}),
     ({"weight_decay": 0, "rope_base": 100}, {"weight_decay": 0.0, "rope_base": 100.0}),
     ({"decay_frac": 0.5}, {"decay_frac": 0.1}),
@@ -212,7 +214,7 @@ OTHER_VALUES = {
     "n_embd": 64, "n_layer": 5, "n_head": 8, "n_hidden": 300, "vocab_size": 512, "seq_len": 64,
     "tied": True, "rope_base": 500.0, "batch_size": 4, "grad_accum": 2, "optimizer": "lion",
     "lr": 1e-3, "schedule": "wsd", "warmup_frac": 0.1, "min_lr_frac": 0.0, "weight_decay": 0.0,
-    "beta1": 0.8, "beta2": 0.99, "clip": 0.5, "n_kv_head": 2,
+    "beta1": 0.8, "beta2": 0.99, "clip": 0.5, "n_kv_head": 2, "mixer": "rwkv",
 }
 
 
@@ -270,6 +272,15 @@ def test_grouped_heads_save_the_rows_of_keys_and_values_they_share():
     assert plain.n_params - grouped.n_params == 4 * 2 * 96 * 128
     assert plain.flops_per_token - grouped.flops_per_token == 6 * 4 * 2 * 96 * 128
     assert grouped.peak_mb < plain.peak_mb
+
+
+def test_rwkv_costs_its_matrices_and_a_state_whatever_the_window():
+    config = Config(mixer="rwkv")
+    matrices = 5 * 128 * 128 + 2 * 40 * 128 + 2 * 16 * 128 + 3 * 128 * 512
+    assert config.block_weights == matrices
+    assert config.n_params == 2 * 1024 * 128 + 4 * (matrices + (2 + 9) * 128) + 128
+    assert config.flops_per_token == 6 * (4 * matrices + 1024 * 128) + 6 * 4 * 128 * (64 + 16)
+    assert Config(mixer="rwkv", seq_len=1024).flops_per_token == config.flops_per_token
 
 
 @pytest.mark.parametrize(("budget", "n_steps"), [

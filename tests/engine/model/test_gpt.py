@@ -364,6 +364,10 @@ def test_a_shorter_window_is_scored_as_its_beginning():
     {"n_head": 4, "n_kv_head": 1}, {"n_head": 4, "n_kv_head": 2, "grad_accum": 2, "seq_len": 130},
     {"n_embd": 64, "n_head": 4, "n_kv_head": 1, "n_hidden": 1}, {"n_kv_head": 1, "seq_len": 128},
     {"n_head": 8, "n_kv_head": 2, "seq_len": 300, "batch_size": 40},
+    *({"mixer": "rwkv"} | more for more in (
+        {}, {"seq_len": 4}, {"seq_len": 5}, {"n_hidden": 1}, {"seq_len": 100, "grad_accum": 2},
+        {"n_embd": 64, "n_head": 4, "seq_len": 130}, {"batch_size": 40, "n_layer": 1},
+        {"seq_len": 1100, "batch_size": 1}, {"batch_size": 1, "n_layer": 3, "seq_len": 24})),
     {"seq_len": 2048, "batch_size": 1, "n_hidden": 300}, {"n_hidden": 2000, "batch_size": 1},
 ], ids=str)
 def test_the_workspace_takes_exactly_the_predicted_memory(changes):
