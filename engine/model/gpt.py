@@ -195,8 +195,11 @@ class GPT:
         tmp = self.workspace.at("tmp")
         y1, norm1 = layers.rms_norm(x, p[f"{name}.norm1.gain"], buf.at("norm1"))
         if self.config.mixer == "rwkv":
-            branch, mixed = rwkv.time_mix(y1, _below(p, f"{name}.rwkv."), n_batch,
-                                          self.config.n_head, buf.at("rwkv"), tmp, past)
+            own, n_head = _of_mixer(p, name), self.config.n_head
+            if past and n == n_batch:
+                branch, mixed = rwkv.time_step(y1, own, n_head, past), None
+            else:
+                branch, mixed = rwkv.time_mix(y1, own, n_batch, n_head, buf.at("rwkv"), tmp, past)
         else:
             branch, mixed = self._attend(y1, n_batch, name, p, buf, past)
         x += branch
@@ -252,7 +255,7 @@ class GPT:
         layers.put(g[f"{name}.norm2.gain"], dgain, accumulate)
         dx += dnorm
         if self.config.mixer == "rwkv":
-            dy = rwkv.time_mix_backward(dx, mixed, _below(g, f"{name}.rwkv."), tmp, accumulate)
+            dy = rwkv.time_mix_backward(dx, mixed, _of_mixer(g, name), tmp, accumulate)
         else:
             dy = self._attend_backward(dx, name, p, g, mixed, accumulate)
         dnorm, dgain = layers.rms_norm_backward(dy, norm1, tmp)
@@ -270,6 +273,6 @@ class GPT:
         return np.matmul(dqkv.T, p[f"{name}.attn.qkv"], out=tmp("branch", n, c))
 
 
-def _below(views: dict[str, Array], prefix: str) -> dict[str, Array]:
-    """What is named prefix…, by the rest of its name."""
-    return {name[len(prefix) :]: view for name, view in views.items() if name.startswith(prefix)}
+def _of_mixer(views: dict[str, Array], block: str) -> dict[str, Array]:
+    """The views of a block's mixer by their last names."""
+    return {name: views[f"{block}.rwkv.{name}"] for name in rwkv.NAMES}

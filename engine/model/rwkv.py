@@ -12,6 +12,7 @@ Departures: the norm of a head has no bias, as nothing here has; channels are mi
 that is beside attention too, without a shift of its own.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from engine.model.layers import Cache, ones_row, product_into, put
 from engine.model.wkv import wkv, wkv_backward
 from engine.model.workspace import Array, Workspace
 
+NAMES = ("rkvg", "proj", "mix_in", "mix_out", "decay_in", "decay_out", "mix", "decay", "bonus",
+         "gain")
 N_MIXED = 5
 EPS = 64e-5  # of the norm of a head: the authors' 1e-5 · 8²
 FASTEST = 8.0  # ln of the largest −ln w: e^−2981 is 0 in any float, and so is its slope
@@ -54,6 +57,52 @@ def time_mix(y: Array, p: Views, n_batch: int, n_head: int, buf: Workspace, tmp:
     o = _cut(o, n_batch, n_time, buf)
     out = np.matmul(o, p["proj"], out=tmp("branch", *o.shape))
     return out, (y, xx, x, mixture, low, log_w, inner, outer, o, p, n_batch)
+
+
+def time_step(y: Array, p: Views, n_head: int, past: tuple[Array, Array]) -> Array:
+    """The same of one token a text, y (B, C), without what only longer texts need.
+
+    Sampling asks nothing else, and there every call of numpy counts.
+    """
+    (state, last), (n, c) = past, y.shape
+    d, rank = c // n_head, p["mix_in"].shape[0] // N_MIXED
+    xx = last - y
+    last[...] = y
+    base = xx * p["mix"][:c]
+    base += y
+    hidden = np.tanh(base @ p["mix_in"].T).reshape(n, N_MIXED, rank).swapaxes(0, 1)
+    x = np.matmul(hidden, p["mix_out"].reshape(N_MIXED, rank, c))
+    x += p["mix"][c:].reshape(N_MIXED, 1, c)
+    x *= xx
+    x += y
+    rkvg = np.matmul(x[:4], p["rkvg"].reshape(4, c, c).swapaxes(1, 2))
+    r, k, v = rkvg[:3].reshape(3, n, n_head, 1, d)
+    kt = k.reshape(n, n_head, d, 1)
+    w = np.tanh(x[4] @ p["decay_in"].T) @ p["decay_out"]
+    w += p["decay"]
+    np.minimum(w, FASTEST, out=w)
+    np.exp(w, out=w)
+    np.negative(w, out=w)
+    np.exp(w, out=w)
+    mixed = np.matmul(r, state)
+    own = np.matmul(r * p["bonus"].reshape(n_head, 1, d), kt)
+    mixed += own * v
+    state *= w.reshape(kt.shape)
+    state += kt * v
+    by_head = mixed.reshape(n * n_head, d)
+    by_head -= np.matmul(by_head, _mean(d, y.dtype))[:, None]
+    spread = np.vecdot(by_head, by_head)
+    spread *= 1 / d
+    spread += EPS
+    by_head /= np.sqrt(spread, out=spread)[:, None]
+    o, gate = mixed.reshape(n, c), rkvg[3]
+    o *= p["gain"]
+    gate *= 0.5
+    o *= gate
+    np.tanh(gate, out=gate)
+    gate += 1.0
+    o *= gate
+    return np.asarray(o @ p["proj"])
 
 
 def time_mix_backward(dout: Array, cache: Cache, g: Views, tmp: Workspace,
@@ -239,6 +288,7 @@ def _gated_norm_backward(do: Array, cache: Cache, dgate: Array, g_gain: Array, t
     return do
 
 
+@functools.lru_cache(maxsize=16)
 def _mean(n: int, dtype: Any) -> Array:
     return np.asarray(ones_row(n, dtype)[0] / n)
 
