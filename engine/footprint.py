@@ -74,7 +74,7 @@ def _rwkv(config: "Config", n_rows: int, n_eval_rows: int, product: int) -> int:
     fill = filled * c if filled > time else 0
     kept = (filled * ((23 + n_halvings) * c + 5 * ranks[0] + ranks[1] + h + h * chunk)
             + filled // chunk * c + states + cut + fill)
-    blocks = filled // 2 * c if chunk > 2 else 0
+    blocks = (chunk - 2) * filled // chunk * c if chunk > 2 else 0  # of 2 times, of 4, …
     forward = filled * (3 * c + h) + blocks + filled // chunk * c * d + c * d
     backward = (filled * (16 * c + h * chunk + ranks[1] + max(ranks[1], 5 * ranks[0])
                           + 5 * ranks[0])

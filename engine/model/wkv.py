@@ -220,15 +220,16 @@ def _reaches(w: Array, chunk: int, tmp: Workspace) -> Iterator[tuple[int, Array,
         yield 1, before, after
         return
     yield 1, before, after  # both 1: nobody looks
-    (b, a, x), h = (_sides(array, 1) for array in (before, after, w)), 2
+    b, a, x = (_sides(array, 1) for array in (before, after, w))
     b[:, 0], b[:, 1], a[:, 0], a[:, 1] = 1.0, x[:, 0], x[:, 1], 1.0
+    block, h = w, 2  # the product of every block of h / 2, then of h
     while h < chunk:
         yield h, before, after
-        b, a, x = (_sides(array, h) for array in (before, after, w))
-        first, second = (np.multiply(b[:, i, -1], x[:, i, -1], out=tmp(f"block{i}", n // h // 2, c))
-                         for i in range(2))
-        b[:, 1] *= first[:, None]
-        a[:, 0] *= second[:, None]
+        halves = _sides(block, 1)
+        block = np.multiply(halves[:, 0, 0], halves[:, 1, 0], out=tmp(f"block{h}", n // h, c))
+        halves = _sides(block, 1)
+        _sides(before, h)[:, 1] *= halves[:, 0]
+        _sides(after, h)[:, 0] *= halves[:, 1]
         h *= 2
     yield h, before, after
 
