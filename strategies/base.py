@@ -305,8 +305,13 @@ def legal_heads(n_embd: int, preferred: float) -> int:
 
 
 def legal_kv_heads(n_head: int, preferred: float) -> int:
-    """The number of key heads nearest to preferred that n_head is a multiple of."""
+    """The number of key heads nearest to preferred that n_head is a multiple of.
+
+    Where they are to be shared, they are: fewer than n_head.
+    """
     legal = [n for n in range(1, n_head + 1) if n_head % n == 0]
+    if preferred < n_head > 1:
+        legal.remove(n_head)
     return min(legal, key=lambda n: abs(math.log(n / max(preferred, 1))))
 
 

@@ -314,14 +314,22 @@ if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
 
 @pytest.mark.parametrize(("fields", "kv_heads"), [
     ({"n_head": 8}, 4), ({"n_head": 2}, 1), ({"n_head": 3, "n_embd": 96}, 1), ({"n_head": 1}, 1),
+    ({"n_head": 5, "n_embd": 80}, 1),
     ({"n_head": 8, "n_kv_head": 3}, 4), ({"n_layer": 2}, 2), ({"n_head": 4, "n_kv_head": 4}, 4)])
 def test_when_heads_change_about_as_many_go_on_sharing_a_key_head(
         fields: dict[str, int], kv_heads: int) -> None:
     assert repaired(Config(n_kv_head=2), fields).kv_heads == kv_heads
 
 
-def test_from_shared_heads_every_strategy_proposes_what_is_legal() -> None:
-    parent = Config(n_kv_head=2)
+@pytest.mark.parametrize("parent", [Config(n_kv_head=2), Config(mixer="rwkv"),
+                                    Config(mixer="rwkv", n_kv_head=4, n_head=8)], ids=str)
+def test_shared_heads_and_rwkv_are_kept_by_every_strategy_that_takes_a_step(
+        parent: Config) -> None:
     for name, seed in itertools.product(STRATEGIES, range(5)):
         found = answer(name, parent=parent, seed=seed)
-        assert isinstance(found, str) or found.config.n_head % found.config.kv_heads == 0
+        if isinstance(found, str):
+            continue
+        assert found.config.mixer == parent.mixer
+        assert found.config.n_head % found.config.kv_heads == 0
+        assert (found.config.kv_heads < found.config.n_head) == (
+            parent.n_kv_head is not None and found.config.n_head > 1)
