@@ -62,9 +62,12 @@ def columns_of(configs: Sequence[Config]) -> list[Column]:
     multiple of the model's, heads of keys as a share of all; Lion's rate and weight decay as what
     AdamW would have.
     """
-    table = [config.canonical() | {"n_hidden": config.hidden / config.n_embd,
-                                   "n_kv_head": config.kv_heads / config.n_head}
-             for config in configs]
+    table = []
+    for config in configs:
+        row = config.canonical() | {"n_hidden": config.hidden / config.n_embd}
+        if row["n_kv_head"] is not None:
+            row["n_kv_head"] /= config.n_head
+        table.append(row)
     unused = set.intersection(*(config.unused for config in configs))
     return [_column(name, table) for name in table[0] if name not in unused]
 
