@@ -74,26 +74,28 @@ class Past:
     """
 
     def __init__(self, config: Config, n_batch: int, dtype: DTypeLike = np.float32) -> None:
-        n_layer, d, c = config.n_layer, config.head_size, config.n_embd
-        self.room: int | None = config.seq_len
-        shapes: list[tuple[int, ...]] = [(n_layer, n_batch, config.kv_heads, d, config.seq_len)] * 2
+        lead, d, self.length = (config.n_layer, n_batch), config.head_size, 0
+        self.room: int | None = None  # tokens it has room for; None: any number
         if config.mixer == "rwkv":
-            self.room = None
-            shapes = [(n_layer, n_batch, config.n_head, d, d), (n_layer, n_batch, c)]
-        self._kept = [np.zeros(shape, dtype) for shape in shapes]
-        self.length = 0
+            self.states = np.zeros((*lead, config.n_head, d, d), dtype)
+            self.last = np.zeros((*lead, config.n_embd), dtype)
+            self._kept = (self.states, self.last)
+        else:
+            self.room = config.seq_len
+            self.keys, self.values = np.empty((2, *lead, config.kv_heads, d, self.room), dtype)
+            self._kept = (self.keys, self.values)
 
     def of_block(self, i: int) -> tuple[Any, ...]:
         """What block i reads and writes."""
-        own = (self._kept[0][i], self._kept[1][i])
+        own = tuple(kept[i] for kept in self._kept)
         return own if self.room is None else (*own, self.length)
 
     def forget(self) -> None:
         """Start again with no tokens."""
         self.length = 0
         if self.room is None:
-            for kept in self._kept:
-                kept[...] = 0.0
+            self.states[...] = 0.0
+            self.last[...] = 0.0
 
     @property
     def nbytes(self) -> int:
