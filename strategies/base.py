@@ -15,12 +15,15 @@ from numpy.random import Generator
 
 from engine.config import BOUNDS, OPTIMIZER_TITLES, Config
 from engine.errors import NoProposal
+from strategies.legal import legal_heads as legal_heads
+from strategies.legal import legal_hidden as legal_hidden
+from strategies.legal import legal_kv_heads as legal_kv_heads
+from strategies.legal import legal_width as legal_width
 
 MAX_CANDIDATES = 500  # where fresh gives up on a stream
 OVERFLOW = "predicted at the memory of a run that ran out of it, or above"
 NEAR = 1.25  # fields within this factor of a diverged run count as the same recipe
 ENDS = ("finished", "diverged", "killed", "failed")  # states that judge a configuration
-HEAD_SIZES = (16, 64)  # smaller heads see little, larger ones leave few of them
 # Lion's sign step is larger than Adam's: a rate 3 to 10 times smaller, a weight decay that much
 # larger so that their product stays: Chen et al. 2023, arXiv:2302.06675.
 LION_FACTOR = 10.0
@@ -282,39 +285,6 @@ def round_2(value: float) -> float:
     return float(f"{value:.1e}")
 
 
-def legal_width(n: float) -> int:
-    """The width nearest n that splits into even heads: multiples of 16, of 8 below 32."""
-    step = 8 if n < 32 else 16
-    low, high = BOUNDS["n_embd"]
-    return int(min(max(round(n / step) * step, low), high))
-
-
-def legal_heads(n_embd: int, preferred: float) -> int:
-    """The head count nearest to preferred; n_embd is even, and so is every head's size.
-
-    Heads of 16 to 64 features come first, whatever was preferred.
-    """
-    counts = range(1, min(n_embd // 2, int(BOUNDS["n_head"][1])) + 1)
-    legal = [n for n in counts if n_embd % (2 * n) == 0]
-
-    def distance(n: int) -> tuple[bool, float]:
-        is_odd_size = not HEAD_SIZES[0] <= n_embd // n <= HEAD_SIZES[1]
-        return is_odd_size, abs(math.log(n / max(preferred, 1)))
-
-    return min(legal, key=distance)
-
-
-def legal_kv_heads(n_head: int, preferred: float) -> int:
-    """The number of key heads nearest to preferred that n_head is a multiple of.
-
-    Where they are to be shared, they are: fewer than n_head.
-    """
-    legal = [n for n in range(1, n_head + 1) if n_head % n == 0]
-    if preferred < n_head > 1:
-        legal.remove(n_head)
-    return min(legal, key=lambda n: abs(math.log(n / max(preferred, 1))))
-
-
 def resized(parent: Config, n_embd: int, n_layer: int) -> dict[str, Any]:
     """Fields that give the parent another size, its recipe transferred; only those that change.
 
@@ -342,11 +312,6 @@ def resizes(parent: Config, sizes: Iterable[tuple[int, int]], why: str) -> Itera
         n_params = repaired(parent, fields).n_params
         reason = f"{why}, {shown_size(parent.n_params)} → {shown_size(n_params)} parameters"
         yield Change(fields, reason + ("; learning rate by 1/width" if "lr" in fields else ""))
-
-
-def legal_hidden(n: float) -> int:
-    """The nearest multiple of 8, which vector units like; below 8 the nearest whole number."""
-    return round(n / 8) * 8 if n >= 8 else max(1, round(n))
 
 
 def rebatched(parent: Config, factor: float) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from strategies.base import (
     fresh,
     legal_heads,
     legal_width,
-    repaired,
     scores,
     why_not,
 )
@@ -310,15 +309,6 @@ def test_proposals_are_those_of_the_golden_file() -> None:
 if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in golden())
     GOLDEN.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-
-
-@pytest.mark.parametrize(("fields", "kv_heads"), [
-    ({"n_head": 8}, 4), ({"n_head": 2}, 1), ({"n_head": 3, "n_embd": 96}, 1), ({"n_head": 1}, 1),
-    ({"n_head": 5, "n_embd": 80}, 1),
-    ({"n_head": 8, "n_kv_head": 3}, 4), ({"n_layer": 2}, 2), ({"n_head": 4, "n_kv_head": 4}, 4)])
-def test_when_heads_change_about_as_many_go_on_sharing_a_key_head(
-        fields: dict[str, int], kv_heads: int) -> None:
-    assert repaired(Config(n_kv_head=2), fields).kv_heads == kv_heads
 
 
 @pytest.mark.parametrize("parent", [Config(n_kv_head=2), Config(mixer="rwkv"),
