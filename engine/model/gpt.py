@@ -169,7 +169,7 @@ class GPT:
 
     def _head(self, params: Flat, hidden: Array) -> Array:
         head = params.views["embed" if self.config.tied else "head"]
-        return np.asarray((hidden * exponential.NATS) @ head.T)
+        return np.asarray(np.matmul(hidden * exponential.NATS, head.T))
 
     def tables(self, n_batch: int, n_time: int, before: int) -> tuple[Array, Array]:
         """Cosines and sines (D/2, N) of the positions of N = n_batch · n_time rows."""

@@ -70,7 +70,7 @@ def time_step(y: Array, p: Views, n_head: int, past: tuple[Array, Array]) -> Arr
     last[...] = y
     base = xx * p["mix"][:c]
     base += y
-    hidden = np.tanh(base @ p["mix_in"].T).reshape(n, N_MIXED, rank).swapaxes(0, 1)
+    hidden = np.tanh(np.matmul(base, p["mix_in"].T)).reshape(n, N_MIXED, rank).swapaxes(0, 1)
     x = np.matmul(hidden, p["mix_out"].reshape(N_MIXED, rank, c))
     x += p["mix"][c:].reshape(N_MIXED, 1, c)
     x *= xx
@@ -78,7 +78,7 @@ def time_step(y: Array, p: Views, n_head: int, past: tuple[Array, Array]) -> Arr
     rkvg = np.matmul(x[:4], p["rkvg"].reshape(4, c, c).swapaxes(1, 2))
     r, k, v = rkvg[:3].reshape(3, n, n_head, 1, d)
     kt = k.reshape(n, n_head, d, 1)
-    w = np.tanh(x[4] @ p["decay_in"].T) @ p["decay_out"]
+    w = np.matmul(np.tanh(np.matmul(x[4], p["decay_in"].T)), p["decay_out"])
     w += p["decay"]
     np.minimum(w, FASTEST, out=w)
     np.exp(w, out=w)
@@ -102,7 +102,7 @@ def time_step(y: Array, p: Views, n_head: int, past: tuple[Array, Array]) -> Arr
     np.tanh(gate, out=gate)
     gate += 1.0
     o *= gate
-    return np.asarray(o @ p["proj"])
+    return np.asarray(np.matmul(o, p["proj"]))
 
 
 def time_mix_backward(dout: Array, cache: Cache, g: Views, tmp: Workspace,
