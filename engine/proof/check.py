@@ -12,7 +12,7 @@ from engine.proof.operands import Pool, Product
 from engine.proof.operations import NUMPY, Operations
 from engine.proof.passes import Pass
 from engine.proof.products import products
-from engine.proof.steps import LOSSES, faults_of_steps
+from engine.proof.steps import faults_of_steps, losses_for
 
 # What rounding of float32 may do to a sum of k products, as a part of the sum's size √k: 6e-8 a
 # step that grows as √(k/2), five times that for the worst of many, and four times to be sure.
@@ -20,11 +20,11 @@ ROUNDING, LEAST = 1e-6, 4e-6
 
 
 def faults(config: Config, passes: Iterable[Pass], operations: Operations = NUMPY,
-           losses: dict[str, list[float]] = LOSSES) -> list[str]:
+           losses: dict[str, list[float]] | None = None) -> list[str]:
     """What this machine computes wrongly of all that a run needs, a clause each."""
     return [*faults_of_products(config, passes, operations),
             *faults_of_functions(operations), *faults_of_sums(operations),
-            *faults_of_steps(losses)]
+            *faults_of_steps(losses_for(config) if losses is None else losses)]
 
 
 def faults_of_products(config: Config, passes: Iterable[Pass],
