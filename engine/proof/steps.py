@@ -24,7 +24,8 @@ LOSSES = {"adamw": [8.029191, 7.800769, 7.560079, 7.310759],
           "lion": [8.029191, 7.800768, 7.556237, 7.29845],
           "schedule_free": [8.029191, 7.800769, 7.659896, 7.506264]}
 # The same under the first of these, of models that have what not every model has.
-KINDS = {"n_kv_head": {"n_kv_head": 1}, "mixer": {"mixer": "rwkv"}}
+KINDS: dict[str, dict[str, int | str]] = {
+    "n_kv_head": {"n_kv_head": 1}, "mixer": {"mixer": "rwkv"}}
 LOSSES_OF_KINDS = {"n_kv_head": [8.004815, 7.77775, 7.54147, 7.29732],
                    "mixer": [7.921637, 7.668385, 7.244999, 6.949863]}
 
@@ -38,12 +39,13 @@ def faults_of_steps(losses: dict[str, list[float]]) -> list[str]:
     """Where a step leads elsewhere than it should."""
     found = []
     for name, wanted in losses.items():
-        got, kind = losses_of(name), KINDS.get(name, {})
+        got = losses_of(name)
         if not all(abs(a - b) <= CLOSE for a, b in zip(got, wanted, strict=True)):
             told = ", ".join(f"{one:.5f}" for one in got)
             right = ", ".join(f"{one:.5f}" for one in wanted)
-            of = "".join(f"of {field}={value}" for field, value in kind.items())
-            found.append(f"a small model {of or f'under {name}'} has the losses {told} and not {right}")
+            of = "".join(f"of {field}={one}" for field, one in KINDS.get(name, {}).items())
+            found.append(f"a small model {of or f'under {name}'} has the losses {told} and not "
+                         f"{right}")
     return found
 
 
