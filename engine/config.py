@@ -13,18 +13,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from engine.blocks import attention_blocks
+from engine.blocks import rwkv_ranks, time_chunk
 from engine.errors import ConfigError
+from engine.footprint import EVAL_LOGITS as EVAL_LOGITS
+from engine.footprint import EVAL_TOKENS as EVAL_TOKENS
+from engine.footprint import workspace_floats
 from engine.meanings import elsewhere, field_meant
 
 OPTIMIZERS = ("adamw", "lion", "schedule_free")
 SCHEDULES = ("cosine", "wsd", "constant")
+MIXERS = ("attention", "rwkv")
+CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "mixer": MIXERS}
 OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW"}
+# Fields younger than the first ledgers: in a hash once they are used, so that older hashes stay.
+LATER = ("n_kv_head", "mixer")
 # Arrays of one parameter each that an optimizer keeps beside the parameters and their gradient.
 OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2}
 
-EVAL_TOKENS = 1024  # rows of one evaluation pass: decides memory, not the score's meaning
-EVAL_LOGITS = 1 << 20  # evaluation computes the head in row blocks of at most so many logits
 PROCESS_MB = 45.0  # interpreter, numpy and BLAS buffers before the model
 SAVE_MB = 16.8  # a checkpoint is written in copied pieces of at most 16 MiB of an array
 FORK_MB = 7.0  # what a replica changes of them, and its own BLAS buffers: measured 4 to 8
@@ -37,6 +42,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "warmup_frac": (0.0, 0.9), "decay_frac": (0.0, 1.0), "min_lr_frac": (0.0, 1.0),
     "weight_decay": (0.0, 10.0), "beta2": (0.0, 0.99999), "clip": (1e-3, 1e3),
     "beta1": (0.1, 0.9999),  # less, and the average of schedule_free is lost in rounding
+    "n_kv_head": (1, 64),
 }
 
 
@@ -64,6 +70,8 @@ class Config:
     beta1: float = 0.9
     beta2: float = 0.95
     clip: float = 1.0  # largest global gradient norm
+    n_kv_head: int | None = None  # heads of keys and values, each for a group; None: n_head
+    mixer: str = "attention"  # what takes from earlier tokens; rwkv has heads, but no key heads
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -81,12 +89,27 @@ class Config:
             raise ConfigError(
                 f"n_embd={self.n_embd} over n_head={self.n_head} gives heads of "
                 f"{self.head_size}, and RoPE needs an even size; use fewer heads")
+        if self.mixer == "attention" and self.n_head % self.kv_heads:
+            fits = [h for h in range(1, self.n_head + 1) if self.n_head % h == 0]
+            near = sorted(sorted(fits, key=lambda h: abs(h - self.kv_heads))[:2])
+            raise ConfigError(f"n_kv_head={self.kv_heads} does not divide n_head={self.n_head}; "
+                              f"use {' or '.join(map(str, near))}")
 
     # --- the model's shape -------------------------------------------------------------------
 
     @property
     def head_size(self) -> int:
         return self.n_embd // self.n_head
+
+    @property
+    def kv_heads(self) -> int:
+        """Heads of keys and values; n_head / kv_heads heads of queries share each."""
+        return self.n_head if self.n_kv_head is None else self.n_kv_head
+
+    @property
+    def kv_width(self) -> int:
+        """Channels of all keys of a token, and of all its values."""
+        return self.head_size * self.kv_heads
 
     @property
     def hidden(self) -> int:
@@ -106,16 +129,26 @@ class Config:
         shapes: dict[str, tuple[int, ...]] = {"embed": (v, c)}
         if not self.tied:
             shapes["head"] = (v, c)
+        mixer = self._mixer_shapes()
         for i in range(self.n_layer):
-            shapes |= {
-                f"block{i}.attn.qkv": (3 * c, c),
-                f"block{i}.attn.proj": (c, c),
-                f"block{i}.mlp.gate_up": (2 * f, c),
-                f"block{i}.mlp.down": (f, c),
-            }
+            shapes |= {f"block{i}.{name}": shape for name, shape in mixer.items()
+                       if len(shape) == 2}
+            shapes |= {f"block{i}.mlp.gate_up": (2 * f, c), f"block{i}.mlp.down": (f, c)}
         for i in range(self.n_layer):
             shapes |= {f"block{i}.norm1.gain": (c,), f"block{i}.norm2.gain": (c,)}
+            shapes |= {f"block{i}.{name}": shape for name, shape in mixer.items()
+                       if len(shape) == 1}
         return shapes | {"norm.gain": (c,)}
+
+    def _mixer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """What a block takes from earlier tokens with."""
+        c, (mixed, decays) = self.n_embd, rwkv_ranks(self.n_embd)
+        if self.mixer == "attention":
+            return {"attn.qkv": (c + 2 * self.kv_width, c), "attn.proj": (c, c)}
+        return {"rwkv.rkvg": (4 * c, c), "rwkv.proj": (c, c),
+                "rwkv.mix_in": (5 * mixed, c), "rwkv.mix_out": (5 * mixed, c),
+                "rwkv.decay_in": (decays, c), "rwkv.decay_out": (decays, c),
+                "rwkv.mix": (6 * c,), "rwkv.decay": (c,), "rwkv.bonus": (c,), "rwkv.gain": (c,)}
 
     # --- what it costs -----------------------------------------------------------------------
 
@@ -140,54 +173,33 @@ class Config:
     def flops_per_token(self) -> float:
         """Floating-point operations of the matrix products of one training token.
 
-        6 a weight that multiplies (2 forward, 4 backward) and 6·T·C a layer for the causal
-        half of attention: Kaplan et al. 2020, arXiv:2001.08361, section 2.1.
+        6 a weight that multiplies and 6 a multiply-add of the mixer, 2 forward and 4 backward:
+        Kaplan et al. 2020, arXiv:2001.08361, section 2.1.
         """
-        gains = (2 * self.n_layer + 1) * self.n_embd
-        weights = self.n_params - self.n_params_embedding - gains + self.vocab_size * self.n_embd
-        return 6.0 * weights + 6.0 * self.n_layer * self.seq_len * self.n_embd
+        weights = self.n_layer * self.block_weights + self.vocab_size * self.n_embd
+        return 6.0 * weights + 6.0 * self.n_layer * self.mixer_products
+
+    @property
+    def block_weights(self) -> int:
+        """Entries of a block's matrices, each of which multiplies every token."""
+        mixer = sum(math.prod(shape) for shape in self._mixer_shapes().values() if len(shape) == 2)
+        return mixer + 3 * self.n_embd * self.hidden
+
+    @property
+    def mixer_products(self) -> int:
+        """Multiply-adds a token with what its block has of others.
+
+        T · C of the causal half of attention; of RWKV reading and writing the state and the
+        causal half of a chunk.
+        """
+        if self.mixer == "rwkv":
+            return (2 * self.head_size + time_chunk(self.seq_len)) * self.n_embd
+        return self.seq_len * self.n_embd
 
     @property
     def workspace_floats(self) -> int:
         """Entries of every buffer in which one process trains on whole batches and evaluates."""
-        return self._workspace(self.batch_size)
-
-    def _workspace(self, n_rows: int) -> int:
-        """Entries of every buffer that a step on n_rows sequences and an evaluation take.
-
-        Counts what attention.py, layers.py and model.py ask a Workspace for; a test holds the two
-        equal.
-        """
-        c, f, v, time = self.n_embd, self.hidden, self.vocab_size, self.seq_len
-        n_eval_rows = max(1, EVAL_TOKENS // time)
-        n, n_eval = n_rows * time, n_eval_rows * time
-        both = max(n, n_eval)  # what evaluation shares with training
-        kept = (self.n_layer - 1) * n * self._block + both * self._block
-        # Stream, final norm, a branch, the halves of a rotation, h.
-        passing = both * (6 * c + 1 + f)
-        logits = n * v + min(n_eval, max(1, EVAL_LOGITS // v)) * v
-        backward = n * (3 * c + max(3 * c, 2 * f) + self.head_size + self.n_head + 1) + c
-        scores, mixed, sums = self._attention(n_rows)
-        eval_scores, eval_mixed, _ = self._attention(n_eval_rows)
-        attention = scores + max(scores, eval_scores) + max(mixed, eval_mixed)
-        if self.grad_accum > 1:  # the product that is added to a gradient
-            sums = max(sums, *(math.prod(shape) for shape in self.shapes().values()
-                               if len(shape) == 2))
-        return kept + passing + logits + backward + attention + sums
-
-    @property
-    def _block(self) -> int:
-        """Entries a token that one block keeps for backward."""
-        norm, qkv, attention = 2 * self.n_embd + 1, 3 * self.n_embd, self.n_embd + self.n_head
-        return 2 * norm + qkv + attention + 3 * self.hidden
-
-    def _attention(self, n_rows: int) -> tuple[int, int, int]:
-        """Largest scores, outputs and sums over earlier keys of any block of queries."""
-        sizes = [(rows.stop - rows.start, times.stop - times.start, times.stop)
-                 for rows, times in attention_blocks(n_rows, self.n_head, self.seq_len, 0)]
-        return (max(rows * self.n_head * queries * keys for rows, queries, keys in sizes),
-                max(rows * self.n_embd * queries for rows, queries, _ in sizes),
-                max(rows * self.n_embd * keys * (keys < self.seq_len) for rows, _, keys in sizes))
+        return workspace_floats(self, self.batch_size)
 
     @property
     def peak_mb(self) -> float:
@@ -202,7 +214,7 @@ class Config:
         """
         n = min(n_replicas, self.batch_size)
         copies = 1 + OPTIMIZER_SLOTS[self.optimizer] + n
-        workspaces = sum(self._workspace((self.batch_size + rank) // n) for rank in range(n))
+        workspaces = sum(workspace_floats(self, (self.batch_size + rank) // n) for rank in range(n))
         fixed = PROCESS_MB + (n - 1) * FORK_MB + min(4e-6 * self.n_params, SAVE_MB)
         return fixed + 4e-6 * (self.n_params * copies + workspaces)
 
@@ -235,12 +247,22 @@ class Config:
 
         Two configurations that train the same way have the same canonical form.
         """
-        inert: dict[str, Any] = {"n_hidden": self.hidden, "schedule": self.effective_schedule}
+        inert: dict[str, Any] = {"n_hidden": self.hidden, "n_kv_head": self.kv_heads,
+                                 "schedule": self.effective_schedule}
         if self.effective_schedule != "wsd":
             inert["decay_frac"] = None
         if self.effective_schedule == "constant":
             inert["min_lr_frac"] = None
+        if self.mixer == "rwkv":
+            inert |= {"n_kv_head": None, "rope_base": None}
         return self.to_dict() | inert
+
+    @property
+    def unused(self) -> set[str]:
+        """Fields of LATER that change nothing here: as if they had never been added."""
+        plain = {"n_kv_head": self.n_head}
+        known = self.canonical()
+        return {name for name in LATER if known[name] in (None, plain.get(name, _default(name)))}
 
     @property
     def hash(self) -> str:
@@ -268,7 +290,9 @@ class Config:
 
 @functools.lru_cache(maxsize=1 << 14)  # a search asks for that of every known run, every time
 def _hash_of(config: Config) -> str:
-    text = json.dumps(config.canonical(), sort_keys=True)
+    unused = config.unused
+    used = {name: value for name, value in config.canonical().items() if name not in unused}
+    text = json.dumps(used, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -283,18 +307,17 @@ def _known(name: str) -> str:
 
 
 def _check_field(name: str, value: Any, default: Any) -> None:
-    if name in ("optimizer", "schedule"):
-        allowed = OPTIMIZERS if name == "optimizer" else SCHEDULES
-        if value not in allowed:
-            raise ConfigError(f"{name}={value} is not known; use {', '.join(allowed)}")
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise ConfigError(f"{name}={value} is not known; use {', '.join(CHOICES[name])}")
         return
     if name == "tied":
         if not isinstance(value, bool):
             raise ConfigError(f"tied={value!r} is not a truth value; use true or false")
         return
-    if name == "n_hidden" and value is None:
+    if default is None and value is None:
         return
-    wants_int = name == "n_hidden" or isinstance(default, int)
+    wants_int = default is None or isinstance(default, int)
     kinds = (int,) if wants_int else (int, float)
     is_number = isinstance(value, kinds) and not isinstance(value, bool)
     if not is_number or (isinstance(value, float) and not math.isfinite(value)):
@@ -306,12 +329,12 @@ def _check_field(name: str, value: Any, default: Any) -> None:
 
 
 def _parse(name: str, text: str) -> Any:
-    if name in ("optimizer", "schedule"):
+    if name in CHOICES:
         return text.lower().replace("-", "_")
     if name == "tied":
         words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         return words.get(text.lower(), text)
-    if name == "n_hidden" and text.lower() in ("none", "null", ""):
+    if _default(name) is None and text.lower() in ("none", "null", ""):
         return None
     try:
         return int(text)
@@ -321,7 +344,7 @@ def _parse(name: str, text: str) -> Any:
         number = float(text)
     except ValueError:
         raise ConfigError(f"{name}={text} is not a number") from None
-    whole = number.is_integer() and (name == "n_hidden" or isinstance(_default(name), int))
+    whole = number.is_integer() and isinstance(_default(name), int | None)
     return int(number) if whole else number
 
 

@@ -32,6 +32,10 @@ MEANINGS = {
     "beta1": "b1 momentum adam_beta1 beta_1", "beta2": "b2 adam_beta2 beta_2",
     "clip": "grad_clip clip_norm max_grad_norm gradient_clipping clip_grad clipping grad_norm "
             "clipping_norm",
+    "n_kv_head": "kv_heads kv_head n_kv_heads n_kv num_kv_heads num_key_value_heads key_heads "
+                 "key_value_heads gqa query_groups n_query_groups num_query_groups mqa",
+    "mixer": "token_mixer mixing attention_type attn attention attn_type architecture arch "
+             "model_type block_type rwkv rwkv6 linear_attention",
 }
 _BUDGET = "how long a run trains is its budget, not a field: --run-tokens or --run-for"
 _NONE = "this program has no such thing, so leave it out"

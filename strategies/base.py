@@ -15,12 +15,15 @@ from numpy.random import Generator
 
 from engine.config import BOUNDS, OPTIMIZER_TITLES, Config
 from engine.errors import NoProposal
+from strategies.legal import legal_heads as legal_heads
+from strategies.legal import legal_hidden as legal_hidden
+from strategies.legal import legal_kv_heads as legal_kv_heads
+from strategies.legal import legal_width as legal_width
 
 MAX_CANDIDATES = 500  # where fresh gives up on a stream
 OVERFLOW = "predicted at the memory of a run that ran out of it, or above"
 NEAR = 1.25  # fields within this factor of a diverged run count as the same recipe
 ENDS = ("finished", "diverged", "killed", "failed")  # states that judge a configuration
-HEAD_SIZES = (16, 64)  # smaller heads see little, larger ones leave few of them
 # Lion's sign step is larger than Adam's: a rate 3 to 10 times smaller, a weight decay that much
 # larger so that their product stays: Chen et al. 2023, arXiv:2302.06675.
 LION_FACTOR = 10.0
@@ -32,6 +35,7 @@ TITLES = {
     "optimizer": "optimizer", "lr": "learning rate", "schedule": "schedule",
     "warmup_frac": "warm-up", "decay_frac": "decay part", "min_lr_frac": "final learning rate part",
     "weight_decay": "weight decay", "beta1": "beta1", "beta2": "beta2", "clip": "clipping norm",
+    "n_kv_head": "key heads", "mixer": "mixer",
 }
 
 T = TypeVar("T")
@@ -256,8 +260,16 @@ def _is_close(a: Any, b: Any) -> bool:
 
 
 def repaired(parent: Config, fields: dict[str, Any]) -> Config:
-    """The parent with fields set, each inside BOUNDS, fractions at two significant digits."""
-    return dataclasses.replace(parent, **{k: _clamped(k, v) for k, v in fields.items()})
+    """The parent with fields set, each inside BOUNDS, fractions at two significant digits.
+
+    Where heads are shared and their number changes, about as many go on sharing one.
+    """
+    own = {k: _clamped(k, v) for k, v in fields.items()}
+    n_head, n_kv_head = own.get("n_head", parent.n_head), own.get("n_kv_head", parent.n_kv_head)
+    if n_kv_head is not None and n_head != parent.n_head:
+        grown = 1.0 if "n_kv_head" in own else n_head / parent.n_head
+        own["n_kv_head"] = legal_kv_heads(n_head, n_kv_head * grown)
+    return dataclasses.replace(parent, **own)
 
 
 def _clamped(name: str, value: Any) -> Any:
@@ -272,28 +284,6 @@ def _clamped(name: str, value: Any) -> Any:
 def round_2(value: float) -> float:
     """Two significant digits, so that the table reads well."""
     return float(f"{value:.1e}")
-
-
-def legal_width(n: float) -> int:
-    """The width nearest n that splits into even heads: multiples of 16, of 8 below 32."""
-    step = 8 if n < 32 else 16
-    low, high = BOUNDS["n_embd"]
-    return int(min(max(round(n / step) * step, low), high))
-
-
-def legal_heads(n_embd: int, preferred: float) -> int:
-    """The head count nearest to preferred; n_embd is even, and so is every head's size.
-
-    Heads of 16 to 64 features come first, whatever was preferred.
-    """
-    counts = range(1, min(n_embd // 2, int(BOUNDS["n_head"][1])) + 1)
-    legal = [n for n in counts if n_embd % (2 * n) == 0]
-
-    def distance(n: int) -> tuple[bool, float]:
-        is_odd_size = not HEAD_SIZES[0] <= n_embd // n <= HEAD_SIZES[1]
-        return is_odd_size, abs(math.log(n / max(preferred, 1)))
-
-    return min(legal, key=distance)
 
 
 def resized(parent: Config, n_embd: int, n_layer: int) -> dict[str, Any]:
@@ -323,11 +313,6 @@ def resizes(parent: Config, sizes: Iterable[tuple[int, int]], why: str) -> Itera
         n_params = repaired(parent, fields).n_params
         reason = f"{why}, {shown_size(parent.n_params)} → {shown_size(n_params)} parameters"
         yield Change(fields, reason + ("; learning rate by 1/width" if "lr" in fields else ""))
-
-
-def legal_hidden(n: float) -> int:
-    """The nearest multiple of 8, which vector units like; below 8 the nearest whole number."""
-    return round(n / 8) * 8 if n >= 8 else max(1, round(n))
 
 
 def rebatched(parent: Config, factor: float) -> dict[str, Any]:

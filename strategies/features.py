@@ -13,7 +13,8 @@ from strategies.base import LION_FACTOR
 
 NAMES = ("learning rate", "width", "layers", "tokens a step", "window", "weight decay", "clipping",
          "warm-up", "final rate", "decay part", "beta1", "beta2", "hidden width", "head size",
-         "rope base", "tied", "lion", "schedule_free", "wsd", "constant", "passes", "budget")
+         "rope base", "tied", "lion", "schedule_free", "wsd", "constant", "passes", "budget",
+         "shared key heads", "rwkv")
 BUDGET_TOKENS = 75_000  # where the feature of the budget is zero
 # What suits a budget grows as its power: of width, of layers, of tokens a step.
 WIDTH_POWER, LAYER_POWER, STEP_POWER = 0.2, 0.15, 0.35
@@ -22,6 +23,7 @@ SMALLEST = 0.003  # of a fraction whose logarithm is taken
 
 def features(config: Config, budget_tokens: int) -> tuple[float, ...]:
     """The numbers of one configuration at a budget, in the order of NAMES."""
+    is_rwkv = config.mixer == "rwkv"
     is_lion, schedule = config.optimizer == "lion", config.effective_schedule
     factor = LION_FACTOR if is_lion else 1.0
     budget = math.log(budget_tokens / BUDGET_TOKENS)
@@ -40,7 +42,7 @@ def features(config: Config, budget_tokens: int) -> tuple[float, ...]:
         math.log((1 - config.beta2) / 0.05),
         math.log(config.hidden / (4 * config.n_embd)),
         math.log(config.head_size / 24),
-        math.log(config.rope_base / 1e4) / 4,
+        0.0 if is_rwkv else math.log(config.rope_base / 1e4) / 4,
         float(config.tied),
         float(is_lion),
         float(config.optimizer == "schedule_free"),
@@ -48,4 +50,6 @@ def features(config: Config, budget_tokens: int) -> tuple[float, ...]:
         float(schedule == "constant" and config.optimizer != "schedule_free"),
         math.log(config.grad_accum),
         budget,
+        0.0 if is_rwkv else math.log(config.n_head / config.kv_heads),
+        float(is_rwkv),
     )

@@ -43,8 +43,8 @@ WINGS = {
                      "engine.sampling"),
 }
 # What stands beside the wings: the floor they share, and the doors of the packages.
-FLOOR = {"engine.config", "engine.errors", "engine.files", "engine.blocks", "engine.lazy",
-         "engine.meanings"}
+FLOOR = {"engine.config", "engine.errors", "engine.files", "engine.blocks", "engine.footprint",
+         "engine.lazy", "engine.meanings"}
 DOORS = {"agent/__init__.py", "agent/__main__.py", "engine/__init__.py"}
 
 # Third-party package → the modules that may import it; a star stands for any letters.

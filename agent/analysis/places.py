@@ -15,6 +15,7 @@ from strategies.tpe import AXES
 
 DECADES = 2  # how long the axis is of a field that the strategies have none for
 TOGETHER = 0.98  # correlation of two columns from which on they count as one
+SHARES = {"n_hidden": "hidden width / width", "n_kv_head": "key heads / heads"}  # what is compared
 SAME = 1e-9  # places nearer than that differ by rounding alone
 
 Array = NDArray[np.float64]
@@ -31,7 +32,7 @@ class Column:
 
     @property
     def title(self) -> str:
-        return "hidden width / width" if self.name == "n_hidden" else TITLES[self.name]
+        return SHARES.get(self.name, TITLES[self.name])
 
     @property
     def is_fixed(self) -> bool:
@@ -54,13 +55,21 @@ class Column:
 def columns_of(configs: Sequence[Config]) -> list[Column]:
     """A column for each field of the configuration, also for those that were never changed.
 
+    Fields younger than the first ledgers have one where a configuration uses them.
+
     Numbers stand on logarithmic axes, 1 long from the low to the high end of what the strategies
     search, so that a field moved a little has a short way there. The hidden width counts as a
-    multiple of the model's; Lion's rate and weight decay as what AdamW would have.
+    multiple of the model's, heads of keys as a share of all; Lion's rate and weight decay as what
+    AdamW would have.
     """
-    table = [config.canonical() | {"n_hidden": config.hidden / config.n_embd}
-             for config in configs]
-    return [_column(name, table) for name in table[0]]
+    table = []
+    for config in configs:
+        row = config.canonical() | {"n_hidden": config.hidden / config.n_embd}
+        if row["n_kv_head"] is not None:
+            row["n_kv_head"] /= config.n_head
+        table.append(row)
+    unused = set.intersection(*(config.unused for config in configs))
+    return [_column(name, table) for name in table[0] if name not in unused]
 
 
 def _column(name: str, table: Sequence[Mapping[str, Any]]) -> Column:

@@ -14,12 +14,12 @@ from click.shell_completion import CompletionItem
 
 from agent.cli.homes import home_of
 from agent.ledger import GENERATED, Queries, Reader
-from engine.config import OPTIMIZERS, SCHEDULES, Config
+from engine.config import CHOICES, Config
 from engine.errors import UserError
 
 T = TypeVar("T")
 
-CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "tied": ("false", "true")}
+WORDS = {**CHOICES, "tied": ("false", "true")}  # what fields may be that are no numbers
 
 
 def ask_ledger(ctx: click.Context, ask: Callable[[Queries], list[T]]) -> list[T]:
@@ -59,7 +59,7 @@ def complete_fields(_ctx: click.Context, _param: click.Parameter, incomplete: st
         return [f"{field}=" for field in fields if field.startswith(name)]
     if name not in fields:
         return []
-    values = CHOICES.get(name) or (
+    values = WORDS.get(name) or (
         "none" if fields[name] is None else f"{fields[name]:g}",)  # a number: its default
     return [f"{name}={value}" for value in values if value.startswith(begun.lower())]
 

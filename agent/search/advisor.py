@@ -246,8 +246,12 @@ def _starts(view: View) -> list[Config]:
 
 
 def _carried(parent: Config, config: Config) -> Config | None:
-    """A recipe from elsewhere as it would be here; None where it does not fit together."""
-    fields = {name: value for name, value in config.to_dict().items() if name not in HELD}
+    """A recipe from elsewhere as it would be here; None where it does not fit together.
+
+    Of a field that is younger than most recipes, such as the mixer, only what was chosen is taken.
+    """
+    held = {*HELD, *config.unused}
+    fields = {name: value for name, value in config.to_dict().items() if name not in held}
     try:
         return repaired(parent, fields)
     except ConfigError:

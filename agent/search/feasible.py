@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.ledger import Calibration, Run
-from engine.blocks import QUERIES, attention_blocks
+from engine.blocks import QUERIES, attention_blocks, padded, time_chunk
 from engine.config import EVAL_TOKENS, OPTIMIZER_SLOTS, Config
 from engine.training import default_eval_every
 
@@ -74,18 +74,36 @@ def counts(config: Config, n_replicas: int = 1) -> Vector:
 
 def _pass_counts(config: Config, n_rows: int) -> Vector:
     """The same of one forward and backward pass of n_rows sequences in one process."""
-    c, f, v, time = config.n_embd, config.hidden, config.vocab_size, config.seq_len
+    c, v, time = config.n_embd, config.vocab_size, config.seq_len
     n = n_rows * time * config.n_layer  # tokens in all blocks
-    keys = (time + min(time, QUERIES)) / 2  # that a query meets, on average, in blocks of queries
-    n_blocks = math.ceil(time / QUERIES)
-    n_calls = len(attention_blocks(n_rows, config.n_head, time, 0))
-    found = {
-        "products": n * (4 * c * c + 3 * c * f), "attention": n * keys * c,
-        "scores": n * keys * config.n_head, "head": n_rows * time * v * c,
-        "logits": n_rows * time * v, "activations": n * (10 * c + 3 * f), "update": 0,
-        "heads": config.n_layer * n_rows * config.n_head * n_blocks,
-        "calls": config.n_layer * (1 + n_calls), "step": 1}
+    found: dict[str, float] = {
+        "products": n * config.block_weights, "head": n_rows * time * v * c,
+        "logits": n_rows * time * v, "update": 0, "step": 1}
+    mixer = _attention_counts if config.mixer == "attention" else _rwkv_counts
+    found |= mixer(config, n_rows, n)
+    found["activations"] += n * 3 * config.hidden
     return np.array([found[part] for part in COSTS], np.float64)
+
+
+def _attention_counts(config: Config, n_rows: int, n: int) -> dict[str, float]:
+    """What n tokens in all blocks cost beside their matrices."""
+    c, time = config.n_embd, config.seq_len
+    keys = (time + min(time, QUERIES)) / 2  # that a query meets, on average, in blocks of queries
+    n_calls = len(attention_blocks(n_rows, config.n_head, time, 0))
+    return {"attention": n * keys * c, "scores": n * keys * config.n_head,
+            "activations": n * (8 * c + 2 * config.kv_width),
+            "heads": config.n_layer * n_rows * config.n_head * math.ceil(time / QUERIES),
+            "calls": config.n_layer * (1 + n_calls)}
+
+
+def _rwkv_counts(config: Config, n_rows: int, n: int) -> dict[str, float]:
+    """The same of a recurrence in chunks, in the parts of attention that are most like it."""
+    time, chunk = config.seq_len, time_chunk(config.seq_len)
+    n_chunks = padded(time) // chunk
+    return {"attention": n * config.mixer_products / 2, "scores": 0,
+            "activations": n * 28 * config.n_embd,  # engine/footprint.py
+            "heads": config.n_layer * n_rows * config.n_head * n_chunks * 2,
+            "calls": config.n_layer * 4}
 
 
 def _at(part: str) -> int:

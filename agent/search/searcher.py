@@ -233,14 +233,14 @@ class Searcher:
     def _without(self, action: Without) -> Config | None:
         """The base with every step made on it but one; None where that is not legal."""
         values = dict(self._first(action.base.key).config)
-        for step in action.steps:
-            if step is action.step:
-                continue
-            run = self.ledger.run(step.node.run_id)
-            before = self.ledger.run(run.parent_id) if run.parent_id else run
-            values |= {name: value for name, value in run.config.items()
-                       if before.config.get(name) != value}
         try:
+            for step in action.steps:
+                if step is action.step:
+                    continue
+                run = self.ledger.run(step.node.run_id)
+                before = self.ledger.run(run.parent_id) if run.parent_id else run
+                changed = Config.from_dict(before.config).difference(Config.from_dict(run.config))
+                values |= {name: value for name, (_, value) in changed.items()}
             return Config.from_dict(values)
         except UserError:
             return None

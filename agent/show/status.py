@@ -32,7 +32,7 @@ from agent.show import grid, morning
 from agent.show.grid import GridState
 from agent.show.morning import Morning, ReadSample
 from agent.words import seconds_between
-from engine.config import Config
+from engine.config import LATER, Config
 
 SILENT_AFTER_S = 60.0  # a living run leaves a heartbeat every 10 s
 N_DECISIONS = 5
@@ -247,6 +247,9 @@ def _progress(run: Run, curve: Sequence[Metric], now: str, read_mb: ReadMb) -> P
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    # A field that is younger than a run had its default there.
+    known = Config().to_dict()
+    old, new = ({name: known[name] for name in LATER} | config for config in (old, new))
     names = [*new, *(name for name in old if name not in new)]
     return {name: {"old": old.get(name), "new": new.get(name)}
             for name in names if old.get(name) != new.get(name)}

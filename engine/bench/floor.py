@@ -4,7 +4,7 @@
 import numpy as np
 
 from engine.bench.clock import seconds
-from engine.blocks import attention_blocks
+from engine.blocks import attention_blocks, padded, time_chunk
 from engine.config import Config
 from engine.model import Array
 from engine.training import Team, parts
@@ -45,13 +45,17 @@ def step_products(config: Config, n_batch: int) -> list[tuple[int, int, int, int
 
     Each weight W (m, k) with n tokens takes three: forward, by the weight, by the input. Causal
     attention takes six a block of queries; making its scores again for backward is not needed
-    by the mathematics, so it is not in the floor.
+    by the mathematics, so it is not in the floor. RWKV takes twelve a chunk.
     """
-    n, c, f, d = n_batch * config.seq_len, config.n_embd, config.hidden, config.head_size
-    found = []
-    weights = [(3 * c, c), (c, c), (2 * f, c), (f, c)] * config.n_layer
-    for m, k in [*weights, (config.vocab_size, c)]:
+    n, d, found = n_batch * config.seq_len, config.head_size, []
+    weights = [shape for name, shape in config.shapes().items()
+               if name.startswith("block") and len(shape) == 2]
+    for m, k in [*weights, (config.vocab_size, config.n_embd)]:
         found += [(1, m, k, n), (1, m, n, k), (1, n, m, k)]
+    if config.mixer == "rwkv":
+        k = time_chunk(config.seq_len)
+        many = config.n_layer * config.n_head * n_batch * padded(config.seq_len) // k
+        return found + 3 * [(many, d, k, d), (many, k, d, d), (many, k, d, k), (many, k, k, d)]
     for rows, times in attention_blocks(n_batch, config.n_head, config.seq_len, 0) * config.n_layer:
         many, queries = config.n_head * (rows.stop - rows.start), times.stop - times.start
         keys = times.stop

@@ -1,6 +1,7 @@
 """Causal attention with rotary positions in blocks of queries, forward and backward.
 
-Axes, workspaces and caches as in layers.py; Q queries of a block.
+Axes, workspaces and caches as in layers.py; K heads of keys and values, each shared by a group of
+G = H / K heads of queries; E = K · D their channels. Arrays of one group each are (b, K, G, …).
 """
 
 import functools
@@ -53,16 +54,17 @@ def _heads(x: Array, b: int, h: int) -> Array:
     return x.reshape(h, c // h, b, n // b).transpose(2, 0, 1, 3)
 
 
-def attention(qkv: Array, n_head: int, n_batch: int, tables: tuple[Array, Array],
+def attention(qkv: Array, heads: tuple[int, int], n_batch: int, tables: tuple[Array, Array],
               buf: Workspace, tmp: Workspace,
               past: tuple[Array, Array, int] | None = None) -> tuple[Array, Cache]:
     """Causal multi-head attention with rotary positions, in blocks of queries.
 
-    qkv (3C, N)  queries, keys and values, channel-major: rows are channels, so that a head's
+    qkv (C + 2E, N)  queries, keys and values, channel-major: rows are channels, so that a head's
                  halves and a sequence's times are long contiguous runs and no transposed copy
                  is ever made; BLAS reads either order. Queries and keys are turned in place.
+    heads        H of queries and K of keys and values; head h of queries reads h // G
     tables       rope_tables of every row's position: (D/2, N)
-    past         keys and values (B, H, D, room) of earlier times and how many times they hold;
+    past         keys and values (B, K, D, room) of earlier times and how many times they hold;
                  the new ones are written behind them (sampling only)
     returns o (C, N), channel-major, and the cache for attention_backward
 
@@ -70,16 +72,19 @@ def attention(qkv: Array, n_head: int, n_batch: int, tables: tuple[Array, Array]
 
     A block of queries meets only the keys before its end, and no score outlives its block: work
     is about half of the square, memory linear in T. Scores lie (keys, queries), so that sums
-    over keys run along memory. Sources: Vaswani et al. 2017, arXiv:1706.03762, section 3.2; the
-    recomputation of e in backward is that of Dao et al. 2022, arXiv:2205.14135, algorithm 1.
+    over keys run along memory. Sources: Vaswani et al. 2017, arXiv:1706.03762, section 3.2; groups:
+    Ainslie et al. 2023, arXiv:2305.13245, section 2.2; the recomputation of e in backward is that
+    of Dao et al. 2022, arXiv:2205.14135, algorithm 1.
 
     The softmax of textbooks first subtracts the largest score of each query: two passes over all
     scores. Here that is done only for blocks whose sums would leave (1/SUMS, SUMS) without it.
     """
-    c3, n = qkv.shape
-    c, d = c3 // 3, c3 // 3 // n_head
-    rotate(qkv[: 2 * c].reshape(2, n_head, 2, d // 2, n), *tables, tmp)
-    q, k, v = (_heads(qkv[i * c : (i + 1) * c], n_batch, n_head) for i in range(3))
+    (n_head, n_kv), n = heads, qkv.shape[1]
+    d = qkv.shape[0] // (n_head + 2 * n_kv)
+    c, e_ = n_head * d, n_kv * d
+    rotate(qkv[: c + e_].reshape(n_head + n_kv, 2, d // 2, n), *tables, tmp)
+    q = _heads(qkv[:c], n_batch, n_head)
+    k, v = (_heads(x, n_batch, n_kv) for x in (qkv[c : c + e_], qkv[c + e_ :]))
     if past:
         k, v = _append(past[0], k, past[2]), _append(past[1], v, past[2])
     o, weight = buf("o", c, n), buf("weight", n_batch, n_head, 1, n // n_batch)
@@ -96,14 +101,15 @@ def attention(qkv: Array, n_head: int, n_batch: int, tables: tuple[Array, Array]
             total = _sums(e)
         peaks.append(peak)
         w = np.divide(1.0, total, out=total)
-        part = np.matmul(v[rows][..., keys], e, out=tmp("mixed", *e.shape[:2], d, e.shape[3]))
+        part = tmp("mixed", *e.shape[:2], d, e.shape[3])
+        np.matmul(v[rows][:, :, None, :, keys], _groups(e, n_kv), out=_groups(part, n_kv))
         np.multiply(part, w, out=mixed[rows][..., times])
         weight[rows][..., times] = w
     return o, (q, k, v, weight, peaks, o, tables)
 
 
 def attention_backward(do: Array, cache: Cache, tmp: Workspace) -> Array:
-    """Gradient of attention: do (C, N) → dqkv (3C, N), channel-major.
+    """Gradient of attention: do (C, N) → dqkv (C + 2E, N), channel-major.
 
     Blocks make e again from q and k. Multiplying every query's do by its w, once, saves making
     probabilities e · w of all scores; every score has the unit of POWER:
@@ -112,15 +118,17 @@ def attention_backward(do: Array, cache: Cache, tmp: Workspace) -> Array:
         dq = k dsᵀ · NATS        dk = q ds · NATS        both turned back, the factor on the way
 
     Here scores lie (queries, keys): four of the five products then read both sides along memory.
+    What the heads of a group say of their key and value adds up.
     """
     q, k, v, weight, peaks, o, (cos, sin) = cache
-    n_batch, n_head, d, t = q.shape
-    c, n = do.shape
-    dqkv = tmp("wide", 3 * c, n)
-    dq, dk, dv = (_heads(dqkv[i * c : (i + 1) * c], n_batch, n_head) for i in range(3))
+    (n_batch, n_head, d, t), n_kv, (c, n) = q.shape, k.shape[1], do.shape
+    e_ = n_kv * d
+    dqkv = tmp("wide", c + 2 * e_, n)
+    dq = _heads(dqkv[:c], n_batch, n_head)
+    dk, dv = (_heads(x, n_batch, n_kv) for x in (dqkv[c : c + e_], dqkv[c + e_ :]))
     # BLAS is twice as fast with keys as rows. Turned from a compact copy: columns a power of two
     # apart fall into the same sets of the cache, and reading across them costs four times as much.
-    compact, k_rows = tmp("rows", *k.shape), tmp("k_rows", n_batch, n_head, t, d)
+    compact, k_rows = tmp("rows", *k.shape), tmp("k_rows", n_batch, n_kv, t, d)
     np.copyto(compact, k)
     np.copyto(k_rows, compact.swapaxes(2, 3))
     do_w = _heads(tmp("rows", c, n), n_batch, n_head)
@@ -135,24 +143,33 @@ def attention_backward(do: Array, cache: Cache, tmp: Workspace) -> Array:
         visible = _visible(times.stop - times.start, do.dtype).T
         e = _powers(_scores(q_part, k[rows][..., keys], tmp), visible,
                     None if peak is None else peak.swapaxes(2, 3))
-        ds = np.matmul(do_part.swapaxes(2, 3), v[rows][..., keys], out=tmp("ds", *e.shape))
+        ds = tmp("ds", *e.shape)
+        np.matmul(_groups(do_part, n_kv).swapaxes(3, 4), v[rows][:, :, None, :, keys],
+                  out=_groups(ds, n_kv))
         ds -= shift[rows][:, :, times, None]
         ds *= e
         dq_rows = tmp("mixed", *ds.shape[:3], d)
-        np.matmul(ds, k_rows[rows][:, :, keys], out=dq_rows)
+        np.matmul(_groups(ds, n_kv), k_rows[rows][:, :, None, keys], out=_groups(dq_rows, n_kv))
         dq[rows][..., times] = dq_rows.swapaxes(2, 3)
         _add_product(dv[rows][..., keys], do_part, e, is_first, tmp)
         _add_product(dk[rows][..., keys], q_part, ds, is_first, tmp)
     back = (np.multiply(cos, exponential.NATS, out=tmp("cos", *cos.shape)),
             np.multiply(sin, -exponential.NATS, out=tmp("sin", *sin.shape)))
-    rotate(dqkv[: 2 * c].reshape(2, n_head, 2, d // 2, n), *back, tmp)
+    rotate(dqkv[: c + e_].reshape(n_head + n_kv, 2, d // 2, n), *back, tmp)
     return dqkv
 
 
 def _scores(a: Array, b: Array, tmp: Workspace) -> Array:
-    """aᵀb (b, H, rows, columns) of queries and keys (b, H, D, …), whichever comes first."""
-    s = tmp("scores", *a.shape[:2], a.shape[3], b.shape[3])
-    return np.matmul(a.swapaxes(2, 3), b, out=s)
+    """aᵀb (b, H, rows, columns) of queries (b, H, D, …) and keys (b, K, D, …), in either order."""
+    n_kv = min(a.shape[1], b.shape[1])
+    s = tmp("scores", a.shape[0], max(a.shape[1], b.shape[1]), a.shape[3], b.shape[3])
+    np.matmul(_groups(a, n_kv).swapaxes(3, 4), _groups(b, n_kv), out=_groups(s, n_kv))
+    return s
+
+
+def _groups(x: Array, n_kv: int) -> Array:
+    """View of (b, H, …) by what the heads share: (b, K, G, …); keys and values have G = 1."""
+    return x.reshape(x.shape[0], n_kv, -1, *x.shape[2:])
 
 
 def _powers(s: Array, visible: Array, peak: Array | None = None) -> Array:
@@ -193,15 +210,21 @@ def _sums(e: Array) -> Array:
 
 
 def _add_product(grad: Array, a: Array, b: Array, is_first: bool, tmp: Workspace) -> None:
-    """grad = a b for the first block of a sequence, grad += a b for the others."""
-    if is_first:
-        np.matmul(a, b, out=grad)
-    else:
-        grad += np.matmul(a, b, out=tmp("product", *grad.shape))
+    """grad = a b for the first block of a sequence, grad += a b for the others.
+
+    a, b have H heads, grad K: head by head of all groups at once.
+    """
+    n_groups = a.shape[1] // grad.shape[1]
+    for i in range(n_groups):
+        own = a[:, i::n_groups], b[:, i::n_groups]
+        if is_first and i == 0:
+            np.matmul(*own, out=grad)
+        else:
+            grad += np.matmul(*own, out=tmp("product", *grad.shape))
 
 
 def _append(store: Array, new: Array, before: int) -> Array:
-    """Write new (B, H, D, T) behind `before` times of store (B, H, D, room); all times so far."""
+    """Write new (B, K, D, T) behind `before` times of store (B, K, D, room); all times so far."""
     after = before + new.shape[3]
     store[..., before:after] = new
     return store[..., :after]

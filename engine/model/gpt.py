@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.config import EVAL_LOGITS, Config
-from engine.model import attention, exponential, layers
+from engine.model import attention, exponential, layers, rwkv
 from engine.model.workspace import Array, Workspace
 
 # Weights that ran away overflow somewhere; what comes out is not finite, and whoever asked for it
@@ -58,21 +58,51 @@ def init_params(config: Config, seed: int, dtype: DTypeLike = np.float32,
     for name, view in params.views.items():
         if view.ndim == 1:
             view[...] = 1.0
+            if ".rwkv." in name:
+                layer, last = int(name.split(".")[0].removeprefix("block")), name.split(".")[-1]
+                view[...] = rwkv.initial(last, config.n_embd, layer, config.n_layer)
             continue
         std = INIT_STD
-        if name.endswith(("attn.proj", "mlp.down")):
+        if name.endswith((".proj", "mlp.down")):
             std /= math.sqrt(2 * config.n_layer)
         view[...] = rng.standard_normal(view.shape) * std
     return params
 
 
 class Past:
-    """Keys and values of the tokens a batch of texts has so far, for sampling."""
+    """What sampling keeps of the tokens a batch of texts has so far.
+
+    Of attention keys and values, with room for seq_len tokens; of RWKV a state and the last token
+    of each block, however many tokens there were.
+    """
 
     def __init__(self, config: Config, n_batch: int, dtype: DTypeLike = np.float32) -> None:
-        shape = (config.n_layer, n_batch, config.n_head, config.head_size, config.seq_len)
-        self.keys, self.values = np.empty(shape, dtype), np.empty(shape, dtype)
+        lead, d, self.length = (config.n_layer, n_batch), config.head_size, 0
+        self.room: int | None = None  # tokens it has room for; None: any number
+        if config.mixer == "rwkv":
+            self.states = np.zeros((*lead, config.n_head, d, d), dtype)
+            self.last = np.zeros((*lead, config.n_embd), dtype)
+            self._kept = (self.states, self.last)
+        else:
+            self.room = config.seq_len
+            self.keys, self.values = np.empty((2, *lead, config.kv_heads, d, self.room), dtype)
+            self._kept = (self.keys, self.values)
+
+    def of_block(self, i: int) -> tuple[Any, ...]:
+        """What block i reads and writes."""
+        own = tuple(kept[i] for kept in self._kept)
+        return own if self.room is None else (*own, self.length)
+
+    def forget(self) -> None:
+        """Start again with no tokens."""
         self.length = 0
+        if self.room is None:
+            self.states[...] = 0.0
+            self.last[...] = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        return sum(kept.nbytes for kept in self._kept)
 
 
 class GPT:
@@ -131,7 +161,7 @@ class GPT:
     def next_logits(self, params: Flat, ids: Array, past: "Past") -> Array:
         """Logits (B, V) of the token after `ids` (B, T), which follow what `past` holds.
 
-        The keys and values of ids are added to past; it must have room for T more.
+        What later tokens need of ids is added to past, which must have room for T more.
         """
         hidden, _ = self._forward(params, ids, keep=False, past=past)
         past.length += ids.shape[1]
@@ -139,7 +169,7 @@ class GPT:
 
     def _head(self, params: Flat, hidden: Array) -> Array:
         head = params.views["embed" if self.config.tied else "head"]
-        return np.asarray((hidden * exponential.NATS) @ head.T)
+        return np.asarray(np.matmul(hidden * exponential.NATS, head.T))
 
     def tables(self, n_batch: int, n_time: int, before: int) -> tuple[Array, Array]:
         """Cosines and sines (D/2, N) of the positions of N = n_batch · n_time rows."""
@@ -161,29 +191,44 @@ class GPT:
         caches: list[Any] = []
         for i in range(self.config.n_layer):
             buf = ws.at(f"block{i if keep else 0}")  # without backward, over the one before
-            kv = (past.keys[i], past.values[i], past.length) if past else None
-            cache = self._block(x, ids.shape[0], f"block{i}", p, buf, kv)
+            own = past.of_block(i) if past else None
+            cache = self._block(x, ids.shape[0], f"block{i}", p, buf, own)
             caches.append(cache if keep else None)
         hidden, norm = layers.rms_norm(x, p["norm.gain"] / exponential.NATS, ws.at("norm"))
         return hidden, [*caches, norm]
 
     def _block(self, x: Array, n_batch: int, name: str, p: dict[str, Array],
-               buf: Workspace, kv: tuple[Array, Array, int] | None) -> Any:
+               buf: Workspace, past: Any) -> Any:
         """One pre-norm block, added onto x (N, C) in place."""
         n, c = x.shape
         tmp = self.workspace.at("tmp")
         y1, norm1 = layers.rms_norm(x, p[f"{name}.norm1.gain"], buf.at("norm1"))
-        qkv = np.matmul(p[f"{name}.attn.qkv"], y1.T, out=buf("qkv", 3 * c, n))
-        tables = self.tables(n_batch, n // n_batch, kv[2] if kv else 0)
-        o, attn = attention.attention(qkv, self.config.n_head, n_batch, tables,
-                                   buf.at("attn"), tmp, kv)
-        x += np.matmul(o.T, p[f"{name}.attn.proj"], out=tmp("branch", n, c))
+        if self.config.mixer == "rwkv":
+            own, n_head = _of_mixer(p, name), self.config.n_head
+            if past and n == n_batch:
+                branch, mixed = rwkv.time_step(y1, own, n_head, past), None
+            else:
+                branch, mixed = rwkv.time_mix(y1, own, n_batch, n_head, buf.at("rwkv"), tmp, past)
+        else:
+            branch, mixed = self._attend(y1, n_batch, name, p, buf, past)
+        x += branch
         y2, norm2 = layers.rms_norm(x, p[f"{name}.norm2.gain"], buf.at("norm2"))
         w_in = p[f"{name}.mlp.gate_up"]
         gate_up = np.matmul(w_in, y2.T, out=buf("gate_up", w_in.shape[0], n))
         h, glu = layers.swiglu(gate_up, buf.at("glu"), tmp)
         x += np.matmul(h.T, p[f"{name}.mlp.down"], out=tmp("branch", n, c))
-        return norm1, y1, attn, o, norm2, y2, glu
+        return norm1, mixed, norm2, y2, glu
+
+    def _attend(self, y: Array, n_batch: int, name: str, p: dict[str, Array], buf: Workspace,
+                past: tuple[Array, Array, int] | None) -> tuple[Array, Any]:
+        """The branch of attention: y (N, C) → (N, C) and the backward's cache."""
+        n, c = y.shape
+        tmp, w_qkv = self.workspace.at("tmp"), p[f"{name}.attn.qkv"]
+        qkv = np.matmul(w_qkv, y.T, out=buf("qkv", w_qkv.shape[0], n))
+        tables = self.tables(n_batch, n // n_batch, past[2] if past else 0)
+        o, attn = attention.attention(qkv, (self.config.n_head, self.config.kv_heads), n_batch,
+                                      tables, buf.at("attn"), tmp, past)
+        return np.matmul(o.T, p[f"{name}.attn.proj"], out=tmp("branch", n, c)), (y, attn, o)
 
     @QUIET
     def backward(self, params: Flat, grads: Flat, cache: Any, accumulate: bool = False) -> None:
@@ -194,7 +239,7 @@ class GPT:
         layers.product_into(g[head], dlogits, hidden, tmp, accumulate)
         dhidden = np.matmul(dlogits.T, p[head], out=tmp("branch", *hidden.shape))
         dnorm, dgain = layers.rms_norm_backward(dhidden, caches[-1], tmp)
-        _put(g["norm.gain"], dgain / exponential.NATS, accumulate)
+        layers.put(g["norm.gain"], dgain / exponential.NATS, accumulate)
         dx = self.workspace("dx", *hidden.shape)
         dx[...] = dnorm
         for i in reversed(range(self.config.n_layer)):
@@ -206,7 +251,7 @@ class GPT:
     def _block_backward(self, dx: Array, name: str, p: dict[str, Array], g: dict[str, Array],
                         cache: Any, accumulate: bool) -> None:
         """Gradient through one block, added onto dx (N, C) in place."""
-        norm1, y1, attn, o, norm2, y2, glu = cache
+        norm1, mixed, norm2, y2, glu = cache
         tmp = self.workspace.at("tmp")
         n, c = dx.shape
         down, w_in = p[f"{name}.mlp.down"], p[f"{name}.mlp.gate_up"]
@@ -217,20 +262,27 @@ class GPT:
         layers.product_into(g[f"{name}.mlp.gate_up"], dgate_up, y2, tmp, accumulate)
         dy = np.matmul(dgate_up.T, w_in, out=tmp("branch", n, c))
         dnorm, dgain = layers.rms_norm_backward(dy, norm2, tmp)
-        _put(g[f"{name}.norm2.gain"], dgain, accumulate)
+        layers.put(g[f"{name}.norm2.gain"], dgain, accumulate)
         dx += dnorm
+        if self.config.mixer == "rwkv":
+            dy = rwkv.time_mix_backward(dx, mixed, _of_mixer(g, name), tmp, accumulate)
+        else:
+            dy = self._attend_backward(dx, name, p, g, mixed, accumulate)
+        dnorm, dgain = layers.rms_norm_backward(dy, norm1, tmp)
+        layers.put(g[f"{name}.norm1.gain"], dgain, accumulate)
+        dx += dnorm
+
+    def _attend_backward(self, dx: Array, name: str, p: dict[str, Array], g: dict[str, Array],
+                         cache: Any, accumulate: bool) -> Array:
+        """Gradient of _attend: dx (N, C) → dy (N, C)."""
+        (y, attn, o), (n, c), tmp = cache, dx.shape, self.workspace.at("tmp")
         layers.product_into(g[f"{name}.attn.proj"], o, dx, tmp, accumulate)
         do = np.matmul(p[f"{name}.attn.proj"], dx.T, out=tmp("branch", c, n))
         dqkv = attention.attention_backward(do, attn, tmp)
-        layers.product_into(g[f"{name}.attn.qkv"], dqkv, y1, tmp, accumulate)
-        dy = np.matmul(dqkv.T, p[f"{name}.attn.qkv"], out=tmp("branch", n, c))
-        dnorm, dgain = layers.rms_norm_backward(dy, norm1, tmp)
-        _put(g[f"{name}.norm1.gain"], dgain, accumulate)
-        dx += dnorm
+        layers.product_into(g[f"{name}.attn.qkv"], dqkv, y, tmp, accumulate)
+        return np.matmul(dqkv.T, p[f"{name}.attn.qkv"], out=tmp("branch", n, c))
 
 
-def _put(grad: Array, value: Array, accumulate: bool) -> None:
-    if accumulate:
-        grad += value
-    else:
-        grad[...] = value
+def _of_mixer(views: dict[str, Array], block: str) -> dict[str, Array]:
+    """The views of a block's mixer by their last names."""
+    return {name: views[f"{block}.rwkv.{name}"] for name in rwkv.NAMES}

@@ -28,6 +28,14 @@ def product_into(grad: Array, a: Array, b: Array, tmp: Workspace, accumulate: bo
         np.matmul(a, b, out=grad)
 
 
+def put(grad: Array, value: Array, accumulate: bool) -> None:
+    """grad = value, or grad += value when gradients of several passes are summed."""
+    if accumulate:
+        grad += value
+    else:
+        grad[...] = value
+
+
 @functools.lru_cache(maxsize=64)
 def ones_row(n: int, dtype: Any) -> Array:
     """(1, n) of ones: a matrix product sums faster than numpy's sum does."""

@@ -8,10 +8,11 @@ import numpy as np
 from engine.config import Config
 from engine.model import Array
 from engine.proof.functions import faults_of_functions, faults_of_sums
+from engine.proof.operands import Pool, Product
 from engine.proof.operations import NUMPY, Operations
 from engine.proof.passes import Pass
-from engine.proof.products import Pool, Product, products
-from engine.proof.steps import LOSSES, faults_of_steps
+from engine.proof.products import products
+from engine.proof.steps import faults_of_steps, losses_for
 
 # What rounding of float32 may do to a sum of k products, as a part of the sum's size √k: 6e-8 a
 # step that grows as √(k/2), five times that for the worst of many, and four times to be sure.
@@ -19,11 +20,11 @@ ROUNDING, LEAST = 1e-6, 4e-6
 
 
 def faults(config: Config, passes: Iterable[Pass], operations: Operations = NUMPY,
-           losses: dict[str, list[float]] = LOSSES) -> list[str]:
+           losses: dict[str, list[float]] | None = None) -> list[str]:
     """What this machine computes wrongly of all that a run needs, a clause each."""
     return [*faults_of_products(config, passes, operations),
             *faults_of_functions(operations), *faults_of_sums(operations),
-            *faults_of_steps(losses)]
+            *faults_of_steps(losses_for(config) if losses is None else losses)]
 
 
 def faults_of_products(config: Config, passes: Iterable[Pass],
@@ -59,7 +60,8 @@ def wrong(product: Product, operations: Operations = NUMPY) -> str | None:
                                else operations.matmul(a, b, out=product.out))
     except (ValueError, TypeError, FloatingPointError) as error:
         return f"refused: {error}"
-    shape = a.shape[:-1] if b.ndim == 1 else (*b.shape[:-2], a.shape[-2], b.shape[-1])
+    shape = a.shape[:-1] if b.ndim == 1 else (
+        *np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
     if found.shape != shape or found.dtype != a.dtype:
         return f"of shape {found.shape} and {found.dtype}, not {shape} and {a.dtype}"
     found = found[:, None] if b.ndim == 1 else found

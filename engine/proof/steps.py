@@ -1,5 +1,7 @@
 """Three steps of a tiny model of each optimizer, beside the losses they have in float64.
 
+Of grouped heads and another mixer, too, where a run has them.
+
 Everything it starts from is made of whole numbers, so that no generator and no library of another
 version can change it.
 """
@@ -21,6 +23,16 @@ SHAPE = {"n_embd": 24, "n_layer": 2, "n_head": 2, "vocab_size": 257, "seq_len": 
 LOSSES = {"adamw": [8.029191, 7.800769, 7.560079, 7.310759],
           "lion": [8.029191, 7.800768, 7.556237, 7.29845],
           "schedule_free": [8.029191, 7.800769, 7.659896, 7.506264]}
+# The same under the first of these, of models that have what not every model has.
+KINDS: dict[str, dict[str, int | str]] = {
+    "n_kv_head": {"n_kv_head": 1}, "mixer": {"mixer": "rwkv"}}
+LOSSES_OF_KINDS = {"n_kv_head": [8.004815, 7.77775, 7.54147, 7.29732],
+                   "mixer": [7.921637, 7.668385, 7.244999, 6.949863]}
+
+
+def losses_for(config: Config) -> dict[str, list[float]]:
+    """What is to be met for a run of this configuration: of every optimizer, and of its kind."""
+    return LOSSES | {name: LOSSES_OF_KINDS[name] for name in KINDS if name not in config.unused}
 
 
 def faults_of_steps(losses: dict[str, list[float]]) -> list[str]:
@@ -31,13 +43,18 @@ def faults_of_steps(losses: dict[str, list[float]]) -> list[str]:
         if not all(abs(a - b) <= CLOSE for a, b in zip(got, wanted, strict=True)):
             told = ", ".join(f"{one:.5f}" for one in got)
             right = ", ".join(f"{one:.5f}" for one in wanted)
-            found.append(f"a small model under {name} has the losses {told} and not {right}")
+            of = "".join(f"of {field}={one}" for field, one in KINDS.get(name, {}).items())
+            found.append(f"a small model {of or f'under {name}'} has the losses {told} and not "
+                         f"{right}")
     return found
 
 
-def losses_of(optimizer: str, dtype: type = np.float32) -> list[float]:
-    """Losses of the small model over N_STEPS steps; NaN from where it broke."""
-    config = Config(**SHAPE, optimizer=optimizer)  # type: ignore[arg-type]
+def losses_of(name: str, dtype: type = np.float32) -> list[float]:
+    """Losses of the small model over N_STEPS steps, under an optimizer or of one of KINDS.
+
+    NaN from where it broke.
+    """
+    config = Config(**SHAPE, **KINDS.get(name, {"optimizer": name}))  # type: ignore[arg-type]
     params, grads = (Flat.over(config, np.zeros(config.n_params, dtype)) for _ in range(2))
     params.buffer[...] = 0.2 * spread(config.n_params)
     for name, view in params.views.items():

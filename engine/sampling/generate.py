@@ -29,7 +29,8 @@ def continuations(model: GPT, params: Flat, prompts: Sequence[Sequence[int]], n_
     returns   the new ids of each text, without prompt and end-of-text
 
     Attention reaches back seq_len tokens at most: when the cache is full, the newer half of the
-    text is read again and generation goes on. Raises ConfigError for an empty prompt.
+    text is read again and generation goes on. RWKV's state holds what there was, however long.
+    Raises ConfigError for an empty prompt.
     """
     if not all(prompts):
         raise ConfigError("a prompt is empty; give at least one token, such as end-of-text")
@@ -66,13 +67,16 @@ class _Reader:
 
     def read(self, texts: Sequence[Sequence[int]]) -> Array:
         """Logits (B, V) of the next token; all texts have the same length."""
-        length, room = len(texts[0]), self.model.config.seq_len
-        if self.past.length + length - self.n_read > room:
-            self.past.length = 0
+        length, room = len(texts[0]), self.past.room
+        if room is not None and self.past.length + length - self.n_read > room:
+            self.past.forget()
             self.n_read = length - room // 2  # room for as much again before the next re-read
-        new = np.array([text[self.n_read :] for text in texts], dtype=np.int32)
-        self.n_read = length
-        return self.model.next_logits(self.params, new, self.past)
+        while True:  # a long text in pieces of what training reads at once
+            start, self.n_read = self.n_read, min(length, self.n_read + self.model.config.seq_len)
+            new = np.array([text[start : self.n_read] for text in texts], dtype=np.int32)
+            logits = self.model.next_logits(self.params, new, self.past)
+            if self.n_read == length:
+                return logits
 
 
 def _until(ids: list[int], eot_id: int) -> list[int]:

@@ -228,7 +228,8 @@ class Trainer:
     def restore(self, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
         """Continue from what arrays() and scalars() gave; CheckpointError for another run's."""
         own_values = {**self.config.to_dict(), "seed": self.seed, "n_steps": self.n_steps}
-        saved_values = {**scalars, **scalars["config"]}
+        # Fields that are younger than the checkpoint had their default.
+        saved_values = {**scalars, **Config().to_dict(), **scalars["config"]}
         for name, own in own_values.items():
             if saved_values.get(name) != own:
                 raise CheckpointError(f"the checkpoint's {name} is {saved_values.get(name)}, this "

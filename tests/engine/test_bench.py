@@ -19,7 +19,7 @@ from engine.bench.clock import Peer
 from engine.bench.floor import Floor, step_products
 from engine.bench.sampling import sampling_rows
 from engine.bench.steps import measure
-from engine.blocks import QUERIES, attention_blocks
+from engine.blocks import CHUNK, QUERIES, attention_blocks
 from engine.config import Config
 from engine.errors import UserError
 from engine.model.gpt import GPT, Flat, init_params
@@ -291,6 +291,14 @@ def test_the_floor_is_the_work_of_the_configuration_and_the_rest_of_diagonal_blo
     upper_halves = 6 * config.n_layer * config.n_embd * queries * config.tokens_per_step
     assert flops(step_products(config, config.batch_size)) == useful + upper_halves
     assert upper_halves < 0.06 * useful
+
+
+@pytest.mark.parametrize("changes", [{}, {"n_head": 8, "seq_len": 64}, {"n_embd": 96}], ids=str)
+def test_the_floor_of_rwkv_is_its_work_and_the_upper_halves_of_its_chunks(changes):
+    config = Config(**({"mixer": "rwkv"} | changes))
+    useful = config.flops_per_token * config.tokens_per_step
+    upper_halves = 6 * config.n_layer * config.n_embd * CHUNK * config.tokens_per_step
+    assert flops(step_products(config, config.batch_size)) == useful + upper_halves
 
 
 @pytest.mark.parametrize("n_replicas", [1, 2, 3])

@@ -17,6 +17,11 @@ from engine.errors import ConfigError
     ({"n_embd": 129}, "n_head=4 does not divide n_embd=129; use another n_embd"),
     ({"n_embd": 12}, "n_embd=12 over n_head=4 gives heads of 3, and RoPE needs an even size; "
                      "use fewer heads"),
+    ({"n_kv_head": 3}, "n_kv_head=3 does not divide n_head=4; use 2 or 4"),
+    ({"n_kv_head": 8}, "n_kv_head=8 does not divide n_head=4; use 2 or 4"),
+    ({"mixer": "mamba"}, "mixer=mamba is not known; use attention, rwkv"),
+    ({"n_kv_head": 0}, "n_kv_head=0 is out of range; use 1 to 64"),
+    ({"n_kv_head": 1.5}, "n_kv_head=1.5 is not a whole number"),
     ({"n_embd": 4}, "n_embd=4 is out of range; use 8 to 4096"),
     ({"lr": 0}, "lr=0 is out of range; use 1e-08 to 1"),
     ({"lr": -1e-3}, "lr=-0.001 is out of range; use 1e-08 to 1"),
@@ -59,7 +64,7 @@ def test_the_heads_that_are_suggested_are_allowed(n_embd):
     assert [Config(n_embd=n_embd, n_head=int(n)).n_head for n in suggested]
 
 
-@pytest.mark.parametrize("name", sorted(BOUNDS.keys() - {"n_embd", "n_head"}))
+@pytest.mark.parametrize("name", sorted(BOUNDS.keys() - {"n_embd", "n_head", "n_kv_head"}))
 def test_the_bounds_themselves_are_allowed_and_nothing_beyond(name):
     low, high = BOUNDS[name]
     assert getattr(Config(**{name: low}), name) == low
@@ -83,6 +88,8 @@ def test_a_config_cannot_be_changed():
     ("n_layer=6", "n_layer", 6), ("n_layer=6.0", "n_layer", 6),
     ("vocab_size=1e3", "vocab_size", 1000), ("n_hidden=300", "n_hidden", 300),
     ("n_hidden=3e2", "n_hidden", 300),
+    ("n_kv_head=2", "n_kv_head", 2), ("n_kv_head=2.0", "n_kv_head", 2),
+    ("n_kv_head=none", "n_kv_head", None), ("mixer=RWKV", "mixer", "rwkv"),
     ("n_hidden=none", "n_hidden", None), ("n_hidden=null", "n_hidden", None),
     ("n_hidden=", "n_hidden", None), ("rope_base=500", "rope_base", 500.0),
     ("tied=true", "tied", True), ("tied=YES", "tied", True), ("tied=1", "tied", True),
@@ -176,6 +183,8 @@ def test_a_difference_names_both_values():
 @pytest.mark.parametrize(("one", "other"), [
     ({}, {"n_hidden": 512}),
     ({"n_embd": 64, "n_hidden": None}, {"n_embd": 64, "n_hidden": 256}),
+    ({}, {"n_kv_head": 4}), ({}, {"mixer": "attention"}),
+    ({"mixer": "rwkv"}, {"mixer": "rwkv", "n_kv_head": 2, "rope_base": 500.0}),
     ({"lr": 1}, {"lr": 1.0}),
     ({"weight_decay": 0, "rope_base": 100}, {"weight_decay": 0.0, "rope_base": 100.0}),
     ({"decay_frac": 0.5}, {"decay_frac": 0.1}),
@@ -205,8 +214,16 @@ OTHER_VALUES = {
     "n_embd": 64, "n_layer": 5, "n_head": 8, "n_hidden": 300, "vocab_size": 512, "seq_len": 64,
     "tied": True, "rope_base": 500.0, "batch_size": 4, "grad_accum": 2, "optimizer": "lion",
     "lr": 1e-3, "schedule": "wsd", "warmup_frac": 0.1, "min_lr_frac": 0.0, "weight_decay": 0.0,
-    "beta1": 0.8, "beta2": 0.99, "clip": 0.5,
+    "beta1": 0.8, "beta2": 0.99, "clip": 0.5, "n_kv_head": 2, "mixer": "rwkv",
 }
+
+
+KNOWN_HASHES = [  # as written before any field was added
+    ({}, "895003f1c472f51b"),
+    ({"n_embd": 96, "n_head": 3, "tied": True, "lr": 0.01}, "a37d5def6a9c7ff3"),
+    ({"optimizer": "schedule_free", "n_hidden": 300}, "258e1a2c7b2c9805"),
+    ({"schedule": "wsd", "vocab_size": 2048, "seq_len": 256}, "544de764a346d8de"),
+]
 
 
 def test_every_field_with_an_effect_reaches_the_hash():
@@ -214,6 +231,12 @@ def test_every_field_with_an_effect_reaches_the_hash():
     assert names - OTHER_VALUES.keys() == {"decay_frac"}  # without effect unless wsd
     hashes = {Config(**{name: value}).hash for name, value in OTHER_VALUES.items()}
     assert len(hashes - {Config().hash}) == len(OTHER_VALUES)
+
+
+@pytest.mark.parametrize(("changes", "known"), KNOWN_HASHES)
+def test_hashes_in_old_ledgers_are_found_again(changes, known):
+    """Fields that came later do not count at their default."""
+    assert Config(**changes).hash == known
 
 
 def test_a_hash_is_sixteen_hex_digits():
@@ -240,6 +263,24 @@ def test_only_schedule_free_ignores_its_schedule(optimizer, schedule):
 def test_parameters_are_counted(changes, n_params, n_embedding):
     assert Config(**changes).n_params == n_params
     assert Config(**changes).n_params_embedding == n_embedding
+
+
+def test_grouped_heads_save_the_rows_of_keys_and_values_they_share():
+    plain, grouped = Config(), Config(n_kv_head=1)
+    assert plain.shapes()["block0.attn.qkv"] == (3 * 128, 128)
+    assert grouped.shapes()["block0.attn.qkv"] == (128 + 2 * 32, 128)
+    assert plain.n_params - grouped.n_params == 4 * 2 * 96 * 128
+    assert plain.flops_per_token - grouped.flops_per_token == 6 * 4 * 2 * 96 * 128
+    assert grouped.peak_mb < plain.peak_mb
+
+
+def test_rwkv_costs_its_matrices_and_a_state_whatever_the_window():
+    config = Config(mixer="rwkv")
+    matrices = 5 * 128 * 128 + 2 * 40 * 128 + 2 * 16 * 128 + 3 * 128 * 512
+    assert config.block_weights == matrices
+    assert config.n_params == 2 * 1024 * 128 + 4 * (matrices + (2 + 9) * 128) + 128
+    assert config.flops_per_token == 6 * (4 * matrices + 1024 * 128) + 6 * 4 * 128 * (64 + 16)
+    assert Config(mixer="rwkv", seq_len=1024).flops_per_token == config.flops_per_token
 
 
 @pytest.mark.parametrize(("budget", "n_steps"), [

@@ -25,6 +25,8 @@ def changed(config: Config) -> set[str]:
     ({"n_embd": 256, "n_head": 8}, {"width"}),
     ({"tied": True}, {"tied"}), ({"schedule": "wsd"}, {"wsd"}), ({"beta2": 0.99}, {"beta2"}),
     ({"grad_accum": 2}, {"passes", "tokens a step"}), ({"rope_base": 1e3}, {"rope base"}),
+    ({"n_kv_head": 2}, {"shared key heads"}), ({"n_kv_head": 4}, set()),
+    ({"mixer": "rwkv"}, {"rwkv"}), ({"mixer": "rwkv", "n_kv_head": 1, "rope_base": 50.0}, {"rwkv"}),
     ({"decay_frac": 0.5}, set()),  # cosine has no decay part
 ])
 def test_a_field_moves_its_own_feature(changes: dict[str, object], names: set[str]) -> None:

@@ -309,3 +309,17 @@ def test_proposals_are_those_of_the_golden_file() -> None:
 if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in golden())
     GOLDEN.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("parent", [Config(n_kv_head=2), Config(mixer="rwkv"),
+                                    Config(mixer="rwkv", n_kv_head=4, n_head=8)], ids=str)
+def test_shared_heads_and_rwkv_are_kept_by_every_strategy_that_takes_a_step(
+        parent: Config) -> None:
+    for name, seed in itertools.product(STRATEGIES, range(5)):
+        found = answer(name, parent=parent, seed=seed)
+        if isinstance(found, str):
+            continue
+        assert found.config.mixer == parent.mixer
+        assert found.config.n_head % found.config.kv_heads == 0
+        assert (found.config.kv_heads < found.config.n_head) == (
+            parent.n_kv_head is not None and found.config.n_head > 1)

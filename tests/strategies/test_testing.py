@@ -62,7 +62,7 @@ def with_numpy(parent: Config, *_arguments: Any) -> Proposal:
 
 
 @pytest.mark.parametrize(("claim", "broken", "words"), [
-    (testing.something_is_proposed, refusing("never"), "proposes nothing from any of 4 parents"),
+    (testing.something_is_proposed, refusing("never"), "proposes nothing from any of 6 parents"),
     (testing.something_is_proposed, refusing(""), "refuses without a word"),
     (testing.something_is_proposed, lambda *_: PARENT, "not a Proposal"),
     (testing.any_parent_gets_a_legal_proposal_or_words, of_a_kind, "proposes a Larger"),

@@ -52,6 +52,23 @@ def test_a_hidden_width_that_follows_the_model_was_never_changed() -> None:
     assert column("decay_frac", Config(), Config(lr=1e-3)).is_fixed  # without effect in all
 
 
+def test_a_later_field_has_a_column_once_a_run_used_it() -> None:
+    names = [{one.name for one in columns_of([Config(), *more])} for more in (
+        [Config(n_head=8, n_kv_head=8)], [Config(n_kv_head=2)], [Config(mixer="rwkv")])]
+    assert [found & {"n_kv_head", "mixer"} for found in names] == [
+        set(), {"n_kv_head"}, {"mixer"}]
+
+
+def test_key_heads_are_compared_as_a_share_of_all_where_they_have_an_effect() -> None:
+    configs = (Config(), Config(n_head=8, n_kv_head=2), Config(mixer="rwkv", n_kv_head=2))
+    shared = column("n_kv_head", *configs)
+    assert shared.title == "key heads / heads"
+    assert shared.places[0] == 0
+    assert shared.places[1] == pytest.approx(math.log10(1 / 4) / 2)
+    assert np.isnan(shared.places[2])
+    assert np.isnan(column("rope_base", *configs).places[2])
+
+
 def test_fields_that_only_moved_together_are_one_group() -> None:
     configs = [Config(seq_len=1024 // batch, batch_size=batch, lr=lr)
                for batch, lr in ((8, 1e-3), (16, 1e-3), (32, 2e-3), (64, 1e-3))]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from agent.search.advisor import Known, at_rung, choose, results
-from agent.search.prior import Elsewhere
+from agent.search.prior import Elsewhere, table
 from engine.config import Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES
@@ -64,6 +64,24 @@ def test_what_pays_elsewhere_is_tried_first() -> None:
                                                   features(one, BUDGET), strict=True))
                  for one in (START, good))
     assert near < far / 2
+
+
+@pytest.mark.parametrize("start", [
+    replace(START, mixer="rwkv"), replace(START, n_kv_head=1)])
+def test_recipes_that_knew_no_such_field_leave_it_as_it_is(start: Config) -> None:
+    """What came with the program has neither; that is no word for or against it."""
+    about = known(ended(start), elsewhere=table()[1])
+    for seed in range(6):
+        found = choose(start, about, NAMES, [seed], ROOM).config
+        assert found.mixer == start.mixer
+        assert found.n_head == 1 or (found.kv_heads < found.n_head) == (start.n_kv_head == 1)
+
+
+def test_what_was_chosen_elsewhere_is_carried_along() -> None:
+    good = replace(START, n_embd=96, n_head=3, lr=4e-3, batch_size=4, seq_len=32, mixer="rwkv")
+    rows = tuple(Elsewhere("other", BUDGET, config, bpb, 3) for config, bpb in (
+        (good, 1.5), (START, 2.4), (replace(START, lr=1e-4), 2.7)))
+    assert "rwkv" in {pick(known(elsewhere=rows), seed=seed).mixer for seed in range(6)}
 
 
 def test_where_a_field_helps_the_next_idea_goes_on_in_it() -> None:

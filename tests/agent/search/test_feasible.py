@@ -54,6 +54,27 @@ def errors(timings: Sequence[Timing], n_runs: int, what: str = "step_s") -> list
     return found
 
 
+# --- other mixers ----------------------------------------------------------------------------
+
+
+def windowed(time: int, mixer: str) -> Config:
+    return Config(seq_len=time, batch_size=1024 // time, mixer=mixer)
+
+
+def test_rwkv_is_foreseen_slower_in_short_windows_and_faster_in_long_ones() -> None:
+    model = learn([])
+    ratio = {time: model.step_s(windowed(time, "attention"), 2) / model.step_s(
+        windowed(time, "rwkv"), 2) for time in (128, 512, 1024)}
+    assert 0.7 < ratio[128] < 1.0 < ratio[1024] < 1.5
+    assert ratio[128] < ratio[512] < ratio[1024]
+
+
+def test_shared_heads_are_foreseen_to_save_time_and_memory() -> None:
+    plain, shared = Config(), Config(n_kv_head=1)
+    assert learn([]).step_s(shared, 2) < learn([]).step_s(plain, 2)
+    assert shared.predicted_mb(2) < plain.predicted_mb(2) < Config(mixer="rwkv").predicted_mb(2)
+
+
 # --- step times ------------------------------------------------------------------------------
 
 

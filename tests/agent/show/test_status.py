@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -276,6 +278,16 @@ def test_detail_holds_what_changed_from_the_parent(night: Ledger) -> None:
     assert found.diff == {"lr": {"old": 0.003, "new": 0.002}}
     assert [one.verdict for one in found.decisions] == ["kept"]
     assert len(found.metrics) == 4
+
+
+def test_a_field_that_is_younger_than_the_parent_has_not_changed(night: Ledger) -> None:
+    with closing(sqlite3.connect(night.path)) as db, db:
+        db.execute("UPDATE runs SET config = json_remove(config, '$.mixer', '$.n_kv_head') "
+                   "WHERE label = 'B2'")
+    found = detail(night, find_run(night, "E1"))
+    assert found.parent is not None
+    assert "mixer" not in found.parent.config
+    assert found.diff == {"lr": {"old": 0.003, "new": 0.002}}
 
 
 def test_detail_of_a_published_row_has_no_parent_and_no_corpus(night: Ledger) -> None:

@@ -28,7 +28,7 @@ def attend(qkv, n_batch=B, past=None):
     buf, tmp = spaces(qkv.dtype)
     before = past[2] if past else 0
     turns = tables(n_batch, before, before + qkv.shape[1] // n_batch, qkv.dtype)
-    return attention.attention(qkv.copy(), H, n_batch, turns, buf, tmp, past)
+    return attention.attention(qkv.copy(), (H, H), n_batch, turns, buf, tmp, past)
 
 
 def turned(x, sign=1):
@@ -232,7 +232,7 @@ def memory_of_attention(n_batch, n_time):
     """Bytes of every buffer of a forward and a backward pass, with 8 heads of 4."""
     buf, tmp = spaces()
     c = 8 * D
-    o, cache = attention.attention(draw(1, 3 * c, n_batch * n_time), 8, n_batch,
+    o, cache = attention.attention(draw(1, 3 * c, n_batch * n_time), (8, 8), n_batch,
                                 tables(n_batch, 0, n_time), buf, tmp)
     attention.attention_backward(o.copy(), cache, tmp)
     return buf.nbytes + tmp.nbytes
@@ -264,6 +264,76 @@ def test_attention_in_pieces_equals_attention_at_once(cuts):
                      past=(keys, values, a))[0].reshape(C, B, b - a)
               for a, b in zip(cuts, cuts[1:], strict=False)]
     at_once = attend(qkv)[0].reshape(C, B, n_time)
+    assert error(np.concatenate(pieces, axis=2), at_once) < 1e-13
+
+
+# --- groups: several heads of queries share one of keys and values ---------------------------
+
+
+def attend_groups(qkv, n_kv, n_batch=B, past=None):
+    buf, tmp = spaces(qkv.dtype)
+    before = past[2] if past else 0
+    turns = tables(n_batch, before, before + qkv.shape[1] // n_batch, qkv.dtype)
+    return attention.attention(qkv.copy(), (GROUPED_H, n_kv), n_batch, turns, buf, tmp, past)
+
+
+GROUPED_H = 4
+KV = pytest.mark.parametrize("n_kv", [1, 2, 4])
+
+
+def repeated(qkv, n_kv):
+    """qkv of plain attention whose key and value heads stand once for each of their group."""
+    q, kv = qkv[: GROUPED_H * D], qkv[GROUPED_H * D :].reshape(2, n_kv, D, -1)
+    return np.concatenate([q, kv.repeat(GROUPED_H // n_kv, axis=1).reshape(-1, qkv.shape[1])])
+
+
+def summed(dqkv, n_kv):
+    """The gradient of `repeated`: what is said of every copy adds up."""
+    dq, dkv = dqkv[: GROUPED_H * D], dqkv[GROUPED_H * D :]
+    dkv = dkv.reshape(2, n_kv, GROUPED_H // n_kv, D, -1).sum(axis=2)
+    return np.concatenate([dq, dkv.reshape(-1, dqkv.shape[1])])
+
+
+@KV
+@SIZES
+def test_grouped_attention_is_plain_attention_on_repeated_keys_and_values(n_kv, n_batch, n_time):
+    n = n_batch * n_time
+    qkv, do = draw(1, (GROUPED_H + 2 * n_kv) * D, n), draw(1, GROUPED_H * D, n, seed=1)
+    o, cache = attend_groups(qkv, n_kv, n_batch)
+    plain_o, plain_cache = attend_groups(repeated(qkv, n_kv), GROUPED_H, n_batch)
+    assert error(o, plain_o) < 1e-13
+    dqkv = attention.attention_backward(do, cache, Workspace(np.float64))
+    plain = attention.attention_backward(do, plain_cache, Workspace(np.float64))
+    assert error(dqkv, summed(plain, n_kv)) < 1e-12
+
+
+@KV
+@STDS
+def test_grouped_backward_is_the_slope_of_its_forward(n_kv, std, central_differences):
+    qkv, do = draw(std, (GROUPED_H + 2 * n_kv) * D, N), draw(1, GROUPED_H * D, N, seed=1)
+    dqkv = attention.attention_backward(do, attend_groups(qkv, n_kv)[1], Workspace(np.float64))
+    slope = central_differences(lambda: np.sum(attend_groups(qkv, n_kv)[0] * do), qkv, step(std))
+    assert error(dqkv, slope) < 1e-6
+
+
+def test_grouped_scores_that_need_their_peak_subtracted_give_what_float64_gives():
+    qkv = 10 * draw(1, (GROUPED_H + 2) * D, N).astype(np.float32)
+    o, cache = attend_groups(qkv, 1)
+    assert any(peak is not None for peak in cache[4])
+    wide = attend_groups(repeated(qkv, 1).astype(np.float64), GROUPED_H)[0]
+    assert np.max(np.abs(o - wide)) < 5e-2
+    assert np.all(np.isfinite(attention.attention_backward(o.copy(), cache, Workspace(np.float32))))
+
+
+@KV
+def test_grouped_attention_in_pieces_equals_attention_at_once(n_kv):
+    n_time = 70
+    qkv = draw(1, (GROUPED_H + 2 * n_kv) * D, B * n_time).reshape(-1, B, n_time)
+    keys, values = np.full((2, B, n_kv, D, n_time), np.nan)
+    pieces = [attend_groups(qkv[..., a:b].reshape(len(qkv), -1), n_kv,
+                            past=(keys, values, a))[0].reshape(-1, B, b - a)
+              for a, b in ((0, 1), (1, 65), (65, 70))]
+    at_once = attend_groups(qkv.reshape(len(qkv), -1), n_kv)[0].reshape(-1, B, n_time)
     assert error(np.concatenate(pieces, axis=2), at_once) < 1e-13
 
 

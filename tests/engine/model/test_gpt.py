@@ -136,6 +136,57 @@ def test_float32_gradients_are_float32_and_close_to_float64(tied):
     assert max(worst(grads.views, wanted.views).values()) < 1e-5
 
 
+# --- grouped heads ---------------------------------------------------------------------------
+
+GROUPED = TINY | {"n_head": 4, "n_kv_head": 2}
+
+
+@KINDS
+@SEEDS
+@pytest.mark.parametrize("n_kv_head", [1, 2])
+def test_every_gradient_of_grouped_heads_is_the_slope_of_the_loss(
+        tied, seed, n_kv_head, central_differences):
+    config = Config(**(GROUPED | {"n_kv_head": n_kv_head}), tied=tied)
+    params, (ids, targets) = lively(config, seed), batch(config, seed)
+    _, grads = gradient(config, params, ids, targets)
+    model = GPT(config, np.float64)
+
+    def loss():
+        return float(np.mean(model.token_losses(params, ids, targets)))
+
+    slopes = Flat.over(config, central_differences(loss, params.buffer, 1e-5))
+    errors = worst(grads.views, slopes.views)
+    assert max(errors.values()) < 1e-6, errors
+
+
+def test_as_many_key_heads_as_heads_is_plain_attention_bit_for_bit():
+    plain, grouped = Config(), Config(n_kv_head=4)
+    params, data = init_params(plain, 0), batch(plain, 0)
+    assert np.array_equal(init_params(grouped, 0).buffer, params.buffer)
+    loss, grads = gradient(plain, params, *data)
+    loss_, grads_ = gradient(grouped, params, *data)
+    assert loss == loss_
+    assert np.array_equal(grads.buffer, grads_.buffer)
+
+
+@pytest.mark.parametrize("piece", [1, 3])
+def test_grouped_logits_read_in_pieces_are_those_of_the_whole(piece):
+    config = Config(**GROUPED)
+    params, (ids, _) = lively(config, 0), batch(config, 0)
+    model, past = GPT(config, np.float64), Past(config, len(ids), np.float64)
+    whole = model.logits(params, ids)
+    for start in range(0, ids.shape[1], piece):
+        part = ids[:, start : start + piece]
+        logits = model.next_logits(params, part, past)
+        assert logits == pytest.approx(whole[:, past.length - 1], rel=1e-12)
+
+
+@pytest.mark.parametrize("n_kv_head", [1, 2, 4])
+def test_the_cache_of_keys_and_values_shrinks_by_the_factor(n_kv_head):
+    plain, grouped = (Past(Config(n_kv_head=n), 3) for n in (None, n_kv_head))
+    assert grouped.nbytes * 4 == plain.nbytes * n_kv_head
+
+
 # --- PyTorch ---------------------------------------------------------------------------------
 
 
@@ -310,6 +361,13 @@ def test_a_shorter_window_is_scored_as_its_beginning():
     {"n_embd": 8, "n_head": 4}, {"vocab_size": 5000, "grad_accum": 2, "tied": True},
     {"n_embd": 48, "n_head": 3, "seq_len": 100, "n_hidden": 200, "grad_accum": 2},
     {"seq_len": 64}, {"seq_len": 127}, {"seq_len": 128, "n_head": 8, "batch_size": 20},
+    {"n_head": 4, "n_kv_head": 1}, {"n_head": 4, "n_kv_head": 2, "grad_accum": 2, "seq_len": 130},
+    {"n_embd": 64, "n_head": 4, "n_kv_head": 1, "n_hidden": 1}, {"n_kv_head": 1, "seq_len": 128},
+    {"n_head": 8, "n_kv_head": 2, "seq_len": 300, "batch_size": 40},
+    *({"mixer": "rwkv"} | more for more in (
+        {}, {"seq_len": 4}, {"seq_len": 5}, {"n_hidden": 1}, {"seq_len": 100, "grad_accum": 2},
+        {"n_embd": 64, "n_head": 4, "seq_len": 130}, {"batch_size": 40, "n_layer": 1},
+        {"seq_len": 1100, "batch_size": 1}, {"batch_size": 1, "n_layer": 3, "seq_len": 24})),
     {"seq_len": 2048, "batch_size": 1, "n_hidden": 300}, {"n_hidden": 2000, "batch_size": 1},
 ], ids=str)
 def test_the_workspace_takes_exactly_the_predicted_memory(changes):

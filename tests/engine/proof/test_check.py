@@ -16,10 +16,13 @@ from engine.proof.check import different
 SMALL = Config(n_embd=32, n_layer=1, n_head=2, vocab_size=300, seq_len=70, batch_size=3)
 ODD = Config(n_embd=24, n_layer=1, n_head=3, vocab_size=257, seq_len=77, batch_size=5, n_hidden=37)
 DEFAULT = Config()
+GROUPED = dataclasses.replace(SMALL, n_head=4, n_kv_head=2)
+RWKV = dataclasses.replace(SMALL, mixer="rwkv")
 
 
-@pytest.mark.parametrize("config", [SMALL, ODD, DEFAULT, Config(
-    n_embd=8, n_head=1, seq_len=4, batch_size=1, vocab_size=257)])
+@pytest.mark.parametrize("config", [SMALL, ODD, DEFAULT, GROUPED, RWKV, Config(
+    n_embd=8, n_head=1, seq_len=4, batch_size=1, vocab_size=257), Config(
+    n_embd=48, n_head=6, n_kv_head=1, seq_len=77), Config(mixer="rwkv")])
 @pytest.mark.parametrize("n_replicas", [1, 2])
 def test_this_machine_is_right(config: Config, n_replicas: int) -> None:
     assert faults(config, passes_of(config, n_replicas)) == []
@@ -76,21 +79,22 @@ LAYOUTS: dict[str, Callable[[Any, Any, Any], bool]] = {
     "first turned": lambda a, b, out: is_turned(a),
     "second turned": lambda a, b, out: is_turned(b),
     "neither turned": lambda a, b, out: not (is_turned(a) or is_turned(b)),
-    "batched": lambda a, b, out: a.ndim == 4,
-    "batched, strided": lambda a, b, out: a.ndim == 4 and not a.flags.c_contiguous,
+    "batched": lambda a, b, out: a.ndim >= 4,
+    "batched, strided": lambda a, b, out: a.ndim >= 4 and not a.flags.c_contiguous,
     "a row of ones": lambda a, b, out: a.shape[0] == 1,
     "a vector": lambda a, b, out: b.ndim == 1,
     "strided result": lambda a, b, out: out is not None and not out.flags.c_contiguous,
     "without out": lambda a, b, out: out is None,
     "the head": lambda a, b, out: 300 in (*a.shape, *b.shape),
-    "one shape": lambda a, b, out: a.shape == (96, 32) and b.shape == (32, 210)}
+    "one shape": lambda a, b, out: a.shape == (256, 32) and b.shape == (32, 210)}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("config", [SMALL, GROUPED, RWKV])
 @pytest.mark.parametrize("spoil", [garbage, last_column, half_precision, not_a_number, infinite])
 def test_a_product_that_is_wrong_in_some_layouts_is_found(
-        layout: str, spoil: Callable[[Any], None]) -> None:
-    assert faults_of_products(SMALL, passes_of(SMALL), broken(LAYOUTS[layout], spoil))
+        config: Config, layout: str, spoil: Callable[[Any], None]) -> None:
+    assert faults_of_products(config, passes_of(config), broken(LAYOUTS[layout], spoil))
 
 
 def test_a_single_wrong_entry_is_found_and_only_the_products_that_have_it_are_named() -> None:

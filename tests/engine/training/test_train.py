@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.config import OPTIMIZERS, Config
+from engine.config import LATER, OPTIMIZERS, Config
 from engine.errors import CheckpointError, Diverged
 from engine.model.gpt import GPT, Flat, init_params
 from engine.training import checkpoint
@@ -257,6 +257,25 @@ def test_the_data_position_is_that_of_the_next_window():
     run = trainer(grad_accum=2, batch_size=2)
     run.advance()
     assert run.scalars()["data_position"] == 4
+
+
+def test_a_checkpoint_older_than_a_field_goes_on_with_its_default():
+    run, scalars = trainer(), trainer().scalars()
+    old = scalars | {"config": {k: v for k, v in scalars["config"].items() if k not in LATER}}
+    run.restore(run.arrays(), old)
+    shared = trainer(n_kv_head=1)
+    with pytest.raises(CheckpointError, match="n_kv_head is None, this run's is 1"):
+        shared.restore(shared.arrays(), old)
+
+
+def test_shared_heads_resume_to_the_same_bits(tmp_path):
+    whole = trainer(n_kv_head=1)
+    for _ in range(4):
+        whole.advance()
+    half = resumed(whole, tmp_path / "c.npz")
+    for run in (whole, half):
+        list(training(run, eval_every=None))
+    assert state(half) == state(whole)
 
 
 @pytest.mark.parametrize(("other", "words"), [

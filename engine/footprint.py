@@ -1,0 +1,84 @@
+"""How much a training holds in memory: what a Config foresees of its own run.
+
+Without numpy, so that a Config can be read without it.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+from engine.blocks import attention_blocks, padded, rwkv_ranks, time_chunk
+
+if TYPE_CHECKING:
+    from engine.config import Config
+
+EVAL_TOKENS = 1024  # rows of one evaluation pass: decides memory, not the score's meaning
+EVAL_LOGITS = 1 << 20  # evaluation computes the head in row blocks of at most so many logits
+
+
+def workspace_floats(config: "Config", n_rows: int) -> int:
+    """Entries of every buffer that a step on n_rows sequences and an evaluation take.
+
+    Counts what engine/model asks a Workspace for; a test holds the two equal.
+    """
+    c, f, v, time = config.n_embd, config.hidden, config.vocab_size, config.seq_len
+    n_eval_rows = max(1, EVAL_TOKENS // time)
+    n, n_eval = n_rows * time, n_eval_rows * time
+    both = max(n, n_eval)  # what evaluation shares with training
+    kept = ((config.n_layer - 1) * n + both) * (2 * (2 * c + 1) + 3 * f)
+    passing = both * (4 * c + 1 + f)  # stream, final norm, a branch, h
+    logits = n * v + min(n_eval, max(1, EVAL_LOGITS // v)) * v
+    backward = n * (2 * c + 1) + c  # of the stream, of a norm
+    mixer = _attention if config.mixer == "attention" else _rwkv
+    product = 0  # that is added to a gradient
+    if config.grad_accum > 1:
+        product = max(math.prod(shape) for shape in config.shapes().values() if len(shape) == 2)
+    return kept + passing + logits + backward + mixer(config, n_rows, n_eval_rows, product)
+
+
+def _attention(config: "Config", n_rows: int, n_eval_rows: int, product: int) -> int:
+    """What attention.py takes, with `wide` and `product`, which all of a block shares."""
+    c, time = config.n_embd, config.seq_len
+    n, both = n_rows * time, max(n_rows, n_eval_rows) * time
+    rotated = c + config.kv_width
+    kept = ((config.n_layer - 1) * n + both) * (rotated + config.kv_width + c + config.n_head)
+    # The halves of a rotation, one of which backward uses.
+    halves = both * rotated // 2 + max(n * c, both * rotated // 2)
+    backward = n * (config.kv_width + max(rotated + config.kv_width, 2 * config.hidden)
+                    + config.head_size + config.n_head)
+    scores, mixed, sums = _scores(config, n_rows)
+    eval_scores, eval_mixed, _ = _scores(config, n_eval_rows)
+    return (kept + halves + backward + scores + max(scores, eval_scores)
+            + max(mixed, eval_mixed) + max(sums, product))
+
+
+def _scores(config: "Config", n_rows: int) -> tuple[int, int, int]:
+    """Largest scores, outputs and sums over earlier keys of any block of queries."""
+    time = config.seq_len
+    sizes = [(rows.stop - rows.start, times.stop - times.start, times.stop)
+             for rows, times in attention_blocks(n_rows, config.n_head, time, 0)]
+    is_added = config.n_head != config.kv_heads  # what the queries of a group say of their key
+    return (max(rows * config.n_head * queries * keys for rows, queries, keys in sizes),
+            max(rows * config.n_embd * queries for rows, queries, _ in sizes),
+            max(rows * config.kv_width * keys * (keys < time or is_added)
+                for rows, _, keys in sizes))
+
+
+def _rwkv(config: "Config", n_rows: int, n_eval_rows: int, product: int) -> int:
+    """What rwkv.py and wkv.py take, likewise."""
+    c, h, d, time = config.n_embd, config.n_head, config.head_size, config.seq_len
+    rows, chunk, filled = max(n_rows, n_eval_rows), time_chunk(time), padded(time)
+    n_halvings = max(0, chunk.bit_length() - 2)  # with decays between the halves
+    ranks = rwkv_ranks(c)
+    states = (filled // chunk + 1) * c * d
+    cut = time * c if filled > time else 0  # what is filled up to whole chunks, and cut again
+    fill = filled * c if filled > time else 0
+    kept = (filled * ((23 + n_halvings) * c + 5 * ranks[0] + ranks[1] + h + h * chunk)
+            + filled // chunk * c + states + cut + fill)
+    blocks = (chunk - 2) * filled // chunk * c if chunk > 2 else 0  # of 2 times, of 4, …
+    forward = filled * (3 * c + h) + blocks + filled // chunk * c * d + c * d
+    backward = (filled * (16 * c + h * chunk + ranks[1] + max(ranks[1], 5 * ranks[0])
+                          + 5 * ranks[0])
+                + filled // chunk * ((n_halvings + 2) * chunk + 1) * c + states + cut + fill
+                + max(4 * filled * c, 2 * time * config.hidden))
+    return (((config.n_layer - 1) * n_rows + rows) * kept + rows * forward + n_rows * backward
+            + product)

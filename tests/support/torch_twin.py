@@ -1,0 +1,72 @@
+"""The same model in PyTorch, written from the papers: plain loops, float64, gradients by autograd.
+
+`twin` answers with the logits, the mean loss and the gradient of every parameter, by its name.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+
+def twin(config, params, ids, targets):
+    """params  named float64 arrays; ids, targets (B, T)."""
+    p = {name: torch.tensor(np.array(x), requires_grad=True) for name, x in params.items()}
+    x = p["embed"][torch.tensor(ids, dtype=torch.long)]
+    for i in range(config.n_layer):
+        own = {name.partition(".")[2]: value for name, value in p.items()
+               if name.startswith(f"block{i}.")}
+        mix = rwkv if config.mixer == "rwkv" else attention
+        x = x + mix(config, rms(x, own["norm1.gain"]), own)
+        gate, up = (rms(x, own["norm2.gain"]) @ own["mlp.gate_up"].T).chunk(2, dim=-1)
+        x = x + (functional.silu(gate) * up) @ own["mlp.down"]
+    logits = rms(x, p["norm.gain"]) @ p["embed" if config.tied else "head"].T
+    loss = functional.cross_entropy(logits.flatten(0, 1),
+                                    torch.tensor(targets, dtype=torch.long).flatten())
+    loss.backward()
+    return (logits.detach().numpy(), loss.item(),
+            {name: value.grad.numpy() for name, value in p.items()})
+
+
+def rms(x, gain):
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * gain
+
+
+def attention(config, y, p):
+    c, d, n_time = config.n_embd, config.head_size, y.shape[1]
+    q, k, v = (y @ p["attn.qkv"].T).split([c, config.kv_width, config.kv_width], dim=-1)
+    q, k, v = (x.unflatten(-1, (-1, d)).transpose(1, 2) for x in (q, k, v))  # (B, heads, T, D)
+    angle = torch.outer(torch.arange(n_time, dtype=torch.float64),
+                        config.rope_base ** (-torch.arange(d // 2) / (d // 2)))
+    q, k = (turned(x, angle.cos(), angle.sin()) for x in (q, k))
+    k, v = (x.repeat_interleave(config.n_head // config.kv_heads, dim=1) for x in (k, v))
+    scores = q @ k.transpose(2, 3) / math.sqrt(d)
+    scores = scores.masked_fill(torch.ones(n_time, n_time).triu(1).bool(), -math.inf)
+    return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2) @ p["attn.proj"]
+
+
+def turned(x, cos, sin):
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+
+
+def rwkv(config, y, p):
+    (n_batch, n_time, c), d = y.shape, config.head_size
+    xx = torch.cat([torch.zeros(n_batch, 1, c), y[:, :-1]], dim=1) - y
+    mu, *mus = p["rwkv.mix"].split(c)
+    rank = p["rwkv.mix_in"].shape[0] // 5
+    hidden = ((y + xx * mu) @ p["rwkv.mix_in"].T).tanh().split(rank, dim=-1)
+    mixed = [y + xx * (m + h @ out) for m, h, out in
+             zip(mus, hidden, p["rwkv.mix_out"].split(rank), strict=True)]
+    r, k, v, g = (x @ w.T for x, w in zip(mixed, p["rwkv.rkvg"].split(c), strict=False))
+    speed = p["rwkv.decay"] + (mixed[4] @ p["rwkv.decay_in"].T).tanh() @ p["rwkv.decay_out"]
+    r, k, v, w = (x.unflatten(-1, (-1, d)) for x in (r, k, v, (-speed.exp()).exp()))
+    u, state, found = p["rwkv.bonus"].unflatten(0, (-1, d)), 0.0, []
+    for t in range(n_time):
+        kv = k[:, t, :, :, None] * v[:, t, :, None, :]
+        found.append((r[:, t, :, None] @ (state + u[:, :, None] * kv))[:, :, 0])
+        state = w[:, t, :, :, None] * state + kv
+    o = functional.group_norm(torch.stack(found, 1).flatten(0, 1).flatten(1), config.n_head,
+                              p["rwkv.gain"], eps=64e-5).unflatten(0, (n_batch, n_time))
+    return (o * functional.silu(g)) @ p["rwkv.proj"]
