@@ -56,6 +56,9 @@ class Finite(click.FloatRange):
 
     name = "number"
 
+    def _describe_range(self) -> str:  # click would say x<=None of one without ends
+        return "" if self.min is self.max is None else super()._describe_range()
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):

@@ -244,11 +244,17 @@ class Queries:
         return [Metric(**row) for row in rows]
 
     def decisions(self, run_id: int | None = None, limit: int | None = None, *,
-                  with_arms: bool = True) -> list[Decision]:
-        """Verdicts, newest first; the arms of a comparison are told with its outcome, too."""
+                  with_arms: bool = True, study: int | None = None) -> list[Decision]:
+        """Verdicts, newest first; the arms of a comparison are told with its outcome, too.
+
+        study  its runs' and those of no study
+        """
         where = "" if run_id is None else "WHERE d.run_id = ?"
         if not with_arms:
             where = "WHERE NOT (d.verdict = 'recorded' AND r.strategy IN ('confirm', 'ablate'))"
+        if study is not None:
+            where += (f"{' AND' if where else 'WHERE'} (r.calibration_id IS NULL "
+                      f"OR r.calibration_id = {int(study)})")
         rows = self._rows(
             f"SELECT {self._columns(Decision, 'd')}, r.label, a.label AS against FROM decisions d "
             "JOIN runs r ON r.id = d.run_id LEFT JOIN runs a ON a.id = d.against_id "

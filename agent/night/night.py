@@ -30,6 +30,7 @@ NOT_KEPT = ("discarded", "pruned", "refuted", "diverged", "killed", "failed", "l
 SLEEP_S = 5.0  # of sleep are worth a word
 BACK_OFF_S = 5.0  # before a run the system killed, or memory kept out, is tried again; doubled
 MAX_DOUBLED = 7  # times: 320 s at most
+TOO_SHORT = 2.0  # baseline runs' time: where nothing fits in less, it is time that lacks
 SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
 
 
@@ -258,7 +259,14 @@ class Night:
             try:
                 self._launch(self.campaign.queue_next(self.n_ended))
             except NoProposal as refusal:
-                self.stop(str(refusal))
+                self.stop(self._why_none(str(refusal)))
+
+    def _why_none(self, refusal: str) -> str:
+        """Why nothing more is proposed: nothing fits in the last moments of a night, say."""
+        end_s, found = self.plan.deadline_s, self.study
+        is_late = (end_s is not None and found is not None and found.run_s is not None
+                   and end_s - self.clock.boot() < TOO_SHORT * found.run_s)
+        return f"the night's time is over; {refusal}" if is_late else refusal
 
     def is_wanted(self, run: Run) -> bool:
         """Whether a run that computes already is one this night would launch."""

@@ -65,7 +65,7 @@ def _study(ledger: Queries, study: Calibration, choice: Choice, most_names: int)
 def _names(differences: Sequence[Difference], most: int) -> str:
     names = list(dict.fromkeys(one.name for one in differences))
     if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
+        return f"{', '.join(names[:most])} and {len(names) - most} more things"
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 

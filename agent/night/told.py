@@ -70,8 +70,15 @@ def over(reason: str, n_ended: int, standing: str, silent: Silent | None, *,
                   f"{silent.silent_bpb:+.4f}" if silent
                   else left.removeprefix("; ") or "; ".join(
                       filter(None, ("nothing is confirmed yet", standing))),
-                  "`agent status` shows what it found and what to do"]
+                  _what_now(reason)]
     return Told(text, level="always", below=below)
+
+
+def _what_now(reason: str) -> str:
+    """What helps where the search itself came to its end; else where to look."""
+    remedy = reason.partition("; ")[2]
+    return (remedy if remedy.startswith("go on with ")
+            else "`agent status` shows what it found and what to do")
 
 
 def gained(found: Silent) -> str:

@@ -141,7 +141,10 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
     events, study = ledger.events_of_night(), current_study(ledger)
-    night = _night(ledger, events, counts, now, is_daemon_alive)
+    # What is queued for another study waits for a night of that (elsewhere).
+    n_queued = sum(study is None or run.calibration_id in (None, study.id)
+                   for run in ledger.runs("queued"))
+    night = _night(ledger, events, counts, n_queued, now, is_daemon_alive)
     study_id = _study_id(shown, study) or 0
     is_over = night is not None and night.state in ("over", "off") and not is_daemon_alive
     return Status(
@@ -150,23 +153,25 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         curve=curve, yardsticks=ladder(corpus), best=best,
         best_verdict=said_of_best[0].verdict if said_of_best else None, best_corpus=best_corpus,
         best_yardsticks=ladder(best_corpus),
-        decisions=ledger.decisions(limit=N_DECISIONS, with_arms=False),
+        decisions=ledger.decisions(limit=N_DECISIONS, with_arms=False,
+                                   study=study.id if study else None),
         guard_word=(present.word if present
                     else "no word yet" if is_daemon_alive else "no agent runs"),
         guard_now=present,
         guard=next((event for event in events if event.kind == "guard"), None),
         counts=counts, earned=ledger.earned(study_id),
         predicted=predicted(foretold(ledger, study_id)), home=home,
-        morning=morning.gather(ledger, events, study_id, best, counts["queued"], read_sample)
+        morning=morning.gather(ledger, events, study_id, best, n_queued, read_sample)
         if is_over else None, grid=grid.state_of(ledger),
         study=study.id if study else None,
         elsewhere=[str(one) for one in waiting_elsewhere(ledger, study)] if study else [])
 
 
 def _study_id(shown: Run | None, study: Calibration | None) -> int | None:
-    if shown and shown.calibration_id is not None:
-        return shown.calibration_id
-    return study.id if study else None
+    """That of the newest night; what ran last may be another's."""
+    if study is not None:
+        return study.id
+    return shown.calibration_id if shown else None
 
 
 def detail(ledger: Queries, run: Run) -> Detail:
@@ -194,8 +199,8 @@ def uniform_bpb(corpus: Corpus) -> float | None:
     return corpus.uniform_nats * corpus.unigram_bpb / corpus.unigram_nats
 
 
-def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int], now: str,
-           is_daemon_alive: bool) -> Night | None:
+def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int], n_queued: int,
+           now: str, is_daemon_alive: bool) -> Night | None:
     last = last_state(events)
     start = next((event for event in events if event.kind == "night"), None)
     if last is None or start is None:
@@ -214,7 +219,7 @@ def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int]
         budget_tokens=_newest_budget(events) or data.get("budget_tokens"),
         n_ended=(sum(counts.values()) - counts["queued"] - counts["running"] - before
                  if isinstance(before := data.get("n_ended_before"), int)
-                 else ledger.n_ended_since(started_at)), n_queued=counts["queued"])
+                 else ledger.n_ended_since(started_at)), n_queued=n_queued)
 
 
 def _newest_budget(events: Sequence[Event]) -> int | None:

@@ -50,7 +50,7 @@ def test_the_line_is_one_or_two_of_80_columns_broken_between_words(tmp_path: Pat
     (["text"], "new study 1, with another text than study 2"),
     (["text", "width", "seed"], "new study 1, with another text, width and seed than study 2"),
     (["text", "width", "seed", "layers", "heads"],
-     "new study 1, with another text, width, seed and 2 more than study 2")])
+     "new study 1, with another text, width, seed and 2 more things than study 2")])
 def test_a_new_study_names_what_differs_from_the_last(
         tmp_path: Path, names: list[str], expected: str) -> None:
     with Ledger.open(tmp_path / "ledger.db") as ledger:
@@ -69,7 +69,7 @@ def test_of_a_home_that_is_long_to_tell_fewer_differences_are_named(tmp_path: Pa
         choice = Choice(None, TINY, study, tuple(Difference(name, "", "") for name in names))
         said = opening(ledger, Path("/" + "h" * 40), "novel", study, choice, wish(max_runs=1),
                        CLOCK)
-    assert "with another text and 5 more than study 1" in said
+    assert "with another text and 5 more things than study 1" in said
 
 
 def test_the_first_study_is_just_new(tmp_path: Path) -> None:

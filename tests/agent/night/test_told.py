@@ -161,3 +161,13 @@ def test_a_configuration_is_not_told_twice(night: Ledger) -> None:
     e1, b2 = night.run("E1"), night.run("B2")
     assert e1.config_text not in told.started(e1)
     assert b2.config_text in told.started(b2)
+
+
+def test_a_search_that_came_to_its_end_says_what_helps() -> None:
+    reason = ("a plateau: 55 runs in a row, of any kind, kept nothing; go on with an idea of your "
+              "own (`agent enqueue`), more --run-tokens, or another --seed")
+    found = told.over(reason, 94, "head E3", None, is_search=True)
+    assert found.below[-1] == ("go on with an idea of your own (`agent enqueue`), more "
+                               "--run-tokens, or another --seed")
+    assert "agent status" in told.over("the night's time is over", 9, "", None,
+                                       is_search=True).below[-1]

@@ -16,6 +16,7 @@ from engine.config import Config
 from engine.errors import LedgerError
 from tests.support import example_ledger as example
 from tests.support.example_ledger import BITS_PER_NAT, NOW, START
+from tests.support.parts import a_run, a_study
 
 
 @pytest.fixture
@@ -308,3 +309,21 @@ def test_status_is_plain_enough_for_json(night: Ledger) -> None:
     values = json.loads(json.dumps(dataclasses.asdict(look(night)), allow_nan=False))
     assert values["run"]["label"] == "E3"
     assert values["counts"]["finished"] == 3
+
+
+def test_what_another_study_decided_and_queues_is_not_this_ones(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        first, second = a_study(ledger), a_study(ledger, budget_tokens=6400)
+        ended = a_run(ledger, study=first, seed=7)
+        ledger.claim(NOW, run_id=ended.id)
+        ledger.finish(ended.id, "finished", NOW, val_bpb=1.5)
+        ledger.decide(ended.id, None, "recorded", "rule", {}, "of the first study", NOW)
+        a_run(ledger, study=first, seed=8)
+        ledger.event("night", "study 2", NOW, None, {
+            "started_at": NOW, "study": second, "newest_study": second})
+        found = gather(ledger, NOW, is_daemon_alive=True, read_mb=lambda pid: None)
+    assert found.study == second
+    assert found.decisions == []
+    assert found.earned == []
+    assert found.night is not None
+    assert found.night.n_queued == 0
