@@ -12,9 +12,9 @@ engine/README.md has the mathematics and the examples, which the tests run. Name
 first look, so that a Config can be read without numpy.
 """
 
-from typing import TYPE_CHECKING
-
-from engine.lazy import doors
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.config import Config as Config
@@ -28,6 +28,33 @@ if TYPE_CHECKING:
     from engine.training.train import Done as Done
     from engine.training.train import Eval as Eval
     from engine.training.train import Step as Step
+
+Doors = tuple[list[str], Callable[[str], Any]]
+
+
+def doors(package: str, names: Mapping[str, Sequence[str]],
+          modules: Sequence[str] = ()) -> Doors:
+    """`__all__` and `__getattr__` of a package, each name loaded with its module at the first look
+    (PEP 562).
+
+    A wing can so offer what others need of it, and a program that reads one of its names pays for
+    one module: `agent status` imports no numpy. What is exported is written twice, once for the
+    type checker; a test compares the two.
+
+    names    what each of its modules exports; a name like a module's would hide behind that
+    modules  of it that are exported whole
+    """
+    homes = {name: module for module, exported in names.items() for name in exported}
+
+    def look(name: str) -> Any:
+        if name in homes:
+            return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        if name in modules:
+            return importlib.import_module(f"{package}.{name}")
+        raise AttributeError(f"module '{package}' has no attribute '{name}'")
+
+    return sorted([*homes, *modules]), look
+
 
 __all__, __getattr__ = doors(__name__, {
     "config": ("Config",),

@@ -1,10 +1,20 @@
-"""How attention is cut into blocks: what it computes by and what a Config foresees of its memory.
+"""How a pass is cut into blocks, and how much memory a training so takes: what the model computes
+by, and what a Config foresees of its own run.
 
 Without numpy, so that a Config can be read without it.
 """
 
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.config import Config
+
 QUERIES = 64  # in a block: fewer waste less of the square, more feed BLAS better
 SCORES = 1 << 17  # in a block: 512 kB, half of a common level-2 cache
+CHUNK = 16  # times that RWKV's recurrence takes at once: a power of two, measured from 8 to 64
+EVAL_TOKENS = 1024  # rows of one evaluation pass: decides memory, not the score's meaning
+EVAL_LOGITS = 1 << 20  # evaluation computes the head in row blocks of at most so many logits
 
 
 def attention_blocks(n_batch: int, n_head: int, n_time: int,
@@ -14,8 +24,6 @@ def attention_blocks(n_batch: int, n_head: int, n_time: int,
     n_rows = max(1, SCORES // (n_head * n_queries * (before + n_time)))
     return [(slice(row, min(row + n_rows, n_batch)), slice(time, min(time + n_queries, n_time)))
             for row in range(0, n_batch, n_rows) for time in range(0, n_time, n_queries)]
-
-CHUNK = 16  # times that RWKV's recurrence takes at once: a power of two, measured from 8 to 64
 
 
 def time_chunk(n_time: int) -> int:
@@ -32,3 +40,75 @@ def padded(n_time: int) -> int:
 def rwkv_ranks(n_embd: int) -> tuple[int, int]:
     """Ranks of what chooses mixtures and decays: up to the published ones."""
     return min(32, max(4, n_embd // 16)), min(64, max(4, n_embd // 8))
+
+
+# --- memory ----------------------------------------------------------------------------------
+
+
+def workspace_floats(config: "Config", n_rows: int) -> int:
+    """Entries of every buffer that a step on n_rows sequences and an evaluation take.
+
+    Counts what engine/model asks a Workspace for; a test holds the two equal.
+    """
+    c, f, v, time = config.n_embd, config.hidden, config.vocab_size, config.seq_len
+    n_eval_rows = max(1, EVAL_TOKENS // time)
+    n, n_eval = n_rows * time, n_eval_rows * time
+    both = max(n, n_eval)  # what evaluation shares with training
+    kept = ((config.n_layer - 1) * n + both) * (2 * (2 * c + 1) + 3 * f)
+    passing = both * (4 * c + 1 + f)  # stream, final norm, a branch, h
+    logits = n * v + min(n_eval, max(1, EVAL_LOGITS // v)) * v
+    backward = n * (2 * c + 1) + c  # of the stream, of a norm
+    mixer = _attention if config.mixer == "attention" else _rwkv
+    product = 0  # that is added to a gradient
+    if config.grad_accum > 1:
+        product = max(math.prod(shape) for shape in config.shapes().values() if len(shape) == 2)
+    return kept + passing + logits + backward + mixer(config, n_rows, n_eval_rows, product)
+
+
+def _attention(config: "Config", n_rows: int, n_eval_rows: int, product: int) -> int:
+    """What attention.py takes, with `wide` and `product`, which all of a block shares."""
+    c, time = config.n_embd, config.seq_len
+    n, both = n_rows * time, max(n_rows, n_eval_rows) * time
+    rotated = c + config.kv_width
+    kept = ((config.n_layer - 1) * n + both) * (rotated + config.kv_width + c + config.n_head)
+    # The halves of a rotation, one of which backward uses.
+    halves = both * rotated // 2 + max(n * c, both * rotated // 2)
+    backward = n * (config.kv_width + max(rotated + config.kv_width, 2 * config.hidden)
+                    + config.head_size + config.n_head)
+    scores, mixed, sums = _scores(config, n_rows)
+    eval_scores, eval_mixed, _ = _scores(config, n_eval_rows)
+    return (kept + halves + backward + scores + max(scores, eval_scores)
+            + max(mixed, eval_mixed) + max(sums, product))
+
+
+def _scores(config: "Config", n_rows: int) -> tuple[int, int, int]:
+    """Largest scores, outputs and sums over earlier keys of any block of queries."""
+    time = config.seq_len
+    sizes = [(rows.stop - rows.start, times.stop - times.start, times.stop)
+             for rows, times in attention_blocks(n_rows, config.n_head, time, 0)]
+    is_added = config.n_head != config.kv_heads  # what the queries of a group say of their key
+    return (max(rows * config.n_head * queries * keys for rows, queries, keys in sizes),
+            max(rows * config.n_embd * queries for rows, queries, _ in sizes),
+            max(rows * config.kv_width * keys * (keys < time or is_added)
+                for rows, _, keys in sizes))
+
+
+def _rwkv(config: "Config", n_rows: int, n_eval_rows: int, product: int) -> int:
+    """What rwkv.py and wkv.py take, likewise."""
+    c, h, d, time = config.n_embd, config.n_head, config.head_size, config.seq_len
+    rows, chunk, filled = max(n_rows, n_eval_rows), time_chunk(time), padded(time)
+    n_halvings = max(0, chunk.bit_length() - 2)  # with decays between the halves
+    ranks = rwkv_ranks(c)
+    states = (filled // chunk + 1) * c * d
+    cut = time * c if filled > time else 0  # what is filled up to whole chunks, and cut again
+    fill = filled * c if filled > time else 0
+    kept = (filled * ((23 + n_halvings) * c + 5 * ranks[0] + ranks[1] + h + h * chunk)
+            + filled // chunk * c + states + cut + fill)
+    blocks = (chunk - 2) * filled // chunk * c if chunk > 2 else 0  # of 2 times, of 4, …
+    forward = filled * (3 * c + h) + blocks + filled // chunk * c * d + c * d
+    backward = (filled * (16 * c + h * chunk + ranks[1] + max(ranks[1], 5 * ranks[0])
+                          + 5 * ranks[0])
+                + filled // chunk * ((n_halvings + 2) * chunk + 1) * c + states + cut + fill
+                + max(4 * filled * c, 2 * time * config.hidden))
+    return (((config.n_layer - 1) * n_rows + rows) * kept + rows * forward + n_rows * backward
+            + product)

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from engine.blocks import rwkv_ranks, time_chunk
+from engine.blocks import EVAL_LOGITS as EVAL_LOGITS
+from engine.blocks import EVAL_TOKENS as EVAL_TOKENS
+from engine.blocks import rwkv_ranks, time_chunk, workspace_floats
 from engine.errors import ConfigError
-from engine.footprint import EVAL_LOGITS as EVAL_LOGITS
-from engine.footprint import EVAL_TOKENS as EVAL_TOKENS
-from engine.footprint import workspace_floats
 from engine.meanings import elsewhere, field_meant
 
 OPTIMIZERS = ("adamw", "lion", "schedule_free")

@@ -6,7 +6,7 @@ field mattered, and each study in a line of facts, as plain values. It uses `sea
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.analysis.compare import CONFIDENCE as CONFIDENCE

@@ -7,7 +7,7 @@ them. It uses `search`, `ledger`, `machine` and `home`.
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.doctor.doctor import examine as examine

@@ -6,7 +6,7 @@ through which `pause`, `resume` and `stop` reach a daemon. It uses no other wing
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.home.control import is_asked as is_asked

@@ -7,7 +7,7 @@ older file up to date. It uses `words` alone; sqlite-utils lives here.
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.ledger.anchor import Anchor as Anchor

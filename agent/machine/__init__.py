@@ -7,7 +7,7 @@ out come readings with None for what is not told, and the guard's word: go, wait
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.machine.clock import Clock as Clock

@@ -7,7 +7,7 @@ is due. It uses `search`, `trial`, `ledger`, `machine` and `home`; APScheduler l
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.night.enqueue import Wanted as Wanted

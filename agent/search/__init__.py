@@ -8,7 +8,7 @@ are pure, so that simulated nights go through the very code the daemon uses; `se
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.search.actions import Kind as Kind

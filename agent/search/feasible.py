@@ -101,7 +101,7 @@ def _rwkv_counts(config: Config, n_rows: int, n: int) -> dict[str, float]:
     time, chunk = config.seq_len, time_chunk(config.seq_len)
     n_chunks = padded(time) // chunk
     return {"attention": n * config.mixer_products / 2, "scores": 0,
-            "activations": n * 28 * config.n_embd,  # engine/footprint.py
+            "activations": n * 28 * config.n_embd,  # engine/blocks.py
             "heads": config.n_layer * n_rows * config.n_head * n_chunks * 2,
             "calls": config.n_layer * 4}
 

@@ -7,7 +7,7 @@ all to read; rich lives here.
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.show.curve import LEGEND as LEGEND

@@ -7,7 +7,7 @@ It uses `search`, `trial` for its rung, and a ledger to read a surface from.
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.simulate.report import as_dict as as_dict

@@ -7,7 +7,7 @@ a run goes on from its checkpoint. It uses `ledger`, `machine`, `home` and the e
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.trial.events import read_events as read_events

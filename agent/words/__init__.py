@@ -6,7 +6,7 @@ uses none.
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from agent.words.lines import PLAIN as PLAIN

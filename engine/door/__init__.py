@@ -6,7 +6,7 @@ In come a path, or a configuration and a text; out come a `Model` that writes an
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from engine.door.model import Model as Model

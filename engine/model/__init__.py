@@ -6,7 +6,7 @@ into one flat buffer; no layer keeps state. It uses `config` and `errors`.
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from engine.model.gpt import GPT as GPT

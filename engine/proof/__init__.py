@@ -6,7 +6,7 @@ is well. It uses `model` and `training`.
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from engine.proof.check import faults as faults

@@ -5,7 +5,7 @@ In come a model, its parameters and prompts as token ids, out come new token ids
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from engine.sampling.generate import Sampling as Sampling

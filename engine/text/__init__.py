@@ -7,7 +7,7 @@ uses no other wing.
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from engine.text.corpus import N_STORIES as N_STORIES

@@ -6,7 +6,7 @@ a trainer that can be saved anywhere and goes on to the same bits. It uses `mode
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from engine.training.data import open_tokens as open_tokens

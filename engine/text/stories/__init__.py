@@ -5,7 +5,7 @@ In come a number and a seed, out come stories, the same on every machine.
 
 from typing import TYPE_CHECKING
 
-from engine.lazy import doors
+from engine import doors
 
 if TYPE_CHECKING:
     from engine.text.stories.write import STORIES_VERSION as STORIES_VERSION

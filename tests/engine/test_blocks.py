@@ -5,8 +5,8 @@ That it is exactly what a step takes is tested with the model: tests/engine/mode
 
 import pytest
 
+from engine.blocks import EVAL_TOKENS, workspace_floats
 from engine.config import Config
-from engine.footprint import EVAL_TOKENS, workspace_floats
 
 
 def test_a_batch_of_twice_the_rows_takes_at_most_twice_the_memory():
