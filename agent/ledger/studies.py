@@ -97,8 +97,9 @@ def waiting_elsewhere(ledger: Queries, study: Calibration) -> list[Waiting]:
     own = {run.id for run in ledger.baselines(study)}
     groups: dict[tuple[int | None, str], list[Run]] = {}
     names: dict[str, str] = {}
+    corpora = {corpus.id: corpus for corpus in ledger.corpora()}
     for run in ledger.runs("queued"):
-        corpus = next((one for one in ledger.corpora() if one.id == run.corpus_id), None)
+        corpus = corpora.get(run.corpus_id or 0)
         if corpus is None:
             continue  # deleted by hand; `agent run` and the doctor say so
         is_alike = corpus.text_sha256 == study.text_sha256

@@ -111,7 +111,6 @@ class Desk:
 
         return Texts(make)
 
-
     def note_end(self, why: str) -> None:
         """Leave in the ledger why nothing came of it, as far as it can be written."""
         with suppress(*BLOCKED):
@@ -301,8 +300,9 @@ def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> C
     """The study with the speed of this device, measured where a home was moved here."""
     if known.device in (None, machine.device()) or night.runner.trial:
         return known
-    tokens = night.prepare(Config.from_dict(known.config).vocab_size)
-    found = study.measure_here(at.ledger, at.home, known, tokens, wish.n_replicas, spawn_worker)
+    base = Config.from_dict(known.config)
+    tokens = night.prepare(base.vocab_size)
+    found = study.move_here(at.ledger, known, tokens, at.measure(tokens, base, wish.n_replicas))
     night.note(study.MOVED, f"study {known.id} was measured on another device ({known.device}); on "
                f"this one ({found.device}) a run takes about {words.duration(found.run_s or 0.0)}, "
                f"before {words.duration(known.run_s or 0.0)}",

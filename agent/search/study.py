@@ -168,11 +168,9 @@ def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, s
         device=machine.device())))
 
 
-def measure_here(ledger: Ledger, home: Home, study: Calibration, tokens: TokenSet,
-                 n_replicas: int, spawn: Spawn) -> Calibration:
+def move_here(ledger: Ledger, study: Calibration, tokens: TokenSet, speed: Speed) -> Calibration:
     """The study as it goes on on another device: its budget and noise, this device's speed."""
     config = Config.from_dict(study.config)
-    speed = measure(home, tokens, config, n_replicas, spawn)
     ledger.update_calibration(
         study.id, run_s=speed.run_s(config, study.budget_tokens, tokens.n_tokens["search"]),
         tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,

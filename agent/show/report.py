@@ -1,32 +1,21 @@
 """Runs and corpora as plain text: the list, one run whole, the yardsticks."""
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent import words
 from agent.ledger import Corpus, Decision, Run
+from agent.show.columns import GAP, Column, fitting, rows
 from agent.show.curve import chart
 from agent.show.run_log import indented
 from agent.show.status import Detail, Rung, ladder
 
-GAP = "  "
 NAME_WIDTH = 11  # of the facts of one run
 MIN_CONFIG = 18  # columns below which a configuration says nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the list: its head and its cell; the rank says which goes first."""
-
-    title: str
-    cell: Callable[[Run], str]
-    rank: int  # the highest is dropped first where the terminal is narrow
-    is_text: bool = False
-
-
-_COLUMNS = (
+_COLUMNS: tuple[Column[Run], ...] = (
     Column("run", lambda run: run.label, 0, is_text=True),
     Column("params", lambda run: words.size(run.n_params), 4),
     Column("steps", lambda run: words.count(run.steps), 5),
@@ -42,29 +31,15 @@ def run_list(runs: Sequence[Run], verdicts: Mapping[int, str], width: int | None
     """One line a run; columns are dropped until the rest fits, and None is wide enough for all."""
     if not runs:
         return "no runs"
-    status = Column("status", lambda run: verdicts.get(run.id, run.state), 0, is_text=True)
-    columns = [_COLUMNS[0], status, *_COLUMNS[1:]]
-    while width is not None and _width(columns, runs) + len(GAP) + MIN_CONFIG > width:
-        droppable = max(columns, key=lambda column: column.rank)
-        if droppable.rank == 0:
-            break
-        columns.remove(droppable)
-    blocks = [_block(column, runs) for column in columns]
+    status: Column[Run] = Column("status", lambda run: verdicts.get(run.id, run.state), 0,
+                                 is_text=True)
+    columns = fitting(
+        [_COLUMNS[0], status, *_COLUMNS[1:]], lambda left: width is not None
+        and len(rows(left, runs)[0]) + len(GAP) + MIN_CONFIG > width)
     configs = ["config", *(run.config_text for run in runs)]
-    lines = [GAP.join([*cells, config])
-             for *cells, config in zip(*blocks, configs, strict=True)]
+    lines = [f"{row}{GAP}{config}"
+             for row, config in zip(rows(columns, runs), configs, strict=True)]
     return "\n".join(line if width is None else words.cut(line, width) for line in lines)
-
-
-def _width(columns: Sequence[Column], runs: Sequence[Run]) -> int:
-    return len(GAP.join(_block(column, runs)[0] for column in columns))
-
-
-def _block(column: Column, runs: Sequence[Run]) -> list[str]:
-    """Head and cells of a column, all of one width."""
-    cells = [column.title, *(column.cell(run) for run in runs)]
-    width = max(map(len, cells))
-    return [cell.ljust(width) if column.is_text else cell.rjust(width) for cell in cells]
 
 
 # --- one run ---------------------------------------------------------------------------------

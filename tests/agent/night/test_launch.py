@@ -67,7 +67,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple
     text = text_file(tmp_path / "text.txt", 40)
     home = Home(tmp_path / "home")
     asked = Wish(Source(str(home.data), str(text)), 3000.0, MODEL, night_s=16 * 26 / 0.9)
-    monkeypatch.setattr(study, "measure", lambda *_: study.Speed(0.024, 1e-9, 32))
+    monkeypatch.setattr(study, "measure", lambda *_, **__: study.Speed(0.024, 1e-9, 32))
     home.root.mkdir()
     with Ledger.open(home.ledger) as ledger:
         at = Desk(home, ledger, Listener(), lambda *_: None)
