@@ -17,6 +17,7 @@ from tests.bench.arms import ARMS
 from tests.bench.nights import Night
 
 HEAD = "head"
+OWN = ("agent", "agent-new", HEAD)
 ORDER = (ARMS[0], HEAD, *ARMS[1:])  # of rows
 JUDGING = 100  # from this number on nights judge; those before were looked at while developing
 CHECKING = ("baseline", "confirm", "ablate")  # kinds of runs that look for nothing new
@@ -58,8 +59,8 @@ def _group(nights: Sequence[Night]) -> dict[str, Any]:
                                      "claimed_gain": None} for night in its]
              for (arm, runs), its in rows.items() if arm == "agent"}
     rows = dict(sorted(rows.items(), key=lambda one: (ORDER.index(one[0][0]), -one[0][1])))
-    leads = {own: leads for own in rows if own[0] in ("agent", HEAD) if (leads := {
-        peer: lead_of(pairs) for peer in rows if peer[0] not in ("agent", HEAD)
+    leads = {own: leads for own in rows if own[0] in OWN if (leads := {
+        peer: lead_of(pairs) for peer in rows if peer[0] not in OWN
         if (pairs := _pairs(rows[own], rows[peer]))})}
     summaries = {row: summary(its) for row, its in rows.items()}
     return {

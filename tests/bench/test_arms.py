@@ -178,6 +178,15 @@ def test_a_night_of_the_agent_pays_its_calibration_from_the_same_tokens(course: 
     assert any(line.startswith("    E1 against B1: ") for line in found["story"])
 
 
+def test_a_night_without_the_prior_asks_for_other_ideas(stub: Stub) -> None:
+    ours, anew = (night(arm, 1, stub, lambda _: None) for arm in ("agent", "agent-new"))
+    n = N_BASELINE_SEEDS
+    assert [line for line in ours["story"] if line[0] == "B"] == [
+        line for line in anew["story"] if line[0] == "B"]
+    assert ours["story"] != anew["story"]
+    assert ours["verdicts"]["baseline"] == anew["verdicts"]["baseline"] == n
+
+
 def test_a_night_of_the_agent_is_the_same_again(stub: Stub) -> None:
     first = night("agent", 1, stub, lambda _: None, is_anytime=True)
     assert night("agent", 1, stub, lambda _: None, is_anytime=True) == first

@@ -2,6 +2,7 @@
 
 agent      agent/search/campaign.py over a ledger of its own, as the daemon drives it: calibration,
            search, confirmation and ablation are all paid from the same tokens
+agent-new  the same without the prior, as `agent run --no-prior`: what it finds is its own
 tpe        Optuna's TPESampler(multivariate=True) and MedianPruner, which looks at a quarter and at
            half of a run
 tpe-plain  Optuna's TPESampler(multivariate=False), its default up to version 4; no pruner
@@ -18,13 +19,13 @@ from typing import Any
 from tests.bench.arms import agent, rule, samplers
 from tests.bench.arms.course import FRESH, SEEDS_APART, Course, Fresh, Report, Standing
 
-ARMS = ("agent", "tpe", "tpe-plain", "cma", "random", "rule", "tpe-deaf")
+ARMS = ("agent", "agent-new", "tpe", "tpe-plain", "cma", "random", "rule", "tpe-deaf")
 N_MARKS = 8  # of a night's tokens, evenly, where what it would hand over is scored
 
 
 def packages_of(arm: str) -> tuple[str, ...]:
     """What an arm needs of the extra `bench`."""
-    if arm in ("agent", "rule"):
+    if arm in ("agent", "agent-new", "rule"):
         return ()
     return ("optuna", "cmaes") if arm == "cma" else ("optuna",)
 
@@ -33,8 +34,8 @@ def night(arm: str, number: int, course: Course, report: Report,
           is_anytime: bool = False) -> dict[str, Any]:
     """One night of an arm, its winner scored on fresh seeds on the test shard: plain values."""
     seed = SEEDS_APART * (number + 1)
-    if arm == "agent":
-        found = agent.agent_night(course, seed, report)
+    if arm in ("agent", "agent-new"):
+        found = agent.agent_night(course, seed, report, with_prior=arm == "agent")
     elif arm == "rule":
         found = rule.rule_night(course, seed, report)
     else:

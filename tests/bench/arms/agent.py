@@ -36,13 +36,14 @@ class Inside(Campaign):
 class Agent:
     """The daemon's part of a night: queue, claim, train, finish, judge."""
 
-    def __init__(self, course: Course, seed: int, ledger: Ledger) -> None:
+    def __init__(self, course: Course, seed: int, ledger: Ledger,
+                 with_prior: bool = True) -> None:
         self.course, self.ledger = course, ledger
         self.elapsed_s = 0.0  # on the night's own clock
         self.found = Found(course.start)
         self.found.go_on_with(course.start)
         clock = Clock(stamp=self.now)
-        plan = Plan(MAX_RAM_MB, seed=seed, max_runs=course.n_runs)
+        plan = Plan(MAX_RAM_MB, seed=seed, max_runs=course.n_runs, with_prior=with_prior)
         self.campaign = Inside(ledger, clock, plan, lambda _: course.tokens, lambda: None)
         self.campaign.course = course
         self.study = self.campaign.study = study.open_study(
@@ -113,9 +114,9 @@ class Agent:
         return Config.from_dict(self.ledger.run(run_id).config)
 
 
-def agent_night(course: Course, seed: int, report: Report) -> Found:
+def agent_night(course: Course, seed: int, report: Report, with_prior: bool = True) -> Found:
     with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder) / "ledger.db") as ledger:
-        agent = Agent(course, seed, ledger)
+        agent = Agent(course, seed, ledger, with_prior)
         while n_left := course.n_left(agent.found.tokens):
             report(1 - n_left / course.n_runs)
             try:
