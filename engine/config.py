@@ -17,12 +17,13 @@ from engine.blocks import EVAL_LOGITS as EVAL_LOGITS
 from engine.blocks import EVAL_TOKENS as EVAL_TOKENS
 from engine.blocks import rwkv_ranks, time_chunk, workspace_floats
 from engine.errors import ConfigError
-from engine.meanings import elsewhere, field_meant
+from engine.fields import BOUNDS as BOUNDS
+from engine.fields import CHOICES as CHOICES
+from engine.fields import MIXERS as MIXERS
+from engine.fields import OPTIMIZERS as OPTIMIZERS
+from engine.fields import SCHEDULES as SCHEDULES
+from engine.fields import checked, known_name, parsed, short
 
-OPTIMIZERS = ("adamw", "lion", "schedule_free")
-SCHEDULES = ("cosine", "wsd", "constant")
-MIXERS = ("attention", "rwkv")
-CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "mixer": MIXERS}
 OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW"}
 # Fields younger than the first ledgers: in a hash once they are used, so that older hashes stay.
 LATER = ("n_kv_head", "mixer")
@@ -32,17 +33,6 @@ OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2}
 PROCESS_MB = 45.0  # interpreter, numpy and BLAS buffers before the model
 SAVE_MB = 16.8  # a checkpoint is written in copied pieces of at most 16 MiB of an array
 FORK_MB = 7.0  # what a replica changes of them, and its own BLAS buffers: measured 4 to 8
-
-# (smallest, largest) allowed; the upper ends only keep typing errors out of a night.
-BOUNDS: dict[str, tuple[float, float]] = {
-    "n_embd": (8, 4096), "n_layer": (1, 64), "n_head": (1, 64), "n_hidden": (1, 16384),
-    "vocab_size": (257, 32768), "seq_len": (4, 2048), "rope_base": (10.0, 1e7),
-    "batch_size": (1, 1024), "grad_accum": (1, 256), "lr": (1e-8, 1.0),
-    "warmup_frac": (0.0, 0.9), "decay_frac": (0.0, 1.0), "min_lr_frac": (0.0, 1.0),
-    "weight_decay": (0.0, 10.0), "beta2": (0.0, 0.99999), "clip": (1e-3, 1e3),
-    "beta1": (0.1, 0.9999),  # less, and the average of schedule_free is lost in rounding
-    "n_kv_head": (1, 64),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +65,7 @@ class Config:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            _check_field(field.name, value, field.default)
+            checked(field.name, value, field.default)
             if isinstance(field.default, float):  # 1 and 1.0 are one configuration
                 object.__setattr__(self, field.name, float(value))
         if self.n_embd % self.n_head:
@@ -222,12 +212,12 @@ class Config:
     def describe(self) -> str:
         """The table's Config cell: shape, optimizer, learning rate, then what is not default."""
         text = (f"{self.n_embd}d/{self.n_layer}L {OPTIMIZER_TITLES[self.optimizer]} "
-                f"lr={_short(self.lr)}")
+                f"lr={short(self.lr)}")
         named = {"n_embd", "n_layer", "optimizer", "lr"}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name not in named and value != field.default:
-                text += f" {field.name}={_short(value)}"
+                text += f" {field.name}={short(value)}"
         return text
 
     def difference(self, other: "Config") -> dict[str, tuple[Any, Any]]:
@@ -272,7 +262,7 @@ class Config:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Config from plain values; absent fields take the default, unknown ones are refused."""
         for name in values:
-            _known(name)
+            known_name(name, cls.__dataclass_fields__)
         return cls(**values)
 
     def assign(self, assignments: Iterable[str]) -> Self:
@@ -282,8 +272,8 @@ class Config:
             name, equals, value = text.partition("=")
             if not equals:
                 raise ConfigError(f"'{text}' is not of the form key=value, such as lr=3e-3")
-            known = _known(name.strip())
-            changes[known] = _parse(known, value.strip())
+            known = known_name(name.strip(), self.__dataclass_fields__)
+            changes[known] = parsed(known, value.strip(), _default(known))
         return dataclasses.replace(self, **changes)
 
 
@@ -295,67 +285,5 @@ def _hash_of(config: Config) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _known(name: str) -> str:
-    names = [field.name for field in dataclasses.fields(Config)]
-    if name not in names:
-        meant = field_meant(name, names)
-        hint = elsewhere(name) or (
-            f"did you mean {meant}?" if meant else f"known: {', '.join(names)}")
-        raise ConfigError(f"unknown field '{name}'; {hint}")
-    return name
-
-
-def _check_field(name: str, value: Any, default: Any) -> None:
-    if name in CHOICES:
-        if value not in CHOICES[name]:
-            raise ConfigError(f"{name}={value} is not known; use {', '.join(CHOICES[name])}")
-        return
-    if name == "tied":
-        if not isinstance(value, bool):
-            raise ConfigError(f"tied={value!r} is not a truth value; use true or false")
-        return
-    if default is None and value is None:
-        return
-    wants_int = default is None or isinstance(default, int)
-    kinds = (int,) if wants_int else (int, float)
-    is_number = isinstance(value, kinds) and not isinstance(value, bool)
-    if not is_number or (isinstance(value, float) and not math.isfinite(value)):
-        kind = "a whole number" if wants_int else "a finite number"
-        raise ConfigError(f"{name}={value!r} is not {kind}")
-    low, high = BOUNDS[name]
-    if not low <= value <= high:
-        raise ConfigError(f"{name}={value} is out of range; use {low:g} to {high:g}")
-
-
-def _parse(name: str, text: str) -> Any:
-    if name in CHOICES:
-        return text.lower().replace("-", "_")
-    if name == "tied":
-        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        return words.get(text.lower(), text)
-    if _default(name) is None and text.lower() in ("none", "null", ""):
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        number = float(text)
-    except ValueError:
-        raise ConfigError(f"{name}={text} is not a number") from None
-    whole = number.is_integer() and isinstance(_default(name), int | None)
-    return int(number) if whole else number
-
-
 def _default(name: str) -> Any:
     return next(f.default for f in dataclasses.fields(Config) if f.name == name)
-
-
-def _short(value: Any) -> str:
-    """3e-5 for 0.00003, 0.1 for 0.1, true for True: six digits, for reading."""
-    if isinstance(value, bool) or value is None:
-        return str(value).lower()
-    if isinstance(value, float) and 0 < abs(value) < 0.01:
-        mantissa, _, exponent = f"{value:.6e}".partition("e")
-        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -43,7 +43,7 @@ WINGS = {
                      "engine.sampling"),
 }
 # What stands beside the wings: the floor they share, and the doors of the packages.
-FLOOR = {"engine.config", "engine.errors", "engine.files", "engine.blocks", "engine.meanings"}
+FLOOR = {"engine.config", "engine.errors", "engine.files", "engine.blocks", "engine.fields"}
 DOORS = {"agent/__init__.py", "agent/__main__.py", "engine/__init__.py"}
 
 # Third-party package → the modules that may import it; a star stands for any letters.

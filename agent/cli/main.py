@@ -92,7 +92,7 @@ class Command(click.Command):
 def _no_option(command: click.Command, ctx: click.Context, typed: str) -> str:
     """That a command has no such option, and what is meant by it: an option or a field."""
     from agent.cli import meant
-    from engine.meanings import MEANINGS, field_meant
+    from engine.fields import MEANINGS, field_meant
 
     known = [name for one in command.params if isinstance(one, click.Option) for name in one.opts]
     said = f"No such option '{typed}'."

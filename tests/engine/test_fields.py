@@ -6,7 +6,7 @@ import pytest
 
 from engine.config import Config
 from engine.errors import ConfigError
-from engine.meanings import ELSEWHERE, MEANINGS, elsewhere, field_meant
+from engine.fields import ELSEWHERE, MEANINGS, elsewhere, field_meant
 
 NAMES = [field.name for field in dataclasses.fields(Config)]
 
