@@ -1,7 +1,8 @@
-"""Student's t: how many standard errors an interval reaches with few seeds.
+"""Student's t: how many standard errors an interval reaches with few seeds; and Fisher's F.
 
 By the incomplete beta function, so that nothing but the standard library is needed.
-Source: Abramowitz and Stegun 1964, 26.7.1 for t, 26.5.8 and 26.5.2 for the beta function.
+Source: Abramowitz and Stegun 1964, 26.7.1 for t, 26.6.2 for F, 26.5.8 and 26.5.2 for the beta
+function.
 """
 
 import math
@@ -35,6 +36,14 @@ def quantile(share: float, df: float) -> float:
         if middle in (low, high):
             return middle
         low, high = (middle, high) if cdf(middle, df) < share else (low, middle)
+
+
+def f_tail(ratio: float, df: float, df_below: float) -> float:
+    """Probability that an F of df over df_below degrees of freedom is above a ratio of at least 0.
+
+    Two variances of the same thing differ so much by chance that often.
+    """
+    return _beta_share(df_below / (df_below + df * ratio), df_below / 2, df / 2)
 
 
 def _beta_share(x: float, a: float, b: float) -> float:

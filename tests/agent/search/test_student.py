@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from agent.search.student import cdf, quantile
+from agent.search.student import cdf, f_tail, quantile
 
 # Abramowitz and Stegun 1964, table 26.10: percentage points of the t-distribution.
 TABLE = {
@@ -54,3 +54,9 @@ def test_what_has_no_quantile_is_refused(share: float, df: float) -> None:
 def test_the_end_of_the_range_is_no_endless_search() -> None:
     assert math.isfinite(quantile(1 - 1e-15, 0.05))
 
+
+
+@pytest.mark.parametrize(("ratio", "df", "df_below", "share"), [
+    (4.96, 1, 10, 0.05), (2.98, 10, 10, 0.05), (2.79, 15, 30, 0.00814), (1.0, 7, 7, 0.5)])
+def test_the_tail_of_f_is_that_of_published_tables(ratio, df, df_below, share) -> None:
+    assert f_tail(ratio, df, df_below) == pytest.approx(share, rel=0.02)

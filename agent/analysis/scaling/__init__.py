@@ -1,0 +1,1 @@
+"""Loss over size and data: laws fitted to runs, with intervals and what speaks against them."""

@@ -1,0 +1,16 @@
+"""Words and values of a study; what they must hold is in test_study, beside the study."""
+
+import json
+
+from agent.analysis.scaling.study import study_of
+from agent.analysis.scaling.told import as_dict
+from tests.agent.analysis.scaling.test_study import YARDSTICKS, made_runs
+
+
+def test_a_family_without_enough_runs_says_why() -> None:
+    runs = [run for run in made_runs() if run.family == "balanced" or run.n_matrices < 2e4]
+    found = as_dict(study_of(runs, YARDSTICKS, n_draws=10))
+    deep = next(one for one in found["families"] if one["family"] == "deep")
+    assert deep["alpha"] is None
+    assert "1 of 5 sizes" in deep["why_not"]
+    assert json.dumps(found, allow_nan=False)
