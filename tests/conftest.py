@@ -1,5 +1,6 @@
 """What several test modules share. The BLAS settings must be made before numpy is imported."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -35,6 +36,12 @@ def pytest_configure(config):
         # replica needs; test_worker.py sees to it that the program has none.
         config.addinivalue_line("filterwarnings", "ignore:This process .* is multi-threaded"
                                 ":DeprecationWarning")
+
+
+def pytest_collection_finish():
+    """What was collected stays to the end: no later look for garbage goes through all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers(config):

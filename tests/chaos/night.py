@@ -27,9 +27,9 @@ from typing import Any
 from engine.text.stories.write import write_stories
 from tests.support.parts import settings
 
-RUN_TOKENS = 120_000  # some seconds: several kills meet a run, more than its retries only rarely
+RUN_TOKENS = 90_000  # some seconds: several kills meet a run, more than its retries only rarely
 N_RUNS = 14  # five baselines, challengers, and a batch on fresh seeds
-GAP_S = (0.1, 7.0)  # between kills, as long as the night has its processors
+GAP_S = (0.1, 5.5)  # between kills, as long as the night has its processors
 LOOK_S = 0.1  # between looks at who waits for a processor
 VICTIMS = {"daemon": 4, "worker": 3, "replica": 3}  # and how often each is wanted
 PATIENCE_S = 300.0  # for what is left after the last kill
