@@ -54,10 +54,12 @@ def pytest_xdist_auto_num_workers(config):
     is_whole = all(Path(name.partition("::")[0]).is_dir() for name in config.args)
     if is_part or not is_whole or config.option.capture == "no":
         return 0
-    free_mb = guard.free_mb()
-    n = container.n_cores()
-    if free_mb is not None:
-        n = min(n, int(free_mb / WORKER_MB))
+    return n_workers(container.n_cores(), guard.free_mb())
+
+
+def n_workers(n_cores, free_mb):
+    """Workers that have a core and memory each; none where there is room for one alone."""
+    n = n_cores if free_mb is None else min(n_cores, int(free_mb / WORKER_MB))
     return n if n > 1 else 0
 
 
