@@ -2,11 +2,14 @@
 
     python -m tests.chaos.night --kills 200 --seed 1
 
-The night is started again after each kill of its daemon. At the end every finished run is computed
-once more, undisturbed, in a home of its own: the losses must be the same bits.
+The night is started again after each kill of its daemon. The time between kills is that in which
+it had its processors: where others load the machine, a run is not killed more often than elsewhere.
+At the end every finished run is computed once more, undisturbed, in a home of its own: the losses
+must be the same bits.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -15,6 +18,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +27,10 @@ from typing import Any
 from engine.text.stories.write import write_stories
 from tests.support.parts import settings
 
-RUN_TOKENS = 120_000  # some seconds: several kills meet a run, more than its retries only rarely
+RUN_TOKENS = 90_000  # some seconds: several kills meet a run, more than its retries only rarely
 N_RUNS = 14  # five baselines, challengers, and a batch on fresh seeds
-GAP_S = (0.1, 7.0)  # between kills
+GAP_S = (0.1, 5.5)  # between kills, as long as the night has its processors
+LOOK_S = 0.1  # between looks at who waits for a processor
 VICTIMS = {"daemon": 4, "worker": 3, "replica": 3}  # and how often each is wanted
 PATIENCE_S = 300.0  # for what is left after the last kill
 COMPARED = ("val_loss", "val_bpb", "train_loss", "steps", "tokens")
@@ -83,11 +88,27 @@ class Night:
     def disturb(self, kills: int) -> None:
         """Kill so many processes; a daemon that is gone is started again."""
         while self.outcome.kills.total() < kills:
-            try:
-                self.daemon.wait(self.rng.uniform(*GAP_S))
-                self.daemon = self._start()  # over before all kills were spent: another night
-            except subprocess.TimeoutExpired:
+            if self._works_on(self.rng.uniform(*GAP_S)):
                 self._kill()
+            else:
+                self.daemon = self._start()  # over before all kills were spent: another night
+
+    def _works_on(self, seconds: float) -> bool:
+        """Whether the daemon is still there after so many seconds, less those in which its night
+        was ready and had no processor.
+        """
+        had, now, before = 0.0, time.monotonic(), self._served()
+        while had < seconds:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.daemon.wait(min(LOOK_S, seconds - had))
+                return False
+            then, now = now, time.monotonic()
+            after = self._served()
+            ran, waited = (sum(times[i] - before.get(pid, (0, 0))[i]
+                               for pid, times in after.items()) for i in (0, 1))
+            had += (now - then) * (ran / (ran + waited) if waited else 1.0)
+            before = after
+        return True
 
     def _kill(self) -> None:
         alive = self._alive()
@@ -114,14 +135,22 @@ class Night:
         return {"daemon": [self.daemon.pid], "worker": leaders,
                 "replica": [pid for pid in workers if pid not in leaders]}
 
+    def _served(self) -> dict[int, tuple[int, int]]:
+        """(nanoseconds on a processor, nanoseconds ready without one) of each process, by pid."""
+        found = {}
+        for pid in (pid for pids in self._alive().values() for pid in pids):
+            with contextlib.suppress(OSError, ValueError):  # it ended; a kernel that does not tell
+                ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+                found[pid] = int(ran), int(waited)
+        return found
+
     def finish(self) -> Outcome:
         """Let what is left of the night end, then hold every claim against it."""
         found = self.outcome
-        try:
-            status = self.daemon.wait(PATIENCE_S)
-            if status:
-                found.faults.append(f"the last daemon ended with status {status}")
-        except subprocess.TimeoutExpired:
+        if not self._works_on(PATIENCE_S):
+            if self.daemon.returncode:
+                found.faults.append(f"the last daemon ended with status {self.daemon.returncode}")
+        else:
             self.daemon.kill()
             self.daemon.wait()
             found.faults.append(f"the night was not over {PATIENCE_S:.0f} s after the last kill")

@@ -79,9 +79,9 @@ def test_a_night_finds_what_is_truly_better(tunnel: Tunnel) -> None:
 
 
 def test_runs_given_up_leave_their_tokens_to_others(tunnel: Tunnel) -> None:
-    found = [night(Search(), world(tunnel, seed=seed), 40, random.Random(seed))
-             for seed in range(3)]
-    assert max(sum(one.runs.values()) for one in found) > 40
+    found = (night(Search(), world(tunnel, seed=seed), 40, random.Random(seed))
+             for seed in range(3))
+    assert any(sum(one.runs.values()) > 40 for one in found)
 
 
 @pytest.mark.parametrize("text", TABLES)

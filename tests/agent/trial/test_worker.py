@@ -249,6 +249,31 @@ def test_the_proof_leaves_nothing_of_it_in_a_run(
     run_here(other)
     for name in SCORES:
         assert told(folder, "done")[0][name] == told(other, "done")[0][name]
+
+COUNTS_THREADS = """
+import os, sys
+from agent.trial import worker
+
+fork = os.fork
+
+def counted():
+    sys.stdout.write(f"{{len(os.listdir('/proc/self/task'))}} ")
+    sys.stdout.flush()
+    return fork()
+
+os.fork = counted
+sys.exit(worker.main([{folder!r}, "1"]))
+"""
+
+
+def test_a_worker_has_one_thread_where_it_forks_its_replicas(
+        folder: RunFolder, tokens: TokenSet) -> None:
+    a_job(tokens, n_replicas=3).write(folder.job)
+    ended = subprocess.run([sys.executable, "-c", COUNTS_THREADS.format(folder=str(folder.root))],
+                           env=machine.worker_environment(), timeout=60, capture_output=True)
+    assert (ended.returncode, set(ended.stdout.split())) == (0, {b"1"}), ended.stderr
+
+
 # --- what a death before the first step says -------------------------------------------------
 
 

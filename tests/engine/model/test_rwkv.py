@@ -39,10 +39,11 @@ def worst(got, want):
 # --- gradients of the whole model ------------------------------------------------------------
 
 
-@KINDS
-@pytest.mark.parametrize("changes", [{}, {"n_kv_head": 1}, {"seq_len": 18, "n_layer": 1}], ids=str)
-def test_every_gradient_is_the_slope_of_the_loss(tied, changes, central_differences):
-    config = Config(**(TINY | changes), tied=tied)
+@pytest.mark.parametrize("changes", [
+    {"tied": False}, {"tied": True}, {"n_kv_head": 1, "tied": True},
+    {"seq_len": 18, "n_layer": 1, "tied": True}], ids=str)
+def test_every_gradient_is_the_slope_of_the_loss(changes, central_differences):
+    config = Config(**(TINY | changes))
     params, (ids, targets) = lively(config, 0), batch(config, 0, n_batch=1)
     model, grads = GPT(config, np.float64), Flat.empty(config, np.float64)
     model.loss_and_gradient(params, grads, ids, targets)

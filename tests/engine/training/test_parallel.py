@@ -1,6 +1,6 @@
 """Replicas give the run of one process, the same bits every time, and never outlive their leader.
 
-A process that forks must have no other thread: tests/conftest.py sees to that.
+A process that forks must have no other thread of ours: tests/conftest.py sees to that.
 """
 
 import os
