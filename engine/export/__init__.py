@@ -11,6 +11,7 @@ from engine import doors
 
 if TYPE_CHECKING:
     from engine.export.hf_read import read_hf as read_hf
+    from engine.export.layout import SAID as SAID
     from engine.export.layout import Whole as Whole
     from engine.export.write import FORMATS as FORMATS
     from engine.export.write import WEIGHTS as WEIGHTS
@@ -19,6 +20,6 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "hf_read": ("read_hf",),
-    "layout": ("Whole",),
+    "layout": ("SAID", "Whole"),
     "write": ("FORMATS", "WEIGHTS", "export", "require"),
 })

@@ -29,7 +29,8 @@ def texts(config: Config, tokenizer: Tokenizer) -> dict[str, str]:
         # A tokenizer of class Llama would drop spaces, and say nothing of it.
         "tokenizer_config.json": {
             "tokenizer_class": "PreTrainedTokenizerFast", **special,
-            "model_max_length": config.seq_len, "clean_up_tokenization_spaces": False},
+            "model_max_length": config.seq_len, "clean_up_tokenization_spaces": False,
+            "model_input_names": ["input_ids", "attention_mask"]},
         "special_tokens_map.json": special}.items()}
 
 
