@@ -34,27 +34,42 @@ FIXED = {"rms_norm_eps": EPSILON, "hidden_act": "silu", "attention_bias": False,
 
 def read_hf(folder: Path) -> Whole:
     """The model in a folder; UserError, naming what does not fit, where it is no such Llama."""
-    if not (folder / WEIGHTS).is_file():
-        raise CheckpointError(
-            f"{folder} holds no {WEIGHTS}; give a folder of one Llama with that file, its "
-            "config.json and its tokenizer.json, such as `agent export RUN --to hf` writes")
+    for name in (WEIGHTS, "config.json", "tokenizer.json"):
+        if not (folder / name).is_file():  # a pipe would be waited for
+            raise CheckpointError(
+                f"{folder} holds no file {name}; give a folder of one Llama with {WEIGHTS}, "
+                "config.json and tokenizer.json, such as `agent export RUN --to hf` writes")
     config = _config(_json(folder / "config.json"), folder / "config.json")
     tokenizer = _tokenizer(_json(folder / "tokenizer.json"), folder / "tokenizer.json")
     if tokenizer.vocab_size != config.vocab_size:
         raise TokenizerError(f"{folder}: tokenizer.json has {tokenizer.vocab_size} tokens and "
                              f"config.json says vocab_size={config.vocab_size}; take both of one "
                              "model")
-    tensors = safetensors.read(folder / WEIGHTS)
-    n_given = sum(tensor.size for tensor in tensors.values())
-    if n_given < config.n_params:  # before there is made room for what may be absurdly many
-        raise CheckpointError(f"{folder / WEIGHTS} holds {n_given:,} numbers and config.json asks "
-                              f"for {config.n_params:,}; take both of one model")
+    tensors = _tensors(folder / WEIGHTS, config)
     params = Flat.empty(config)
     _fill(weights(config, params), tensors, folder / WEIGHTS)
     if not np.isfinite(params.buffer).all():
         raise CheckpointError(f"{folder / WEIGHTS} holds NaN or infinity, so the model is of no "
                               "use; take another one")
     return Whole(config, params, tokenizer)
+
+
+def _tensors(path: Path, config: Config) -> dict[str, Array]:
+    """What the file holds, where that is about as much as the network has.
+
+    One that holds more is not read, and for a network of more no room is made.
+    """
+    most = config.n_params + config.vocab_size * config.n_embd  # a tied head may be there twice
+    if path.stat().st_size > 4 * most + safetensors.MAX_HEADER_BYTES:
+        raise CheckpointError(f"{path} holds {path.stat().st_size:,} bytes, more than the "
+                              f"{config.n_params:,} parameters that config.json asks for; take "
+                              "both of one model")
+    tensors = safetensors.read(path)
+    n_given = sum(tensor.size for tensor in tensors.values())
+    if n_given < config.n_params:
+        raise CheckpointError(f"{path} holds {n_given:,} numbers and config.json asks for "
+                              f"{config.n_params:,}; take both of one model")
+    return tensors
 
 
 def _json(path: Path) -> dict[str, Any]:

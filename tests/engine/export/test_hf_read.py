@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,15 @@ def test_a_file_that_is_none_is_named(folder: Path, name: str, data: bytes, said
 
 def test_a_folder_of_something_else_is_told_what_belongs_in_one(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04.")
-    assert "holds no model.safetensors; give a folder of one Llama" in refusal(tmp_path)
+    assert "holds no file model.safetensors; give a folder of one Llama" in refusal(tmp_path)
+    os.mkfifo(tmp_path / "config.json")
+    (tmp_path / "model.safetensors").touch()
+    assert "holds no file config.json" in refusal(tmp_path)
+
+
+def test_a_file_of_far_more_than_the_network_is_not_read(folder: Path) -> None:
+    os.truncate(folder / "model.safetensors", 1 << 40)  # sparse, and more than any memory
+    assert "holds 1,099,511,627,776 bytes, more than the" in refusal(folder)
 
 
 def put(folder: Path, edit: Callable[[Any], object]) -> None:
