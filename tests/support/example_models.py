@@ -16,6 +16,9 @@ from engine.text.stories.write import write_stories
 from engine.text.tokenizer import Tokenizer
 
 SCALE = 6.0
+ACROSS = [(b"a", b" "), (b"a", b"1"), (b"1", b"a"), (b"!", b"a"), (b"e", b"\n"), (b"\n", b"a"),
+          (b"1", b" "), (b"_", b"_"), (b"a", b"'"), (b" ", b"\n"), (b"\t", b"x"), (b" ", b"\t"),
+          (b"\xad", b"\xe5"), (b"\xef", b"\xbc")]
 ODD = [
     "a  b   c    d", "  two before", "two after  ", "\n", "\n\n\n", "a\n\n b\r\n\tc \n ", "\t\t x",
     " ", "     ", "I'll say we've don't 'quoted' it's", "1234567890 3.14 ²³ Ⅷ ㊿ ½",
@@ -23,19 +26,24 @@ ODD = [
     "é e\u0301 ñ ß İ ı",
     "🎉🎉 a \U0001f469\u200d\U0001f467 b \U0001f1e9\U0001f1ea", "x\u00a0y\u2003z\u3000w",
     "\u200bzero\u200dwidth", "snake_case __init__(self)", "!!!???... --- ***", "\x00\x01\x7f",
-    "<s> [INST] </s> <unk>", "ends with a space ", "_ __ _a_"]
+    "a 1a a1 1 a!a e\na 'a' \n\t", "<s> [INST] </s> <unk>", "ends with a space ", "_ __ _a_"]
 
 
 @functools.cache
 def tokenizer(vocab_size: int) -> Tokenizer:
-    """Merges of stories and odd texts; beyond those, pairs of tokens that no text has made."""
+    """Merges of stories and odd texts; beyond those, pairs of tokens that no text has made.
+
+    The first of these reach over what parts words, so that a program that cuts texts elsewhere, or
+    not at all, uses them.
+    """
     texts = [*write_stories(60, seed=3), *(ODD * 3)]
     n_trained = min(vocab_size, 900)
     merges = list(Tokenizer.train(texts, n_trained).merges)
     tokens = list(Tokenizer(merges).token_bytes)
     known, rng = set(tokens), np.random.default_rng(0)
+    across = [tuple(tokens.index(part) for part in pair) for pair in ACROSS]
     while len(tokens) < vocab_size:
-        left, right = (int(one) for one in rng.integers(1, 500, 2))
+        left, right = across.pop() if across else map(int, rng.integers(1, 500, 2))
         if tokens[left] + tokens[right] not in known:
             merges.append((left, right))
             tokens.append(tokens[left] + tokens[right])
