@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.analysis.card import CardFacts as CardFacts
+    from agent.analysis.card import facts_of as facts_of
     from agent.analysis.compare import CONFIDENCE as CONFIDENCE
     from agent.analysis.compare import Comparison as Comparison
     from agent.analysis.compare import compare_runs as compare_runs
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from agent.analysis.studies import study_facts as study_facts
 
 __all__, __getattr__ = doors(__name__, {
+    "card": ("CardFacts", "facts_of"),
     "compare": ("CONFIDENCE", "Comparison", "compare_runs", "find", "in_words", "interval"),
     "importance": ("ChainGain", "Importance", "Ranking", "rank"),
     "lineage": ("Lineage", "Step", "head", "lineage_of"),

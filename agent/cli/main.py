@@ -1,8 +1,8 @@
 """The command line: the group, its home folder and how errors are told.
 
-Commands live in run (what acts), read (what only looks), compare, enqueue, simulate, status and
-doctor; a module is imported when one of its commands is. Data goes to stdout, talk to stderr.
-Exit status: 0 done, 1 failed with one sentence, 2 misused.
+Commands live in run (what acts), read (what only looks), sample, export, compare, enqueue,
+simulate, status and doctor; a module is imported when one of its commands is. Data goes to stdout,
+talk to stderr. Exit status: 0 done, 1 failed with one sentence, 2 misused.
 """
 
 import importlib
@@ -27,8 +27,9 @@ from engine.errors import UserError
 MODULES = {
     **dict.fromkeys(("run", "train", "grid", "pause", "resume", "stop", "import"),
                     "agent.cli.run"),
-    **dict.fromkeys(("table", "runs", "show", "log", "path", "sample", "baselines"),
-                    "agent.cli.read"),
+    **dict.fromkeys(("table", "runs", "show", "log", "path", "baselines"), "agent.cli.read"),
+    **dict.fromkeys(("sample", "chat"), "agent.cli.sample"),
+    **dict.fromkeys(("export", "import-model"), "agent.cli.export"),
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
     "enqueue": "agent.cli.enqueue",
     "service": "agent.cli.service",

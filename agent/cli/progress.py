@@ -3,7 +3,8 @@
 import datetime as dt
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +33,18 @@ def told_if_slow(message: str, after_s: float = SLOW_S) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def once_slow(stage: Callable[[str, int, int], None], after_s: float = SLOW_S,
+              now_s: Callable[[], float] = time.monotonic) -> Callable[[str, int, int], None]:
+    """Progress that is shown only of what takes longer than that."""
+    start_s = now_s()
+
+    def told(title: str, done: int, total: int) -> None:
+        if now_s() - start_s > after_s:
+            stage(title, done, total)
+
+    return told
 
 
 def _width(console: Console) -> int:

@@ -1,4 +1,4 @@
-"""Commands that only look: table, runs, show, log, sample, baselines.
+"""Commands that only look: table, runs, show, log, path, baselines.
 
 The ledger is opened read-only, and nothing is written but by `agent table --write`.
 """
@@ -14,7 +14,7 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
-from agent.cli.given import COUNT, SEED, Finite, GivenPath
+from agent.cli.given import COUNT, GivenPath
 from agent.cli.main import main
 from agent.cli.options import complete_studies, run_argument, which_run
 from agent.cli.status import as_json_option, show_json
@@ -24,11 +24,8 @@ from agent.show import detail, markdown, report, run_log, uniform_bpb, write_tab
 from agent.trial import sampler
 from agent.words import printable
 from engine.errors import UserError
-from engine.sampling import Sampling
 
 PAGE_WIDTH = 100  # longer lines of prose are hard to read
-
-_HOW = Sampling()  # the defaults of `agent sample`
 
 
 def page_width() -> int:
@@ -176,42 +173,6 @@ def follow_log(home: Home, run: Run, say: Callable[[str], Any],
             say(text)
     except KeyboardInterrupt:
         return
-
-
-@main.command()
-@run_argument
-@which_run
-@click.argument("prompt", required=False)
-@click.option("--tokens", type=COUNT, default=120, show_default=True,
-              help="Most tokens of a text.")
-@click.option("--n", "n_texts", type=click.IntRange(1, 10_000), default=1, show_default=True,
-              help="How many texts.")
-@click.option("--temperature", type=Finite(), default=_HOW.temperature, show_default=True,
-              help="Below 1 is safer, above 1 wilder, 0 always the likeliest.")
-@click.option("--top-k", type=int, default=_HOW.top_k, show_default=True,
-              help="Choose among so many likeliest tokens.")
-@click.option("--top-p", type=Finite(), help="Choose among the likeliest that make up this share.")
-@click.option("--repetition-penalty", type=Finite(), default=_HOW.repetition_penalty,
-              show_default=True, help="Above 1 makes tokens that were used less likely.")
-@click.option("--seed", type=SEED, default=0, show_default=True,
-              help="The same seed writes the same text.")
-@as_json_option
-@click.pass_obj
-def sample(home: Home, /, prompt: str | None, tokens: int, n_texts: int, seed: int,
-           as_json: bool, **how: Any) -> None:
-    """Write text with the model of a run.
-
-    Example:  agent sample best "The dog" --n 3
-    """
-    with Reader.open(home.ledger) as ledger:
-        run = find_run(ledger, **{name: how.pop(name) for name in ("key", "study", "of_all")})
-    speaker = sampler.load(run, home.run(run.uid))
-    found = sampler.speak(speaker, prompt, tokens, n_texts, seed, Sampling(**how))
-    if as_json:
-        show_json(dataclasses.asdict(found))
-        return
-    click.echo(f"{found.label} at step {found.step:,}, sampling seed {seed}", err=True)
-    click.echo("\n\n".join(map(printable, found.texts)))
 
 
 @main.command("path")

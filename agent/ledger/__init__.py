@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from agent.ledger.find import find_run as find_run
     from agent.ledger.find import last_state as last_state
     from agent.ledger.find import parent_of as parent_of
+    from agent.ledger.foreign import add_foreign as add_foreign
+    from agent.ledger.foreign import foreign_uid as foreign_uid
     from agent.ledger.ledger import Ledger as Ledger
     from agent.ledger.merge import Taken as Taken
     from agent.ledger.missing import Gap as Gap
@@ -71,6 +73,7 @@ __all__, __getattr__ = doors(__name__, {
     "anchor": ("Anchor",),
     "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
+    "foreign": ("add_foreign", "foreign_uid"),
     "ledger": ("Ledger",),
     "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),

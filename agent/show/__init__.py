@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.show.card import model_card as model_card
     from agent.show.curve import LEGEND as LEGEND
     from agent.show.curve import chart as chart
     from agent.show.curve import loss_range as loss_range
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from agent.show.table import write_table as write_table
 
 __all__, __getattr__ = doors(__name__, {
+    "card": ("model_card",),
     "curve": ("LEGEND", "chart", "loss_range"),
     "dashboard": ("BAR", "STYLES"),
     "status": ("Status", "detail", "gather", "uniform_bpb"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.trial.adoption import adopt as adopt
     from agent.trial.events import read_events as read_events
     from agent.trial.events import this_attempt as this_attempt
     from agent.trial.job import NUMBERS as NUMBERS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from agent.trial.prepare import Texts as Texts
     from agent.trial.prepare import require_windows as require_windows
     from agent.trial.prepare import token_files as token_files
+    from agent.trial.prompts import prompts_of as prompts_of
     from agent.trial.runner import CONFIRMING as CONFIRMING
     from agent.trial.runner import RETRY as RETRY
     from agent.trial.runner import Process as Process
@@ -35,11 +37,13 @@ if TYPE_CHECKING:
     from agent.trial.runner import spawn_worker as spawn_worker
 
 __all__, __getattr__ = doors(__name__, {
+    "adoption": ("adopt",),
     "events": ("read_events", "this_attempt"),
     "job": ("Job", "NUMBERS", "STORAGE", "UNREADY"),
     "orphan": ("end_orphan", "living_worker"),
     "prepare": ("Progress", "ShortOfMemory", "Source", "Stopped", "Texts", "require_windows",
                 "token_files"),
+    "prompts": ("prompts_of",),
     "runner": ("CONFIRMING", "Process", "RETRY", "Runner", "Spawn", "Unready", "last_words",
                "spawn_worker"),
 }, modules=("rung", "sampler"))

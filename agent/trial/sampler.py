@@ -1,6 +1,6 @@
 """Text from the checkpoint of a run."""
 
-import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import engine
@@ -11,6 +11,8 @@ from engine import Model
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError
 from engine.sampling import Sampling
 from engine.training import checkpoint
+
+Heard = Callable[[int, str], object]  # the index of a text and its next piece
 
 _WAIT = {"queued": "it has not begun; `agent run` starts it",
          "running": "the first is written within a minute"}
@@ -65,16 +67,30 @@ def require_model(run: Run, folder: RunFolder) -> None:
 
 
 def speak(speaker: Speaker, prompt: str | None, n_tokens: int, n_texts: int, seed: int,
-          sampling: Sampling) -> Sample:
+          sampling: Sampling, stop: Sequence[str] = (), heard: Heard | None = None) -> Sample:
     """n_texts continuations of the prompt, None for the one of its log, of up to n_tokens each.
+
+    stop   texts before the first of which a continuation ends
+    heard  told the index of a text and its next piece; first the prompt, once there is one
 
     The same seed gives the same texts. ConfigError for settings out of range.
     """
     prompt = speaker.prompt if prompt is None else prompt
+    begun: set[int] = set()
+
+    def told(i: int, piece: str) -> None:
+        if heard and i not in begun:
+            heard(i, prompt)
+            begun.add(i)
+        if heard and piece:
+            heard(i, piece)
+
     try:
-        texts = speaker.model.generate([prompt] * n_texts, n_tokens, seed=seed,
-                                       **dataclasses.asdict(sampling))
+        found = speaker.model.write([prompt] * n_texts, n_tokens, seed=seed, sampling=sampling,
+                                    stop=stop, heard=told)
     except Diverged as error:
         raise UserError(f"{speaker.label} has nothing to say: {error}") from error
+    for i in range(n_texts):
+        told(i, "")  # of a text that ended at once
     return Sample(label=speaker.label, step=speaker.model.step, seed=seed, prompt=prompt,
-                  texts=texts)
+                  texts=[prompt + one for one in found])

@@ -1,7 +1,7 @@
 """A trained model as a person holds it in Python: its logits, its loss on a text, its words."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from engine.config import Config
+from engine.door.spoken import Spoken
 from engine.errors import CheckpointError, ConfigError, CorpusError, TokenizerError
 from engine.files import find_within
 from engine.model import GPT, Array, Flat
-from engine.sampling import Sampling, continuations
+from engine.sampling import Sampling, Writing
 from engine.text import Tokenizer
 from engine.training import Score, checkpoint, make_optimizer, score_model, seeded
 
@@ -110,12 +111,37 @@ class Model:
         Raises ConfigError for settings out of range, Diverged where the weights are not numbers.
         """
         prompts = [prompt] if isinstance(prompt, str) else prompt
-        starts = [[self.tokenizer.eot_id, *self.tokenizer.encode(one)] for one in prompts]
         how = Sampling(temperature, top_k, top_p, repetition_penalty)
-        found = continuations(self.gpt, self.flat, starts, n_tokens, seeded(seed, self.step),
-                              eot_id=self.tokenizer.eot_id, sampling=how) if starts else []
-        texts = [one + self.tokenizer.decode(ids) for one, ids in zip(prompts, found, strict=True)]
+        found = self.write(prompts, n_tokens, seed=seed, sampling=how)
+        texts = [one + new for one, new in zip(prompts, found, strict=True)]
         return texts[0] if isinstance(prompt, str) else texts
+
+    def write(self, prompts: Sequence[str], n_tokens: int = 120, *, seed: int = 0,
+              sampling: Sampling | None = None, stop: Sequence[str] = (),
+              heard: Callable[[int, str], object] | None = None) -> list[str]:
+        """What the model writes after each prompt, heard while it is written.
+
+        stop   texts before the first of which a continuation ends
+        heard  told the index of a prompt and the next piece of its continuation; characters are
+               whole, and what may be the beginning of a stop waits until it is none
+
+        The same texts as `generate` gives, without the prompts; raises what that raises.
+        """
+        spoken = [Spoken(self.tokenizer, stop) for _ in prompts]
+        starts = [[self.tokenizer.eot_id, *self.tokenizer.encode(one)] for one in prompts]
+        writing = Writing(self.gpt, self.flat, starts, n_tokens, seeded(seed, self.step),
+                          eot_id=self.tokenizer.eot_id, sampling=sampling)
+        for new in writing:
+            for i, token in enumerate(new):
+                piece = spoken[i].add(token) if token is not None else ""
+                if heard and piece:
+                    heard(i, piece)
+                if spoken[i].has_stopped:
+                    writing.is_open[i] = False
+        for i, one in enumerate(spoken):
+            if (rest := one.end()) and heard:
+                heard(i, rest)
+        return [one.text for one in spoken]
 
     @classmethod
     def from_checkpoint(cls, arrays: Mapping[str, Array], scalars: Mapping[str, Any],

@@ -9,8 +9,9 @@ from engine import doors
 
 if TYPE_CHECKING:
     from engine.sampling.generate import Sampling as Sampling
+    from engine.sampling.generate import Writing as Writing
     from engine.sampling.generate import continuations as continuations
 
 __all__, __getattr__ = doors(__name__, {
-    "generate": ("Sampling", "continuations"),
+    "generate": ("Sampling", "Writing", "continuations"),
 })

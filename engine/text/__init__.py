@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.text.textfile import parse as parse
     from engine.text.textfile import read_bytes as read_bytes
     from engine.text.textfile import separate as separate
+    from engine.text.tokenizer import Progress as Progress
     from engine.text.tokenizer import Tokenizer as Tokenizer
 
 __all__, __getattr__ = doors(__name__, {
@@ -29,5 +30,5 @@ __all__, __getattr__ = doors(__name__, {
     "given": ("How",),
     "ngram": ("Yardsticks",),
     "textfile": ("parse", "read_bytes", "separate"),
-    "tokenizer": ("Tokenizer",),
+    "tokenizer": ("Progress", "Tokenizer"),
 }, modules=("copies", "corpus", "splits"))

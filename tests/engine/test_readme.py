@@ -26,6 +26,7 @@ def test_every_function_of_the_mathematics_is_there() -> None:
 
 def test_every_method_of_the_table_is_there() -> None:
     text = README.read_text("utf-8")
-    assert set(re.findall(r"`model\.(\w+)\(", text)) == {"generate", "logits", "loss"}
-    for name in ("generate", "logits", "loss", "params"):
+    assert set(re.findall(r"`model\.(\w+)\(", text)) == {
+        "generate", "logits", "loss", "write"}
+    for name in ("generate", "logits", "loss", "params", "write"):
         assert hasattr(engine.Model, name)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from agent.cli.main import main
-from agent.cli.progress import Screen, scored_now, told_if_slow
+from agent.cli.progress import Screen, once_slow, scored_now, told_if_slow
 from agent.words.lines import Level, Row, Told
 
 KEPT = Told("the whole sentence", row=Row("E3", 1.035, "kept", "batch 16 → 4"))
@@ -31,6 +31,14 @@ def test_what_is_quick_is_not_spoken_of(capsys: pytest.CaptureFixture[str]) -> N
     with told_if_slow("fitting", after_s=60.0):
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def test_progress_is_shown_of_what_takes_long_alone() -> None:
+    clock, told = iter([0.0, 1.0, 2.5]), list[tuple[str, int, int]]()
+    stage = once_slow(lambda *one: told.append(one), now_s=lambda: next(clock))
+    stage("writing", 1, 3)
+    stage("writing", 2, 3)
+    assert told == [("writing", 2, 3)]
 
 
 def shown(*messages: str, level: Level = "usual", **how: Any) -> str:

@@ -253,3 +253,39 @@ def test_a_name_it_does_not_offer_is_an_attribute_error() -> None:
 def test_a_config_is_read_without_numpy() -> None:
     program = "import sys, engine; engine.Config(n_embd=32); sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+# --- what is heard while it is written -------------------------------------------------------
+
+
+def test_what_is_heard_is_what_is_written(model: engine.Model) -> None:
+    prompts, pieces = ["The dog", "A", ""], ["", "", ""]
+
+    def heard(i: int, piece: str) -> None:
+        assert piece
+        pieces[i] += piece
+
+    found = model.write(prompts, 30, seed=5, heard=heard)
+    assert found == pieces
+    assert [one + new for one, new in zip(prompts, found, strict=True)] == model.generate(
+        prompts, 30, seed=5)
+
+
+def test_a_text_that_met_its_stop_leaves_the_others_as_they_were(model: engine.Model) -> None:
+    plain = model.write(["A", "The dog"], 30, seed=2)
+    stop = plain[0][5:8]
+    assert stop not in plain[1]
+    assert model.write(["A", "The dog"], 30, seed=2, stop=[stop]) == [
+        plain[0].partition(stop)[0], plain[1]]
+
+
+def test_nothing_more_is_computed_once_every_text_met_its_stop(
+        model: engine.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    next_logits = model.gpt.next_logits
+    monkeypatch.setattr(model.gpt, "next_logits",
+                        lambda *words: calls.append(1) or next_logits(*words))
+    stop = model.write(["A"], 4, seed=2)[0][0]
+    del calls[:]
+    assert model.write(["A"], 500, seed=2, stop=[stop]) == [""]
+    assert len(calls) <= 4

@@ -1,0 +1,77 @@
+"""The card of an exported model: what it must say, and that nobody's words break it."""
+
+import dataclasses
+import re
+
+import pytest
+
+from agent.analysis.card import CardFacts, facts_of
+from agent.ledger.find import find_run
+from agent.ledger.ledger import Ledger
+from agent.show.card import model_card
+from engine.config import Config
+from tests.support import example_ledger as example
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> CardFacts:
+    path = tmp_path_factory.mktemp("card") / "ledger.db"
+    path.write_bytes(example.filled())
+    with Ledger.open(path, read_only=True) as ledger:
+        return facts_of(ledger, find_run(ledger, "E1"))
+
+
+def test_it_says_what_it_is_how_good_on_what_and_how_it_was_found(facts: CardFacts) -> None:
+    card, run = model_card(facts, Config.from_dict(facts.run.config), "hf", 1234), facts.run
+    assert card.startswith("---\nlibrary_name: transformers\n")
+    assert f"# E1: {run.config_text}\n" in card
+    assert "This is its state after 1,234 steps" in card
+    assert f"**{run.val_bpb:.4f} bits per byte**" in card
+    assert "One seed was run, so there is no interval" in card
+    assert facts.corpus is not None
+    assert f"| text | {facts.corpus.text_sha256} |" in card
+    assert "The licence of that text is unknown" in card
+    assert f"Hash `{run.config_hash}`." in card
+    assert f"| lr | {run.config['lr']} |" in card
+    assert "| trigram | " in card
+    steps = [step.run.label for step in facts.lineage.steps]
+    assert re.findall(r"^\| ([A-Z]\d+) \|", card, re.M) == steps
+    assert len(steps) > 1
+    assert "starting point" in card
+
+
+def test_seeds_give_an_interval_and_a_choice_is_owned_up_to(facts: CardFacts) -> None:
+    seeds = dataclasses.replace(facts, scores_bpb=(1.0, 1.2), mean_bpb=1.1, low_bpb=0.9,
+                                high_bpb=1.3, n_tried=40)
+    card = model_card(seeds, Config(), "gguf", 1)
+    assert card.startswith("# E1")
+    assert ("Over 2 seeds of this configuration: 1.1000 bits per byte, 95 % interval of the mean "
+            "0.9000 to 1.3000.") in card
+    assert "chosen among 40 runs on this very text: its own score there flatters it" in card
+    assert "llama-completion -m model.gguf" in card
+    shards = dataclasses.replace(facts.run, confirm_bpb=1.25, test_bpb=None)
+    card = model_card(dataclasses.replace(seeds, run=shards), Config(), "npz", 1)
+    assert "on text that did not choose it: the text that confirms 1.2500.\n" in card
+    assert 'np.load("model.npz")' in card
+
+
+def test_words_of_a_person_stay_in_their_place(facts: CardFacts) -> None:
+    rude = "a | b\n# heading\n\x1b[2J" + "x" * 10_000
+    run = dataclasses.replace(facts.run, reason=rude, config_text=rude, device=rude)
+    card = model_card(dataclasses.replace(facts, run=run), Config(), "hf", 1)
+    assert "\x1b" not in card
+    assert [line for line in card.splitlines() if line.startswith("# ")] == [
+        next(line for line in card.splitlines() if line.startswith("# E1"))]
+    assert len(card) < 20_000
+
+
+def test_what_is_not_known_is_said_to_be_unknown(facts: CardFacts) -> None:
+    run = dataclasses.replace(facts.run, source="published", val_bpb=None, seed=None,
+                              config={"n_embd": 64}, config_hash=None)
+    card = model_card(dataclasses.replace(facts, run=run, corpus=None, mean_bpb=None), Config(),
+                      "hf", 0)
+    for said in ("Its loss was not measured here.", "It was not trained here",
+                 "Which text it was trained on is unknown, and so is the licence of that text."):
+        assert said in card
+    assert "| n_embd | 128 |" in card
+    assert "| lr |" not in card
