@@ -4,6 +4,7 @@ by, and what a Config foresees of its own run.
 Without numpy, so that a Config can be read without it.
 """
 
+import functools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -152,7 +153,8 @@ INPUTS_FIRST = ("proj", "down", "mix_out", "decay_out")
 FUSED = {"gate_up": 2, "rkvg": 4, "mix_in": 5, "mix_out": 5}  # maps of one size below each other
 
 
-def matrices(config: "Config") -> list[Matrix]:
+@functools.lru_cache(maxsize=1 << 8)
+def matrices(config: "Config") -> tuple[Matrix, ...]:
     """The blocks' linear maps in the order of the flat buffer, what is fused taken apart.
 
     Queries, keys and values, gate and up are separate maps that only lie together: each is made
@@ -162,33 +164,31 @@ def matrices(config: "Config") -> list[Matrix]:
     for name, shape in config.shapes().items():
         last = name.rpartition(".")[2]
         if name.startswith("block") and len(shape) == 2:
-            n = FUSED.get(last, 1)
+            n, at = FUSED.get(last, 1), start
             rows = ([config.n_embd, config.kv_width, config.kv_width] if last == "qkv"
                     else [shape[0] // n] * n)
-            at = start
             for own in rows:
                 found.append(Matrix(at, own, shape[1], last in INPUTS_FIRST))
                 at = found[-1].stop
         start += math.prod(shape)
-    return found
+    return tuple(found)
 
 
 def muon_shares(config: "Config", n_parts: int) -> list[tuple[int, int]]:
     """Start and stop of what each of n_parts processes updates: whole matrices, like work."""
-    pieces: list[tuple[int, int, int]] = []  # start, stop, multiply-adds; all else between matrices
+    pieces = []  # start, stop, multiply-adds, whether it stays whole
     at = 0
     for one in matrices(config):
-        if at < one.start:
-            pieces.append((at, one.start, ENTRY * (one.start - at)))
-        pieces.append((one.start, one.stop, one.products + ENTRY * one.size))
+        pieces.append((at, one.start, ENTRY * (one.start - at), False))
+        pieces.append((one.start, one.stop, one.products + ENTRY * one.size, True))
         at = one.stop
-    pieces.append((at, config.n_params, ENTRY * (config.n_params - at)))
-    whole, total, done, edges = {one.start for one in matrices(config)}, sum(
-        work for _, _, work in pieces), 0, [0]
-    for start, stop, work in pieces:
-        while len(edges) < n_parts and (done + work) * n_parts >= total * len(edges):
-            part = (total * len(edges) / n_parts - done) / max(1, work)
-            edges.append(start + round((round(part) if start in whole else part) * (stop - start)))
+    pieces.append((at, config.n_params, ENTRY * (config.n_params - at), False))
+    share = sum(work for _, _, work, _ in pieces) / n_parts
+    edges, done = [0], 0
+    for start, stop, work, is_whole in pieces:
+        while len(edges) < n_parts and work and done + work >= share * len(edges):
+            part = (share * len(edges) - done) / work
+            edges.append(start + round((round(part) if is_whole else part) * (stop - start)))
         done += work
     edges.append(config.n_params)
     return list(zip(edges, edges[1:], strict=False))
