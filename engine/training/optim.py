@@ -18,7 +18,10 @@ from engine.training.parallel import parts
 
 BLOCK = 32 * 1024  # floats: parameter, gradient and two moments of a block fit in 512 kB of L2
 EPS = 1e-8  # AdamW's ε; Kingma and Ba 2015, section 2
-RATE = 2.0  # Muon's learning rate for matrices in units of lr
+# Muon's learning rate for matrices in units of lr. Measured on TinyStories, 64d/2L, 400k tokens, the
+# best of four lr: 3.067, 3.067, 3.141 nats a token with 1, 2, 3, at lr 0.02, 6e-3, 3e-3; 3.068 with
+# Liu's 0.2 √max(out, in); AdamW 3.272. Of equals the one whose lr is nearest the default.
+RATE = 2.0
 
 
 def learning_rate(config: Config, step: int, n_steps: int) -> float:
@@ -283,8 +286,9 @@ class Muon(AdamW):
 
         M ← μM + G        W ← W − lr · (ρ √max(1, out / in) · NS₅(G + μM) + λW)
 
-    ρ is RATE: one learning rate serves both. Every linear map is a matrix of its own, also where
-    several lie together (engine/blocks.py). A matrix is updated by the part it begins in.
+    μ is MOMENTUM, ρ is RATE: one learning rate serves both. Every linear map is a matrix of its
+    own, also where several lie together (engine/blocks.py). The part that a matrix begins in
+    updates the whole of it.
     Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon; decay of Liu et al. 2025,
     arXiv:2502.16982, section 2.2, at the common rate.
     """

@@ -321,7 +321,7 @@ def tight(draw: st.DrawFn) -> tuple[Config, Limits]:
     parent = Config(n_embd=draw(st.sampled_from([32, 64, 128])), n_head=2,
                     n_layer=draw(st.integers(1, 6)), batch_size=draw(st.integers(2, 16)),
                     seq_len=draw(st.sampled_from([32, 64, 128])),
-                    optimizer=draw(st.sampled_from(["adamw", "lion", "schedule_free"])))
+                    optimizer=draw(st.sampled_from(["adamw", "lion", "schedule_free", "muon"])))
     n, part = draw(st.integers(1, 2)), st.floats(0.5, 1.5)
     model = learn([Timing(parent, n, draw(st.floats(0.001, 1.0)))])
 
