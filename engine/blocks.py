@@ -4,8 +4,9 @@ by, and what a Config foresees of its own run.
 Without numpy, so that a Config can be read without it.
 """
 
+import functools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from engine.config import Config
@@ -15,6 +16,8 @@ SCORES = 1 << 17  # in a block: 512 kB, half of a common level-2 cache
 CHUNK = 16  # times that RWKV's recurrence takes at once: a power of two, measured from 8 to 64
 EVAL_TOKENS = 1024  # rows of one evaluation pass: decides memory, not the score's meaning
 EVAL_LOGITS = 1 << 20  # evaluation computes the head in row blocks of at most so many logits
+SCHULZ_STEPS = 5  # of Newton and Schulz's iteration that makes Muon's update orthogonal
+ENTRY = 100  # multiply-adds in whose time one entry is updated: agent/search/feasible.py's COSTS
 
 
 def attention_blocks(n_batch: int, n_head: int, n_time: int,
@@ -112,3 +115,87 @@ def _rwkv(config: "Config", n_rows: int, n_eval_rows: int, product: int) -> int:
                 + max(4 * filled * c, 2 * time * config.hidden))
     return (((config.n_layer - 1) * n_rows + rows) * kept + rows * forward + n_rows * backward
             + product)
+
+
+# --- Muon ------------------------------------------------------------------------------------
+
+
+class Matrix(NamedTuple):
+    """A linear map of a block, as it lies in the flat buffer: rows × columns from start on."""
+
+    start: int
+    rows: int
+    columns: int
+    has_inputs_first: bool  # lies as (in, out), the transpose of how papers write it
+
+    @property
+    def size(self) -> int:
+        return self.rows * self.columns
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.size
+
+    @property
+    def scale(self) -> float:
+        """√max(1, out / in): a wider output takes the larger step."""
+        out = self.rows / self.columns
+        return math.sqrt(max(1.0, 1 / out if self.has_inputs_first else out))
+
+    @property
+    def products(self) -> int:
+        """Multiply-adds of Newton and Schulz's steps: X Xᵀ, its square, and their sum times X."""
+        n, m = sorted((self.rows, self.columns))
+        return SCHULZ_STEPS * (2 * m * n * n + n**3)
+
+
+INPUTS_FIRST = ("proj", "down", "mix_out", "decay_out")
+FUSED = {"gate_up": 2, "rkvg": 4, "mix_in": 5, "mix_out": 5}  # maps of one size below each other
+
+
+@functools.lru_cache(maxsize=1 << 8)
+def matrices(config: "Config") -> tuple[Matrix, ...]:
+    """The blocks' linear maps in the order of the flat buffer, what is fused taken apart.
+
+    Queries, keys and values, gate and up are separate maps that only lie together: each is made
+    orthogonal by itself.
+    """
+    found, start = [], 0
+    for name, shape in config.shapes().items():
+        last = name.rpartition(".")[2]
+        if name.startswith("block") and len(shape) == 2:
+            n, at = FUSED.get(last, 1), start
+            rows = ([config.n_embd, config.kv_width, config.kv_width] if last == "qkv"
+                    else [shape[0] // n] * n)
+            for own in rows:
+                found.append(Matrix(at, own, shape[1], last in INPUTS_FIRST))
+                at = found[-1].stop
+        start += math.prod(shape)
+    return tuple(found)
+
+
+def muon_shares(config: "Config", n_parts: int) -> list[tuple[int, int]]:
+    """Start and stop of what each of n_parts processes updates: whole matrices, like work."""
+    pieces = []  # start, stop, multiply-adds, whether it stays whole
+    at = 0
+    for one in matrices(config):
+        pieces.append((at, one.start, ENTRY * (one.start - at), False))
+        pieces.append((one.start, one.stop, one.products + ENTRY * one.size, True))
+        at = one.stop
+    pieces.append((at, config.n_params, ENTRY * (config.n_params - at), False))
+    share = sum(work for _, _, work, _ in pieces) / n_parts
+    edges, done = [0], 0
+    for start, stop, work, is_whole in pieces:
+        while len(edges) < n_parts and work and done + work >= share * len(edges):
+            part = (share * len(edges) - done) / work
+            edges.append(start + round((round(part) if is_whole else part) * (stop - start)))
+        done += work
+    edges.append(config.n_params)
+    return list(zip(edges, edges[1:], strict=False))
+
+
+def muon_floats(config: "Config", share: tuple[int, int]) -> int:
+    """Entries of the buffers in which one process makes its matrices orthogonal."""
+    own = [one for one in matrices(config) if share[0] <= one.start < share[1]]
+    return 2 * max((one.size for one in own), default=0) + 2 * max(
+        (min(one.rows, one.columns) ** 2 for one in own), default=0)

@@ -15,7 +15,14 @@ from typing import Any, Self
 
 from engine.blocks import EVAL_LOGITS as EVAL_LOGITS
 from engine.blocks import EVAL_TOKENS as EVAL_TOKENS
-from engine.blocks import rwkv_ranks, time_chunk, workspace_floats
+from engine.blocks import (
+    matrices,
+    muon_floats,
+    muon_shares,
+    rwkv_ranks,
+    time_chunk,
+    workspace_floats,
+)
 from engine.errors import ConfigError
 from engine.fields import BOUNDS as BOUNDS
 from engine.fields import CHOICES as CHOICES
@@ -24,11 +31,13 @@ from engine.fields import OPTIMIZERS as OPTIMIZERS
 from engine.fields import SCHEDULES as SCHEDULES
 from engine.fields import checked, known_name, parsed, short
 
-OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW"}
+OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW",
+                    "muon": "Muon"}
 # Fields younger than the first ledgers: in a hash once they are used, so that older hashes stay.
-LATER = ("n_kv_head", "mixer")
+LATER = ("n_kv_head", "mixer", "cautious_decay", "scheduled_decay")
 # Arrays of one parameter each that an optimizer keeps beside the parameters and their gradient.
-OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2}
+# Muon has one less of the matrices of blocks: Config.slot_floats.
+OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2, "muon": 2}
 
 PROCESS_MB = 45.0  # interpreter, numpy and BLAS buffers before the model
 SAVE_MB = 16.8  # a checkpoint is written in copied pieces of at most 16 MiB of an array
@@ -61,6 +70,8 @@ class Config:
     clip: float = 1.0  # largest global gradient norm
     n_kv_head: int | None = None  # heads of keys and values, each for a group; None: n_head
     mixer: str = "attention"  # what takes from earlier tokens; rwkv has heads, but no key heads
+    cautious_decay: bool = False  # weight decay only where the update goes towards zero, too
+    scheduled_decay: bool = False  # weight decay times lr / peak lr: it falls as the square of lr
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -169,6 +180,24 @@ class Config:
         return 6.0 * weights + 6.0 * self.n_layer * self.mixer_products
 
     @property
+    def update_flops(self) -> float:
+        """Floating-point operations of the matrix products of one update: Muon alone has any.
+
+        5 (4 m n² + 2 n³) for each m × n matrix, m ≥ n: what is not a square counts by both sides.
+        """
+        if self.optimizer != "muon":
+            return 0.0
+        return 2.0 * sum(one.products for one in matrices(self))
+
+    @property
+    def slot_floats(self) -> int:
+        """Entries of what the optimizer keeps beside the parameters and their gradient."""
+        known = OPTIMIZER_SLOTS[self.optimizer] * self.n_params
+        if self.optimizer != "muon":
+            return known
+        return known - sum(one.size for one in matrices(self))
+
+    @property
     def block_weights(self) -> int:
         """Entries of a block's matrices, each of which multiplies every token."""
         mixer = sum(math.prod(shape) for shape in self._mixer_shapes().values() if len(shape) == 2)
@@ -202,10 +231,12 @@ class Config:
         for its rows of the batch.
         """
         n = min(n_replicas, self.batch_size)
-        copies = 1 + OPTIMIZER_SLOTS[self.optimizer] + n
+        copies = (1 + n) * self.n_params + self.slot_floats
         workspaces = sum(workspace_floats(self, (self.batch_size + rank) // n) for rank in range(n))
         fixed = PROCESS_MB + (n - 1) * FORK_MB + min(4e-6 * self.n_params, SAVE_MB)
-        return fixed + 4e-6 * (self.n_params * copies + workspaces)
+        if self.optimizer == "muon":
+            workspaces += sum(muon_floats(self, share) for share in muon_shares(self, n))
+        return fixed + 4e-6 * (copies + workspaces)
 
     # --- text forms --------------------------------------------------------------------------
 
@@ -244,6 +275,10 @@ class Config:
             inert["min_lr_frac"] = None
         if self.mixer == "rwkv":
             inert |= {"n_kv_head": None, "rope_base": None}
+        if self.weight_decay == 0:
+            inert["cautious_decay"] = None
+        if self.weight_decay == 0 or self.effective_schedule == "constant":
+            inert["scheduled_decay"] = None  # warm-up alone is no fall
         return self.to_dict() | inert
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.errors import ConfigError
 
-OPTIMIZERS = ("adamw", "lion", "schedule_free")
+OPTIMIZERS = ("adamw", "lion", "schedule_free", "muon")
 SCHEDULES = ("cosine", "wsd", "constant")
 MIXERS = ("attention", "rwkv")
 CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "mixer": MIXERS}
@@ -59,6 +59,9 @@ MEANINGS = {
                  "key_value_heads gqa query_groups n_query_groups num_query_groups mqa",
     "mixer": "token_mixer mixing attention_type attn attention attn_type architecture arch "
              "model_type block_type rwkv rwkv6 linear_attention",
+    "cautious_decay": "cautious_weight_decay cautious cwd cautious_wd masked_decay",
+    "scheduled_decay": "scheduled_weight_decay decay_follows_lr decay_with_lr wd_schedule "
+                       "weight_decay_schedule adamc corrected_decay falling_decay",
 }
 _BUDGET = "how long a run trains is its budget, not a field: --run-tokens or --run-for"
 _NONE = "this program has no such thing, so leave it out"

@@ -36,6 +36,7 @@ TITLES = {
     "warmup_frac": "warm-up", "decay_frac": "decay part", "min_lr_frac": "final learning rate part",
     "weight_decay": "weight decay", "beta1": "beta1", "beta2": "beta2", "clip": "clipping norm",
     "n_kv_head": "key heads", "mixer": "mixer",
+    "cautious_decay": "cautious decay", "scheduled_decay": "scheduled decay",
 }
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.random import Generator
 
-from engine.config import OPTIMIZERS, SCHEDULES, Config
+from engine.config import SCHEDULES, Config
 from engine.errors import ConfigError
 from strategies.base import (
     DEFAULT_LIMITS,
@@ -28,6 +28,7 @@ from strategies.base import (
     resized,
     scores,
 )
+from strategies.optimizers import drawn
 
 N_BEST = 5  # results that moves start from
 MOST_FIELDS = 5  # of a move
@@ -38,8 +39,7 @@ ENDS = {"lr": (1e-4, 3e-2), "weight_decay": (0.01, 1.0), "clip": (0.25, 4.0),
         "warmup_frac": (0.005, 0.2), "min_lr_frac": (0.01, 0.5), "decay_frac": (0.1, 0.7),
         "n_embd": (16, 512), "n_layer": (1, 12), "batch_size": (1, 128), "seq_len": (8, 512)}
 MOMENTA = {"beta1": (0.03, 0.3), "beta2": (0.01, 0.1)}  # by 1 − value
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "tied": (False, True)}
+CHOICES: dict[str, tuple[Any, ...]] = {"schedule": SCHEDULES, "tied": (False, True)}
 
 
 def propose(parent: Config, history: Sequence[Outcome], rng: Generator,
@@ -129,7 +129,8 @@ def _choice(config: Config, name: str, rng: Generator, size: float) -> Fields:
 
 def _optimizer(config: Config, name: str, rng: Generator, size: float) -> Fields:
     """Another optimizer with the rate and the weight decay that are the same step for it."""
-    found = OPTIMIZERS[int(rng.integers(len(OPTIMIZERS)))]
+    options = drawn([config])
+    found = options[int(rng.integers(len(options)))]
     ratio = (LION_FACTOR if found == "lion" else 1.0) / (
         LION_FACTOR if config.optimizer == "lion" else 1.0)
     return {name: found, "lr": config.lr / ratio, "weight_decay": config.weight_decay * ratio}

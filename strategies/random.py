@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.random import Generator
 
-from engine.config import OPTIMIZERS, SCHEDULES, Config
+from engine.config import SCHEDULES, Config
 from strategies.base import (
     DEFAULT_LIMITS,
     LION_FACTOR,
@@ -23,6 +23,7 @@ from strategies.base import (
     repaired,
     resized,
 )
+from strategies.optimizers import drawn
 
 MAX_FIELDS = 3
 SMALLEST_STEP = 1.25
@@ -106,7 +107,7 @@ def _scaled(config: Config, name: str, up: bool, rng: Generator) -> Change:
 
 
 def _other_optimizer(config: Config, rng: Generator) -> Change:
-    others = [name for name in OPTIMIZERS if name != config.optimizer]
+    others = [name for name in drawn([config]) if name != config.optimizer]
     optimizer = others[int(rng.integers(len(others)))]
     if "lion" not in (optimizer, config.optimizer):
         return Change({"optimizer": optimizer}, "")

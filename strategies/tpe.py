@@ -30,6 +30,7 @@ from strategies.base import (
     resized,
     scores,
 )
+from strategies.optimizers import ALWAYS, drawn
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -66,7 +67,8 @@ AXES = (
 CHOICES: dict[str, tuple[Any, ...]] = {
     "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "tied": (False, True)}
 N_AXES = len(AXES)
-N_CHOICES = [len(values) for values in CHOICES.values()]
+# How many options of each choice are drawn: newer optimizers only where one of them is known.
+N_CHOICES = [len(ALWAYS), *(len(values) for values in list(CHOICES.values())[1:])]
 NAMES = (*(axis.name for axis in AXES), *CHOICES)  # columns of a point
 LOW = np.array([axis.low for axis in AXES])
 REACH = np.log(np.array([axis.high for axis in AXES]) / LOW)
@@ -93,15 +95,17 @@ def _candidates(parent: Config, history: Sequence[Outcome], rng: Generator,
                 limits: Limits) -> Iterator[Change]:
     """Batches of draws around the good results, each best first; draws from all over before."""
     ranked = scores(history, limits.budget_tokens)
+    n_choices = _n_choices([parent, *(s.config for s in ranked)])
     if len(ranked) < N_RANDOM:
         why = (f"a draw from the whole space, since the model needs {N_RANDOM} results "
                f"and has {len(ranked)}")
         for _ in range(MAX_CANDIDATES):
-            yield Change(_fields(_anywhere(rng), parent), why)
+            yield Change(_fields(_anywhere(rng, n_choices), parent), why)
     good = [s for s in ranked[:_n_good(len(ranked))] if s.has_finished]
     points = _points([s.config for s in ranked])
     span = _span(points[:len(good)])
-    near, far = Mixture(points[:len(good)], span), Mixture(points[len(good):], span)
+    near, far = (Mixture(part, span, n_choices)
+                 for part in (points[:len(good)], points[len(good):]))
     for _ in range(MAX_CANDIDATES // N_CANDIDATES + 1):
         drawn = near.draw(N_CANDIDATES, rng)
         gains = near.log_density(drawn) - far.log_density(drawn)
@@ -163,9 +167,14 @@ def _active(points: Array) -> Array:
     return np.asarray(np.where(INERT[optimizer, schedule], math.nan, points))
 
 
-def _anywhere(rng: Generator) -> Array:
+def _n_choices(known: Sequence[Config]) -> list[int]:
+    """N_CHOICES beside these configurations; newer optimizers come last in CHOICES."""
+    return [CHOICES["optimizer"].index(drawn(known)[-1]) + 1, *N_CHOICES[1:]]
+
+
+def _anywhere(rng: Generator, n_choices: Sequence[int]) -> Array:
     none = np.empty((0, N_AXES + len(CHOICES)))
-    point: Array = Mixture(none, _span(none)).draw(1, rng)[0]
+    point: Array = Mixture(none, _span(none), n_choices).draw(1, rng)[0]
     return point
 
 
@@ -189,14 +198,15 @@ class Mixture:
     candidate has nan, that field does not count.
     """
 
-    def __init__(self, points: Array, span: tuple[Array, Array]) -> None:
+    def __init__(self, points: Array, span: tuple[Array, Array],
+                 n_choices: Sequence[int] = N_CHOICES) -> None:
         even = np.full((1, N_AXES + len(CHOICES)), math.nan)
         self.points = np.concatenate([points, even])  # (K, D)
-        self.low, self.high = span
+        (self.low, self.high), self.n_choices = span, n_choices
         # Scott 1992: the more points in the fewer dimensions, the narrower.
         n_kernels, n_fields = self.points.shape
         self.width = WIDTH * (self.high - self.low) * n_kernels ** (-1 / (n_fields + 4))
-        self.own = [(1 + 1 / n_kernels) / (1 + n / n_kernels) for n in N_CHOICES]
+        self.own = [(1 + 1 / n_kernels) / (1 + n / n_kernels) for n in n_choices]
 
     def log_density(self, drawn: Array) -> Array:
         """Logarithm of the density at each of the points drawn, (M, D) → (M,)."""
@@ -208,7 +218,7 @@ class Mixture:
                 - np.log(self.width * math.sqrt(2 * math.pi) * np.maximum(inside, 0.3)))
         even = -np.log(self.high - self.low)
         logs = np.where(np.isnan(x), 0.0, np.where(np.isnan(centre), even, bell)).sum(axis=2)
-        for j, (own, n) in enumerate(zip(self.own, N_CHOICES, strict=True), start=N_AXES):
+        for j, (own, n) in enumerate(zip(self.own, self.n_choices, strict=True), start=N_AXES):
             x, centre = drawn[:, None, j], self.points[None, :, j]
             match = np.where(x == centre, own, (1 - own) / (n - 1))
             logs += np.log(np.where(np.isnan(x), 1.0, np.where(np.isnan(centre), 1 / n, match)))
@@ -226,7 +236,8 @@ class Mixture:
         while (outside := (places < self.low) | (places > self.high)).any():
             places = np.where(outside, rng.normal(centres, self.width), places)
         points[:, :N_AXES] = places
-        for j, (own, n_options) in enumerate(zip(self.own, N_CHOICES, strict=True), start=N_AXES):
+        choices = zip(self.own, self.n_choices, strict=True)
+        for j, (own, n_options) in enumerate(choices, start=N_AXES):
             stays = rng.random(n) < np.where(np.isnan(points[:, j]), 0.0, own)
             other = np.nan_to_num(points[:, j]) + rng.integers(1, n_options, n)
             anything = rng.integers(n_options, size=n)

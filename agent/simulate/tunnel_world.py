@@ -18,10 +18,11 @@ from agent.search import Pending, advisor, feasible, prior, verdict
 from agent.simulate.surface import BASELINE, Idea, Scores, Surface, World
 from agent.simulate.tunnel import OUTPUTS, SEARCH, Tunnel
 from agent.trial import rung
-from engine.config import OPTIMIZERS, Config
+from engine.config import Config
 from engine.errors import ConfigError, NoProposal
 from strategies import STRATEGIES
 from strategies.base import Limits, Outcome, legal_heads, repaired, why_not
+from strategies.optimizers import ALWAYS
 
 NAMES = ("no-op", "seed-swap", "planted", "mixed")  # of its surfaces; mixed: the real ideas
 
@@ -46,7 +47,7 @@ def start_of(number: int) -> Config:
                 "n_embd": width, "n_head": legal_heads(width, width / 32),
                 "n_layer": rng.randint(1, 4), "lr": float(f"{drawn['lr']:.1e}"),
                 "batch_size": 2 * round(drawn["batch_size"] / 2),
-                "seq_len": 8 * round(drawn["seq_len"] / 8), "optimizer": rng.choice(OPTIMIZERS)})
+                "seq_len": 8 * round(drawn["seq_len"] / 8), "optimizer": rng.choice(ALWAYS)})
         except ConfigError:
             continue
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from engine.config import EVAL_LOGITS, Config
 from engine.proof.attention import of_attention
+from engine.proof.muon import of_muon
 from engine.proof.operands import Pool, Product, cut, flat
 from engine.proof.passes import Pass
 from engine.proof.rwkv import of_rwkv
@@ -19,6 +20,8 @@ def products(config: Config, one: Pass, pool: Pool) -> Iterator[Product]:
     """What one pass multiplies, larger products first."""
     yield from _of_weights(config, one, pool)
     yield from MIXERS[config.mixer](config, one, pool)
+    if one.learns and config.optimizer == "muon":
+        yield from of_muon(config, pool)
 
 
 def _of_weights(config: Config, one: Pass, pool: Pool) -> Iterator[Product]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.config import Config
 from engine.errors import UserError
+from engine.fields import short
 from engine.model import GPT, Array, Flat
 from engine.training import make_optimizer
 
@@ -22,12 +23,17 @@ SHAPE = {"n_embd": 24, "n_layer": 2, "n_head": 2, "vocab_size": 257, "seq_len": 
 # Of losses_of in float64: nats a token before each step, and after the last one.
 LOSSES = {"adamw": [8.029191, 7.800769, 7.560079, 7.310759],
           "lion": [8.029191, 7.800768, 7.556237, 7.29845],
-          "schedule_free": [8.029191, 7.800769, 7.659896, 7.506264]}
+          "schedule_free": [8.029191, 7.800769, 7.659896, 7.506264],
+          "muon": [8.029191, 7.883003, 7.737336, 7.592681]}
 # The same under the first of these, of models that have what not every model has.
-KINDS: dict[str, dict[str, int | str]] = {
-    "n_kv_head": {"n_kv_head": 1}, "mixer": {"mixer": "rwkv"}}
+KINDS: dict[str, dict[str, int | str | float]] = {
+    "n_kv_head": {"n_kv_head": 1}, "mixer": {"mixer": "rwkv"},
+    "cautious_decay": {"cautious_decay": True, "weight_decay": 10.0},
+    "scheduled_decay": {"scheduled_decay": True, "weight_decay": 10.0}}
 LOSSES_OF_KINDS = {"n_kv_head": [8.004815, 7.77775, 7.54147, 7.29732],
-                   "mixer": [7.921637, 7.668385, 7.244999, 6.949863]}
+                   "mixer": [7.921637, 7.668385, 7.244999, 6.949863],
+                   "cautious_decay": [8.029191, 7.643812, 7.244345, 6.844548],
+                   "scheduled_decay": [8.029191, 7.708182, 7.5694, 7.48017]}
 
 
 def losses_for(config: Config) -> dict[str, list[float]]:
@@ -43,7 +49,8 @@ def faults_of_steps(losses: dict[str, list[float]]) -> list[str]:
         if not all(abs(a - b) <= CLOSE for a, b in zip(got, wanted, strict=True)):
             told = ", ".join(f"{one:.5f}" for one in got)
             right = ", ".join(f"{one:.5f}" for one in wanted)
-            of = "".join(f"of {field}={one}" for field, one in KINDS.get(name, {}).items())
+            kind = KINDS.get(name)
+            of = f"of {name}={short(kind[name])}" if kind else ""
             found.append(f"a small model {of or f'under {name}'} has the losses {told} and not "
                          f"{right}")
     return found
@@ -71,7 +78,8 @@ def losses_of(name: str, dtype: type = np.float32) -> list[float]:
             for step in range(N_STEPS + 1):
                 losses[step] = model.loss_and_gradient(params, grads, ids, targets)
                 if step < N_STEPS:
-                    rule.update(params, grads.buffer, config.lr, 1.0, slice(0, config.n_params))
+                    lr = config.lr / (1 + step) if config.scheduled_decay else config.lr
+                    rule.update(params, grads.buffer, lr, 1.0, slice(0, config.n_params))
     except (ValueError, FloatingPointError, UserError):
         pass  # what stands is told
     return losses

@@ -16,7 +16,7 @@ from engine.errors import CheckpointError, Diverged, Left
 from engine.model import GPT, Array, Flat, init_params
 from engine.training.data import Batches
 from engine.training.evaluate import Score, nats_in, score_of, sum_blocks, sum_nats, windows
-from engine.training.optim import learning_rate, make_optimizer, sum_gradients
+from engine.training.optim import learning_rate, make_optimizer, shares, sum_gradients
 from engine.training.parallel import Team, parts, shared_zeros
 
 GRADIENT, REDUCE, UPDATE, SCORE = range(4)  # phases of a team
@@ -95,6 +95,7 @@ class Trainer:
         self._shards = [Shard(texts.valid, texts.n_valid_bytes), *texts.shards.values()]
         self.windows = [windows(one.tokens.size, config.seq_len) for one in self._shards]
         self._rows, self._parts = parts(config.batch_size, n), parts(config.n_params, n)
+        self._shares = shares(config, n)
         # What the leader and its replicas tell each other beside parameters and gradients.
         self._asked = shared_zeros(3, np.float64)  # step, learning rate, gradient scale
         self._losses, self._squares = shared_zeros(n, np.float64), shared_zeros(n, np.float64)
@@ -192,7 +193,7 @@ class Trainer:
     def _update(self, rank: int) -> None:
         _, lr, scale = self._asked
         self.optimizer.update(self.params, self.grads[0].buffer, float(lr), float(scale),
-                              self._parts[rank])
+                              self._shares[rank])
 
     def _score(self, rank: int) -> None:
         """Every n-th window of the shard that is asked for, until the leader says to leave."""

@@ -156,6 +156,8 @@ def test_absent_fields_take_the_default_and_unknown_ones_are_refused():
     ({"optimizer": "schedule_free", "lr": 1e-3}, "128d/4L SF-AdamW lr=1e-3"),
     ({"n_embd": 96, "n_head": 3, "n_layer": 6}, "96d/6L AdamW lr=3e-3 n_head=3"),
     ({"optimizer": "lion", "lr": 0.00025}, "128d/4L Lion lr=2.5e-4"),
+    ({"optimizer": "muon", "cautious_decay": True},
+     "128d/4L Muon lr=3e-3 cautious_decay=true"),
     ({"tied": True, "n_hidden": 300, "lr": 0.01}, "128d/4L AdamW lr=0.01 n_hidden=300 tied=true"),
     ({"rope_base": 500000, "weight_decay": 0, "schedule": "wsd"},
      "128d/4L AdamW lr=3e-3 rope_base=500000 schedule=wsd weight_decay=0"),
@@ -191,6 +193,9 @@ def test_a_difference_names_both_values():
     ({"schedule": "constant", "min_lr_frac": 0.5}, {"schedule": "constant", "decay_frac": 0.3}),
     ({"optimizer": "schedule_free", "schedule": "wsd", "decay_frac": 0.5},
      {"optimizer": "schedule_free", "schedule": "cosine", "min_lr_frac": 0.0}),
+    ({"weight_decay": 0}, {"weight_decay": 0, "cautious_decay": True, "scheduled_decay": True}),
+    ({"schedule": "constant"}, {"schedule": "constant", "scheduled_decay": True}),
+    ({"optimizer": "schedule_free"}, {"optimizer": "schedule_free", "scheduled_decay": True}),
 ])
 def test_configs_that_train_alike_share_a_hash(one, other):
     assert Config(**one).hash == Config(**other).hash
@@ -215,6 +220,7 @@ OTHER_VALUES = {
     "tied": True, "rope_base": 500.0, "batch_size": 4, "grad_accum": 2, "optimizer": "lion",
     "lr": 1e-3, "schedule": "wsd", "warmup_frac": 0.1, "min_lr_frac": 0.0, "weight_decay": 0.0,
     "beta1": 0.8, "beta2": 0.99, "clip": 0.5, "n_kv_head": 2, "mixer": "rwkv",
+    "cautious_decay": True, "scheduled_decay": True,
 }
 
 
@@ -281,6 +287,22 @@ def test_rwkv_costs_its_matrices_and_a_state_whatever_the_window():
     assert config.n_params == 2 * 1024 * 128 + 4 * (matrices + (2 + 9) * 128) + 128
     assert config.flops_per_token == 6 * (4 * matrices + 1024 * 128) + 6 * 4 * 128 * (64 + 16)
     assert Config(mixer="rwkv", seq_len=1024).flops_per_token == config.flops_per_token
+
+
+def test_an_update_of_muon_costs_five_rounds_of_three_products_and_of_others_none():
+    """4 of 128 × 128 and 3 of 512 × 128 a block: 5 (4 m n² + 2 n³) each, m ≥ n."""
+    square, wide = 5 * (4 + 2) * 128**3, 5 * (4 * 4 + 2) * 128**3
+    assert Config(optimizer="muon").update_flops == 4 * (4 * square + 3 * wide)
+    assert Config().update_flops == Config(optimizer="lion").update_flops == 0
+    assert Config(optimizer="muon").flops_per_token == Config().flops_per_token
+
+
+def test_muon_keeps_one_number_of_a_matrix_and_two_of_all_else():
+    config = Config(optimizer="muon")
+    assert config.slot_floats == 2 * config.n_params - config.n_layer * config.block_weights
+    assert [Config(optimizer=name).slot_floats // config.n_params
+            for name in ("adamw", "lion", "schedule_free")] == [2, 1, 2]
+    assert Config(optimizer="lion").peak_mb < config.peak_mb < Config().peak_mb
 
 
 @pytest.mark.parametrize(("budget", "n_steps"), [

@@ -28,6 +28,8 @@ def changed(config: Config) -> set[str]:
     ({"n_kv_head": 2}, {"shared key heads"}), ({"n_kv_head": 4}, set()),
     ({"mixer": "rwkv"}, {"rwkv"}), ({"mixer": "rwkv", "n_kv_head": 1, "rope_base": 50.0}, {"rwkv"}),
     ({"decay_frac": 0.5}, set()),  # cosine has no decay part
+    ({"optimizer": "muon"}, {"muon"}), ({"cautious_decay": True}, {"cautious decay"}),
+    ({"scheduled_decay": True}, {"scheduled decay"}),
 ])
 def test_a_field_moves_its_own_feature(changes: dict[str, object], names: set[str]) -> None:
     assert changed(Config.from_dict(BASE.to_dict() | changes)) == names
@@ -46,7 +48,10 @@ def test_lions_rate_and_decay_count_as_what_adamw_would_have() -> None:
 def test_fields_without_effect_do_not_count() -> None:
     averaged = replace(BASE, optimizer="schedule_free")
     assert at(averaged) == at(replace(averaged, schedule="wsd", decay_frac=0.5))
-    constant = replace(BASE, schedule="constant")
+    none = replace(BASE, weight_decay=0.0)
+    assert at(none) == at(replace(none, cautious_decay=True, scheduled_decay=True))
+    constant = replace(BASE, schedule="constant", scheduled_decay=True)
+    assert at(constant)["scheduled decay"] == 0
     assert at(constant) == at(replace(constant, min_lr_frac=0.5))
 
 

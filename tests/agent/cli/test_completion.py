@@ -42,7 +42,7 @@ def offered(shell: str, monkeypatch: pytest.MonkeyPatch, *words: str) -> list[st
 
 @pytest.mark.parametrize(("words", "expected"), [
     (["run", "--set", "opt"], ["optimizer="]),
-    (["run", "--set", "optimizer", "="], ["adamw", "lion", "schedule_free"]),
+    (["run", "--set", "optimizer", "="], ["adamw", "lion", "muon", "schedule_free"]),
     (["run", "--set", "optimizer", "=", "ad"], ["adamw"]),
     (["run", "--set", "tied", "=", "t"], ["true"]),
     (["run", "--set", "lr", "="], ["0.003"]),

@@ -31,7 +31,7 @@ def speak(speaker: sampler.Speaker, prompt: str | None = None, n_texts: int = 1,
     return sampler.speak(speaker, prompt, 12, n_texts, seed, sampling or Sampling())
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "lion", "schedule_free"])
+@pytest.mark.parametrize("optimizer", ["adamw", "lion", "schedule_free", "muon"])
 def test_parameters_are_those_the_trainer_evaluates(folder: RunFolder, optimizer: str) -> None:
     trainer = trained(dataclasses.replace(TINY, optimizer=optimizer))
     save(folder, trainer)

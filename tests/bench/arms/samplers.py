@@ -36,8 +36,8 @@ def places(start: Config) -> dict[str, Any]:
 def config_of(trial: Any, start: Config) -> Config:
     """The configuration at the place that Optuna suggests."""
     point = [trial.suggest_float(axis.name, 0.0, 1.0) for axis in tpe.AXES]
-    point += [options.index(trial.suggest_categorical(name, options))
-              for name, options in tpe.CHOICES.items()]
+    point += [options.index(trial.suggest_categorical(name, options[:n]))
+              for (name, options), n in zip(tpe.CHOICES.items(), tpe.N_CHOICES, strict=True)]
     active = tpe._active(np.array([point], dtype=float))[0]
     return repaired(start, tpe._fields(active, start))
 

@@ -13,11 +13,12 @@ from engine.model.gpt import Flat
 from engine.training.optim import (
     BLOCK,
     EPS,
+    decay_rate,
     learning_rate,
     make_optimizer,
+    shares,
     sum_gradients,
 )
-from engine.training.parallel import parts
 
 SHAPE = {"n_embd": 40, "n_layer": 1, "n_head": 2, "vocab_size": 1000}
 OPTIMIZER = pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -50,43 +51,49 @@ def run(optimizer, config):
     return params, points
 
 
-def decay_of(config):
-    """Weight decay of every entry: matrices only."""
-    return np.concatenate([np.full(math.prod(shape), config.weight_decay * (len(shape) == 2))
+def decayed(p, u, lr, config):
+    """λp of every entry at an update u: matrices only, and only where and when the fields say."""
+    rate = np.concatenate([np.full(math.prod(shape), config.weight_decay * (len(shape) == 2))
                            for shape in config.shapes().values()])
+    if config.scheduled_decay:
+        rate = rate * lr / config.lr
+    return rate * p * ((u * p >= 0) if config.cautious_decay else 1.0)
 
 
 def adamw(p, config):
-    beta1, beta2, decay = config.beta1, config.beta2, decay_of(config)
+    beta1, beta2 = config.beta1, config.beta2
     m, v = np.zeros_like(p), np.zeros_like(p)
     for i, (lr, scale) in enumerate(UPDATES):
         g = scale * slope(p, i)
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g**2
         m_hat, v_hat = m / (1 - beta1 ** (i + 1)), v / (1 - beta2 ** (i + 1))
-        p = p - lr * (m_hat / (np.sqrt(v_hat) + EPS) + decay * p)
+        u = m_hat / (np.sqrt(v_hat) + EPS)
+        p = p - lr * (u + decayed(p, u, lr, config))
         yield p
 
 
 def lion(p, config):
-    beta1, beta2, decay = config.beta1, config.beta2, decay_of(config)
+    beta1, beta2 = config.beta1, config.beta2
     m = np.zeros_like(p)
     for i, (lr, scale) in enumerate(UPDATES):
         g = scale * slope(p, i)
-        p = p - lr * (np.sign(beta1 * m + (1 - beta1) * g) + decay * p)
+        u = np.sign(beta1 * m + (1 - beta1) * g)
+        p = p - lr * (u + decayed(p, u, lr, config))
         m = beta2 * m + (1 - beta2) * g
         yield p
 
 
 def schedule_free(x, config):
     """Keeps x, y and z; yields y, where the next gradient is taken, and the average x."""
-    beta1, beta2, decay = config.beta1, config.beta2, decay_of(config)
+    beta1, beta2 = config.beta1, config.beta2
     z, v, weights = x, np.zeros_like(x), 0.0
     for i, (lr, scale) in enumerate(UPDATES):
         y = (1 - beta1) * z + beta1 * x
         g = scale * slope(y, i)
         v = beta2 * v + (1 - beta2) * g**2
-        z = z - lr * (g / (np.sqrt(v / (1 - beta2 ** (i + 1))) + EPS) + decay * y)
+        u = g / (np.sqrt(v / (1 - beta2 ** (i + 1))) + EPS)
+        z = z - lr * (u + decayed(y, u, lr, config))
         weights += lr**2
         c = lr**2 / weights
         x = (1 - c) * x + c * z
@@ -98,16 +105,23 @@ def distance(points, wanted):
     return np.max(np.abs(np.array(points, np.float64) - np.array(wanted)))
 
 
+DECAYS = pytest.mark.parametrize("decays", [
+    {}, {"cautious_decay": True}, {"scheduled_decay": True},
+    {"cautious_decay": True, "scheduled_decay": True}], ids=str)
+
+
+@DECAYS
 @pytest.mark.parametrize(("optimizer", "reference"), [("adamw", adamw), ("lion", lion)])
-def test_every_update_is_that_of_the_paper(optimizer, reference):
-    config = Config(**SHAPE, optimizer=optimizer, weight_decay=0.5, beta1=0.8)
+def test_every_update_is_that_of_the_paper(optimizer, reference, decays):
+    config = Config(**SHAPE, optimizer=optimizer, weight_decay=5.0, beta1=0.8, **decays)
     _, points = run(make_optimizer(config), config)
     wanted = list(reference(start(config).buffer.astype(np.float64), config))
     assert distance(points, wanted) < 2e-6
 
 
-def test_schedule_free_trains_at_y_and_evaluates_at_x():
-    config = Config(**SHAPE, optimizer="schedule_free", weight_decay=0.5, beta1=0.8)
+@pytest.mark.parametrize("decays", [{}, {"cautious_decay": True}], ids=str)
+def test_schedule_free_trains_at_y_and_evaluates_at_x(decays):
+    config = Config(**SHAPE, optimizer="schedule_free", weight_decay=5.0, beta1=0.8, **decays)
     optimizer = make_optimizer(config)
     params, points = run(optimizer, config)
     wanted = list(schedule_free(start(config).buffer.astype(np.float64), config))
@@ -116,6 +130,35 @@ def test_schedule_free_trains_at_y_and_evaluates_at_x():
     assert optimizer.evaluation_point(params, out) is out
     assert distance(out, wanted[-1][1]) < 2e-6
     assert distance(out, params.buffer) > 1e-3  # x and y are different points
+
+
+@OPTIMIZER
+def test_a_cautious_decay_spares_what_the_update_makes_larger(optimizer):
+    """Half of the entries, of matrices alone; the others move as they would without."""
+    changes = {"optimizer": optimizer, "weight_decay": 5.0}
+    moved = {}
+    for name, more in (("all", {}), ("some", {"cautious_decay": True}), ("none", {
+            "weight_decay": 0.0})):
+        config = Config(**SHAPE, **(changes | more))
+        params = start(config)
+        grads = slope(np.zeros(config.n_params), 0).astype(np.float32)
+        update(make_optimizer(config), params, grads, 1e-2, 1.0)
+        moved[name] = params.buffer
+    n, before = start(config).n_decay, start(config).buffer
+    away = ((moved["none"] - before) * before > 0)[:n]
+    assert 0.4 < np.mean(away) < 0.6
+    assert np.array_equal(moved["some"][:n][away], moved["none"][:n][away])
+    assert distance(moved["some"][:n][~away], moved["all"][:n][~away]) < 1e-6
+    assert np.array_equal(moved["some"][n:], moved["none"][n:])
+
+
+def test_a_scheduled_decay_falls_as_the_square_of_the_rate():
+    config = Config(lr=0.01, weight_decay=0.5, scheduled_decay=True)
+    assert [lr * decay_rate(config, lr) for lr in (0.01, 0.005, 0.001)] == pytest.approx(
+        [0.005, 0.00125, 0.00005], rel=1e-12)
+    plain, flat = Config(weight_decay=0.5), Config(schedule="constant", weight_decay=0.5,
+                                                   scheduled_decay=True)
+    assert decay_rate(plain, 1e-4) == decay_rate(flat, 1e-4) == 0.5
 
 
 def test_schedule_free_starts_its_average_where_training_starts():
@@ -135,7 +178,7 @@ def test_schedule_free_evaluation_moves_nothing():
     assert np.array_equal(optimizer.slots["z"], z)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "lion"])
+@pytest.mark.parametrize("optimizer", ["adamw", "lion", "muon"])
 def test_other_optimizers_are_evaluated_where_they_train(optimizer):
     config = Config(**SHAPE, optimizer=optimizer)
     params = start(config)
@@ -202,7 +245,7 @@ def test_the_parts_of_several_processes_make_the_update_of_one(optimizer):
     params = start(config)
     for i, (lr, scale) in enumerate(UPDATES):
         grads = slope(params.buffer.astype(np.float64), i).astype(np.float32)
-        for one, part in zip(team, parts(config.n_params, 3), strict=True):
+        for one, part in zip(team, shares(config, 3), strict=True):
             one.update(params, grads, lr, scale, part)
         points.append(params.buffer.copy())
     assert np.array_equal(points, wanted)

@@ -268,8 +268,11 @@ def test_a_checkpoint_older_than_a_field_goes_on_with_its_default():
         shared.restore(shared.arrays(), old)
 
 
-def test_shared_heads_resume_to_the_same_bits(tmp_path):
-    whole = trainer(n_kv_head=1)
+@pytest.mark.parametrize("changes", [
+    {"n_kv_head": 1}, {"cautious_decay": True, "scheduled_decay": True, "optimizer": "muon"},
+    {"mixer": "rwkv", "optimizer": "muon"}], ids=str)
+def test_a_run_with_fields_that_came_later_resumes_to_the_same_bits(changes, tmp_path):
+    whole = trainer(**changes)
     for _ in range(4):
         whole.advance()
     half = resumed(whole, tmp_path / "c.npz")
