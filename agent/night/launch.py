@@ -31,6 +31,7 @@ from agent.night.needs import (
     require_memory,
     require_right,
     require_room,
+    require_steps,
     require_time,
     why_short,
 )
@@ -243,8 +244,11 @@ def _announce(found: Calibration, wish: Wish, clock: Clock) -> str:
 def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
            remark: str | None = None) -> Calibration:
     """The study to go on with, or a new one whose budget fits the night; said as it is known."""
-    tokens = night.prepare(base_of(at.ledger, wish).vocab_size)
+    base = base_of(at.ledger, wish)
+    require_steps(base, wish.run_tokens)  # before a text is made
+    tokens = night.prepare(base.vocab_size)
     choice = choose(at.ledger, wish, tokens.corpus.sha256, tokens.corpus.name)
+    require_steps(choice.base, wish.run_tokens)
     left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.boot())
     known = choice.study
     if known is not None:
@@ -314,6 +318,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
     """One run by hand, through the path every run takes; a run stopped before goes on."""
     config, wish = Config().assign(wish.settings), on_last_text(at, wish)
     require_memory(config, wish)
+    require_steps(config, wish.run_tokens, or_steps=True)
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1), wish.source,
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)

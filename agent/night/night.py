@@ -171,12 +171,9 @@ class Night:
         silent = self._tell_silent("verbose")  # the end says it, too
         self._note_unheard()
         self._tell_ledger()
-        standing = self.campaign.standing
-        message = told.over(reason, self.n_ended, standing, silent,
-                            is_search=self.study is not None,
-                            left=self.campaign.baselines_left())
+        message = told.over(reason, self.n_ended, self.campaign.at_end(), silent)
         self.ledger.event("night_over", str(message), self.clock.stamp(), None, {
-            "reason": reason, "n_ended": self.n_ended, "standing": standing})
+            "reason": reason, "n_ended": self.n_ended, "standing": self.campaign.standing})
         self.is_over = True  # only now: a ledger that failed is told at the next tick
         self.observer.say(message)
 
