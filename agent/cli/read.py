@@ -4,8 +4,6 @@ The ledger is opened read-only, and nothing is written but by `agent table --wri
 """
 
 import dataclasses
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -33,11 +31,6 @@ _HOW = Sampling()  # the defaults of `agent sample`
 
 def page_width() -> int:
     return min(PAGE_WIDTH, Console().width)
-
-
-def _list_width() -> int | None:
-    """Columns of the terminal; None, no limit, through a pipe."""
-    return Console().width if sys.stdout.isatty() or "COLUMNS" in os.environ else None
 
 
 @main.command()
@@ -83,7 +76,7 @@ def runs(home: Home, state: State | None, limit: int | None, study: int | None,
     if as_json:
         show_json([dataclasses.asdict(run) for run in found])
     else:
-        click.echo(report.run_list(found, verdicts, _list_width()))
+        click.echo(report.run_list(found, verdicts, Console().width))
 
 
 def _runs(ledger: Reader, state: State | None, limit: int | None, study: int | None) -> list[Run]:

@@ -22,7 +22,7 @@ from agent.ledger import (
     waiting_elsewhere,
 )
 from agent.machine import Clock, Guard, Sensors, later, machine, proof
-from agent.night import signals
+from agent.night import signals, withdrawal
 from agent.night.adrift import Harbour, in_harbour
 from agent.night.choice import Choice, base_of, choose, note_of, with_last_text
 from agent.night.daemon import Daemon
@@ -157,6 +157,8 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
 def run_night(at: Desk, wish: Wish) -> Night:
     """Prepare, calibrate, and run experiments until the budget ends or someone says stop."""
     started_s, started_at = at.clock.boot(), at.clock.stamp()
+    for told in withdrawal.take_up(at.ledger, at.home, started_at):  # before a study is chosen
+        at.observer.say(told)
     wish, remark = with_last_text(at.ledger, wish)
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
     # A machine that has no battery is no phone that hides it: silence is worth a word where limits

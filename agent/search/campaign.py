@@ -198,8 +198,8 @@ class Campaign:
         n = sum(run.calibration_id == self.study.id and run.strategy == "baseline"
                 for run in self.ledger.runs("queued"))
         return "" if not n else (
-            f"; {n} of {len(self.study.seeds or [])} baseline runs wait, before any idea: "
-            "`agent run` goes on with them")
+            f"; {n} of {len(self.study.seeds or [])} baseline runs wait before any idea: "
+            "`agent run` goes on")
 
     def _is_baseline(self, run: Run) -> bool:
         """Whether a run counts among the baselines of the night's study, whoever queued it."""

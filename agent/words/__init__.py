@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.words.glossary import GLOSSARY as GLOSSARY
+    from agent.words.glossary import explained as explained
     from agent.words.lines import PLAIN as PLAIN
     from agent.words.lines import Level as Level
     from agent.words.lines import Page as Page
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from agent.words.signs import is_narrow as is_narrow
 
 __all__, __getattr__ = doors(__name__, {
+    "glossary": ("GLOSSARY", "explained"),
     "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "first_clause", "laid_out",
               "wrapped"),
     "said": ("UNKNOWN", "clock", "count", "cut", "decimal", "duration", "megabytes", "one_line",
