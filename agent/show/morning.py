@@ -147,8 +147,9 @@ def _next(found: Morning, asked: dict[str, Any], best: Run | None, n_queued: int
                           why="fresh seeds test what was kept"))
     elif found.n_tried < ENOUGH:
         hints.append(Hint(command=f"agent run --for {longer}",
-                          why=f"longer: {found.n_tried} ideas are few"
-                          if found.n_tried else "gives it time for ideas"))
+                          why="gives it time for ideas" if not found.n_tried
+                          else f"longer: {found.n_tried} idea"
+                          f"{'s are' if found.n_tried > 1 else ' is'} few"))
     else:
         hints.append(Hint(command=f"agent run --for {longer}", why="tries more ideas"))
     return hints

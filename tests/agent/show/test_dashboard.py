@@ -90,7 +90,8 @@ def test_it_tells_the_nights_budget(night: Ledger) -> None:
 
 def test_a_night_without_deadline_goes_on_until_stopped(night: Ledger) -> None:
     night.event("night", "another", NOW, data={"started_at": START})
-    assert "on, started 30 min ago, until stopped runs: 3 ended this night, 1 queued" in words_of(look(night))
+    assert ("on, started 30 min ago, until stopped runs: 3 ended this night, 1 queued"
+            in words_of(look(night)))
 
 
 def test_it_draws_the_curve_with_the_yardsticks_in_range(night: Ledger) -> None:
