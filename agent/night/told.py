@@ -70,13 +70,13 @@ def over(reason: str, n_ended: int, end: Standing | None, silent: Silent | None)
 
 
 def _confirmed(end: Standing, silent: Silent) -> str:
-    """What is confirmed, told apart by the nights it is of."""
+    """What is confirmed, in bits a byte, told apart by the nights it is of."""
     new_bpb, test = silent.claimed_bpb - end.before_bpb, f"silent test {silent.silent_bpb:+.4f}"
     if not end.before_bpb:
-        return f"confirmed {new_bpb:+.4f} bits/byte this night, {test}"
+        return f"confirmed this night {new_bpb:+.4f}, {test}"
     if abs(new_bpb) < SMALLEST_BPB:
-        return f"confirmed {silent.claimed_bpb:+.4f} by nights before, nothing this night; {test}"
-    return f"confirmed {new_bpb:+.4f} this night, {silent.claimed_bpb:+.4f} in all nights, {test}"
+        return f"nothing new confirmed; before {silent.claimed_bpb:+.4f}, {test}"
+    return f"confirmed this night {new_bpb:+.4f}, in all {silent.claimed_bpb:+.4f}, {test}"
 
 
 def _what_now(reason: str, end: Standing) -> str:
@@ -109,7 +109,7 @@ def _what(ledger: Queries, run: Run, found: verdict.Decision) -> str:
     if run.strategy == "confirm":
         return f"{parent.label} on fresh seed {run.seed}"
     if run.strategy == "ablate":
-        return f"without the step {parent.label}, seed {run.seed}"
+        return f"without {parent.label}, seed {run.seed}"
     return changes(parent, run) or f"{parent.label} on seed {run.seed}"
 
 

@@ -51,6 +51,7 @@ def blocks(status: Status, width: int, chart_rows: int = CHART_ROWS, *,
                            else _night(status)}, width, names)
     if status.morning:
         page |= waking.blocks(status, status.morning, width, is_short=is_short)
+        page |= _waits(status, width, is_short, names)
         if status.run and status.run.state in ("queued", "running"):  # interrupted
             page["now"] = facts({"now": _lines(_run(status), width, names) if is_short
                                  else _run(status)}, width, names)
@@ -71,9 +72,7 @@ def _at_work(status: Status, width: int, chart_rows: int, *,
     """What runs, where the search stands, how the loss falls and how good the best is."""
     page: dict[str, RenderableType] = {"now": facts(
         {"now": _lines(_run(status), width) if is_short else _run(status)}, width)}
-    if status.elsewhere:
-        waits = Text(words.printable("\n".join(status.elsewhere)))
-        page["waits"] = facts({"waits": _line(waits, width) if is_short else waits}, width)
+    page |= _waits(status, width, is_short, NARROW)
     if status.guard_now and status.guard_now.search:
         search = Text(words.printable(status.guard_now.search))
         page["search"] = facts({"search": _line(search, width) if is_short else search}, width)
@@ -89,6 +88,13 @@ def _at_work(status: Status, width: int, chart_rows: int, *,
         page["best"] = (facts({"best": _lines(Text(waking.best(status, is_short=True)), width)},
                               width) if is_short else _ladder(status, width))
     return page
+
+
+def _waits(status: Status, width: int, is_short: bool, names: int) -> dict[str, RenderableType]:
+    """What is queued for other studies, if anything is."""
+    waits = Text(words.printable("\n".join(status.elsewhere)))
+    return {"waits": facts({"waits": _line(waits, width, names) if is_short else waits}, width,
+                           names)} if status.elsewhere else {}
 
 
 def watch(read: Callable[[], Status], console: Console,
@@ -115,9 +121,9 @@ def watch(read: Callable[[], Status], console: Console,
 
 
 def _line(text: Text, width: int, names: int = NARROW) -> Text:
-    """All of it on one line, cut at a word."""
+    """All of it on one line, cut at a comma or else at a word."""
     plain = "; ".join(" ".join(line.split()) for line in text.plain.splitlines())
-    return Text(words.cut_at_word(plain, width - names - 1))
+    return Text(words.cut_list(plain, width - names - 1))
 
 
 def _lines(text: Text, width: int, names: int = NARROW) -> Text:

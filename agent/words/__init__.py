@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.words.lines import Row as Row
     from agent.words.lines import Told as Told
     from agent.words.lines import cut_at_word as cut_at_word
+    from agent.words.lines import cut_list as cut_list
     from agent.words.lines import first_clause as first_clause
     from agent.words.lines import laid_out as laid_out
     from agent.words.lines import wrapped as wrapped
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "glossary": ("GLOSSARY", "explained"),
-    "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "first_clause", "laid_out",
-              "wrapped"),
+    "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "cut_list", "first_clause",
+              "laid_out", "wrapped"),
     "said": ("UNKNOWN", "clock", "count", "cut", "decimal", "duration", "megabytes", "one_line",
              "percent", "printable", "runs", "seconds_between", "size", "told_error"),
     "signs": ("in_ascii", "is_narrow"),

@@ -102,8 +102,10 @@ def cut_at_word(text: str, width: int, is_ascii: bool = False) -> str:
 
 def cut_list(text: str, width: int, is_ascii: bool = False) -> str:
     """A list with commas in at most so many columns: whole items where one fits, else words."""
-    if len(text) <= width:
+    if cells(text) <= width:
         return text
+    if cells(text) != len(text):  # letters that are no column each
+        return cut_at_word(text, width, is_ascii)
     mark = "..." if is_ascii else "…"
     whole = text[: max(0, width - len(mark) + 1)].rpartition(", ")[0]
     return f"{whole}, {mark}" if whole and len(whole) + 2 + len(mark) <= width else cut_at_word(

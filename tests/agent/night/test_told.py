@@ -197,11 +197,10 @@ def test_the_end_names_a_test_that_was_cut_short_and_of_which_night_a_claim_is()
     def second(before_bpb: float) -> str:
         return told.over("late", 9, Standing(before_bpb=before_bpb), silent).below[1]
 
-    assert second(0.0) == "confirmed +0.2500 bits/byte this night, silent test +0.2400"
-    assert second(0.25) == ("confirmed +0.2500 by nights before, nothing this night; silent test "
-                            "+0.2400")
-    assert second(0.2) == ("confirmed +0.0500 this night, +0.2500 in all nights, silent test "
-                           "+0.2400")
+    assert second(0.0) == "confirmed this night +0.2500, silent test +0.2400"
+    assert second(0.25) == "nothing new confirmed; before +0.2500, silent test +0.2400"
+    assert second(0.2) == (
+        "confirmed this night +0.0500, in all +0.2500, silent test +0.2400")
     cut_short = "test of E9 cut short after 1 of 2 to 5 pairs; `agent run` goes on"
     end = told.over("late", 9, Standing("head E9", untested=cut_short), None)
     assert end.below[1:] == ("nothing is confirmed yet", cut_short)
