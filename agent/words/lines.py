@@ -89,14 +89,18 @@ def laid_out(message: str, clock: str, page: Page) -> list[str]:
 
 
 def cut_at_word(text: str, width: int, is_ascii: bool = False) -> str:
-    """Text in at most so many columns, its end marked where words are missing; no word is cut,
-    but a first one that alone is longer.
+    """Text in at most so many columns, its end marked where words are missing; no word is cut, but
+    a first one that alone is longer, and no number stands last without what it counts.
     """
     if cells(text) <= width:
         return text
     mark = "..." if is_ascii else "…"
     n = _n_fitting(text, width - len(mark))
-    head = text[: n + 1].rpartition(" ")[0].rstrip(" ,;:(→+") or text[:n]
+    head = text[: n + 1].rpartition(" ")[0].rstrip(" ,;:(→+")
+    before, _, last = head.rpartition(" ")
+    if last.isdecimal():  # without what it counts it would say something else
+        head = before.rstrip(" ,;:(→+")
+    head = head or text[:n]
     return (head + mark)[: max(0, width)]
 
 

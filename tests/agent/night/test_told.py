@@ -51,7 +51,7 @@ def test_a_baselines_row_says_its_seed_alone(night: Ledger) -> None:
 
 
 @pytest.mark.parametrize(("strategy", "what"), [
-    ("confirm", "E1 on fresh seed 7"), ("ablate", "without the step E1, seed 7")])
+    ("confirm", "E1 on fresh seed 7"), ("ablate", "without E1, seed 7")])
 def test_the_arm_of_a_comparison_says_of_which(night: Ledger, strategy: str, what: str) -> None:
     run = example.queue(night, Config(lr=2e-3), strategy=strategy, seed=7,
                         parent_id=night.run("E1").id)

@@ -79,7 +79,8 @@ def test_a_name_of_no_file_is_told_so_and_not_what_kind_it_is():
 
 @pytest.mark.parametrize(("data", "said"), [
     (b"", "is empty; put text into it, or name another file"),
-    (b" \n", "holds only white space; put text into it"), (b"\xef\xbb\xbf", "holds only white space"),
+    (b" \n", "holds only white space; put text into it"),
+    (b"\xef\xbb\xbf", "holds only white space"),
     (b"<|endoftext|>\n<|endoftext|>", r"holds no story; put text into it, with <\|endoftext\|> ")])
 def test_a_text_without_stories_is_refused(data, said):
     for path in (TXT, JSONL):
