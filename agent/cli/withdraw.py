@@ -85,7 +85,9 @@ def _say(asked: Withdrawal, told: list[str], is_dry: bool) -> None:
         click.echo(f"would withdraw {what}{len(asked.runs)} queued; a dry run, so nothing was",
                    err=True)
         return
+    is_grid = any(run.grid_id is not None for run in asked.runs)
     back = (f"; `agent run --study {asked.study}` takes it up again" if asked.study is not None
+            else "; `agent grid` plans cells anew" if is_grid
             else "; `agent enqueue` queues an idea anew")
     for message in told or ["left in the inbox: the agent at work withdraws it"]:
         click.echo(f"{message}{back}", err=True)

@@ -85,3 +85,13 @@ def test_while_an_agent_works_it_is_left_to_that(home: Home) -> None:
 def test_runs_or_a_study_are_named(home: Home, words: list[str]) -> None:
     result = agent(home, "withdraw", *words)
     assert (result.exit_code, "name queued runs, or a study" in result.stderr) == (2, True)
+
+
+def test_a_second_pause_or_resume_is_told_apart_from_the_first(home: Home) -> None:
+    with Ledger.open(home.ledger) as ledger, only_one(home.lock):
+        ledger.event("night", "begins", NOW)
+        assert "is not paused; it is at work" in agent(home, "resume").stderr
+        ledger.event("pause", "paused", NOW)
+        assert "is paused already; `agent resume` goes on" in agent(home, "pause").stderr
+        assert "it goes on from the checkpoint" in agent(home, "resume").stderr
+        assert "told the agent" in agent(home, "pause").stderr  # the other word is on its way

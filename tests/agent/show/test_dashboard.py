@@ -342,6 +342,14 @@ def test_a_run_that_a_night_left_unfinished_is_told_after_the_morning(night: Led
     assert "E3 was interrupted before its first checkpoint; `agent run` begins it again" in text
 
 
+def test_what_a_paused_night_saved_waits_and_was_not_interrupted(night: Ledger) -> None:
+    night.requeue(night.run("E3").id, NOW, "stopped at a checkpoint")
+    night.event("pause", "paused", NOW)
+    text = words_of(look(night))
+    assert "E3 waits after step 1,000" in text
+    assert "interrupted" not in text
+
+
 def test_it_says_which_home_it_reads(night: Ledger) -> None:
     assert text_of(busy(night)).splitlines()[0].rstrip() == (
         "home   /data/data/com.termux/files/home/nights")
