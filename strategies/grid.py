@@ -171,7 +171,12 @@ def _left_out(config: Config, budget: int, limits: Limits, state: str | None,
         return "the same cell as an earlier one of this grid"
     if state is not None:
         return f"{STATES.get(state, state)} with this configuration and budget"
-    return why_not(config, dataclasses.replace(limits, budget_tokens=budget))
+    obstacle = why_not(config, dataclasses.replace(limits, budget_tokens=budget, min_steps=1))
+    if obstacle is None and (n := config.steps_for(budget)) < limits.min_steps:
+        return (f"{n} step{'s' if n > 1 else ''} of {config.tokens_per_step:,} tokens, and fewer "
+                f"than {limits.min_steps} steps tell nothing; give "
+                f"{math.ceil(limits.min_steps * config.tokens_per_step / 1000)}k tokens or more")
+    return obstacle
 
 
 def _reason(base: Config, config: Config, size: str, budget: int) -> str:

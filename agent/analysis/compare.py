@@ -57,6 +57,7 @@ class Comparison:
     sentence: str  # the gain in words
     first_curve: list[Metric]
     second_curve: list[Metric]
+    note: str = ""  # which seed stands for the word `baseline`
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,7 +89,8 @@ def compare_runs(ledger: Queries, first_key: str, second_key: str,
         changes=describe_changes(Config.from_dict(first.config), Config.from_dict(second.config)),
         gain=found_gain, sentence=in_words(found_gain, first.label, second.label)
         + unlike.told_budgets(first, second),
-        first_curve=ledger.metrics(first.id), second_curve=ledger.metrics(second.id))
+        first_curve=ledger.metrics(first.id), second_curve=ledger.metrics(second.id),
+        note=unlike.why_this(ledger, first_key, second_key, first, second))
 
 
 def find(ledger: Queries, key: str, study: int | None = None) -> Run:

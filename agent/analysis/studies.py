@@ -1,10 +1,19 @@
 """Each study in one line of facts: what it is, how far it came, where it stands."""
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from agent.ledger import Calibration, Decision, Queries, current_study, last_used
+from agent.ledger import (
+    Calibration,
+    Decision,
+    Queries,
+    current_study,
+    last_used,
+    withdrawn_runs,
+    withdrawn_studies,
+)
 from engine.config import Config
 
 
@@ -19,7 +28,7 @@ class StudyFacts:
     config: dict[str, Any]
     budget_tokens: int
     seeds: list[int] | None
-    n_runs: int  # of it that ended
+    n_runs: int  # of it that ended, in all nights
     n_queued: int
     n_confirmed: int  # batches that fresh seeds confirmed
     confirmed_bpb: float | None  # what they gained together, less what ablations cost
@@ -27,6 +36,7 @@ class StudyFacts:
     head_bpb: float | None
     opened_at: str
     last_used_at: str
+    is_withdrawn: bool = False  # `agent run` passes over it, until it is named again
 
 
 def study_facts(ledger: Queries) -> list[StudyFacts]:
@@ -37,8 +47,10 @@ def study_facts(ledger: Queries) -> list[StudyFacts]:
         if decision.verdict in ("confirmed", "ablated"):
             number = ledger.run(decision.run_id).calibration_id or 0
             of_study.setdefault(number, []).append(decision)
-    return [_facts(ledger, one, of_study.get(one.id, []), used[one.id], one == current)
-            for one in reversed(ledger.studies())]
+    gone = withdrawn_studies(ledger)
+    found = (_facts(ledger, one, of_study.get(one.id, []), used[one.id], one == current)
+             for one in reversed(ledger.studies()))
+    return [dataclasses.replace(one, is_withdrawn=one.study in gone) for one in found]
 
 
 def _text(ledger: Queries, study: Calibration) -> str:
@@ -48,7 +60,8 @@ def _text(ledger: Queries, study: Calibration) -> str:
 
 def _facts(ledger: Queries, study: Calibration, decisions: Iterable[Decision], used_at: str,
            is_last: bool) -> StudyFacts:
-    runs, head = ledger.study_runs(study.id), ledger.incumbent(study.id)
+    head, gone = ledger.incumbent(study.id), withdrawn_runs(ledger)
+    runs = [run for run in ledger.study_runs(study.id) if run.id not in gone]
     claims = confirmed_gains(decisions)
     return StudyFacts(
         study=study.id, is_last=is_last, text=_text(ledger, study),

@@ -32,9 +32,33 @@ def pair(ledger: Queries, first_key: str, second_key: str,
     if first.id == second.id:
         said = f"{first_key} and {second_key} are both {first.label}"
         if "best" in (first_key.lower(), second_key.lower()) and any(is_word):
-            said += ": no idea has beaten the baseline yet"
+            n = len(_seeds_of(ledger, first))
+            said += (": no idea has beaten the baseline yet"
+                     + (f", and of its {n} seeds this one scored best" if n > 1 else ""))
         raise UserError(f"{said}; name two runs")
     return first, second
+
+
+def why_this(ledger: Queries, first_key: str, second_key: str, first: Run, second: Run) -> str:
+    """Which seed stands for the word `baseline`, and why; nothing where there is no choice."""
+    is_word = [key.lower() == BASELINE for key in (first_key, second_key)]
+    if is_word not in ([True, False], [False, True]):
+        return ""
+    own, other = (first, second) if is_word[0] else (second, first)
+    n = len(_seeds_of(ledger, own))
+    if n < 2:
+        return ""
+    why = (f"the one on seed {own.seed}, as {other.label}" if own.seed == other.seed
+           else f"the first, as none is on seed {other.seed} of {other.label}")
+    return f"{own.label} is of the baseline's {n} seeds {why}"
+
+
+def _seeds_of(ledger: Queries, run: Run) -> set[int | None]:
+    """Seeds of finished runs of a run's configuration, on its text and budget."""
+    corpus = corpus_of(ledger, run)
+    return set() if corpus is None or run.budget_tokens is None else {
+        one.seed for one in ledger.runs_on(corpus.text_sha256, run.budget_tokens)
+        if one.config_hash == run.config_hash and one.state == "finished"}
 
 
 def baseline_for(ledger: Queries, run: Run) -> Run | None:

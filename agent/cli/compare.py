@@ -142,6 +142,7 @@ def comparison_page(found: Comparison, width: int) -> str:
     runs = (found.first, found.second)
     facts = {f"{run.label} {run.state}": run.config_text for run in runs}
     facts["changed"] = found.changes or "nothing that changes the training"
+    facts |= {"note": found.note} if found.note else {}
     name_width = max(map(len, facts)) + len(GAP)
     lines = list(itertools.chain.from_iterable(
         textwrap.wrap(f"{name:<{name_width}}{text}", width, break_on_hyphens=False,

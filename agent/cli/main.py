@@ -32,11 +32,13 @@ MODULES = {
     **dict.fromkeys(("export", "import-model"), "agent.cli.export"),
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
     "enqueue": "agent.cli.enqueue",
+    "explain": "agent.cli.explain",
     "service": "agent.cli.service",
     "simulate": "agent.cli.simulate",
     **dict.fromkeys(("studies", "best"), "agent.cli.studies"),
     "status": "agent.cli.status",
     "doctor": "agent.cli.doctor",
+    "withdraw": "agent.cli.withdraw",
 }
 
 

@@ -38,6 +38,12 @@ def complete_labels(ctx: click.Context, _param: click.Parameter, incomplete: str
     return [label for label in labels if label.lower().startswith(incomplete.lower())]
 
 
+def complete_queued(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Labels of queued runs that begin so."""
+    labels = ask_ledger(ctx, lambda ledger: [run.label for run in ledger.runs("queued")])
+    return [label for label in labels if label.lower().startswith(incomplete.lower())]
+
+
 def complete_studies(ctx: click.Context, _param: click.Parameter,
                      incomplete: str) -> list[CompletionItem]:
     """Numbers of studies that begin so, each with what it is."""

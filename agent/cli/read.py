@@ -4,8 +4,6 @@ The ledger is opened read-only, and nothing is written but by `agent table --wri
 """
 
 import dataclasses
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,11 +28,6 @@ PAGE_WIDTH = 100  # longer lines of prose are hard to read
 
 def page_width() -> int:
     return min(PAGE_WIDTH, Console().width)
-
-
-def _list_width() -> int | None:
-    """Columns of the terminal; None, no limit, through a pipe."""
-    return Console().width if sys.stdout.isatty() or "COLUMNS" in os.environ else None
 
 
 @main.command()
@@ -80,7 +73,7 @@ def runs(home: Home, state: State | None, limit: int | None, study: int | None,
     if as_json:
         show_json([dataclasses.asdict(run) for run in found])
     else:
-        click.echo(report.run_list(found, verdicts, _list_width()))
+        click.echo(report.run_list(found, verdicts, Console().width))
 
 
 def _runs(ledger: Reader, state: State | None, limit: int | None, study: int | None) -> list[Run]:

@@ -22,6 +22,7 @@ from agent.ledger import (
     Reader,
     glance,
     is_ledger,
+    last_state,
     new_rows,
     rehearse,
     table_text,
@@ -274,8 +275,24 @@ def _tell(home: Home, command: str, effect: str) -> None:
     pid = holder(home.lock)
     if pid is None:
         raise UserError(f"no agent runs in {home.root}, so there is nothing to {command}")
+    if already := _already(home, command):
+        click.echo(f"the agent (pid {pid}) {already}", err=True)
+        return
     send_command(home.control, command)
     click.echo(f"told the agent (pid {pid}): {effect}", err=True)
+
+
+def _already(home: Home, command: str) -> str:
+    """What makes a word to the agent one too many; nothing where it is not, or nobody knows."""
+    if not home.ledger.exists() or home.control.exists():  # another word is on its way
+        return ""
+    with Reader.open(home.ledger) as ledger:
+        last = last_state(ledger.events_of_night())
+    if command == "pause" and last and last.kind == "pause":
+        return "is paused already; `agent resume` goes on"
+    if command == "resume" and last and last.kind in ("night", "resume"):
+        return "is not paused; it is at work"
+    return ""
 
 
 @main.command("import")

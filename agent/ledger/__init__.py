@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import State as State
     from agent.ledger.records import Verdict as Verdict
     from agent.ledger.rehearsal import rehearse as rehearse
+    from agent.ledger.studies import WITHDRAWN as WITHDRAWN
     from agent.ledger.studies import Waiting as Waiting
     from agent.ledger.studies import by_use as by_use
     from agent.ledger.studies import current_study as current_study
@@ -68,6 +69,10 @@ if TYPE_CHECKING:
     from agent.ledger.studies import require_current as require_current
     from agent.ledger.studies import study_of as study_of
     from agent.ledger.studies import waiting_elsewhere as waiting_elsewhere
+    from agent.ledger.studies import withdrawn_studies as withdrawn_studies
+    from agent.ledger.withdrawal import withdraw as withdraw
+    from agent.ledger.withdrawal import withdraw_study as withdraw_study
+    from agent.ledger.withdrawal import withdrawn_runs as withdrawn_runs
 
 __all__, __getattr__ = doors(__name__, {
     "anchor": ("Anchor",),
@@ -85,6 +90,7 @@ __all__, __getattr__ = doors(__name__, {
                 "Earned", "Ending", "Event", "GENERATED", "LABEL_LETTERS", "Metric",
                 "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run", "State",
                 "Verdict"),
-    "studies": ("Waiting", "by_use", "current_study", "last_used", "night_of",
-                "require_current", "study_of", "waiting_elsewhere"),
+    "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "last_used", "night_of",
+                "require_current", "study_of", "waiting_elsewhere", "withdrawn_studies"),
+    "withdrawal": ("withdraw", "withdraw_study", "withdrawn_runs"),
 })

@@ -8,12 +8,12 @@ from agent.ledger.records import Prediction, State
 _ENDED = """
     SELECT r.id, r.label, coalesce(r.strategy, 'hand') AS strategy, r.state, r.val_bpb, r.ended_at,
            coalesce(r.tokens, 0) AS tokens, coalesce(r.duration_s, 0.0) AS duration_s,
-           r.calibration_id IS NOT NULL AS is_of_study,
+           coalesce(r.calibration_id = ?1, 0) AS is_of_study,
            coalesce(max(d.verdict = 'kept'), 0) AS is_kept,
            coalesce(max(d.verdict = 'confirmed'), 0) AS is_confirmed,
            (SELECT verdict FROM decisions WHERE run_id = r.id ORDER BY id DESC LIMIT 1) AS verdict
     FROM runs r LEFT JOIN decisions d ON d.run_id = r.id
-    WHERE (r.calibration_id = ? OR r.calibration_id IS NULL) AND r.source = 'measured'
+    WHERE (r.calibration_id = ?1 OR r.ended_at >= ?2) AND r.source = 'measured'
           AND r.state NOT IN ('queued', 'running') AND r.ended_at IS NOT NULL
     GROUP BY r.id ORDER BY r.ended_at, r.id"""
 
@@ -49,7 +49,7 @@ class EndedRun:
     ended_at: str
     tokens: int
     duration_s: float
-    is_of_study: int  # or else a grid's cell, or made by hand
+    is_of_study: int  # or else another's, a grid's cell, or made by hand
     is_kept: int  # whether it ever was
     is_confirmed: int
     verdict: str | None  # the newest
@@ -69,9 +69,10 @@ class Claim:
     is_over_texts: int  # whether the interval is over texts, too, or over seeds alone
 
 
-def ended_runs(ledger: Queries, calibration_id: int) -> list[EndedRun]:
-    """The measured runs of a study and of none that ended, in the order of their ends."""
-    return [EndedRun(**row) for row in ledger._rows(_ENDED, calibration_id)]
+def ended_runs(ledger: Queries, calibration_id: int, since: str) -> list[EndedRun]:
+    """The runs of a study that ended and, from a stamp on, all others, in the order of their ends.
+    """
+    return [EndedRun(**row) for row in ledger._rows(_ENDED, calibration_id, since)]
 
 
 def claims(ledger: Queries, calibration_id: int) -> list[Claim]:

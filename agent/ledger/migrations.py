@@ -263,6 +263,19 @@ def m007_predictions(db: Database) -> None:
     db.execute(PREDICTIONS.strip())
 
 
+DECISIONS_8 = DECISIONS_5.replace("""\
+-- ablated: it does as well without
+""", """\
+-- ablated: it does as well without;
+                                    -- withdrawn: taken back by a person before it ran
+""")
+
+
+@migrations()
+def m008_withdrawn(db: Database) -> None:
+    _write_anew(db, "decisions", DECISIONS_8)  # for its comment alone
+
+
 def _write_anew(db: Database, table: str, text: str) -> None:
     """Give a table another text that says the same of how its rows are stored.
 

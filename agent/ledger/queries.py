@@ -1,6 +1,5 @@
 """What the ledger can be asked; `Reader` adds opening, and `Ledger` writing."""
 
-import difflib
 import json
 import sqlite3
 import threading
@@ -10,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from agent.ledger.columns import TABLES, present, selected
 from agent.ledger.experiments import EXPERIMENTS
+from agent.ledger.labels import hint
 from agent.ledger.records import (
     Blocks,
     Calibration,
@@ -50,6 +50,8 @@ _EARNED = """
            sum(iif(r.state = 'pruned', r.budget_tokens - r.tokens, 0)) AS saved_tokens
     FROM runs r LEFT JOIN told ON told.run_id = r.id
     WHERE r.calibration_id = ?1 AND r.state NOT IN ('queued', 'running')
+          AND NOT EXISTS (SELECT 1 FROM decisions d
+                          WHERE d.run_id = r.id AND d.verdict = 'withdrawn')
     GROUP BY 1 ORDER BY sum(told.gain_bpb) DESC, count(*) DESC, 1"""
 
 BUSY_S = 10.0  # how long a statement waits for another program's lock
@@ -80,9 +82,7 @@ class Queries:
                               "; give more of it, or a label")
         if not found:
             labels = [row["label"] for row in self._rows("SELECT label FROM runs ORDER BY id")]
-            near = difflib.get_close_matches(text.upper(), labels, cutoff=0.5)
-            hint = f"near it: {', '.join(near)}" if near else "`agent runs` lists them"
-            raise LedgerError(f"there is no run '{text}'; {hint}")
+            raise LedgerError(f"there is no run '{text}'; {hint(text, labels)}")
         return found[0]
 
     def runs(self, state: State | None = None, limit: int | None = None, *,

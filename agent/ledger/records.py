@@ -17,7 +17,7 @@ State = Literal[
 Ending = Literal["finished", "pruned", "diverged", "killed", "failed"]
 Verdict = Literal[
     "baseline", "kept", "discarded", "pruned", "recorded", "diverged", "killed", "failed", "lost",
-    "confirmed", "refuted", "undecided", "ablated"]
+    "confirmed", "refuted", "undecided", "ablated", "withdrawn"]
 
 ENDED: tuple[State, ...] = ("finished", "pruned", "diverged", "killed", "failed", "lost")
 

@@ -12,6 +12,8 @@ from agent.ledger.queries import Queries
 from agent.ledger.records import Calibration, Run
 from engine.errors import LedgerError
 
+WITHDRAWN = "withdrawn"  # kind of the event that a run, or a study, was taken back
+
 
 @dataclass(frozen=True, slots=True)
 class NightOf:
@@ -24,12 +26,34 @@ class NightOf:
 
 
 def current_study(ledger: Queries) -> Calibration | None:
-    """The study last worked on: the newest night's, or one that was opened since; None of none."""
-    studies = ledger.studies()
-    last = next(iter(_nights(ledger, 1)), None)
-    if last is None or not studies or studies[0].id > last.newest_study:
+    """The study last worked on: the newest night's, or one that was opened since; None of none.
+
+    One that was withdrawn since is passed over.
+    """
+    gone = withdrawn_studies(ledger)
+    studies = [one for one in ledger.studies() if one.id not in gone]
+    nights = iter(_nights(ledger, -1 if gone else 1))
+    newest = next(nights, None)
+    if newest is None or not studies or studies[0].id > newest.newest_study:
         return studies[0] if studies else None
-    return next((one for one in studies if one.id == last.study), studies[0])
+    worked_on = [newest.study, *(night.study for night in nights)]
+    last = next((number for number in worked_on if number not in gone), None)
+    return next((one for one in studies if one.id == last), studies[0])
+
+
+def withdrawn_studies(ledger: Queries) -> set[int]:
+    """The studies that a person took back, and no night has named since."""
+    found = {}
+    for row in ledger._rows("SELECT id, data FROM events WHERE kind = ? AND run_id IS NULL",
+                            WITHDRAWN):
+        found[_data(row).get("study")] = row["id"]
+    if not found:
+        return set()
+    for row in ledger._rows("SELECT id, data FROM events WHERE kind = 'night' AND id > ?",
+                            min(found.values())):
+        if row["id"] > found.get(number := _data(row).get("study"), row["id"]):
+            del found[number]
+    return {number for number in found if isinstance(number, int)}
 
 
 def require_current(ledger: Queries) -> Calibration:
@@ -62,9 +86,9 @@ def _what_there_is(studies: list[Calibration]) -> str:
 
 
 def by_use(ledger: Queries) -> list[Calibration]:
-    """Every study, the one last worked on first."""
-    current, used = current_study(ledger), last_used(ledger)
-    return sorted(ledger.studies(), reverse=True,
+    """Every study that was not withdrawn, the one last worked on first."""
+    current, used, gone = current_study(ledger), last_used(ledger), withdrawn_studies(ledger)
+    return sorted((one for one in ledger.studies() if one.id not in gone), reverse=True,
                   key=lambda one: (one == current, used[one.id], one.id))
 
 
@@ -137,6 +161,12 @@ def _nights(ledger: Queries, limit: int = -1) -> Iterator[NightOf]:
         source = data.get("source")
         yield NightOf(row["at"], data.get("study"), data.get("newest_study") or 0,
                       source if isinstance(source, dict) else {})
+
+
+def _data(row: dict[str, Any]) -> dict[str, Any]:
+    """What an event holds; nothing where that was changed by hand."""
+    data = json.loads(row["data"] or "{}")
+    return data if isinstance(data, dict) else {}
 
 
 def _newest_run_at(ledger: Queries, calibration_id: int) -> str:

@@ -73,7 +73,9 @@ class Word:
 
 
 def group_mb(pid: int) -> float | None:
-    """Resident MB of a process and its children, pages they share counted once; None if gone."""
+    """Resident MB of a process and its children, pages they share counted once; None if gone,
+    or ended and not yet waited for: that holds no page.
+    """
     try:
         leader = psutil.Process(pid)
         total = float(leader.memory_info().rss)
@@ -88,7 +90,7 @@ def group_mb(pid: int) -> float | None:
             total += _own_bytes(child)
         except psutil.Error:
             continue
-    return total / MB
+    return total / MB if total else None
 
 
 def _own_bytes(process: psutil.Process) -> float:

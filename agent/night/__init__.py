@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
     from agent.night.wish import Wish as Wish
+    from agent.night.withdrawal import Withdrawal as Withdrawal
 
 __all__, __getattr__ = doors(__name__, {
     "enqueue": ("Wanted", "idea_of"),
@@ -29,4 +30,5 @@ __all__, __getattr__ = doors(__name__, {
     "inbox": ("Idea",),
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
     "wish": ("Wish",),
-}, modules=("inbox",))
+    "withdrawal": ("Withdrawal",),
+}, modules=("inbox", "withdrawal"))

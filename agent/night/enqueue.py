@@ -122,7 +122,9 @@ def _require_room(ledger: Queries, idea: Idea, found: Calibration, max_ram_mb: f
         budget_tokens=found.budget_tokens, n_replicas=idea.replicas, max_params=MAX_PARAMS,
         max_mb=max_mb, max_vocab=MAX_VOCAB, min_steps=study.MIN_STEPS))
     if obstacle:
-        raise UserError(f"{idea.config.describe()} does not fit this study: {obstacle}")
+        is_long = idea.config.steps_for(found.budget_tokens) < study.MIN_STEPS
+        remedy = "; a smaller batch_size, grad_accum or seq_len makes more steps" if is_long else ""
+        raise UserError(f"{idea.config.describe()} does not fit this study: {obstacle}{remedy}")
 
 
 def _require_new(ledger: Queries, idea: Idea, found: Calibration,

@@ -22,7 +22,7 @@ from agent.ledger import (
     waiting_elsewhere,
 )
 from agent.machine import Clock, Guard, Sensors, later, machine, proof
-from agent.night import signals
+from agent.night import signals, withdrawal
 from agent.night.adrift import Harbour, in_harbour
 from agent.night.choice import Choice, base_of, choose, note_of, with_last_text
 from agent.night.daemon import Daemon
@@ -31,6 +31,7 @@ from agent.night.needs import (
     require_memory,
     require_right,
     require_room,
+    require_steps,
     require_time,
     why_short,
 )
@@ -156,6 +157,8 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
 def run_night(at: Desk, wish: Wish) -> Night:
     """Prepare, calibrate, and run experiments until the budget ends or someone says stop."""
     started_s, started_at = at.clock.boot(), at.clock.stamp()
+    for told in withdrawal.take_up(at.ledger, at.home, started_at):  # before a study is chosen
+        at.observer.say(told)
     wish, remark = with_last_text(at.ledger, wish)
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
     # A machine that has no battery is no phone that hides it: silence is worth a word where limits
@@ -243,8 +246,11 @@ def _announce(found: Calibration, wish: Wish, clock: Clock) -> str:
 def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
            remark: str | None = None) -> Calibration:
     """The study to go on with, or a new one whose budget fits the night; said as it is known."""
-    tokens = night.prepare(base_of(at.ledger, wish).vocab_size)
+    base = base_of(at.ledger, wish)
+    require_steps(base, wish.run_tokens)  # before a text is made
+    tokens = night.prepare(base.vocab_size)
     choice = choose(at.ledger, wish, tokens.corpus.sha256, tokens.corpus.name)
+    require_steps(choice.base, wish.run_tokens)
     left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.boot())
     known = choice.study
     if known is not None:
@@ -314,6 +320,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
     """One run by hand, through the path every run takes; a run stopped before goes on."""
     config, wish = Config().assign(wish.settings), on_last_text(at, wish)
     require_memory(config, wish)
+    require_steps(config, wish.run_tokens, or_steps=True)
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1), wish.source,
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)

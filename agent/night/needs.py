@@ -10,7 +10,7 @@ from agent import words
 from agent.ledger import Calibration, Ledger
 from agent.machine import guard
 from agent.night.wish import Wish
-from agent.search import OVERRUN_S, verdict
+from agent.search import OVERRUN_S, study, verdict
 from engine.config import Config
 from engine.errors import UserError
 from engine.text import TokenSet
@@ -47,6 +47,22 @@ def require_time(run_s: float, wish: Wish, left_s: float | None) -> None:
         raise UserError(f"one run takes about {words.duration(run_s)} here, longer than the "
                         f"{words.duration(left_s)} that are left; give it --for "
                         f"{typed(2 * run_s)}, or a smaller --run-tokens or --run-for")
+
+
+def require_steps(config: Config, n_tokens: int | None, *, or_steps: bool = False) -> None:
+    """A budget in tokens has room for so many steps that a run of it tells something.
+
+    or_steps  whether --steps takes any number here
+    """
+    if n_tokens is None or (n := config.steps_for(n_tokens)) >= study.MIN_STEPS:
+        return
+    least = study.MIN_STEPS * config.tokens_per_step
+    tokens, steps = ("1 token is" if n_tokens == 1 else f"{n_tokens:,} tokens are",
+                     "1 step" if n == 1 else f"{n} steps")
+    few = ", or any number of steps by --steps" if or_steps else ""
+    raise UserError(f"{tokens} {steps} of {config.tokens_per_step:,} tokens, and a run of fewer "
+                    f"than {study.MIN_STEPS} steps tells nothing; give --run-tokens "
+                    f"{math.ceil(least / 1000)}k or more{few}")
 
 
 def typed(seconds: float) -> str:

@@ -7,13 +7,14 @@ taken up by the next one where it stood.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from agent import words
 from agent.home import take_command
 from agent.ledger import BLOCKED, Calibration, Run
 from agent.machine import guard
-from agent.night import inbox, replan, told
+from agent.night import inbox, replan, told, withdrawal
 from agent.night.adrift import Harbour
 from agent.night.ground import Ground
 from agent.night.teller import Observer, Teller
@@ -171,12 +172,9 @@ class Night:
         silent = self._tell_silent("verbose")  # the end says it, too
         self._note_unheard()
         self._tell_ledger()
-        standing = self.campaign.standing
-        message = told.over(reason, self.n_ended, standing, silent,
-                            is_search=self.study is not None,
-                            left=self.campaign.baselines_left())
+        message = told.over(reason, self.n_ended, self.campaign.at_end(), silent)
         self.ledger.event("night_over", str(message), self.clock.stamp(), None, {
-            "reason": reason, "n_ended": self.n_ended, "standing": standing})
+            "reason": reason, "n_ended": self.n_ended, "standing": self.campaign.standing})
         self.is_over = True  # only now: a ledger that failed is told at the next tick
         self.observer.say(message)
 
@@ -372,8 +370,10 @@ class Night:
         if self.study:
             may_prepare = not (self.runner.trial or self.is_stopping) and self._has_waited()
             try:
-                for message in inbox.take_up(self.ledger, self.home, self.clock.stamp(),
-                                             self.prepare if may_prepare else None):
+                now = self.clock.stamp()
+                for message in chain(withdrawal.take_up(self.ledger, self.home, now),
+                                     inbox.take_up(self.ledger, self.home, now,
+                                                   self.prepare if may_prepare else None)):
                     self.note("inbox", message)
             except CorpusError as error:
                 self._wait_for_ground(str(error))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import words
-from agent.ledger import Calibration, Queries
+from agent.ledger import Calibration, Queries, withdrawn_runs
 from agent.machine import Clock
 from agent.night.choice import Choice, Difference
 from agent.night.needs import typed
@@ -56,7 +56,9 @@ def _study(ledger: Queries, study: Calibration, choice: Choice, most_names: int)
             return f"new study {study.id}"
         return (f"new study {study.id}, with another {_names(choice.differences, most_names)} "
                 f"than study {choice.last.id}")
-    n = sum(run.state not in ("queued", "running") for run in ledger.study_runs(study.id))
+    gone = withdrawn_runs(ledger)
+    n = sum(run.state not in ("queued", "running") and run.id not in gone
+            for run in ledger.study_runs(study.id))
     head = ledger.incumbent(study.id)
     return (f"going on with study {study.id}: {words.runs(n)}, "
             f"{f'head {head.label}' if head else 'no head yet'}")

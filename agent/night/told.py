@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from agent import words
 from agent.ledger import Calibration, Queries, Run
-from agent.search import Silent, verdict
+from agent.search import Silent, Standing, in_short, verdict
 from agent.words import Row, Told
 from engine.config import Config
 from engine.errors import LedgerError, UserError
@@ -15,6 +15,8 @@ from strategies.base import describe_changes
 
 FAULTS = ("killed", "failed", "lost")  # states whose reason is not of the configuration
 BROKEN = ("diverged", *FAULTS)
+LATER = ("refuted", "undecided", "ablated", "confirmed")  # words on a run that had its first
+SMALLEST_BPB = 5e-5  # that is told: four digits are
 
 
 def started(run: Run) -> Told:
@@ -31,7 +33,7 @@ def decided(ledger: Queries, run: Run, against: Run | None, found: verdict.Decis
     if "with" in found.evidence:
         return Told(text, level="verbose")
     row = Row(run.label, run.val_bpb, found.verdict, _what(ledger, run, found),
-              is_whole=run.state in FAULTS)
+              is_whole=run.state in FAULTS or found.verdict in LATER)
     if found.verdict != "confirmed" or "z" not in found.evidence:
         return Told(text, row=row)
     return Told(text, row=row, level="always", is_apart=True,
@@ -56,29 +58,32 @@ def noise(ledger: Queries, study: Calibration) -> str | None:
             f"{study.n} seeds")
 
 
-def over(reason: str, n_ended: int, standing: str, silent: Silent | None, *,
-         is_search: bool, left: str = "") -> Told:
-    """The end of a night, in three lines at most.
-
-    left  which seeds of the starting point wait, in words
-    """
-    first = f"over: {words.first_clause(reason)}; {words.runs(n_ended)} ended"
-    text = (f"{first}; {standing}" if standing else first) + left
-    below = [first]
-    if is_search:
-        below += [f"confirmed {silent.claimed_bpb:+.4f} bits/byte, silent test "
-                  f"{silent.silent_bpb:+.4f}" if silent
-                  else left.removeprefix("; ") or "; ".join(
-                      filter(None, ("nothing is confirmed yet", standing))),
-                  _what_now(reason)]
-    return Told(text, level="always", below=below)
+def over(reason: str, n_ended: int, end: Standing | None, silent: Silent | None) -> Told:
+    """The end of a night, in three lines at most; of one without a search, in one."""
+    first = f"over: {words.first_clause(reason)}; {words.runs(n_ended)} ended this night"
+    if end is None:
+        return Told(first, level="always", below=[first])
+    text = (f"{first}; {end.search}" if end.search else first) + end.left
+    second = (_confirmed(end, silent) if silent else end.left.removeprefix("; ") or "; ".join(
+        filter(None, ("nothing is confirmed yet", "" if end.untested else end.search))))
+    return Told(text, level="always", below=[first, second, _what_now(reason, end)])
 
 
-def _what_now(reason: str) -> str:
-    """What helps where the search itself came to its end; else where to look."""
+def _confirmed(end: Standing, silent: Silent) -> str:
+    """What is confirmed, in bits a byte, told apart by the nights it is of."""
+    new_bpb, test = silent.claimed_bpb - end.before_bpb, f"silent test {silent.silent_bpb:+.4f}"
+    if not end.before_bpb:
+        return f"confirmed this night {new_bpb:+.4f}, {test}"
+    if abs(new_bpb) < SMALLEST_BPB:
+        return f"nothing new confirmed; before {silent.claimed_bpb:+.4f}, {test}"
+    return f"confirmed this night {new_bpb:+.4f}, in all {silent.claimed_bpb:+.4f}, {test}"
+
+
+def _what_now(reason: str, end: Standing) -> str:
+    """What helps where the search itself came to its end, or what it left; else where to look."""
     remedy = reason.partition("; ")[2]
-    return (remedy if remedy.startswith("go on with ")
-            else "`agent status` shows what it found and what to do")
+    return (remedy if remedy.startswith("go on with ") else end.untested
+            or "`agent status` shows what it found and what to do")
 
 
 def gained(found: Silent) -> str:
@@ -92,8 +97,8 @@ def gained(found: Silent) -> str:
 
 def _what(ledger: Queries, run: Run, found: verdict.Decision) -> str:
     """What was changed in a run, or else what is particular about it."""
-    if found.verdict in ("refuted", "undecided", "ablated", "confirmed"):
-        return found.reason
+    if found.verdict in LATER:
+        return in_short(found.verdict, found.evidence, found.reason)
     if run.state in BROKEN and run.error:
         return run.error
     if run.strategy == "baseline":
@@ -104,7 +109,7 @@ def _what(ledger: Queries, run: Run, found: verdict.Decision) -> str:
     if run.strategy == "confirm":
         return f"{parent.label} on fresh seed {run.seed}"
     if run.strategy == "ablate":
-        return f"without the step {parent.label}, seed {run.seed}"
+        return f"without {parent.label}, seed {run.seed}"
     return changes(parent, run) or f"{parent.label} on seed {run.seed}"
 
 

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from agent.search.actions import Trial as Trial
     from agent.search.actions import Wait as Wait
     from agent.search.actions import Without as Without
+    from agent.search.brief import in_short as in_short
     from agent.search.campaign import MAX_PARAMS as MAX_PARAMS
     from agent.search.campaign import OVERRUN_S as OVERRUN_S
     from agent.search.campaign import Campaign as Campaign
     from agent.search.campaign import Plan as Plan
     from agent.search.campaign import Prepare as Prepare
+    from agent.search.campaign import Standing as Standing
     from agent.search.outsiders import Outsiders as Outsiders
     from agent.search.search import Search as Search
     from agent.search.silent import Silent as Silent
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "actions": ("Kind", "Pending", "Propose", "Repeat", "Stop", "Trial", "Wait", "Without"),
-    "campaign": ("Campaign", "MAX_PARAMS", "OVERRUN_S", "Plan", "Prepare"),
+    "brief": ("in_short",),
+    "campaign": ("Campaign", "MAX_PARAMS", "OVERRUN_S", "Plan", "Prepare", "Standing"),
     "outsiders": ("Outsiders",),
     "search": ("Search",),
     "silent": ("Silent",),

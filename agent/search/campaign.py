@@ -41,6 +41,17 @@ class Plan:
     with_prior: bool = True  # whether ideas begin from what other studies found
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the search of a night stands at its end, in words that are empty where there is none.
+    """
+
+    search: str = ""  # head, what is confirmed, what it tries to find out
+    left: str = ""  # which seeds of the starting point wait
+    untested: str = ""  # what is kept, and whose test on fresh seeds was cut short or is to come
+    before_bpb: float = 0.0  # what nights before had confirmed
+
+
 class Campaign:
     """The study of a night, and those whose runs are still to be decided on."""
 
@@ -52,6 +63,7 @@ class Campaign:
         self._room_mb = room_mb  # what a run could take of this machine's memory now
         self._searchers: dict[int, Searcher] = {}
         self.standing = ""  # where the search stands, in words
+        self._before_bpb = 0.0  # what the study had confirmed as the night began
         self._settled: set[int] = set()  # studies whose budget nothing will change any more
 
     # --- verdicts ----------------------------------------------------------------------------
@@ -91,8 +103,9 @@ class Campaign:
         LedgerError where what the study builds on is gone.
         """
         if self.study:
-            self._searcher(self.study.id)
+            self._before_bpb = sum(self._searcher(self.study.id).search.claims)
         return other_gaps(self.ledger)
+
     # --- the budget --------------------------------------------------------------------------
 
     def correction(self) -> budget.Correction | None:
@@ -170,15 +183,23 @@ class Campaign:
         return text is not None and text.text_sha256 == self.study.text_sha256 and (
             run.calibration_id in (None, self.study.id) or self._is_baseline(run))
 
-    def baselines_left(self) -> str:
-        """That some seeds of the starting point wait, in words; nothing where none does."""
+    def at_end(self) -> Standing | None:
+        """Where the search stands as a night ends; None where the night was none of a study."""
         if self.study is None:
-            return ""
+            return None
+        waits = any(run.calibration_id == self.study.id and run.strategy == "confirm"
+                    for run in self.ledger.runs("queued"))
+        return Standing(self.standing, self._baselines_left(),
+                        self._searcher(self.study.id).untested(is_begun=waits), self._before_bpb)
+
+    def _baselines_left(self) -> str:
+        """That some seeds of the starting point wait, in words; nothing where none does."""
+        assert self.study is not None
         n = sum(run.calibration_id == self.study.id and run.strategy == "baseline"
                 for run in self.ledger.runs("queued"))
         return "" if not n else (
-            f"; {n} of {len(self.study.seeds or [])} baseline runs wait, before any idea: "
-            "`agent run` goes on with them")
+            f"; {n} of {len(self.study.seeds or [])} baseline runs wait before any idea: "
+            "`agent run` goes on")
 
     def _is_baseline(self, run: Run) -> bool:
         """Whether a run counts among the baselines of the night's study, whoever queued it."""

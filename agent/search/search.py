@@ -57,7 +57,7 @@ class Search:
         self.n_misses = 0
         self.claims: list[float] = []  # gain of every confirmed batch, as claimed
         self.n_vain = 0  # batches since the last confirmed one
-        self._n_tested = 0  # steps of the chain that a batch has left undecided
+        self.n_tested = 0  # steps of the chain that a batch has left undecided
         self._base: Node | None = None  # under the newest confirmed batch
         self._steps: list[Step] = []  # of it, to be tried without, smallest first
         self._settled: list[Step] = []  # of it, tried and kept
@@ -250,7 +250,7 @@ class Search:
         self.n_vain = 0 if word.verdict == "confirmed" else self.n_vain + 1
         later = self.chain[len(batch.steps):]  # a person's ideas, kept while the batch ran
         if word.verdict == "undecided":
-            self._n_tested = len(batch.steps)
+            self.n_tested = len(batch.steps)
             if not later:
                 self.head = self._on_fresh_seed(batch.head, batch)
             return
@@ -267,7 +267,7 @@ class Search:
             self.level = self.n_misses = 0  # they were counted against a head that was only lucky
         winner = batch.head if word.verdict == "confirmed" else batch.base
         self.confirmed = self._on_fresh_seed(winner, batch)
-        self.chain, self._n_tested = later if word.verdict == "confirmed" else [], 0
+        self.chain, self.n_tested = later if word.verdict == "confirmed" else [], 0
         if not self.chain:
             self.head = self.confirmed
 
@@ -327,7 +327,7 @@ class Search:
                    pending: Sequence[Pending]) -> Batch | None:
         """The batch that runs, before any of it has ended, or one that is to begin."""
         arms = {one.key for one in pending if one.kind == "confirm"}
-        n_new = len(self.chain) - self._n_tested
+        n_new = len(self.chain) - self.n_tested
         is_due = (n_new >= N_BATCH or self.level) and self._can_afford(
             LEAST_BATCH, n_left, pending)
         if is_ending and any(one.kind == "search" for one in pending):

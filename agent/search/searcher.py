@@ -160,6 +160,22 @@ class Searcher:
             said += f"; a plateau: only {CLASS_NAMES[min(search.level, 2)]} is tried"
         return said
 
+    def untested(self, *, is_begun: bool) -> str:
+        """What of the head no fresh seed has settled; nothing where there is no such step.
+
+        is_begun  whether a run of its test waits
+        """
+        search = self.search
+        if search.head is None or not search.chain:
+            return ""
+        if search.batch or is_begun:
+            head = self._first((search.batch.head if search.batch else search.head).key)
+            return (f"test of {head.label} cut short after {len(search.batch_gains())} of 2 to "
+                    f"{MAX_PAIRS} pairs; `agent run` goes on")
+        n = len(search.chain) - search.n_tested
+        steps = "1 kept step is" if n == 1 else f"{n} kept steps are"
+        return f"{steps} not tested on fresh seeds yet; `agent run` goes on" if n else ""
+
     # --- the next run ------------------------------------------------------------------------
 
     def next(self, n_left: float, limits: Limits, seed: int,

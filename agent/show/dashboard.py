@@ -11,10 +11,11 @@ from rich.text import Text
 from agent import words
 from agent.ledger import Decision, Run
 from agent.machine import Present
+from agent.search import in_short
 from agent.show import earnings, grid, waking
 from agent.show.curve import chart
 from agent.show.fit import fitted, stacked
-from agent.show.rows import NARROW, facts
+from agent.show.rows import NARROW, WIDE, facts
 from agent.show.status import Night, Progress, Rung, Status
 
 MAX_WIDTH = 76  # wider lines are hard to read
@@ -43,22 +44,26 @@ def blocks(status: Status, width: int, chart_rows: int = CHART_ROWS, *,
     it came to.
     """
     page: dict[str, RenderableType] = {}
+    names = WIDE if status.morning else NARROW  # one column for the names of a whole page
     if status.home:
-        page["home"] = facts({"home": status.home}, width)
-    page["night"] = facts({"night": _line(_night(status), width) if is_short
-                           else _night(status)}, width)
+        page["home"] = facts({"home": status.home}, width, names)
+    page["night"] = facts({"night": _line(_night(status), width, names) if is_short
+                           else _night(status)}, width, names)
     if status.morning:
         page |= waking.blocks(status, status.morning, width, is_short=is_short)
+        page |= _waits(status, width, is_short, names)
         if status.run and status.run.state in ("queued", "running"):  # interrupted
-            page["now"] = facts({"now": _lines(_run(status), width) if is_short
-                                 else _run(status)}, width)
+            page["now"] = facts({"now": _lines(_run(status), width, names) if is_short
+                                 else _run(status)}, width, names)
     else:
         page |= _at_work(status, width, chart_rows, is_short=is_short)
     if status.decisions:
-        page["decided"] = (_decided(status.decisions, width) if is_short or status.morning
+        page["decided"] = (_decided(status.decisions, width, names)
+                           if is_short or status.morning
                            else _decisions(status.decisions, width))
     guard = Text(_guard(status))
-    page["guard"] = facts({"guard": _line(guard, width) if is_short else guard}, width)
+    page["guard"] = facts({"guard": _line(guard, width, names) if is_short else guard}, width,
+                          names)
     return page
 
 
@@ -67,9 +72,7 @@ def _at_work(status: Status, width: int, chart_rows: int, *,
     """What runs, where the search stands, how the loss falls and how good the best is."""
     page: dict[str, RenderableType] = {"now": facts(
         {"now": _lines(_run(status), width) if is_short else _run(status)}, width)}
-    if status.elsewhere:
-        waits = Text(words.printable("\n".join(status.elsewhere)))
-        page["waits"] = facts({"waits": _line(waits, width) if is_short else waits}, width)
+    page |= _waits(status, width, is_short, NARROW)
     if status.guard_now and status.guard_now.search:
         search = Text(words.printable(status.guard_now.search))
         page["search"] = facts({"search": _line(search, width) if is_short else search}, width)
@@ -85,6 +88,13 @@ def _at_work(status: Status, width: int, chart_rows: int, *,
         page["best"] = (facts({"best": _lines(Text(waking.best(status, is_short=True)), width)},
                               width) if is_short else _ladder(status, width))
     return page
+
+
+def _waits(status: Status, width: int, is_short: bool, names: int) -> dict[str, RenderableType]:
+    """What is queued for other studies, if anything is."""
+    waits = Text(words.printable("\n".join(status.elsewhere)))
+    return {"waits": facts({"waits": _line(waits, width, names) if is_short else waits}, width,
+                           names)} if status.elsewhere else {}
 
 
 def watch(read: Callable[[], Status], console: Console,
@@ -110,32 +120,33 @@ def watch(read: Callable[[], Status], console: Console,
 # --- parts -----------------------------------------------------------------------------------
 
 
-def _line(text: Text, width: int) -> Text:
-    """All of it on one line, cut at a word."""
+def _line(text: Text, width: int, names: int = NARROW) -> Text:
+    """All of it on one line, cut at a comma or else at a word."""
     plain = "; ".join(" ".join(line.split()) for line in text.plain.splitlines())
-    return Text(words.cut_at_word(plain, width - NARROW - 1))
+    return Text(words.cut_list(plain, width - names - 1))
 
 
-def _lines(text: Text, width: int) -> Text:
+def _lines(text: Text, width: int, names: int = NARROW) -> Text:
     """As many lines as it has, each cut at a word; the colours of those that fit stay."""
     return Text("\n").join(
-        line if len(line) <= width - NARROW - 1
-        else Text(words.cut_at_word(line.plain, width - NARROW - 1), line.style)
+        line if len(line) <= width - names - 1
+        else Text(words.cut_at_word(line.plain, width - names - 1), line.style)
         for line in text.split("\n"))
 
 
-def _decided(decisions: Sequence[Decision], width: int) -> Table:
+def _decided(decisions: Sequence[Decision], width: int, names: int) -> Table:
     """The newest decisions on a line each."""
     table = Table.grid(padding=(0, 1))
-    for least in (NARROW, 3, len("discarded")):
+    for least in (names, 3, len("discarded")):
         table.add_column(min_width=least, no_wrap=True)
     table.add_column(no_wrap=True)
     widest = max(len(one.label) for one in decisions)
-    room = width - NARROW - max(3, widest) - len("discarded") - 3
+    room = width - names - max(3, widest) - len("discarded") - 3
     for i, one in enumerate(decisions[:N_SHORT]):
         table.add_row(Text("" if i else "last", style="bold"), one.label,
                       Text(one.verdict, style=STYLES.get(one.verdict, "")),
-                      words.cut_at_word(words.printable(" ".join(one.reason.split())), room))
+                      words.cut_at_word(words.printable(" ".join(in_short(
+                          one.verdict, one.evidence, one.reason).split())), room))
     return table
 
 
@@ -158,7 +169,7 @@ def _night(status: Status) -> Text:
         line = f"{night.state}, started {ago} ago, {left}"
     planned = "" if night.max_runs is None else f" of {night.max_runs}"
     n_ended = status.morning.n_runs if status.morning else night.n_ended
-    line += f"\nruns: {n_ended}{planned} done, {night.n_queued} queued"
+    line += f"\nruns: {n_ended}{planned} ended this night, {night.n_queued} queued"
     if night.budget_tokens is not None:
         line += f", {words.count(night.budget_tokens)} tokens a run"
     return Text(line)
@@ -177,7 +188,8 @@ def _run(status: Status) -> Text:
         onward = "goes on from its checkpoint" if run.steps else "begins it again"
         remedy = "" if status.is_daemon_alive else f"; `agent run` {onward}"
         after = f"after step {run.steps:,}" if run.steps else "before its first checkpoint"
-        text = Text(f"{run.label} was interrupted {after}{remedy}\n")
+        waits = "waits" if status.is_daemon_alive else "was interrupted"
+        text = Text(f"{run.label} {waits} {after}{remedy}\n")
         return text.append(run.config_text)
     if progress is None:
         text = Text(f"nothing runs; the last was {run.label}, {run.state}\n")

@@ -26,8 +26,8 @@ def lines(earned: Sequence[Earned], predicted: Predicted | None = None) -> list[
         saved = sum(one.saved_tokens for one in ideas)
         found.append(f"{n_pruned} given up at a quarter: {words.count(saved)} tokens saved")
     if predicted:
-        found.append(f"foretold within {100 * predicted.median_error:.1f} % in the middle; "
-                     f"{predicted.n_inside} of {predicted.n} as expected")
+        found.append(f"half of the scores foretold within {100 * predicted.median_error:.1f} %; "
+                     f"{predicted.n_inside} of {predicted.n} in the range expected")
     return [*found, _shares(earned)]
 
 

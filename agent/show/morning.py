@@ -62,19 +62,17 @@ class Morning:
 
 def gather(ledger: Queries, events: Sequence[Event], study_id: int, best: Run | None,
            n_queued: int, read_sample: ReadSample = lambda run: None) -> Morning | None:
-    """The morning after the night whose events these are, newest first; None where nothing ended.
-    """
+    """The morning after the night whose events these are, newest first; None where none began."""
     start = next((event for event in events if event.kind == "night"), None)
     if start is None:
         return None
     started_at = (start.data or {}).get("started_at", start.at)
     # The first of them: a run by hand after the night leaves one of its own.
     over = next((event for event in reversed(events) if event.kind == "night_over"), None)
-    runs = [run for run in ended_runs(ledger, study_id) if not over or run.ended_at <= over.at]
+    runs = [run for run in ended_runs(ledger, study_id, started_at)
+            if not over or run.ended_at <= over.at]
     tonight = [run for run in runs if run.ended_at >= started_at]
-    if not tonight:
-        return None
-    ended_at = over.at if over else max(events[0].at, tonight[-1].ended_at)
+    ended_at = over.at if over else max([events[0].at, *(run.ended_at for run in tonight)])
     known = claims(ledger, study_id)
     new = [claim for claim in known if claim.decided_at >= started_at]
     ideas = [run for run in tonight if run.is_of_study and run.strategy not in CHECKING]
@@ -120,6 +118,10 @@ def _course(runs: Sequence[EndedRun], started_at: str) -> list[Point]:
 def _next(found: Morning, asked: dict[str, Any], best: Run | None, n_queued: int,
           is_confirmed: bool) -> list[Hint]:
     """What to do now, by what happened; the likeliest first."""
+    if not found.n_runs:
+        queued = f"goes on: {words.runs(n_queued)} queued" if n_queued else "gives it more time"
+        return [Hint(command="agent run --for 8m", why=queued),
+                Hint(command="agent doctor", why="tells what could keep runs from ending here")]
     if best is None or 2 * found.n_broken > found.n_runs:
         return [Hint(command="agent doctor", why="tells what spoils runs on this machine"),
                 Hint(command="agent runs", why=f"lists them: {found.n_broken} of {found.n_runs} "
@@ -145,7 +147,9 @@ def _next(found: Morning, asked: dict[str, Any], best: Run | None, n_queued: int
                           why="fresh seeds test what was kept"))
     elif found.n_tried < ENOUGH:
         hints.append(Hint(command=f"agent run --for {longer}",
-                          why=f"longer: {found.n_tried} ideas are few"))
+                          why="gives it time for ideas" if not found.n_tried
+                          else f"longer: {found.n_tried} idea"
+                          f"{'s are' if found.n_tried > 1 else ' is'} few"))
     else:
         hints.append(Hint(command=f"agent run --for {longer}", why="tries more ideas"))
     return hints

@@ -27,19 +27,19 @@ _COLUMNS: tuple[Column[Run], ...] = (
 )
 
 
-def run_list(runs: Sequence[Run], verdicts: Mapping[int, str], width: int | None) -> str:
-    """One line a run; columns are dropped until the rest fits, and None is wide enough for all."""
+def run_list(runs: Sequence[Run], verdicts: Mapping[int, str], width: int) -> str:
+    """One line a run; columns are dropped until the rest fits, and a configuration is cut."""
     if not runs:
         return "no runs"
     status: Column[Run] = Column("status", lambda run: verdicts.get(run.id, run.state), 0,
                                  is_text=True)
     columns = fitting(
-        [_COLUMNS[0], status, *_COLUMNS[1:]], lambda left: width is not None
-        and len(rows(left, runs)[0]) + len(GAP) + MIN_CONFIG > width)
+        [_COLUMNS[0], status, *_COLUMNS[1:]],
+        lambda left: len(rows(left, runs)[0]) + len(GAP) + MIN_CONFIG > width)
     configs = ["config", *(run.config_text for run in runs)]
     lines = [f"{row}{GAP}{config}"
              for row, config in zip(rows(columns, runs), configs, strict=True)]
-    return "\n".join(line if width is None else words.cut(line, width) for line in lines)
+    return "\n".join(words.cut_at_word(line, width) for line in lines)
 
 
 # --- one run ---------------------------------------------------------------------------------
@@ -48,7 +48,8 @@ def run_list(runs: Sequence[Run], verdicts: Mapping[int, str], width: int | None
 def run_page(detail: Detail, sample: str | None, width: int) -> str:
     """Everything about one run, no line longer than width."""
     run = detail.run
-    lines = [f"{run.label} {run.state}, {run.config_text}", ""]
+    lines = [*textwrap.wrap(words.printable(f"{run.label} {run.state}, {run.config_text}"), width,
+                            subsequent_indent="  ", break_on_hyphens=False), ""]
     for name, text in _facts(detail).items():
         lines += _wrapped(name, words.printable(text), width)
     marks = ladder(detail.corpus)

@@ -10,6 +10,7 @@ from typing import Any
 from agent.analysis import Predicted, predicted
 from agent.ledger import (
     STATES,
+    WITHDRAWN,
     Calibration,
     Corpus,
     Decision,
@@ -218,6 +219,7 @@ def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int]
         max_runs=data.get("max_runs"), max_ram_mb=data.get("max_ram_mb"),
         budget_tokens=_newest_budget(events) or data.get("budget_tokens"),
         n_ended=(sum(counts.values()) - counts["queued"] - counts["running"] - before
+                 - sum(event.kind == WITHDRAWN and event.run_id is not None for event in events)
                  if isinstance(before := data.get("n_ended_before"), int)
                  else ledger.n_ended_since(started_at)), n_queued=n_queued)
 

@@ -33,13 +33,18 @@ def study_list(studies: Sequence[StudyFacts], width: int) -> str:
     indent = " " * (len(_COLUMNS[0].block(studies)[0]) + len(GAP))
     for row, one in zip(lines_of, studies, strict=True):
         lines += [row, *_wrapped(f"from {one.start}", width, indent)]
+        if one.is_withdrawn:
+            lines += _wrapped(f"withdrawn: `agent run --study {one.study}` takes it up again",
+                              width, indent)
     return "\n".join([*(words.cut(line, width) for line in lines), "", *_reading(studies, width)])
 
 
 def _reading(studies: Sequence[StudyFacts], width: int) -> list[str]:
     last = next((one.study for one in studies if one.is_last), None)
-    return _wrapped("confirmed: bits/byte gained on fresh seeds; times are UTC. `agent run` goes "
-                    f"on with study {last}, marked →; `agent run --study N` with another.",
+    going_on = ("`agent run` begins a new one" if last is None else
+                f"`agent run` goes on with study {last}, marked →")
+    return _wrapped("runs: of the study, ended in all its nights; confirmed: bits/byte gained on "
+                    f"fresh seeds; times are UTC. {going_on}; `agent run --study N` with another.",
                     width, "")
 
 

@@ -86,7 +86,9 @@ def _signed(value: object) -> str:
 
 
 def _ideas(found: Morning) -> str:
-    parts = [f"{found.n_tried} tried", f"{found.n_kept} kept", f"{found.n_confirmed} confirmed"]
+    tests = f"{len(found.claims)} test{'s' if len(found.claims) > 1 else ''}"
+    parts = [f"{found.n_tried} tried", f"{found.n_kept} kept", f"{found.n_confirmed} confirmed"
+             + (f" by {tests}" if found.n_confirmed and found.claims else "")]
     parts += [f"{found.n_pruned} given up at a quarter"] if found.n_pruned else []
     parts += [f"{words.runs(found.n_broken)} broke"] if found.n_broken else []
     return ", ".join(parts)
@@ -118,8 +120,8 @@ def standing(bpb: float, yardsticks: Sequence[Rung]) -> str:
     known = [(rung.name, rung.bpb) for rung in yardsticks if rung.bpb is not None]
     passed = [f"{name} {value:.3f}" for name, value in known if bpb < value]
     ahead = [f"{name} {value:.3f}" for name, value in known if bpb >= value]
-    parts = [f"past {', '.join(passed)}"] if passed else []
-    parts += [f"ahead {', '.join(ahead)}"] if ahead else []
+    parts = [f"better than {', '.join(passed)}"] if passed else []
+    parts += [f"not yet {', '.join(ahead)}"] if ahead else []
     return "; ".join(parts)
 
 

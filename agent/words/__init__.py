@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.words.glossary import GLOSSARY as GLOSSARY
+    from agent.words.glossary import explained as explained
     from agent.words.lines import PLAIN as PLAIN
     from agent.words.lines import Level as Level
     from agent.words.lines import Page as Page
     from agent.words.lines import Row as Row
     from agent.words.lines import Told as Told
     from agent.words.lines import cut_at_word as cut_at_word
+    from agent.words.lines import cut_list as cut_list
     from agent.words.lines import first_clause as first_clause
     from agent.words.lines import laid_out as laid_out
     from agent.words.lines import wrapped as wrapped
@@ -36,8 +39,9 @@ if TYPE_CHECKING:
     from agent.words.signs import is_narrow as is_narrow
 
 __all__, __getattr__ = doors(__name__, {
-    "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "first_clause", "laid_out",
-              "wrapped"),
+    "glossary": ("GLOSSARY", "explained"),
+    "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "cut_list", "first_clause",
+              "laid_out", "wrapped"),
     "said": ("UNKNOWN", "clock", "count", "cut", "decimal", "duration", "megabytes", "one_line",
              "percent", "printable", "runs", "seconds_between", "size", "told_error"),
     "signs": ("in_ascii", "is_narrow"),

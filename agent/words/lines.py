@@ -89,21 +89,27 @@ def laid_out(message: str, clock: str, page: Page) -> list[str]:
 
 
 def cut_at_word(text: str, width: int, is_ascii: bool = False) -> str:
-    """Text in at most so many columns, its end marked where words are missing; no word is cut,
-    but a first one that alone is longer.
+    """Text in at most so many columns, its end marked where words are missing; no word is cut, but
+    a first one that alone is longer, and no number stands last without what it counts.
     """
     if cells(text) <= width:
         return text
     mark = "..." if is_ascii else "…"
     n = _n_fitting(text, width - len(mark))
-    head = text[: n + 1].rpartition(" ")[0].rstrip(" ,;:(→+") or text[:n]
+    head = text[: n + 1].rpartition(" ")[0].rstrip(" ,;:(→+")
+    before, _, last = head.rpartition(" ")
+    if last.isdecimal():  # without what it counts it would say something else
+        head = before.rstrip(" ,;:(→+")
+    head = head or text[:n]
     return (head + mark)[: max(0, width)]
 
 
 def cut_list(text: str, width: int, is_ascii: bool = False) -> str:
     """A list with commas in at most so many columns: whole items where one fits, else words."""
-    if len(text) <= width:
+    if cells(text) <= width:
         return text
+    if cells(text) != len(text):  # letters that are no column each
+        return cut_at_word(text, width, is_ascii)
     mark = "..." if is_ascii else "…"
     whole = text[: max(0, width - len(mark) + 1)].rpartition(", ")[0]
     return f"{whole}, {mark}" if whole and len(whole) + 2 + len(mark) <= width else cut_at_word(

@@ -134,7 +134,7 @@ def _stories(path: Path, how: JsonText, most_bytes: int) -> Iterator[str]:
 
 def _why(error: CorpusError) -> str:
     said = str(error)
-    if "holds no story" in said:
+    if any(told in said for told in ("holds no story", "is empty", "only white space")):
         return "empty"
     return "without that key" if "that is a string" in said else "no text"
 

@@ -56,10 +56,13 @@ def parse(data: bytes, path: Path, how: JsonText | None = None) -> list[str]:
     """The stories in a file's bytes, without the space around them and without empty ones.
 
     A separator within the text of JSON parts stories too. CorpusError says where the file is not
-    what it should be, or that it holds no story.
+    what it should be, is empty, or holds no story.
     """
     stories = [story for text in _texts(data, unpack.inner(path), how or JsonText())
                for story in separate(text)]
+    if not stories and not data.removeprefix(b"\xef\xbb\xbf").strip():
+        raise CorpusError(f"{path} {'holds only white space' if data else 'is empty'}; put "
+                          "text into it, or name another file")
     if not stories:
         why = ""
         if how and how.broken.n:

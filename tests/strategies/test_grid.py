@@ -107,7 +107,8 @@ def test_cells_that_do_not_fit_are_left_out_with_the_reason() -> None:
     too_large = "34,611,712 parameters, over the limit of 10,000,000 parameters"
     assert found.skipped == [
         Skipped("512d/8L", 20_000, too_large), Skipped("512d/8L", 100_000, too_large),
-        Skipped("64d/2L", 20_000, "20 steps, under the 50 steps that 20,000 tokens must leave")]
+        Skipped("64d/2L", 20_000, "20 steps of 1,024 tokens, and fewer than 50 steps "
+                "tell nothing; give 52k tokens or more")]
 
 
 @pytest.mark.parametrize(("state", "said"), [

@@ -59,4 +59,4 @@ def test_status_says_how_far_the_model_was_off() -> None:
     ideas = Earned(strategy="explore", n_runs=12, n_kept=1, n_confirmed=0, n_pruned=0,
                    gain_bpb=0.1, tokens=900, saved_tokens=0)
     found = lines([ideas], Predicted(11, 10, 0.021, -0.01))
-    assert "foretold within 2.1 % in the middle; 10 of 11 as expected" in found
+    assert "half of the scores foretold within 2.1 %; 10 of 11 in the range expected" in found

@@ -157,3 +157,19 @@ def test_of_a_run_given_up_early_the_score_at_the_quarter_is_told(ledger: Ledger
     assert str(found.value) == (
         "E1 (pruned) has no score, and no other seed of it has finished; compare finished runs; at "
         "a quarter of the budget E2 had 2.2500 bits/byte, E1 2.5000")
+
+
+def test_it_says_which_seed_of_the_baseline_stands_for_it_and_why(ledger: Ledger) -> None:
+    study = a_study(ledger, budget=64_000)
+    own = {"calibration_id": study, "budget_tokens": 64_000}
+    first, second = (ended(ledger, Config(), seed, 2.2 - seed / 10, strategy="baseline", **own)
+                     for seed in (0, 1))
+    with pytest.raises(UserError, match=f"both {second.label}: .* of its 2 seeds this one scored"):
+        compare_runs(ledger, "baseline", "best", study)
+    same, other = (ended(ledger, IDEA, seed, 1.9, **own) for seed in (1, 7))
+    assert compare_runs(ledger, "baseline", same.label).note == (
+        f"{second.label} is of the baseline's 2 seeds the one on seed 1, as {same.label}")
+    assert compare_runs(ledger, other.label, "baseline").note == (
+        f"{first.label} is of the baseline's 2 seeds the first, as none is on seed 7 of "
+        f"{other.label}")
+    assert compare_runs(ledger, first.label, same.label).note == ""

@@ -219,9 +219,11 @@ def test_the_newest_verdict_counts(home: Home) -> None:
             if line.startswith("E1")] == ["discarded"]
 
 
-def test_runs_fit_a_narrow_terminal_and_are_whole_through_a_pipe(home: Home) -> None:
-    assert max(map(len, printed(home, "runs", columns=60).splitlines())) <= 60
-    assert "20,000  2 min  128d/4L AdamW lr=2e-3" in printed(home, "runs")
+def test_runs_fit_a_narrow_terminal_and_are_eighty_columns_through_a_pipe(home: Home) -> None:
+    for columns in (60, 80):
+        assert max(map(len, printed(home, "runs", columns=columns).splitlines())) <= columns
+    assert printed(home, "runs") == printed(home, "runs", columns=80)
+    assert "20,000  2 min  128d/4L AdamW lr=2e-3" in printed(home, "runs", columns=200)
 
 
 def test_runs_can_be_chosen_by_state_and_number(home: Home) -> None:

@@ -20,7 +20,7 @@ def night(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def test_what_ended_is_told_in_order_without_what_runs_or_waits(night: Ledger) -> None:
-    assert [(run.label, run.verdict, run.is_kept) for run in ended_runs(night, 1)] == [
+    assert [(run.label, run.verdict, run.is_kept) for run in ended_runs(night, 1, NOW)] == [
         ("B2", "baseline", 0), ("E1", "kept", 1), ("E2", "discarded", 0)]
 
 
@@ -28,11 +28,11 @@ def test_a_later_verdict_counts_and_the_earlier_one_is_remembered(night: Ledger)
     run = night.run("E1")
     night.decide(run.id, None, "confirmed", "rule/1", {}, "because", NOW)
     night.decide(run.id, None, "refuted", "rule/1", {}, "because", NOW)
-    (found,) = (one for one in ended_runs(night, 1) if one.label == "E1")
+    (found,) = (one for one in ended_runs(night, 1, NOW) if one.label == "E1")
     assert (found.verdict, found.is_kept, found.is_confirmed) == ("refuted", 1, 1)
 
 
-def test_runs_of_no_study_are_told_apart_and_those_of_another_left_out(night: Ledger) -> None:
+def test_from_a_stamp_on_runs_of_no_study_and_of_others_are_told_too(night: Ledger) -> None:
     other = example.add_study(night)
     for study in (None, other):
         example.queue(night, strategy="grid", calibration_id=study, seed=40 + (study or 0))
@@ -40,8 +40,9 @@ def test_runs_of_no_study_are_told_apart_and_those_of_another_left_out(night: Le
     while run := night.claim(NOW, 1):
         if run.label.startswith("G"):
             example.finish(night, run, 3.0, NOW)
-    found = {run.label: run.is_of_study for run in ended_runs(night, 1)}
-    assert found == {"B2": 1, "E1": 1, "E2": 1, "G1": 0}
+    found = {run.label: run.is_of_study for run in ended_runs(night, 1, NOW)}
+    assert found == {"B2": 1, "E1": 1, "E2": 1, "G1": 0, "G2": 0}
+    assert [run.label for run in ended_runs(night, 1, "2027")] == ["B2", "E1", "E2"]
 
 
 def test_only_a_gain_over_fresh_seeds_is_a_claim(night: Ledger) -> None:

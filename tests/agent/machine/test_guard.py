@@ -123,6 +123,12 @@ def test_group_memory_counts_what_a_forked_child_takes_but_not_what_it_shares() 
     assert 100 < found < 130  # 60 shared, 40 of its own, and two interpreters' own pages
 
 
+def test_a_process_that_has_ended_and_is_not_waited_for_has_no_reading() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie, whose rss is 0
+        assert guard.group_mb(child.pid) is None
+
+
 def test_a_process_that_is_gone_has_no_reading() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         child.wait()

@@ -124,7 +124,7 @@ def test_a_night_that_ends_before_its_baselines_says_how_many_wait(stage: Stage)
     leave(stage)
     assert stage.night.is_over
     assert stage.listener.said[-1].endswith(
-        "; 4 of 5 baseline runs wait, before any idea: `agent run` goes on with them")
+        "; 4 of 5 baseline runs wait before any idea: `agent run` goes on")
 
 
 # --- kills -----------------------------------------------------------------------------------

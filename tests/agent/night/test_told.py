@@ -10,6 +10,7 @@ import pytest
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.night import told
+from agent.search.campaign import Standing
 from agent.search.silent import Silent
 from agent.search.verdict import Decision
 from agent.words.lines import Page, Row, laid_out
@@ -50,7 +51,7 @@ def test_a_baselines_row_says_its_seed_alone(night: Ledger) -> None:
 
 
 @pytest.mark.parametrize(("strategy", "what"), [
-    ("confirm", "E1 on fresh seed 7"), ("ablate", "without the step E1, seed 7")])
+    ("confirm", "E1 on fresh seed 7"), ("ablate", "without E1, seed 7")])
 def test_the_arm_of_a_comparison_says_of_which(night: Ledger, strategy: str, what: str) -> None:
     run = example.queue(night, Config(lr=2e-3), strategy=strategy, seed=7,
                         parent_id=night.run("E1").id)
@@ -110,7 +111,25 @@ def test_what_a_claim_means_for_its_steps_is_no_line_of_its_own(night: Ledger) -
 def test_a_step_that_stays_is_a_row_with_what_leaving_it_out_costs(night: Ledger) -> None:
     found = told.decided(night, night.run("E1"), None,
                          Decision("confirmed", {"cost_bpb": 0.1}, "without it 0.1 worse"))
-    assert (found.is_apart, found.row and found.row.what) == (False, "without it 0.1 worse")
+    assert (found.is_apart, found.row and found.row.what) == (
+        False, "0.1000 bits/byte worse without it: it stays")
+
+
+@pytest.mark.parametrize(("verdict", "evidence", "reason"), [
+    ("refuted", {"gain_bpb": -0.0123, "n": 3}, "4 steps together 0.0123 bits/byte worse over 3 "
+     "fresh seeds, z -1.20: rolled back to what was confirmed before"),
+    ("undecided", {"gain_bpb": 0.0123, "n": 5}, "0.0123 bits/byte better over 5 fresh seeds, z "
+     "1.90, under 2.31 after 5 pairs: it stays provisional"),
+    ("ablated", {"cost_bpb": 0.0012}, "without it 0.0012 bits/byte worse, at most +0.0100 (90 %), "
+     "less than half the spread of a seed: dropped, simpler wins")])
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_later_word_on_a_run_stands_whole_whatever_the_width(
+        night: Ledger, verdict: Any, evidence: dict[str, Any], reason: str, width: int) -> None:
+    found = told.decided(night, night.run("E1"), None, Decision(verdict, evidence, reason))
+    lines = laid_out(found, "14:38:24", Page(width))
+    assert "…" not in "".join(lines)
+    assert max(map(len, lines)) <= width
+    assert len(lines) == 1 or width < 80
 
 
 def test_the_noise_is_said_once_the_last_seed_has_ended(night: Ledger) -> None:
@@ -137,7 +156,7 @@ LONG = ("no strategy found anything that fits: tpe has nothing to try from 128d/
 @pytest.mark.parametrize("silent", [None, Silent(0.2501, 0.2412, 1, 0.2, 0.3, 12)])
 def test_the_end_of_a_search_is_at_most_three_lines(
         reason: str, width: int, silent: Silent | None) -> None:
-    found = told.over(reason, 12, "head E9", silent, is_search=True)
+    found = told.over(reason, 12, Standing("head E9"), silent)
     lines = laid_out(found, "14:38:24", Page(width))
     assert len(lines) <= 3
     assert max(map(len, lines)) <= width
@@ -145,16 +164,16 @@ def test_the_end_of_a_search_is_at_most_three_lines(
 
 
 def test_the_end_says_the_reason_without_its_particulars() -> None:
-    found = told.over(LONG, 12, "head E9, confirmed", None, is_search=True)
-    assert str(found) == ("over: no strategy found anything that fits; 12 runs ended; head E9, "
-                          "confirmed")
+    found = told.over(LONG, 12, Standing("head E9, confirmed"), None)
+    assert str(found) == ("over: no strategy found anything that fits; 12 runs ended this "
+                          "night; head E9, confirmed")
     assert found.below[1] == "nothing is confirmed yet; head E9, confirmed"
 
 
 def test_the_end_of_one_run_by_hand_is_one_line() -> None:
-    found = told.over("1 run done, as asked", 1, "", None, is_search=False)
+    found = told.over("1 run done, as asked", 1, None, None)
     assert laid_out(found, "14:38:24", Page()) == [
-        "14:38:24  over: 1 run done, as asked; 1 run ended"]
+        "14:38:24  over: 1 run done, as asked; 1 run ended this night"]
 
 
 def test_a_configuration_is_not_told_twice(night: Ledger) -> None:
@@ -166,8 +185,22 @@ def test_a_configuration_is_not_told_twice(night: Ledger) -> None:
 def test_a_search_that_came_to_its_end_says_what_helps() -> None:
     reason = ("a plateau: 55 runs in a row, of any kind, kept nothing; go on with an idea of your "
               "own (`agent enqueue`), more --run-tokens, or another --seed")
-    found = told.over(reason, 94, "head E3", None, is_search=True)
+    found = told.over(reason, 94, Standing("head E3"), None)
     assert found.below[-1] == ("go on with an idea of your own (`agent enqueue`), more "
                                "--run-tokens, or another --seed")
-    assert "agent status" in told.over("the night's time is over", 9, "", None,
-                                       is_search=True).below[-1]
+    assert "agent status" in told.over("the night's time is over", 9, Standing(), None).below[-1]
+
+
+def test_the_end_names_a_test_that_was_cut_short_and_of_which_night_a_claim_is() -> None:
+    silent = Silent(0.25, 0.24, 1, 0.2, 0.3, 12)
+
+    def second(before_bpb: float) -> str:
+        return told.over("late", 9, Standing(before_bpb=before_bpb), silent).below[1]
+
+    assert second(0.0) == "confirmed this night +0.2500, silent test +0.2400"
+    assert second(0.25) == "nothing new confirmed; before +0.2500, silent test +0.2400"
+    assert second(0.2) == (
+        "confirmed this night +0.0500, in all +0.2500, silent test +0.2400")
+    cut_short = "test of E9 cut short after 1 of 2 to 5 pairs; `agent run` goes on"
+    end = told.over("late", 9, Standing("head E9", untested=cut_short), None)
+    assert end.below[1:] == ("nothing is confirmed yet", cut_short)

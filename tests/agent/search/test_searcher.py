@@ -305,6 +305,20 @@ def test_the_standing_says_what_the_search_tries_to_find_out(desk: Desk) -> None
 # --- simpler wins ----------------------------------------------------------------------------
 
 
+def test_what_no_fresh_seed_has_settled_is_named_as_a_night_ends(desk: Desk) -> None:
+    assert desk.searcher.untested(is_begun=False) == ""
+    four_steps(desk)
+    assert desk.searcher.untested(is_begun=False) == (
+        "4 kept steps are not tested on fresh seeds yet; `agent run` goes on")
+    assert "test of E4 cut short after 0 of 2 to 5 pairs" in desk.searcher.untested(is_begun=True)
+    confirm(desk, 1.2, n=1)
+    desk.anew()
+    assert desk.searcher.untested(is_begun=False) == (
+        "test of E4 cut short after 1 of 2 to 5 pairs; `agent run` goes on")
+    confirm(desk, 1.2, n=1)
+    assert desk.searcher.untested(is_begun=False) == ""
+
+
 def test_a_step_is_left_out_and_the_others_stay(desk: Desk) -> None:
     desk.challenge(0.05, lr=1e-3)
     desk.challenge(0.01, weight_decay=0.2)

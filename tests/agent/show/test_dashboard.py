@@ -85,12 +85,13 @@ def test_a_run_after_its_last_step_is_evaluating(night: Ledger) -> None:
 def test_it_tells_the_nights_budget(night: Ledger) -> None:
     text = words_of(look(night))
     assert "night on, started 30 min ago, 7 h 30 min left" in text
-    assert "runs: 3 of 20 done, 1 queued, 2,048,000 tokens a run" in text
+    assert "runs: 3 of 20 ended this night, 1 queued, 2,048,000 tokens a run" in text
 
 
 def test_a_night_without_deadline_goes_on_until_stopped(night: Ledger) -> None:
     night.event("night", "another", NOW, data={"started_at": START})
-    assert "on, started 30 min ago, until stopped runs: 3 done, 1 queued" in words_of(look(night))
+    assert ("on, started 30 min ago, until stopped runs: 3 ended this night, 1 queued"
+            in words_of(look(night)))
 
 
 def test_it_draws_the_curve_with_the_yardsticks_in_range(night: Ledger) -> None:
@@ -189,7 +190,7 @@ def test_a_run_without_a_sign_of_life_is_named(night: Ledger) -> None:
 @pytest.mark.parametrize(("kind", "alive", "sentence"), [
     ("pause", True, "night paused, started 30 min ago, 7 h 30 min left"),
     ("stop", True, "night stopping, started 30 min ago"),
-    ("night_over", False, "night over for 0 s: because runs: 3 of 20 done"),
+    ("night_over", False, "night over for 0 s: because runs: 3 of 20 ended this night"),
     ("night_over", True, "night none; an agent is preparing one, or trains by hand"),
     ("pause", False, "night off: no agent is running; `agent run` goes on"),
 ])
@@ -339,6 +340,14 @@ def test_a_run_that_a_night_left_unfinished_is_told_after_the_morning(night: Led
     waiting = replace(night.run("E3"), steps=None)
     text = words_of(replace(look(night, alive=False), run=waiting))
     assert "E3 was interrupted before its first checkpoint; `agent run` begins it again" in text
+
+
+def test_what_a_paused_night_saved_waits_and_was_not_interrupted(night: Ledger) -> None:
+    night.requeue(night.run("E3").id, NOW, "stopped at a checkpoint")
+    night.event("pause", "paused", NOW)
+    text = words_of(look(night))
+    assert "E3 waits after step 1,000" in text
+    assert "interrupted" not in text
 
 
 def test_it_says_which_home_it_reads(night: Ledger) -> None:

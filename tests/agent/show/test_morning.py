@@ -13,6 +13,7 @@ from agent.show.morning import Morning
 from agent.show.status import Status, gather
 from engine.config import Config
 from tests.support import example_ledger as example
+from tests.support.example_ledger import NOW
 
 DAWN = "2026-03-25T06:00:00Z"
 LATER = "2026-03-25T07:00:00Z"
@@ -64,10 +65,27 @@ def test_a_night_that_goes_on_has_no_morning(night: Ledger) -> None:
     assert status(night, alive=True).morning is None
 
 
-def test_a_night_in_which_nothing_ended_has_none(night: Ledger) -> None:
+def test_a_night_in_which_nothing_ended_has_a_morning_with_what_to_do(night: Ledger) -> None:
     night.event("night", "another", DAWN, None, {"started_at": DAWN})
     night.event("night_over", "over: asked to", LATER)
-    assert status(night).morning is None
+    found = status(night).morning
+    assert found is not None
+    assert (found.n_runs, found.n_tried, found.tokens, found.n_broken) == (0, 0, 0, 0)
+    assert [(hint.command, hint.why) for hint in found.next][0] == (
+        "agent run --for 8m", "goes on: 1 run queued")
+
+
+def test_runs_of_a_night_are_counted_whichever_study_they_are_of(night: Ledger) -> None:
+    example.queue(night, strategy="grid", calibration_id=None, seed=41)
+    example.queue(night, strategy="hand", calibration_id=example.add_study(night), seed=42)
+    night.requeue(night.run("E3").id, NOW, "for a test", "requeue")
+    while run := night.claim(NOW, 1):
+        example.finish(night, run, 3.0, NOW)
+    end(night)
+    found = status(night)
+    assert found.morning is not None
+    assert found.night is not None
+    assert found.morning.n_runs == found.night.n_ended == 7
 
 
 def test_it_counts_what_was_tried_and_what_it_took(night: Ledger) -> None:

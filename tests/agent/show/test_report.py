@@ -9,6 +9,7 @@ import pytest
 from agent.ledger.ledger import Ledger
 from agent.show import report
 from agent.show.status import detail
+from engine.config import Config
 from tests.support import example_ledger as example
 from tests.support.example_ledger import NOW
 
@@ -33,7 +34,7 @@ def words_of(text: str) -> str:
 
 
 def test_a_wide_list_has_every_column_and_the_whole_configuration(night: Ledger) -> None:
-    lines = report.run_list(night.runs(), {}, None).splitlines()
+    lines = report.run_list(night.runs(), {}, 200).splitlines()
     assert lines[0].split() == ["run", "status", "params", "steps", "nats", "bits/B", "unigram",
                                 "tok/s", "took", "config"]
     assert lines[4].split(maxsplit=10) == ["E1", "finished", "1.3M", "2,000", "2.500", "1.159",
@@ -45,6 +46,18 @@ def test_a_narrow_list_fits_and_keeps_label_and_status(night: Ledger, width: int
     lines = report.run_list(night.runs(), {}, width).splitlines()
     assert max(map(len, lines)) <= width
     assert [line.split()[:2] for line in lines[-2:]] == [["E3", "running"], ["E4", "queued"]]
+
+
+def test_the_first_line_of_a_run_s_page_fits_too(night: Ledger) -> None:
+    config = dataclasses.replace(Config(), lr=1.23e-4, schedule="constant", beta1=0.7, clip=0.3,
+                                 weight_decay=0.21, warmup_frac=0.11, seq_len=24, batch_size=4)
+    run = example.queue(night, config, seed=9)
+    for width in (40, 60, 80):
+        lines = report.run_page(detail(night, run), None, width).splitlines()
+        assert max(map(len, lines)) <= width
+        assert lines[0].startswith(f"{run.label} queued, 128d/4L")
+        assert " ".join("\n".join(lines).split()).startswith(
+            f"{run.label} queued, {run.config_text} why ")
 
 
 def test_losses_are_the_last_to_go(night: Ledger) -> None:

@@ -56,9 +56,9 @@ def words_of(status: Status, **changes: Any) -> str:
 def test_it_opens_with_the_home_the_end_and_what_was_confirmed(status: Status) -> None:
     lines = [line.rstrip() for line in text_of(status).splitlines()]
     assert lines[:7] == [
-        "home   /nights",
-        "night  over for 1 h: the night's time is over",
-        "       runs: 48 of 20 done, 1 queued, 2,048,000 tokens a run",
+        "home      /nights",
+        "night     over for 1 h: the night's time is over",
+        "          runs: 48 of 20 ended this night, 1 queued, 2,048,000 tokens a run",
         "",
         "confirmed E1 0.2501 bits/byte better than B2 on 2 fresh seeds",
         "          95 %: +0.2312 to +0.2690",
@@ -67,21 +67,23 @@ def test_it_opens_with_the_home_the_end_and_what_was_confirmed(status: Status) -
 
 def test_it_says_what_was_tried_and_what_it_took(status: Status) -> None:
     text = words_of(status)
-    assert "ideas 37 tried, 4 kept, 3 confirmed, 5 given up at a quarter, 2 runs broke" in text
+    assert ("ideas 37 tried, 4 kept, 3 confirmed by 1 test, 5 given up at a quarter, 2 runs broke"
+            in text)
     assert "spent 8 h, 7 h 30 min of it in 48 runs; 36.0M tokens" in text
 
 
 def test_the_winner_stands_with_its_configuration_among_the_yardsticks(status: Status) -> None:
     assert ("best E1, kept, not confirmed yet: 1.159 bits/byte, 2.500 nats/token 128d/4L AdamW "
-            "lr=2e-3; on stories past uniform 3.213, unigram 2.680, bigram 1.595, trigram 1.326"
-            ) in words_of(status)
+            "lr=2e-3; on stories better than uniform 3.213, unigram 2.680, bigram 1.595, trigram "
+            "1.326") in words_of(status)
 
 
 def test_what_is_not_passed_is_ahead() -> None:
     rungs = [Rung(name="unigram", nats=5.0, bpb=2.0), Rung(name="bigram", nats=4.0, bpb=1.5),
              Rung(name="trigram", nats=None, bpb=None)]
-    assert waking.standing(1.7, rungs) == "past unigram 2.000; ahead bigram 1.500"
-    assert waking.standing(2.7, rungs) == "ahead unigram 2.000, bigram 1.500"
+    assert waking.standing(1.7, rungs) == (
+        "better than unigram 2.000; not yet bigram 1.500")
+    assert waking.standing(2.7, rungs) == "not yet unigram 2.000, bigram 1.500"
     assert waking.standing(1.0, []) == ""
 
 
@@ -124,6 +126,21 @@ def test_what_to_do_next_is_a_column_or_where_that_is_too_wide_two_lines(status:
 def test_what_is_claimed_is_said_as_it_is(
         status: Status, changes: dict[str, Any], words: str) -> None:
     assert words in words_of(status, **changes)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("is_short", [False, True])
+def test_all_names_of_the_page_stand_in_one_column(
+        status: Status, width: int, is_short: bool) -> None:
+    found = dataclasses.replace(status, run=None)
+    console = Console(file=io.StringIO(), width=width)
+    for name, block in dashboard.blocks(found, width, is_short=is_short).items():
+        if name != "course":
+            console.print(block)
+    assert isinstance(console.file, io.StringIO)
+    lines = [line for line in console.file.getvalue().splitlines() if line.strip()]
+    assert {line[9] for line in lines} == {" "}
+    assert not any(line[10] == " " for line in lines if line[0] != " ")
 
 
 @pytest.mark.parametrize("width", [1, 5, 9, 12, 20])

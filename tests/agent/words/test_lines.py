@@ -136,3 +136,9 @@ def test_wrapped_text_says_where_more_would_follow() -> None:
     found = wrapped("one two three four five six", 9, 2)
     assert found == ["one two", "three…"]
     assert wrapped("one two", 9, 2) == ["one two"]
+
+
+def test_a_number_is_not_the_last_word_of_what_was_cut() -> None:
+    assert cut_at_word("the time is over; 66 runs ended this night", 24) == "the time is over…"
+    assert cut_at_word("runs: 12 ended, 0 queued", 18) == "runs: 12 ended…"
+    assert cut_at_word("batch 16 and more of it", 9) == "batch…"

@@ -77,11 +77,15 @@ def test_a_name_of_no_file_is_told_so_and_not_what_kind_it_is():
         read_bytes(Path("builtn"))
 
 
-@pytest.mark.parametrize("data", [b"", b" \n", b"<|endoftext|>\n<|endoftext|>", b"\xef\xbb\xbf"])
-def test_a_text_without_stories_is_refused(data):
-    with pytest.raises(CorpusError, match=r"tales\.txt holds no story; put text into it, with "
-                                          r"<\|endoftext\|> between"):
-        parse(data, TXT)
+@pytest.mark.parametrize(("data", "said"), [
+    (b"", "is empty; put text into it, or name another file"),
+    (b" \n", "holds only white space; put text into it"),
+    (b"\xef\xbb\xbf", "holds only white space"),
+    (b"<|endoftext|>\n<|endoftext|>", r"holds no story; put text into it, with <\|endoftext\|> ")])
+def test_a_text_without_stories_is_refused(data, said):
+    for path in (TXT, JSONL):
+        with pytest.raises(CorpusError, match=rf"{path} {said}" if path == TXT else "tales"):
+            parse(data, path)
 
 
 def test_bytes_that_are_no_utf8_are_refused_with_their_offset():

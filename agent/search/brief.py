@@ -1,0 +1,23 @@
+"""A decision in so few words that they stand whole beside a run's score."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.words import first_clause
+
+
+def in_short(verdict: str, evidence: Mapping[str, Any], reason: str) -> str:
+    """What it rests on, in some 45 letters; the reason's first clause where no number tells it."""
+    gain, cost, n = (evidence.get(name) for name in ("gain_bpb", "cost_bpb", "n"))
+    if isinstance(cost, int | float):
+        return (f"{_amount(-cost)} without it: "
+                f"{'left out' if verdict == 'ablated' else 'it stays'}")
+    if verdict in ("refuted", "undecided", "confirmed") and isinstance(gain, int | float):
+        return f"{_amount(gain)} on {n or 'some'} fresh seeds"
+    if verdict in ("kept", "discarded") and isinstance(gain, int | float):
+        return f"{_amount(gain)} than the head"
+    return first_clause(reason)
+
+
+def _amount(gain: float) -> str:
+    return f"{abs(gain):.4f} bits/byte {'better' if gain > 0 else 'worse'}"

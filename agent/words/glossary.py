@@ -1,0 +1,61 @@
+"""What the words on the screen mean, one sentence each; `agent explain` prints them."""
+
+import difflib
+from collections.abc import Mapping
+
+from agent.words.said import cut
+from engine.errors import UserError
+
+NEAR = 0.7  # of two words' letters have to be the same
+SHOWN = 40  # letters of a word that nobody knows
+
+GLOSSARY: Mapping[str, str] = {
+    "ablated": "a confirmed step that was left out again, since the model does as well without it",
+    "baseline": "where a study starts: one configuration on five seeds",
+    "batch": "the kept steps that one test on fresh seeds is about; also the windows of one step",
+    "best": "the run of a study with the fewest bits per byte; arms of a test do not count",
+    "bits/byte": "how many bits the model needs for a byte of text it has not seen; less is better",
+    "claim": "a gain that fresh seeds confirmed, with its 95 % interval",
+    "confirmed": "better than before on two to five fresh seeds and text that chose nothing",
+    "discarded": "not better than the head by more than the noise, in one run",
+    "diverged": "the loss grew without bound or was no number; says something of the configuration",
+    "ended": "a run of which nothing is left to compute: finished, pruned, diverged or broken",
+    "failed": "an error ended the run; `agent show` tells which",
+    "finished": "all tokens trained, and scored",
+    "fresh seed": "a seed that no idea was chosen on, so that its score holds no luck",
+    "head": "the configuration that the next idea changes",
+    "kept": "better than the head in one run by 0.7 of the noise: a lead, no proof",
+    "killed": "the system or the memory limit ended the run; says nothing of the idea",
+    "lost": "nobody knows how the run ended, or it was withdrawn; says nothing of the idea",
+    "nats": "the loss that training lowers, a token; 1 nat is 1.44 bits",
+    "noise": "how far runs differ that differ in their seed alone; ± is one standard deviation",
+    "pair": "the new and the old configuration, trained on one and the same seed",
+    "plateau": "25 ideas in a row kept nothing: other shapes are tried, then sizes, then it ends",
+    "pruned": "given up at a quarter of its tokens, where it was not among the better ones",
+    "queued": "waits until `agent run` gets to it",
+    "recorded": "measured and not judged by itself: the arm of a test, a grid's cell, one by hand",
+    "refuted": "worse on fresh seeds, so these ideas are taken back",
+    "seed": "the number that fixes initial weights and the order of the text",
+    "SF-AdamW": "AdamW without a schedule: schedule_free (Defazio and others 2024)",
+    "silent test": "what is confirmed, scored on text that decides nothing",
+    "step": "a change that was kept; also one update of the weights",
+    "study": "one text, one start, one number of tokens a run, so that its runs compare",
+    "undecided": "five fresh seeds did not tell; the idea stays for now",
+    "unigram": "a model that counts single tokens; bigram counts pairs, trigram triples",
+    "withdrawn": "taken back by a person before it ran",
+    "yardstick": "a counting model (uniform, unigram, bigram, trigram) that a run is held against",
+    "z": "a gain in units of chance; it is confirmed where z is at least the number beside it",
+}
+
+
+def explained(word: str) -> tuple[str, str]:
+    """A word as it stands on the screen, and its meaning; UserError names the nearest ones."""
+    known = {one.lower(): one for one in GLOSSARY}
+    plain = " ".join(word.lower().split())
+    found = known.get(plain) or known.get(plain.removesuffix("s"))
+    if found is None:
+        near = difflib.get_close_matches(plain, known, n=3, cutoff=NEAR)
+        hint = (f"did you mean {' or '.join(known[one] for one in near)}?" if near
+                else "`agent explain` lists all")
+        raise UserError(f"'{cut(word, SHOWN)}' is no word of this glossary; {hint}")
+    return found, GLOSSARY[found]

@@ -1,0 +1,27 @@
+"""The words of the screen: each is explained, and near misses are understood."""
+
+from typing import get_args
+
+import pytest
+
+from agent.ledger.records import State, Verdict
+from agent.words.glossary import GLOSSARY, explained
+from engine.errors import UserError
+
+
+def test_every_state_and_verdict_is_explained() -> None:
+    shown = {*get_args(State), *get_args(Verdict)} - {"running"}
+    assert shown <= GLOSSARY.keys()
+
+
+def test_a_word_is_found_as_a_person_types_it() -> None:
+    assert explained("SILENT  TEST")[0] == "silent test"
+    assert explained("sf-adamw")[0] == "SF-AdamW"
+    assert explained("claims") == ("claim", GLOSSARY["claim"])
+
+
+def test_a_word_that_is_none_names_its_neighbours() -> None:
+    with pytest.raises(UserError, match="'prunned' is no word .*; did you mean pruned"):
+        explained("prunned")
+    with pytest.raises(UserError, match="`agent explain` lists all"):
+        explained("qqq")
