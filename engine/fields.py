@@ -16,7 +16,9 @@ from engine.errors import ConfigError
 OPTIMIZERS = ("adamw", "lion", "schedule_free")
 SCHEDULES = ("cosine", "wsd", "constant")
 MIXERS = ("attention", "rwkv")
-CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "mixer": MIXERS}
+DATA_ORDERS = ("circular", "linear")
+CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "mixer": MIXERS,
+           "data_order": DATA_ORDERS}
 
 # (smallest, largest) allowed; the upper ends only keep typing errors out of a night.
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -59,6 +61,9 @@ MEANINGS = {
                  "key_value_heads gqa query_groups n_query_groups num_query_groups mqa",
     "mixer": "token_mixer mixing attention_type attn attention attn_type architecture arch "
              "model_type block_type rwkv rwkv6 linear_attention",
+    "data_order": "sampling_order window_order order sampler sampling data_sampling",
+    "shuffle_stories": "shuffle reshuffle shuffle_data shuffle_documents shuffle_docs "
+                       "reshuffle_stories story_order",
 }
 _BUDGET = "how long a run trains is its budget, not a field: --run-tokens or --run-for"
 _NONE = "this program has no such thing, so leave it out"

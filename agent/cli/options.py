@@ -19,7 +19,8 @@ from engine.errors import UserError
 
 T = TypeVar("T")
 
-WORDS = {**CHOICES, "tied": ("false", "true")}  # what fields may be that are no numbers
+# What fields may be that are no numbers.
+WORDS = {**CHOICES, "tied": ("false", "true"), "shuffle_stories": ("false", "true")}
 
 
 def ask_ledger(ctx: click.Context, ask: Callable[[Queries], list[T]]) -> list[T]:

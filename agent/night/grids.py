@@ -12,7 +12,7 @@ from typing import Any
 from agent import words
 from agent.home import Home
 from agent.ledger import Queries, Run, glance
-from agent.night.choice import with_last_text
+from agent.night.choice import held_of, with_last_text
 from agent.night.launch import MEASURING, Desk, on_last_text, tell_measuring
 from agent.night.wish import Wish
 from agent.search import MAX_PARAMS, foresight, study
@@ -125,8 +125,9 @@ def _plan(runs: Sequence[Run] | None, base: Config, wish: Wish, sizes: Sequence[
     limits = Limits(n_replicas=wish.n_replicas, max_params=MAX_PARAMS,
                     max_mb=wish.max_ram_mb - text_mb, max_vocab=base.vocab_size,
                     min_steps=study.MIN_STEPS)
-    known = {(run.config_hash or "", run.budget_tokens or 0): run.state for run in runs or ()
-             if run.state in TOLD}
+    told = [run for run in runs or () if run.state in TOLD]
+    known = {(held_of(base, Config.from_dict(run.config), wish).hash, run.budget_tokens or 0):
+             run.state for run in told}  # in whatever order of the text: no night for that alone
     return grid.plan(sizes, tokens, base, limits, known)
 
 

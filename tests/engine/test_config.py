@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from engine.config import BOUNDS, FORK_MB, OPTIMIZERS, PROCESS_MB, SCHEDULES, Config
+from engine.config import BOUNDS, EARLIER, FORK_MB, OPTIMIZERS, PROCESS_MB, SCHEDULES, Config
 from engine.errors import ConfigError
 
 # --- what is refused -------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_a_config_survives_json():
 
 
 def test_absent_fields_take_the_default_and_unknown_ones_are_refused():
-    assert Config.from_dict({"lr": 0.01}) == Config(lr=0.01)
+    assert Config.from_dict({"lr": 0.01}) == Config(lr=0.01, **EARLIER)
     with pytest.raises(ConfigError) as caught:
         Config.from_dict({"learning_rat": 0.01, "seqlen": 3})
     assert str(caught.value).startswith("unknown field 'learning_rat'; ")
@@ -215,6 +215,7 @@ OTHER_VALUES = {
     "tied": True, "rope_base": 500.0, "batch_size": 4, "grad_accum": 2, "optimizer": "lion",
     "lr": 1e-3, "schedule": "wsd", "warmup_frac": 0.1, "min_lr_frac": 0.0, "weight_decay": 0.0,
     "beta1": 0.8, "beta2": 0.99, "clip": 0.5, "n_kv_head": 2, "mixer": "rwkv",
+    "data_order": "linear", "shuffle_stories": True,
 }
 
 
@@ -236,7 +237,14 @@ def test_every_field_with_an_effect_reaches_the_hash():
 @pytest.mark.parametrize(("changes", "known"), KNOWN_HASHES)
 def test_hashes_in_old_ledgers_are_found_again(changes, known):
     """Fields that came later do not count at their default."""
-    assert Config(**changes).hash == known
+    assert Config.from_dict(changes).hash == Config(data_order="linear", **changes).hash == known
+
+
+def test_runs_older_than_the_order_of_the_text_had_the_linear_one():
+    old = {name: value for name, value in Config().to_dict().items() if name != "data_order"}
+    assert Config.from_dict(old).data_order == "linear"
+    assert Config.from_dict(old).hash != Config().hash
+    assert Config.from_dict(Config().to_dict()) == Config()
 
 
 def test_a_hash_is_sixteen_hex_digits():
