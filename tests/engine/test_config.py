@@ -341,3 +341,19 @@ def test_replicas_split_a_batch_that_does_not_divide():
 def test_no_more_replicas_are_counted_than_there_are_rows():
     config = Config(batch_size=2)
     assert config.predicted_mb(8) == config.predicted_mb(2)
+
+
+TEN_MILLION = {"n_embd": 320, "n_layer": 8, "n_head": 8, "n_hidden": 800}
+
+
+# Peaks that `agent train --replicas 2` of these wrote to the ledger: two x86 cores, Linux.
+@pytest.mark.parametrize(("changes", "n_params", "peak_mb"), [
+    ({}, 10_081_600, 522), ({"n_kv_head": 2}, 8_852_800, 474), ({"mixer": "rwkv"}, 11_640_640, 905),
+    ({"tied": True, "vocab_size": 2048}, 10_081_600, 528),
+    ({"seq_len": 512, "batch_size": 2}, 10_081_600, 524),
+    ({"n_embd": 192, "n_layer": 24, "n_head": 6, "n_kv_head": 2, "n_hidden": 512}, 9_839_808, 600)])
+def test_ten_million_parameters_are_foreseen_as_measured(changes, n_params, peak_mb):
+    config = Config(**TEN_MILLION | changes)
+    assert config.n_params == n_params
+    assert config.predicted_mb(2) == pytest.approx(peak_mb, rel=0.15)
+    assert config.predicted_mb(2) < 3000
