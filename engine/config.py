@@ -34,7 +34,10 @@ from engine.fields import checked, known_name, parsed, short
 OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW",
                     "muon": "Muon"}
 # Fields younger than the first ledgers: in a hash once they are used, so that older hashes stay.
-LATER = ("n_kv_head", "mixer", "cautious_decay", "scheduled_decay")
+LATER = ("n_kv_head", "mixer", "cautious_decay", "scheduled_decay", "data_order",
+         "shuffle_stories")
+# What runs older than a field had in its place, where that is not the default.
+EARLIER: dict[str, Any] = {"data_order": "linear"}
 # Arrays of one parameter each that an optimizer keeps beside the parameters and their gradient.
 # Muon has one less of the matrices of blocks: Config.slot_floats.
 OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2, "muon": 2}
@@ -72,6 +75,10 @@ class Config:
     mixer: str = "attention"  # what takes from earlier tokens; rwkv has heads, but no key heads
     cautious_decay: bool = False  # weight decay only where the update goes towards zero, too
     scheduled_decay: bool = False  # weight decay times lr / peak lr: it falls as the square of lr
+    # How windows lie in a pass of the text: engine/training/data.py. No idea of a search; a study
+    # that began with one order keeps it.
+    data_order: str = "circular"
+    shuffle_stories: bool = False  # whole stories, each pass anew, under windows of either order
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -284,7 +291,7 @@ class Config:
     @property
     def unused(self) -> set[str]:
         """Fields of LATER that change nothing here: as if they had never been added."""
-        plain = {"n_kv_head": self.n_head}
+        plain = {"n_kv_head": self.n_head, **EARLIER}
         known = self.canonical()
         return {name for name in LATER if known[name] in (None, plain.get(name, _default(name)))}
 
@@ -295,10 +302,13 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Config from plain values; absent fields take the default, unknown ones are refused."""
+        """Config from plain values, such as a ledger's; unknown fields are refused.
+
+        Absent fields take the default; of EARLIER what runs had that were written without them.
+        """
         for name in values:
             known_name(name, cls.__dataclass_fields__)
-        return cls(**values)
+        return cls(**{**EARLIER, **values})
 
     def assign(self, assignments: Iterable[str]) -> Self:
         """A copy with `key=value` texts applied, as `--set` on the command line takes them."""

@@ -16,7 +16,9 @@ from engine.errors import ConfigError
 OPTIMIZERS = ("adamw", "lion", "schedule_free", "muon")
 SCHEDULES = ("cosine", "wsd", "constant")
 MIXERS = ("attention", "rwkv")
-CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "mixer": MIXERS}
+DATA_ORDERS = ("circular", "linear")
+CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "mixer": MIXERS,
+           "data_order": DATA_ORDERS}
 
 # (smallest, largest) allowed; the upper ends only keep typing errors out of a night.
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -62,6 +64,9 @@ MEANINGS = {
     "cautious_decay": "cautious_weight_decay cautious cwd cautious_wd masked_decay",
     "scheduled_decay": "scheduled_weight_decay decay_follows_lr decay_with_lr wd_schedule "
                        "weight_decay_schedule adamc corrected_decay falling_decay",
+    "data_order": "sampling_order window_order order sampler sampling data_sampling",
+    "shuffle_stories": "shuffle reshuffle shuffle_data shuffle_documents shuffle_docs "
+                       "reshuffle_stories story_order",
 }
 _BUDGET = "how long a run trains is its budget, not a field: --run-tokens or --run-for"
 _NONE = "this program has no such thing, so leave it out"

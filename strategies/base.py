@@ -27,6 +27,8 @@ ENDS = ("finished", "diverged", "killed", "failed")  # states that judge a confi
 # Lion's sign step is larger than Adam's: a rate 3 to 10 times smaller, a weight decay that much
 # larger so that their product stays: Chen et al. 2023, arXiv:2302.06675.
 LION_FACTOR = 10.0
+# What no idea changes: runs of one study are pairs on the same batches.
+HELD = ("data_order",)
 
 TITLES = {
     "n_embd": "width", "n_layer": "layers", "n_head": "heads", "n_hidden": "hidden width",
@@ -37,6 +39,7 @@ TITLES = {
     "weight_decay": "weight decay", "beta1": "beta1", "beta2": "beta2", "clip": "clipping norm",
     "n_kv_head": "key heads", "mixer": "mixer",
     "cautious_decay": "cautious decay", "scheduled_decay": "scheduled decay",
+    "data_order": "data order", "shuffle_stories": "shuffled stories",
 }
 
 T = TypeVar("T")
@@ -220,6 +223,8 @@ def door(parent: Config, history: Sequence[Outcome],
     def barrier_to(config: Config) -> str | None:
         if config.hash == parent.hash:
             return "the same as the parent"
+        if any(getattr(config, name) != getattr(parent, name) for name in HELD):
+            return "on the text in another order than the parent's"
         if config.hash in tried:
             return "already tried"
         if obstacle := _obstacle(config, limits):
@@ -263,9 +268,10 @@ def _is_close(a: Any, b: Any) -> bool:
 def repaired(parent: Config, fields: dict[str, Any]) -> Config:
     """The parent with fields set, each inside BOUNDS, fractions at two significant digits.
 
-    Where heads are shared and their number changes, about as many go on sharing one.
+    Where heads are shared and their number changes, about as many go on sharing one. What is HELD
+    stays the parent's.
     """
-    own = {k: _clamped(k, v) for k, v in fields.items()}
+    own = {k: _clamped(k, v) for k, v in fields.items() if k not in HELD}
     n_head, n_kv_head = own.get("n_head", parent.n_head), own.get("n_kv_head", parent.n_kv_head)
     if n_kv_head is not None and n_head != parent.n_head:
         grown = 1.0 if "n_kv_head" in own else n_head / parent.n_head

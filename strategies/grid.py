@@ -14,16 +14,12 @@ from engine.errors import ConfigError
 from strategies.base import (
     Limits,
     describe_changes,
-    legal_width,
     repaired,
     resized,
-    shown_size,
     why_not,
 )
+from strategies.families import FAMILIES, of_size
 
-NEAR_SIZE = 0.15  # a size asked for by its parameters is met within this part
-ASPECT = 32  # width to layers of the default shape, 128d/4L
-MAX_LAYERS = 24
 MAX_COUNT = 10**15  # tokens or parameters: a thousand times what a phone sees in a year
 SHOWN = 40  # characters of a count that is refused
 STATES = {"queued": "already queued", "running": "running now", "finished": "already done",
@@ -62,8 +58,8 @@ class Plan:
 def parse_size(text: str, base: Config | None = None) -> tuple[int, int]:
     """(width, layers) from "64d/2L", or from a parameter count such as "300k" or "1.3M".
 
-    A count is met within 15 % by the shape nearest to width = 32 · layers, with the vocabulary,
-    head and hidden ratio of base. Raises ConfigError.
+    A count is met within 15 % by the balanced family (families.py), with the vocabulary, head and
+    hidden ratio of base. Raises ConfigError.
     """
     base = base or Config()
     shape = re.fullmatch(r"(\d{1,18})d/(\d{1,18})L", text.strip(), re.IGNORECASE)
@@ -73,7 +69,8 @@ def parse_size(text: str, base: Config | None = None) -> tuple[int, int]:
     if target is None or target > MAX_COUNT:
         raise ConfigError(f"size '{text[:SHOWN]}' is neither a shape nor a parameter count; "
                           "use 64d/2L or 1.3M")
-    return _shape_near(text, target, base)
+    found = of_size("balanced", target, base, text)
+    return found.n_embd, found.n_layer
 
 
 def _checked_shape(text: str, width: int, layers: int) -> tuple[int, int]:
@@ -88,37 +85,26 @@ def _checked_shape(text: str, width: int, layers: int) -> tuple[int, int]:
     return width, layers
 
 
-def _shape_near(text: str, target: float, base: Config) -> tuple[int, int]:
-    """The best compromise between the count wanted and the proportions that train well."""
-    shapes = [(_width_for(target, layers, base), layers) for layers in range(1, MAX_LAYERS + 1)]
-    counts = {s: repaired(base, resized(base, *s)).n_params for s in shapes}
+def sized(text: str, base: Config) -> Config:
+    """The base in a size: a shape, a count, or a count in a family, as "deep 300k".
 
-    def off(shape: tuple[int, int]) -> float:
-        return abs(counts[shape] / target - 1)
-
-    def cost(shape: tuple[int, int]) -> float:
-        width, layers = shape
-        return abs(math.log(width / layers / ASPECT)) + 4 * off(shape)
-
-    near = [shape for shape in shapes if off(shape) <= NEAR_SIZE]
-    if not near:
-        width, layers = min(shapes, key=off)
-        raise ConfigError(
-            f"size '{text}' is not within {NEAR_SIZE:.0%} of any shape; the nearest is "
-            f"{width}d/{layers}L with {shown_size(counts[width, layers])} parameters")
-    return min(near, key=cost)
-
-
-def _width_for(target: float, layers: int, base: Config) -> int:
-    """The legal width whose parameter count at this depth comes nearest to target.
-
-    The count is a·C + b·C² in the width C: embeddings and gains, then the matrices.
+    A count alone is balanced. Raises ConfigError.
     """
-    matrices = 4 + 3 * base.hidden / base.n_embd
-    linear = base.vocab_size * (1 if base.tied else 2) + 2 * layers + 1
-    square = layers * matrices
-    exact = (math.sqrt(linear**2 + 4 * square * target) - linear) / (2 * square)
-    return legal_width(exact)
+    name, _, rest = text.strip().rpartition(" ")
+    if not name:
+        return repaired(base, resized(base, *parse_size(text, base)))
+    return of_family(name, rest, base)
+
+
+def of_family(name: str, count: str, base: Config) -> Config:
+    """The base in a family's shape of so many parameters, as "300k". Raises ConfigError."""
+    family = name.strip().lower()
+    if family not in FAMILIES:
+        raise ConfigError(f"family '{name[:SHOWN]}' is not known; use {', '.join(FAMILIES)}")
+    n = _count(count)
+    if n is None or n > MAX_COUNT:
+        raise ConfigError(f"'{count[:SHOWN]}' is not a parameter count; use 300k or 1.3M")
+    return of_size(family, n, base, count)
 
 
 def parse_tokens(text: str | int) -> int:
@@ -148,10 +134,9 @@ def plan(sizes: Sequence[str], tokens: Sequence[str | int], base: Config, limits
     cells: list[Cell] = []
     skipped: list[Skipped] = []
     seen: set[tuple[str, int]] = set()
-    shapes = [(size, *parse_size(size, base)) for size in sizes]
+    shapes = [(size, sized(size, base)) for size in sizes]
     budgets = [parse_tokens(text) for text in tokens]
-    for size, width, layers in shapes:
-        config = repaired(base, resized(base, width, layers))
+    for size, config in shapes:
         for budget in budgets:
             key = (config.hash, budget)
             state = (known or {}).get(key)

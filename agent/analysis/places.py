@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import Config
-from strategies.base import LION_FACTOR, TITLES
+from strategies.base import HELD, LION_FACTOR, TITLES
 from strategies.tpe import AXES
 
 DECADES = 2  # how long the axis is of a field that the strategies have none for
@@ -55,7 +55,8 @@ class Column:
 def columns_of(configs: Sequence[Config]) -> list[Column]:
     """A column for each field of the configuration, also for those that were never changed.
 
-    Fields younger than the first ledgers have one where a configuration uses them.
+    Fields younger than the first ledgers have one where a configuration uses them; what no idea
+    changes has none.
 
     Numbers stand on logarithmic axes, 1 long from the low to the high end of what the strategies
     search, so that a field moved a little has a short way there. The hidden width counts as a
@@ -68,7 +69,7 @@ def columns_of(configs: Sequence[Config]) -> list[Column]:
         if row["n_kv_head"] is not None:
             row["n_kv_head"] /= config.n_head
         table.append(row)
-    unused = set.intersection(*(config.unused for config in configs))
+    unused = set.intersection(*(config.unused for config in configs)).union(HELD)
     return [_column(name, table) for name in table[0] if name not in unused]
 
 

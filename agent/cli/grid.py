@@ -15,6 +15,8 @@ def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
     """The table to stdout; what is left out, and what is next, to stderr."""
     click.echo("\n".join(grid_table.lines(found.sizes, found.tokens, found.cells(),
                                           Console().width)))
+    if is_dry:
+        click.echo("\n".join(["", *grid_table.columns(found.shapes())]))
     for skipped in found.plan.skipped:
         if skipped.state is None:
             click.echo(f"left out: {skipped.size} on {skipped.budget_tokens:,} tokens: "

@@ -16,10 +16,18 @@ from agent.cli.homes import home_of
 from agent.ledger import GENERATED, Queries, Reader
 from engine.config import CHOICES, Config
 from engine.errors import UserError
+from strategies.families import FAMILIES
 
 T = TypeVar("T")
 
-WORDS = {**CHOICES, "tied": ("false", "true")}  # what fields may be that are no numbers
+# What fields may be that are no numbers.
+WORDS = {**CHOICES, "tied": ("false", "true"), "shuffle_stories": ("false", "true")}
+
+
+def complete_families(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """Names of families, the last one of a list with those before it."""
+    before, comma, word = begun.rpartition(",")
+    return [f"{before}{comma}{name}" for name in FAMILIES if name.startswith(word.lower())]
 
 
 def ask_ledger(ctx: click.Context, ask: Callable[[Queries], list[T]]) -> list[T]:

@@ -9,10 +9,16 @@ from typing import Any
 
 import click
 
+from agent.cli.families import family_options, settings_of, sizes_of
 from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
 from agent.cli.grid import say_grid
 from agent.cli.main import main
-from agent.cli.options import complete_fields, complete_studies, complete_text
+from agent.cli.options import (
+    complete_families,
+    complete_fields,
+    complete_studies,
+    complete_text,
+)
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
 from agent.ledger import (
@@ -42,6 +48,7 @@ from agent.trial import Source
 from agent.words import typed as units
 from engine.errors import UserError
 from engine.files import identity
+from strategies.families import FAMILIES
 from strategies.grid import parse_tokens
 
 Command = Callable[..., Any]
@@ -116,7 +123,8 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
         given["run_tokens"] = parse_tokens(options["run_tokens"])
     max_ram = options["max_ram"]
     max_ram_mb = units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()
-    return Wish(source, max_ram_mb, options["settings"], is_text_given=is_text_given,
+    settings = settings_of(options.get("family"), options.get("params"), options["settings"])
+    return Wish(source, max_ram_mb, settings, is_text_given=is_text_given,
                 is_corpus_given=options["corpus"] is not None, is_seed_given="seed" in given,
                 **given)
 
@@ -139,6 +147,7 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
 @click.option("--no-prior", is_flag=True,
               help="Find ideas without what other studies found.")
 @_talk_options
+@family_options
 @_text_options
 @click.pass_obj
 def run(home: Home, /, once: bool, **options: Any) -> None:
@@ -174,6 +183,7 @@ def require_sense(home: Home, options: dict[str, Any]) -> Wish:
               help="Steps between validations.  [default: a tenth of the training's cost]")
 @click.option("--json", "as_json", is_flag=True, help="Print the finished run as JSON.")
 @_talk_options
+@family_options
 @_text_options
 @click.pass_obj
 def train(home: Home, /, as_json: bool, **options: Any) -> None:
@@ -211,25 +221,28 @@ def _report(ledger: Ledger, run_id: int) -> dict[str, Any]:
 
 
 @main.command()
-@click.option("--sizes", required=True, metavar="LIST", help="Such as 64d/2L,128d/4L or 300k,1.3M.")
+@click.option("--sizes", metavar="LIST", help="Such as 64d/2L,128d/4L or 300k,1.3M.")
+@click.option("--families", metavar="LIST", shell_complete=complete_families,
+              help=f"In place of --sizes, with --params: {', '.join(FAMILIES)}.")
+@click.option("--params", metavar="LIST", help="Parameters of each family's models: 100k,1M.")
 @click.option("--tokens", required=True, metavar="LIST", help="Such as 100k,400k,1.6M.")
 @click.option("--dry-run", is_flag=True, help="Show the cells and queue nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @_text_options
 @click.pass_obj
-def grid(home: Home, /, sizes: str, tokens: str, dry_run: bool, as_json: bool,
-         **options: Any) -> None:
+def grid(home: Home, /, tokens: str, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Plan a size × data grid; agent run executes it before it mutates.
 
     Example:  agent grid --sizes 64d/2L,128d/4L --tokens 200k,800k
     """
+    sizes = sizes_of(options.pop("sizes"), options.pop("families"), options.pop("params"))
     wish = _wish(home, options)
     with Screen() as screen:
         if dry_run:
-            found = foresee_grid(home, wish, sizes.split(","), tokens.split(","), screen.stage)
+            found = foresee_grid(home, wish, sizes, tokens.split(","), screen.stage)
         else:
             with desk(home, screen, screen.stage) as at:
-                found = queue_grid(at, wish, sizes.split(","), tokens.split(","))
+                found = queue_grid(at, wish, sizes, tokens.split(","))
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:

@@ -25,7 +25,7 @@ from agent.search import study as studies
 from agent.trial import Source
 from engine.config import Config
 from engine.errors import UserError
-from strategies.base import TITLES, changed_fields, shown
+from strategies.base import HELD, TITLES, changed_fields, shown
 
 # With --run-for a study goes on whose runs take between these times as long.
 SHORTER, LONGER = 0.5, 1.4
@@ -142,7 +142,18 @@ def base_of(ledger: Queries, wish: Wish, text_sha256: str | None = None) -> Conf
     if wish.study is not None:
         return Config.from_dict(study_of(ledger, wish.study).config)
     known = sorted(by_use(ledger), key=lambda one: one.text_sha256 != text_sha256)
-    return Config.from_dict(known[0].config) if known else Config()
+    return held_of(Config(), Config.from_dict(known[0].config), wish) if known else Config()
+
+
+def held_of(before: Config, config: Config, wish: Wish) -> Config:
+    """The configuration with what is HELD as it was before, where --set does not say it.
+
+    A study goes on as it began, in the order of the text that its runs are pairs in; a new one
+    begins as this version does.
+    """
+    asked = {text.partition("=")[0].strip() for text in wish.settings}
+    return dataclasses.replace(config, **{name: getattr(before, name) for name in HELD
+                                          if name not in asked})
 
 
 def choose(ledger: Queries, wish: Wish, text_sha256: str, text: str) -> Choice:
@@ -161,7 +172,15 @@ def choose(ledger: Queries, wish: Wish, text_sha256: str, text: str) -> Choice:
         if not differences(known):
             return Choice(known, Config.from_dict(known.config), last,
                           differences(last) if last else ())
-    return Choice(None, base, last, differences(last) if last else ())
+    return Choice(None, base, last, (*differences(last), *_since(last, base)) if last else ())
+
+
+def _since(last: Calibration, base: Config) -> Iterator[Difference]:
+    """What a new study has in another way than the last one without being asked to."""
+    start = Config.from_dict(last.config)
+    for field in HELD:
+        if (new := getattr(base, field)) != (old := getattr(start, field)):
+            yield Difference(TITLES[field], f"{TITLES[field]} {new}, not {old}", "this version")
 
 
 def _differences(ledger: Queries, known: Calibration, wish: Wish, base: Config,
@@ -171,7 +190,7 @@ def _differences(ledger: Queries, known: Calibration, wish: Wish, base: Config,
     How long a night is decides nothing: a study goes on in a shorter or a longer one.
     """
     start = Config.from_dict(known.config)
-    wanted = start.assign(wish.settings) if wish.study is not None else base
+    wanted = start.assign(wish.settings) if wish.study is not None else held_of(start, base, wish)
     if known.text_sha256 != text_sha256:
         name = ledger.corpus(known.corpus_id).name
         told = f"text {text}, not {name}" if text != name else f"text {text}, not as it was"

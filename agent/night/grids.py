@@ -12,7 +12,7 @@ from typing import Any
 from agent import words
 from agent.home import Home
 from agent.ledger import Queries, Run, glance
-from agent.night.choice import with_last_text
+from agent.night.choice import held_of, with_last_text
 from agent.night.launch import MEASURING, Desk, on_last_text, tell_measuring
 from agent.night.wish import Wish
 from agent.search import MAX_PARAMS, foresight, study
@@ -20,7 +20,8 @@ from agent.trial import Progress, require_windows, spawn_worker
 from engine.config import Config
 from engine.text import TokenSet, splits
 from strategies import grid
-from strategies.base import Limits
+from strategies.base import Limits, shown_size
+from strategies.families import NEAR_SIZE
 
 GRID = "grid"  # kind of the event that notes a grid and the time of its cells
 # States of runs that a grid does not ask for again; of others the next attempt may end better.
@@ -37,6 +38,8 @@ class Forecast:
     run_s: list[float]  # of the plan's cells here, in their order
     again: list[str]  # cells that ended before they had a score, in words
     is_text_known: bool  # whether its length was known, on which scoring and repeats depend
+    configs: dict[str, Config]  # by size as asked for
+    n_replicas: int
 
     @property
     def total_s(self) -> float:
@@ -49,11 +52,25 @@ class Forecast:
         return {(one.size, one.budget_tokens): SAID.get(one.state or "", "left out")
                 for one in self.plan.skipped} | timed
 
+    def shapes(self) -> list[list[str]]:
+        """What each size is, in words: its name, shape, heads, parameters and memory."""
+        return [[size, f"{config.n_embd}d/{config.n_layer}L", _heads(config),
+                 shown_size(config.n_params), f"{config.predicted_mb(self.n_replicas):,.0f} MB"]
+                for size, config in self.configs.items()]
+
     def as_dict(self) -> dict[str, Any]:
         plan = dataclasses.asdict(self.plan)
-        for cell, run_s in zip(plan["cells"], self.run_s, strict=True):
-            cell["run_s"] = run_s
+        for cell, run_s, one in zip(plan["cells"], self.run_s, self.plan.cells, strict=True):
+            cell |= {"run_s": run_s, "n_params": one.config.n_params,
+                     "predicted_mb": one.config.predicted_mb(self.n_replicas)}
         return plan | {"total_s": self.total_s, "is_text_known": self.is_text_known}
+
+
+def _heads(config: Config) -> str:
+    heads = f"{config.n_head} head{'s' if config.n_head > 1 else ''}"
+    if config.mixer == "rwkv":
+        return f"{heads} of rwkv"
+    return heads if config.kv_heads == config.n_head else f"{heads}, {config.kv_heads} of keys"
 
 
 SAID = {"finished": "done", **{state: state for state in TOLD if state != "finished"}}
@@ -116,17 +133,19 @@ def _forecast(ledger: Queries | None, base: Config, wish: Wish, sizes: Sequence[
     again = [f"{run.label} was this cell and is {run.state}: {run.error or 'no reason was told'}"
              for _, run in ended if run]
     budgets = sorted({grid.parse_tokens(text) for text in tokens})
-    return Forecast(plan, list(dict.fromkeys(sizes)), budgets, run_s, again, found is not None)
+    return Forecast(plan, list(dict.fromkeys(sizes)), budgets, run_s, again, found is not None,
+                    {size: grid.sized(size, base) for size in sizes}, wish.n_replicas)
 
 
 def _plan(runs: Sequence[Run] | None, base: Config, wish: Wish, sizes: Sequence[str],
           tokens: Sequence[str], found: TokenSet | None) -> grid.Plan:
     text_mb = 2e-6 * (found.n_tokens["train"] + found.n_tokens["search"]) if found else 0.0
-    limits = Limits(n_replicas=wish.n_replicas, max_params=MAX_PARAMS,
+    limits = Limits(n_replicas=wish.n_replicas, max_params=round((1 + NEAR_SIZE) * MAX_PARAMS),
                     max_mb=wish.max_ram_mb - text_mb, max_vocab=base.vocab_size,
                     min_steps=study.MIN_STEPS)
-    known = {(run.config_hash or "", run.budget_tokens or 0): run.state for run in runs or ()
-             if run.state in TOLD}
+    told = [run for run in runs or () if run.state in TOLD]
+    known = {(held_of(base, Config.from_dict(run.config), wish).hash, run.budget_tokens or 0):
+             run.state for run in told}  # in whatever order of the text: no night for that alone
     return grid.plan(sizes, tokens, base, limits, known)
 
 

@@ -24,7 +24,7 @@ from agent.ledger import (
 from agent.machine import Clock, Guard, Sensors, later, machine, proof
 from agent.night import signals, withdrawal
 from agent.night.adrift import Harbour, in_harbour
-from agent.night.choice import Choice, base_of, choose, note_of, with_last_text
+from agent.night.choice import Choice, base_of, choose, held_of, note_of, with_last_text
 from agent.night.daemon import Daemon
 from agent.night.needs import (
     Prove,
@@ -334,7 +334,10 @@ def train_once(at: Desk, wish: Wish) -> Run:
                                    wish.run_s or study.RUN_S)
     now = at.clock.stamp()
     corpus_id = study.register_corpus(at.ledger, tokens, now)
-    run = at.ledger.waiting_twin(config, wish.seed, budget, corpus_id) or at.ledger.queue(
+    as_earlier = held_of(Config.from_dict({}), config, wish)  # it may have begun in that order
+    twins = (at.ledger.waiting_twin(one, wish.seed, budget, corpus_id)
+             for one in (config, as_earlier))
+    run = next(filter(None, twins), None) or at.ledger.queue(
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
                       study.Origin("hand", "asked for with agent train"), wish.n_replicas))
     night.only = run.id

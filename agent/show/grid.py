@@ -52,6 +52,13 @@ def lines(sizes: Sequence[str], tokens: Sequence[int], cells: Mapping[tuple[str,
     return [line for i, block in enumerate(blocks) for line in ([""] if i else []) + block]
 
 
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of words, each column as wide as its longest."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [GAP.join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows]
+
+
 def _tokens(n: int) -> str:
     """400k, 1.6M, or the whole number where these would not be exact."""
     for unit, sign in ((10**6, "M"), (10**3, "k")):

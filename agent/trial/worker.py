@@ -292,7 +292,7 @@ def _open(job: Job, tokenizer: Tokenizer) -> tuple[Texts, dict[str, Cut]]:
         cuts[name] = cut_blocks(tokens, tokenizer)
         shards[name] = Shard(tokens, one.n_bytes, cuts[name].edges)
     train = open_tokens(Path(job.train_tokens), vocab_size)
-    return Texts(train, valid, job.n_valid_bytes, shards), cuts
+    return Texts(train, valid, job.n_valid_bytes, shards, tokenizer.eot_id), cuts
 
 
 def _timed(events: Any) -> Any:

@@ -1,13 +1,15 @@
 """Training as a person writes it in Python: an iterator of events that can stop and go on."""
 
-from collections.abc import Iterable, Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from engine.config import Config
 from engine.door.model import Model
 from engine.errors import CheckpointError, ConfigError, CorpusError
+from engine.model import Array
 from engine.text import Tokenizer, copies, parse, read_bytes, separate, splits
 from engine.training import (
     Done,
@@ -95,6 +97,8 @@ def train(config: Config, text: Text, *,  # noqa: PLR0913  # all but two are nam
     """
     if steps < 1:
         raise ConfigError(f"steps={steps} trains nothing; give 1 or more")
+    saved = None if resume is None else _saved(Path(resume))
+    config = config if saved is None else _as_begun(config, saved[1]["config"])
     stories, held = _split(_stories(text), None if valid is None else _stories(valid))
     tokenizer = tokenizer or Tokenizer.train(stories, config.vocab_size)
     if tokenizer.vocab_size != config.vocab_size:
@@ -102,20 +106,29 @@ def train(config: Config, text: Text, *,  # noqa: PLR0913  # all but two are nam
                           "the tokenizer; give them the same")
     tokens = tokenizer.encode_stories(held)
     texts = Texts(tokenizer.encode_stories(stories), tokens,
-                  sum(len(story.encode()) for story in held))
+                  sum(len(story.encode()) for story in held), separator=tokenizer.eot_id)
     trainer = Trainer(config, seed, steps, texts, replicas)
-    if resume is not None:
-        _restore(trainer, Path(resume))
+    if saved is not None:
+        trainer.restore(*saved)
     return Training(trainer, tokenizer,
                     eval_every or default_eval_every(config, steps, tokens.size))
 
 
-def _restore(trainer: Trainer, path: Path) -> None:
+def _saved(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     saved = checkpoint.load_newest(path)
     if saved is None:
         raise CheckpointError(f"there is no checkpoint at {path} to resume; leave resume out to "
                               "begin anew")
-    trainer.restore(*saved)
+    return saved
+
+
+def _as_begun(config: Config, saved: Mapping[str, Any]) -> Config:
+    """The configuration with the order of the text that the training began with, unless another
+    than the usual one is asked for.
+    """
+    is_usual = config.data_order == Config().data_order
+    order = Config.from_dict(saved).data_order if is_usual else config.data_order
+    return dataclasses.replace(config, data_order=order)
 
 
 def _stories(text: Text) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.config import Config
+from engine.config import EARLIER, Config
 from engine.errors import CheckpointError, Diverged, Left
 from engine.model import GPT, Array, Flat, init_params
 from engine.training.data import Batches
@@ -71,6 +71,7 @@ class Texts:
     valid: Array
     n_valid_bytes: int
     shards: Mapping[str, Shard] = field(default_factory=dict)  # scored only when named
+    separator: int = 0  # the token that stories begin with: engine/text's eot_id
 
 
 class Trainer:
@@ -91,7 +92,8 @@ class Trainer:
             config, shared_zeros(config.n_params)))
         self.grads = [Flat.over(config, shared_zeros(config.n_params)) for _ in range(n)]
         self.optimizer = make_optimizer(config, shared_zeros)
-        self.batches = Batches(texts.train, config.seq_len, seed)
+        self.batches = Batches(texts.train, config.seq_len, seed, config.data_order,
+                               texts.separator if config.shuffle_stories else None)
         self._shards = [Shard(texts.valid, texts.n_valid_bytes), *texts.shards.values()]
         self.windows = [windows(one.tokens.size, config.seq_len) for one in self._shards]
         self._rows, self._parts = parts(config.batch_size, n), parts(config.n_params, n)
@@ -229,8 +231,8 @@ class Trainer:
     def restore(self, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
         """Continue from what arrays() and scalars() gave; CheckpointError for another run's."""
         own_values = {**self.config.to_dict(), "seed": self.seed, "n_steps": self.n_steps}
-        # Fields that are younger than the checkpoint had their default.
-        saved_values = {**scalars, **Config().to_dict(), **scalars["config"]}
+        # Fields that are younger than the checkpoint were what they are without being asked for.
+        saved_values = {**scalars, **Config().to_dict(), **EARLIER, **scalars["config"]}
         for name, own in own_values.items():
             if saved_values.get(name) != own:
                 raise CheckpointError(f"the checkpoint's {name} is {saved_values.get(name)}, this "

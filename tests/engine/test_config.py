@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from engine.config import BOUNDS, FORK_MB, OPTIMIZERS, PROCESS_MB, SCHEDULES, Config
+from engine.config import BOUNDS, EARLIER, FORK_MB, OPTIMIZERS, PROCESS_MB, SCHEDULES, Config
 from engine.errors import ConfigError
 
 # --- what is refused -------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_a_config_survives_json():
 
 
 def test_absent_fields_take_the_default_and_unknown_ones_are_refused():
-    assert Config.from_dict({"lr": 0.01}) == Config(lr=0.01)
+    assert Config.from_dict({"lr": 0.01}) == Config(lr=0.01, **EARLIER)
     with pytest.raises(ConfigError) as caught:
         Config.from_dict({"learning_rat": 0.01, "seqlen": 3})
     assert str(caught.value).startswith("unknown field 'learning_rat'; ")
@@ -221,6 +221,7 @@ OTHER_VALUES = {
     "lr": 1e-3, "schedule": "wsd", "warmup_frac": 0.1, "min_lr_frac": 0.0, "weight_decay": 0.0,
     "beta1": 0.8, "beta2": 0.99, "clip": 0.5, "n_kv_head": 2, "mixer": "rwkv",
     "cautious_decay": True, "scheduled_decay": True,
+    "data_order": "linear", "shuffle_stories": True,
 }
 
 
@@ -242,7 +243,14 @@ def test_every_field_with_an_effect_reaches_the_hash():
 @pytest.mark.parametrize(("changes", "known"), KNOWN_HASHES)
 def test_hashes_in_old_ledgers_are_found_again(changes, known):
     """Fields that came later do not count at their default."""
-    assert Config(**changes).hash == known
+    assert Config.from_dict(changes).hash == Config(data_order="linear", **changes).hash == known
+
+
+def test_runs_older_than_the_order_of_the_text_had_the_linear_one():
+    old = {name: value for name, value in Config().to_dict().items() if name != "data_order"}
+    assert Config.from_dict(old).data_order == "linear"
+    assert Config.from_dict(old).hash != Config().hash
+    assert Config.from_dict(Config().to_dict()) == Config()
 
 
 def test_a_hash_is_sixteen_hex_digits():
@@ -355,3 +363,19 @@ def test_replicas_split_a_batch_that_does_not_divide():
 def test_no_more_replicas_are_counted_than_there_are_rows():
     config = Config(batch_size=2)
     assert config.predicted_mb(8) == config.predicted_mb(2)
+
+
+TEN_MILLION = {"n_embd": 320, "n_layer": 8, "n_head": 8, "n_hidden": 800}
+
+
+# Peaks that `agent train --replicas 2` of these wrote to the ledger: two x86 cores, Linux.
+@pytest.mark.parametrize(("changes", "n_params", "peak_mb"), [
+    ({}, 10_081_600, 522), ({"n_kv_head": 2}, 8_852_800, 474), ({"mixer": "rwkv"}, 11_640_640, 905),
+    ({"tied": True, "vocab_size": 2048}, 10_081_600, 528),
+    ({"seq_len": 512, "batch_size": 2}, 10_081_600, 524),
+    ({"n_embd": 192, "n_layer": 24, "n_head": 6, "n_kv_head": 2, "n_hidden": 512}, 9_839_808, 600)])
+def test_ten_million_parameters_are_foreseen_as_measured(changes, n_params, peak_mb):
+    config = Config(**TEN_MILLION | changes)
+    assert config.n_params == n_params
+    assert config.predicted_mb(2) == pytest.approx(peak_mb, rel=0.15)
+    assert config.predicted_mb(2) < 3000

@@ -25,6 +25,7 @@ from strategies.base import (
     Limits,
     Outcome,
     Proposal,
+    door,
     fresh,
     legal_heads,
     legal_width,
@@ -162,6 +163,15 @@ def test_first_candidate_that_fits_is_taken() -> None:
               Change({"lr": 0.00234567}, "d"), Change({"clip": 2.0}, "e")]
     found = fresh(stream, PARENT, [outcome(n_layer=5)], Limits(), "any")
     assert found == Proposal(Config(lr=2.3e-3), "learning rate 3e-3 → 2.3e-3: d", "any")
+
+
+def test_no_idea_leaves_the_order_in_which_its_parent_reads_the_text() -> None:
+    stream = [Change({"lr": 2e-3, "data_order": "circular"}, "a")]
+    parent = Config(data_order="linear")
+    assert fresh(stream, parent, [], Limits(), "any").config == Config(
+        lr=2e-3, data_order="linear")
+    barrier = door(parent, [], Limits())(Config(lr=2e-3))
+    assert barrier == "on the text in another order than the parent's"
 
 
 def test_values_past_the_bounds_are_brought_inside() -> None:

@@ -27,12 +27,27 @@ def test_a_dry_grid_in_a_fresh_home_shows_the_table_and_makes_no_home(
     result = agent(home, *words, "--dry-run", columns=60)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["size", "16d/1L", "512d/20L"]
+    assert [line.split()[0] for line in lines[:3]] == ["size", "16d/1L", "512d/20L"]
     assert lines[0].split() == ["size", "20k", "1.6M"]
     assert lines[2].count("left out") == 2
     assert "2 cells, about 7 h" in result.stderr
     assert "a dry run, so nothing was queued" in result.stderr
     assert not home.root.exists()
+
+
+def test_a_dry_grid_of_families_says_what_each_is_and_costs(
+        tmp_path: Path, words: list[str]) -> None:
+    families = ["--families", "deep,gqa4,rwkv", "--params", "30k"]
+    words = ["grid", *families, *words[3:], "--dry-run"]
+    lines = agent(Home(tmp_path / "home"), *words, columns=60).stdout.splitlines()
+    times, shapes = lines[:4], lines[5:]
+    assert [line.split()[1] for line in times[1:]] == ["30k"] * 3
+    assert [line.split("  ")[0] for line in shapes] == ["deep 30k", "gqa4 30k", "rwkv 30k"]
+    assert ["3 heads, 1 of keys" in shapes[0], "of rwkv" in shapes[2]] == [True, True]
+    assert all(line.endswith(" MB") for line in shapes)
+    cells = json.loads(agent(Home(tmp_path / "home"), *words, "--json").stdout)["cells"]
+    assert {round(cell["n_params"] / 3e4, 1) for cell in cells} <= {0.9, 1.0, 1.1}
+    assert all(cell["predicted_mb"] > 45 for cell in cells)
 
 
 def test_a_grid_that_is_queued_says_so_and_again_that_it_waits(

@@ -1,5 +1,6 @@
 """Which study a night goes on with, and what is said where another text or start was asked for."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,40 @@ def test_the_last_study_is_what_a_night_worked_on_last(ledger: Ledger) -> None:
     found = choose(ledger, wish(), TEXT, "tiny").study
     assert found is not None
     assert found.id == first
+
+
+# --- the order in which the text is read ------------------------------------------------------
+
+BEFORE = {name: value for name, value in TINY.to_dict().items() if name != "data_order"}
+START = [f"{name}={value}" for name, value in BEFORE.items() if value is not None]
+
+
+@pytest.mark.parametrize("settings", [[], START, [*START, "data_order=linear"]])
+def test_a_study_begun_in_another_order_of_the_text_goes_on_in_it(
+        ledger: Ledger, settings: list[str]) -> None:
+    study = a_study(ledger, seeds=SEEDS, config=BEFORE)
+    found = choose(ledger, wish(settings=settings), TEXT, "tiny")
+    assert found.study == ledger.calibration(study)
+    assert found.base == dataclasses.replace(TINY, data_order="linear")
+
+
+@pytest.mark.parametrize(("changes", "expected"), [
+    ({"settings": [*START, "data_order=circular"]}, ["data order"]),
+    ({"run_tokens": 6400}, ["tokens a run", "data order"])])
+def test_a_new_study_begins_in_todays_order_and_says_so(
+        ledger: Ledger, changes: dict[str, Any], expected: list[str]) -> None:
+    a_study(ledger, seeds=SEEDS, config=BEFORE)
+    found = choose(ledger, wish(**changes), TEXT, "tiny")
+    assert (found.study, found.base) == (None, TINY)
+    assert list(dict.fromkeys(names(found))) == expected
+    assert "data order circular, not linear" in [one.told for one in found.differences]
+
+
+def test_a_study_named_in_its_own_order_is_not_led_into_another(ledger: Ledger) -> None:
+    study = a_study(ledger, seeds=SEEDS, config=BEFORE)
+    assert choose(ledger, wish(study=study), TEXT, "tiny").base.data_order == "linear"
+    with pytest.raises(UserError, match="data order circular, not linear"):
+        choose(ledger, wish(study=study, settings=["data_order=circular"]), TEXT, "tiny")
 
 
 @pytest.mark.parametrize(("changes", "expected", "told"), [

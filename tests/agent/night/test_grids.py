@@ -31,18 +31,20 @@ def speed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foresight, "measured", measured)
 
 
-def wish(home: Home, text: Path) -> Wish:
-    return Wish(Source(str(home.data), str(text)), 3000.0, MODEL, n_replicas=1)
+def wish(home: Home, text: Path, settings: tuple[str, ...] = ()) -> Wish:
+    return Wish(Source(str(home.data), str(text)), 3000.0, (*MODEL, *settings), n_replicas=1)
 
 
-def queued(home: Home, text: Path, sizes: list[str] = SIZES) -> Forecast:
+def queued(home: Home, text: Path, sizes: list[str] = SIZES,
+           settings: tuple[str, ...] = ()) -> Forecast:
     with Ledger.open(home.ledger) as ledger:
         at = Desk(home, ledger, Listener(), lambda *_: None)
-        return queue_grid(at, wish(home, text), sizes, TOKENS)
+        return queue_grid(at, wish(home, text, settings), sizes, TOKENS)
 
 
-def foreseen(home: Home, text: Path, sizes: list[str] = SIZES) -> Forecast:
-    return foresee_grid(home, wish(home, text), sizes, TOKENS, lambda *_: None)
+def foreseen(home: Home, text: Path, sizes: list[str] = SIZES,
+             settings: tuple[str, ...] = ()) -> Forecast:
+    return foresee_grid(home, wish(home, text, settings), sizes, TOKENS, lambda *_: None)
 
 
 @pytest.fixture
@@ -101,6 +103,14 @@ def test_what_waits_is_queued_and_not_done(home: Home, text: Path) -> None:
     found = foreseen(home, text)
     assert found.plan.cells == []
     assert sorted(found.cells().values()) == ["diverged", "done", "queued", "running"]
+
+
+def test_a_cell_that_ran_in_an_earlier_order_of_the_text_is_not_run_again(
+        home: Home, text: Path) -> None:
+    home.root.mkdir()
+    queued(home, text, settings=("data_order=linear",))
+    assert foreseen(home, text).plan.cells == []
+    assert len(foreseen(home, text, settings=("data_order=circular",)).plan.cells) == 4
 
 
 def test_a_cell_that_failed_or_was_killed_is_tried_again_and_says_so(

@@ -228,3 +228,21 @@ def test_a_night_that_met_wrong_numbers_ends_with_that_sentence(
         night.fault = "2 by 2 is 5"
         with pytest.raises(UserError, match="2 by 2 is 5"):
             _tick_through(at, night)
+
+
+def test_a_run_by_hand_that_waits_in_an_earlier_order_goes_on_in_it(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "Daemon", lambda *_: SimpleNamespace(run=lambda: None))
+    home, text = Home(tmp_path / "home"), text_file(tmp_path / "text.txt", 40)
+    home.root.mkdir()
+
+    def asked(*more: str) -> Wish:
+        return Wish(Source(str(home.data), str(text)), 3000.0, (*MODEL, *more), steps=20)
+
+    with Ledger.open(home.ledger) as ledger:
+        at = Desk(home, ledger, Listener(), lambda *_: None, prove=lambda *_: None)
+        first = train_once(at, asked("data_order=linear"))
+        assert train_once(at, asked()).id == first.id
+        other = train_once(at, asked("data_order=circular"))
+        assert other.id != first.id
+        assert train_once(at, asked()).id == other.id

@@ -49,6 +49,16 @@ def test_a_job_written_before_there_were_shards_is_still_one(path: Path) -> None
     assert Job.read(path) == PLAIN
 
 
+def test_a_job_written_before_there_was_an_order_of_the_text_keeps_the_linear_one(
+        path: Path) -> None:
+    PLAIN.write(path)
+    values = json.loads(path.read_text())
+    fields = {name: value for name, value in values["config"].items()
+              if name not in ("data_order", "shuffle_stories")}
+    path.write_text(json.dumps(values | {"config": fields}))
+    assert Job.read(path).config == dataclasses.replace(PLAIN.config, data_order="linear")
+
+
 @pytest.mark.parametrize(("changes", "words"), [
     ({"version": 2}, "version is not 1"),
     ({"shards": {"train": {"path": "/c", "n_bytes": 3}}},

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.config import Config
+from engine.config import CHOICES, Config
 from engine.errors import UserError
 from engine.files import write_atomically
-from tests.bench.table.rows import RUNGS, SCORES, Row, read_rows, read_texts
+from tests.bench.table.rows import OLDEST, RUNGS, SCORES, Row, read_rows, read_texts
 
 PATH = Path(__file__).with_name("runs.csv.xz")
 MAX_BYTES = 1_000_000
@@ -43,7 +43,7 @@ class Table:
 def pack(table: Table) -> bytes:
     rows = sorted(table.rows, key=lambda row: row.key)
     varied = [name for name in FIELDS
-              if any(getattr(row.config, name) != getattr(Config(), name) for row in rows)]
+              if any(getattr(row.config, name) != getattr(OLDEST, name) for row in rows)]
     text = io.StringIO()
     text.write(json.dumps(table.texts, sort_keys=True) + "\n")
     writer = csv.writer(text, lineterminator="\n")
@@ -70,7 +70,7 @@ def _row(line: dict[str, str]) -> Row:
     def scores(names: Sequence[str]) -> list[float | None]:
         return [float(line[name]) if line[name] else None for name in names]
 
-    fields = {name: line[name] if name in ("optimizer", "schedule") else json.loads(line[name])
+    fields = {name: line[name] if name in CHOICES else json.loads(line[name])
               for name in FIELDS if name in line}
     return Row(line["text"], int(line["slot"]), line["kind"], int(line["seed"]),
                Config.from_dict(fields), line["state"], float(line["seconds"]),

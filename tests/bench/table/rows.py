@@ -1,6 +1,6 @@
 """The file of runs that `make` writes: one JSON line a run, one that says of which texts.
 
-A row has text, slot, kind, seed, config (what differs from Config()), state, seconds of training,
+A row has text, slot, kind, seed, config (what differs from OLDEST), state, seconds of training,
 and bits per byte: rungs [3], short, search, confirm, test, all None where the run diverged.
 """
 
@@ -14,6 +14,7 @@ from agent.simulate.surface import TABLES
 from agent.simulate.tunnel import RUNGS
 from engine.config import Config
 
+OLDEST = Config.from_dict({})  # what a row without any field of its own is
 SCORES = ("short", "search", "confirm", "test")  # at the end
 
 
@@ -48,8 +49,8 @@ class Row:
 
 
 def differing(config: Config) -> dict[str, Any]:
-    """The fields that are not those of Config()."""
-    return {name: own for name, (own, _) in config.difference(Config()).items()}
+    """The fields that a reader would not add by itself."""
+    return {name: own for name, (own, _) in config.difference(OLDEST).items()}
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -68,4 +68,5 @@ def test_only_finished_runs_of_other_budgets_count(tmp_path: Path) -> None:
     lines = [{"budget_tokens": 20_000, "slot": i, "config": {}, "state": state, "search": score}
              for i, (state, score) in enumerate((("finished", 2.0), ("diverged", None)))]
     (tmp_path / "b.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-    assert budgets.read(tmp_path / "b.jsonl") == [budgets.Scored(20_000, Config(), 2.0)]
+    assert budgets.read(tmp_path / "b.jsonl") == [
+        budgets.Scored(20_000, Config.from_dict({}), 2.0)]

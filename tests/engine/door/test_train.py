@@ -14,6 +14,7 @@ from engine.errors import CheckpointError, ConfigError, CorpusError, TokenizerEr
 from engine.text.splits import hold_out
 from engine.text.stories.write import write_stories
 from engine.text.tokenizer import Tokenizer
+from engine.training import checkpoint
 
 TINY = engine.Config(n_embd=16, n_layer=1, n_head=2, vocab_size=300, seq_len=16, batch_size=2,
                      lr=1e-2)
@@ -46,6 +47,20 @@ def test_stopped_saved_and_resumed_it_ends_at_the_same_bits(
                 break
         half = first.save(tmp_path / "half.npz")
     *_, resumed = engine.train(config, STORIES, steps=9, seed=4, resume=half)
+    assert resumed == whole
+
+
+def test_a_training_of_an_earlier_version_is_resumed_in_the_order_it_began_in(
+        tmp_path: Path) -> None:
+    linear = replace(TINY, data_order="linear")
+    *_, whole = engine.train(linear, STORIES, steps=6)
+    with engine.train(linear, STORIES, steps=6) as first:
+        next(first)
+        half = first.save(tmp_path / "half.npz")
+    arrays, scalars = checkpoint.load(half)
+    del scalars["config"]["data_order"]
+    checkpoint.save(half, arrays, scalars)
+    *_, resumed = engine.train(TINY, STORIES, steps=6, resume=half)
     assert resumed == whole
 
 

@@ -1,13 +1,16 @@
 """A run that is stopped and taken up again is the run that never stopped, bit for bit."""
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engine.config import LATER, OPTIMIZERS, Config
+from engine.config import EARLIER, LATER, OPTIMIZERS, Config
 from engine.errors import CheckpointError, Diverged
+from engine.fields import DATA_ORDERS
 from engine.model.gpt import GPT, Flat, init_params
 from engine.training import checkpoint
 from engine.training.evaluate import score_model
@@ -260,10 +263,10 @@ def test_the_data_position_is_that_of_the_next_window():
 
 
 def test_a_checkpoint_older_than_a_field_goes_on_with_its_default():
-    run, scalars = trainer(), trainer().scalars()
+    run, scalars = trainer(**EARLIER), trainer().scalars()
     old = scalars | {"config": {k: v for k, v in scalars["config"].items() if k not in LATER}}
     run.restore(run.arrays(), old)
-    shared = trainer(n_kv_head=1)
+    shared = trainer(n_kv_head=1, **EARLIER)
     with pytest.raises(CheckpointError, match="n_kv_head is None, this run's is 1"):
         shared.restore(shared.arrays(), old)
 
@@ -401,3 +404,63 @@ def test_evaluations_cost_about_a_tenth_at_most_20_and_at_least_one(n_steps, n_v
 
 def test_a_long_run_has_twenty_points_on_its_curve():
     assert default_eval_every(Config(), 2000, 1000) == 100
+
+
+# --- runs that began before the text had another order ----------------------------------------
+
+# tests/reference/before_data_order.npz: what 163df0e saved of this run after 20 of 40 steps. Then
+# came these training losses.
+BEFORE = Path(__file__).parents[2] / "reference" / "before_data_order.npz"
+THEN = [
+    4.955791115760803, 4.898366369307041, 4.888481497764587, 4.870240345597267, 4.975423768162727,
+    4.816193088889122, 4.799330428242683, 4.820353165268898, 4.799878872931004, 4.7737996727228165,
+    4.813066743314266, 4.830472432076931, 4.775933586061001, 4.726505763828754, 4.706788547337055,
+    4.718974970281124, 4.842967465519905, 4.680037744343281, 4.712318547070026, 4.696681894361973]
+
+
+def begun_before(**changes):
+    fields = checkpoint.load(BEFORE)[1]["config"]
+    assert "data_order" not in fields
+    return Trainer(replace(Config.from_dict(fields), **changes), 3, 40, TEXTS)
+
+
+def test_a_run_of_an_earlier_version_goes_on_as_it_was():
+    run = begun_before()
+    run.restore(*checkpoint.load(BEFORE))
+    assert run.config.data_order == "linear"
+    for _ in range(20):
+        run.advance()
+    assert list(run.recent) == pytest.approx(THEN, rel=2e-6)  # the rounding of another BLAS
+    whole = begun_before()
+    for _ in range(40):
+        whole.advance()
+    assert state(whole)[1] == state(run)[1] | {"recent": list(whole.recent)}
+    assert list(whole.recent) == pytest.approx(THEN, rel=2e-6)
+
+
+def test_a_run_of_an_earlier_version_does_not_go_on_in_another_order():
+    with pytest.raises(CheckpointError, match="data_order is linear, this run's is circular"):
+        begun_before(data_order="circular").restore(*checkpoint.load(BEFORE))
+
+
+@pytest.mark.parametrize("order", DATA_ORDERS)
+def test_shuffled_stories_resume_bit_for_bit(order):
+    stories = replace(TEXTS, separator=int(TEXTS.train[7]))
+    whole, first, second = (trainer(texts=stories, data_order=order, shuffle_stories=True)
+                            for _ in range(3))
+    for _ in range(N_STEPS):
+        whole.advance()
+    for _ in range(5):
+        first.advance()
+    second.restore({name: array.copy() for name, array in first.arrays().items()},
+                   json.loads(json.dumps(first.scalars())))
+    for _ in range(N_STEPS - 5):
+        second.advance()
+    assert state(second) == state(whole)
+    assert state(whole)[0] != state(_advanced(trainer(texts=stories, data_order=order)))[0]
+
+
+def _advanced(run):
+    for _ in range(N_STEPS):
+        run.advance()
+    return run
