@@ -35,7 +35,8 @@ TITLES = {
     "optimizer": "optimizer", "lr": "learning rate", "schedule": "schedule",
     "warmup_frac": "warm-up", "decay_frac": "decay part", "min_lr_frac": "final learning rate part",
     "weight_decay": "weight decay", "beta1": "beta1", "beta2": "beta2", "clip": "clipping norm",
-    "n_kv_head": "key heads", "mixer": "mixer",
+    "n_kv_head": "key heads", "mixer": "mixer", "residual_scalars": "residual scalars",
+    "bigram_buckets": "bigram buckets", "qk_norm": "query-key norm",
 }
 
 T = TypeVar("T")

@@ -19,7 +19,9 @@ from engine.errors import UserError
 
 T = TypeVar("T")
 
-WORDS = {**CHOICES, "tied": ("false", "true")}  # what fields may be that are no numbers
+# What fields may be that are no numbers.
+WORDS = CHOICES | {field.name: ("false", "true") for field in dataclasses.fields(Config)
+                   if isinstance(field.default, bool)}
 
 
 def ask_ledger(ctx: click.Context, ask: Callable[[Queries], list[T]]) -> list[T]:
