@@ -14,7 +14,7 @@ from strategies.base import LION_FACTOR
 NAMES = ("learning rate", "width", "layers", "tokens a step", "window", "weight decay", "clipping",
          "warm-up", "final rate", "decay part", "beta1", "beta2", "hidden width", "head size",
          "rope base", "tied", "lion", "schedule_free", "wsd", "constant", "passes", "budget",
-         "shared key heads", "rwkv")
+         "shared key heads", "rwkv", "residual scalars", "bigram table", "query-key norm")
 BUDGET_TOKENS = 75_000  # where the feature of the budget is zero
 # What suits a budget grows as its power: of width, of layers, of tokens a step.
 WIDTH_POWER, LAYER_POWER, STEP_POWER = 0.2, 0.15, 0.35
@@ -52,4 +52,7 @@ def features(config: Config, budget_tokens: int) -> tuple[float, ...]:
         budget,
         0.0 if is_rwkv else math.log(config.n_head / config.kv_heads),
         float(is_rwkv),
+        float(config.residual_scalars),
+        math.log1p(config.bigram_buckets / config.vocab_size),
+        float(config.qk_norm and not is_rwkv),
     )
