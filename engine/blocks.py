@@ -64,7 +64,11 @@ def workspace_floats(config: "Config", n_rows: int) -> int:
     mixer = _attention if config.mixer == "attention" else _rwkv
     product = 0  # that is added to a gradient
     if config.grad_accum > 1:
-        product = max(math.prod(shape) for shape in config.shapes().values() if len(shape) == 2)
+        product = max(math.prod(shape) for name, shape in config.shapes().items()
+                      if len(shape) == 2 and name != "bigram")
+    if config.residual_scalars:  # the stream before each block; the input's norm, its gradient
+        kept += ((config.n_layer - 1) * n + both) * c + both * (c + 1)
+        backward += n * c
     return kept + passing + logits + backward + mixer(config, n_rows, n_eval_rows, product)
 
 
@@ -75,7 +79,12 @@ def _attention(config: "Config", n_rows: int, n_eval_rows: int, product: int) ->
     rotated = c + config.kv_width
     kept = ((config.n_layer - 1) * n + both) * (rotated + config.kv_width + c + config.n_head)
     # The halves of a rotation, one of which backward uses.
-    halves = both * rotated // 2 + max(n * c, both * rotated // 2)
+    rows = max(n * c, both * rotated // 2)
+    if config.qk_norm:  # normed heads, their factors; in backward products of both, and means
+        n_heads = config.n_head + config.kv_heads
+        kept += ((config.n_layer - 1) * n + both) * (rotated + n_heads)
+        rows = max(rows, n * rotated) + n * n_heads
+    halves = both * rotated // 2 + rows
     backward = n * (config.kv_width + max(rotated + config.kv_width, 2 * config.hidden)
                     + config.head_size + config.n_head)
     scores, mixed, sums = _scores(config, n_rows)

@@ -35,7 +35,7 @@ OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW
                     "muon": "Muon"}
 # Fields younger than the first ledgers: in a hash once they are used, so that older hashes stay.
 LATER = ("n_kv_head", "mixer", "cautious_decay", "scheduled_decay", "data_order",
-         "shuffle_stories")
+         "shuffle_stories", "residual_scalars", "bigram_buckets", "qk_norm")
 # What runs older than a field had in its place, where that is not the default.
 EARLIER: dict[str, Any] = {"data_order": "linear"}
 # Arrays of one parameter each that an optimizer keeps beside the parameters and their gradient.
@@ -79,6 +79,9 @@ class Config:
     # that began with one order keeps it.
     data_order: str = "circular"
     shuffle_stories: bool = False  # whole stories, each pass anew, under windows of either order
+    residual_scalars: bool = False  # two a block: on the residual stream, on the embedded input
+    bigram_buckets: int = 0  # of a table of hashed pairs of tokens, added to the input; 0: none
+    qk_norm: bool = False  # RMS norm of every head's queries and keys; attention only
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -136,6 +139,8 @@ class Config:
         shapes: dict[str, tuple[int, ...]] = {"embed": (v, c)}
         if not self.tied:
             shapes["head"] = (v, c)
+        if self.bigram_buckets:  # decays, as the embedding does
+            shapes["bigram"] = (self.bigram_buckets, c)
         mixer = self._mixer_shapes()
         for i in range(self.n_layer):
             shapes |= {f"block{i}.{name}": shape for name, shape in mixer.items()
@@ -145,13 +150,17 @@ class Config:
             shapes |= {f"block{i}.norm1.gain": (c,), f"block{i}.norm2.gain": (c,)}
             shapes |= {f"block{i}.{name}": shape for name, shape in mixer.items()
                        if len(shape) == 1}
+            if self.residual_scalars:
+                shapes[f"block{i}.residual"] = (2,)
         return shapes | {"norm.gain": (c,)}
 
     def _mixer_shapes(self) -> dict[str, tuple[int, ...]]:
         """What a block takes from earlier tokens with."""
         c, (mixed, decays) = self.n_embd, rwkv_ranks(self.n_embd)
         if self.mixer == "attention":
-            return {"attn.qkv": (c + 2 * self.kv_width, c), "attn.proj": (c, c)}
+            gains = dict.fromkeys(("attn.q_gain", "attn.k_gain"), (self.head_size,))
+            return {"attn.qkv": (c + 2 * self.kv_width, c), "attn.proj": (c, c),
+                    **(gains if self.qk_norm else {})}
         return {"rwkv.rkvg": (4 * c, c), "rwkv.proj": (c, c),
                 "rwkv.mix_in": (5 * mixed, c), "rwkv.mix_out": (5 * mixed, c),
                 "rwkv.decay_in": (decays, c), "rwkv.decay_out": (decays, c),
@@ -165,8 +174,9 @@ class Config:
 
     @property
     def n_params_embedding(self) -> int:
-        """Parameters of embedding and head."""
-        return self.vocab_size * self.n_embd * (1 if self.tied else 2)
+        """Parameters of embedding and head, and of the table of pairs."""
+        rows = self.vocab_size * (1 if self.tied else 2) + self.bigram_buckets
+        return rows * self.n_embd
 
     @property
     def tokens_per_step(self) -> int:
@@ -281,7 +291,7 @@ class Config:
         if self.effective_schedule == "constant":
             inert["min_lr_frac"] = None
         if self.mixer == "rwkv":
-            inert |= {"n_kv_head": None, "rope_base": None}
+            inert |= {"n_kv_head": None, "rope_base": None, "qk_norm": None}
         if self.weight_decay == 0:
             inert["cautious_decay"] = None
         if self.weight_decay == 0 or self.effective_schedule == "constant":

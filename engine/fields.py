@@ -28,7 +28,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "warmup_frac": (0.0, 0.9), "decay_frac": (0.0, 1.0), "min_lr_frac": (0.0, 1.0),
     "weight_decay": (0.0, 10.0), "beta2": (0.0, 0.99999), "clip": (1e-3, 1e3),
     "beta1": (0.1, 0.9999),  # less, and the average of schedule_free is lost in rounding
-    "n_kv_head": (1, 64),
+    "n_kv_head": (1, 64), "bigram_buckets": (0, 65536),
 }
 TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NEAR = 0.75  # of two words' letters have to be the same for one to be a misspelling of the other
@@ -67,6 +67,12 @@ MEANINGS = {
     "data_order": "sampling_order window_order order sampler sampling data_sampling",
     "shuffle_stories": "shuffle reshuffle shuffle_data shuffle_documents shuffle_docs "
                        "reshuffle_stories story_order",
+    "residual_scalars": "resid_lambdas x0_lambdas lambdas residual_scale residual_scaling "
+                        "resid_scalars layer_scale residual_lambdas skip_scalars",
+    "bigram_buckets": "bigram bigrams bigram_hash bigram_vocab_size bigram_table bigram_embedding "
+                      "hash_buckets n_buckets buckets",
+    "qk_norm": "qknorm query_key_norm use_qk_norm qk_layernorm qk_rms_norm qk_normalization "
+               "norm_qk q_norm k_norm",
 }
 _BUDGET = "how long a run trains is its budget, not a field: --run-tokens or --run-for"
 _NONE = "this program has no such thing, so leave it out"

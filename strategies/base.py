@@ -40,6 +40,8 @@ TITLES = {
     "n_kv_head": "key heads", "mixer": "mixer",
     "cautious_decay": "cautious decay", "scheduled_decay": "scheduled decay",
     "data_order": "data order", "shuffle_stories": "shuffled stories",
+    "residual_scalars": "residual scalars", "bigram_buckets": "bigram buckets",
+    "qk_norm": "query-key norm",
 }
 
 T = TypeVar("T")

@@ -20,6 +20,7 @@ from strategies.base import (
     shown_size,
     shuffled,
 )
+from strategies.newcomers import fewer_key_heads
 
 FEW_STEPS = 400  # of an optimizer: with so few each is worth more than a smoother gradient
 EQUAL = 0.10  # parameter counts this close pass as equal
@@ -43,7 +44,7 @@ def _candidates(parent: Config, rng: Generator, limits: Limits) -> Iterator[Chan
             *_vocabulary(vocab // 2, vocab, limits), *_tied(parent)]
     bold = [*_wider(parent, layers - 2), *_wider(parent, layers // 2), *_batch(parent, 4),
             *_batch(parent, 0.25), *_vocabulary(vocab * 3 // 4, vocab, limits),
-            *_vocabulary(vocab // 4, vocab, limits)]
+            *_vocabulary(vocab // 4, vocab, limits), *_attention(parent)]
     yield from shuffled(mild, rng) + shuffled(bold, rng)
 
 
@@ -79,6 +80,17 @@ def _vocabulary(wanted: int, vocab: int, limits: Limits) -> Iterator[Change]:
     if size < vocab:
         yield Change({"vocab_size": size}, "a smaller vocabulary with its own tokenizer saves "
                      "embedding and head; bits per byte decides")
+
+
+def _attention(parent: Config) -> Iterator[Change]:
+    """Unmeasured here, so among the bold steps."""
+    if fewer := fewer_key_heads(parent):
+        saved = repaired(parent, {"n_kv_head": fewer}).n_params - parent.n_params
+        yield Change({"n_kv_head": fewer}, "heads of queries that share keys and values save "
+                     f"{shown_size(-saved)} of {shown_size(parent.n_params)} parameters")
+    if parent.mixer == "attention" and not parent.qk_norm:
+        yield Change({"qk_norm": True}, "normed queries and keys bear larger steps for next to "
+                     "no work")
 
 
 def _tied(parent: Config) -> Iterator[Change]:

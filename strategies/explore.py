@@ -28,6 +28,7 @@ from strategies.base import (
     resized,
     scores,
 )
+from strategies.newcomers import SHARE, newcomer
 from strategies.optimizers import drawn
 
 N_BEST = 5  # results that moves start from
@@ -54,6 +55,8 @@ def _candidates(parent: Config, history: Sequence[Outcome], rng: Generator,
     for _ in range(MAX_CANDIDATES):
         start = starts[int(rng.integers(len(starts)))]
         moved = move(start, rng, SIZES[int(rng.integers(len(SIZES)))])
+        if rng.random() < SHARE:
+            moved = repaired(moved, newcomer(moved, rng))
         fields = {name: getattr(moved, name) for name in parent.difference(moved)}
         yield Change(fields, "a bold move of several fields at once")
 

@@ -14,7 +14,8 @@ from strategies.base import LION_FACTOR
 NAMES = ("learning rate", "width", "layers", "tokens a step", "window", "weight decay", "clipping",
          "warm-up", "final rate", "decay part", "beta1", "beta2", "hidden width", "head size",
          "rope base", "tied", "lion", "schedule_free", "wsd", "constant", "passes", "budget",
-         "shared key heads", "rwkv", "muon", "cautious decay", "scheduled decay")
+         "shared key heads", "rwkv", "muon", "cautious decay", "scheduled decay",
+         "residual scalars", "bigram table", "query-key norm")
 BUDGET_TOKENS = 75_000  # where the feature of the budget is zero
 # What suits a budget grows as its power: of width, of layers, of tokens a step.
 WIDTH_POWER, LAYER_POWER, STEP_POWER = 0.2, 0.15, 0.35
@@ -55,4 +56,7 @@ def features(config: Config, budget_tokens: int) -> tuple[float, ...]:
         float(config.optimizer == "muon"),
         float(config.cautious_decay and config.weight_decay > 0),
         float(config.scheduled_decay and config.weight_decay > 0 and schedule != "constant"),
+        float(config.residual_scalars),
+        math.log1p(config.bigram_buckets / config.vocab_size),
+        float(config.qk_norm and not is_rwkv),
     )

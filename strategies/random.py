@@ -23,9 +23,11 @@ from strategies.base import (
     repaired,
     resized,
 )
+from strategies.newcomers import SHARE, newcomer
 from strategies.optimizers import drawn
 
 MAX_FIELDS = 3
+NEWCOMER = "newcomer"  # in place of a field in SHARE of all draws: one of NEWCOMERS
 SMALLEST_STEP = 1.25
 # field: (largest factor of a step, smallest and largest value a step may reach)
 FACTORS: dict[str, tuple[float, float, float]] = {
@@ -52,7 +54,10 @@ def _candidates(parent: Config, rng: Generator) -> Iterator[Change]:
         wanted = int(rng.integers(1, MAX_FIELDS + 1))
         drawn = sorted(int(i) for i in rng.permutation(len(FIELDS))[:wanted])
         config, notes = parent, ""
-        for step in (_step(config, FIELDS[i], rng) for i in drawn):
+        names = [FIELDS[i] for i in drawn]
+        if rng.random() < SHARE:
+            names[-1] = NEWCOMER
+        for step in (_step(config, name, rng) for name in names):
             changed = repaired(config, step.fields)
             touched = parent.difference(config).keys()
             fits = len(parent.difference(changed)) <= MAX_FIELDS
@@ -66,6 +71,8 @@ def _candidates(parent: Config, rng: Generator) -> Iterator[Change]:
 
 def _step(config: Config, name: str, rng: Generator) -> Change:
     """One field's step and a note on what goes with it; empty where the field has no effect."""
+    if name == NEWCOMER:
+        return Change(newcomer(config, rng), "")
     up = bool(rng.integers(2))
     if name == "optimizer":
         return _other_optimizer(config, rng)

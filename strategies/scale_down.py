@@ -16,6 +16,7 @@ from strategies.base import (
     resizes,
     shuffled,
 )
+from strategies.newcomers import fewer_key_heads, fewer_pairs
 
 
 def propose(parent: Config, history: Sequence[Outcome], rng: Generator,
@@ -33,5 +34,10 @@ def _candidates(parent: Config, rng: Generator) -> Iterator[Change]:
     large = [(legal_width(width * 0.8), max(1, layers - 1)), (legal_width(width * 0.5), layers),
              (width, half), (legal_width(width * 0.5), half), (legal_width(width * 0.25), layers),
              (legal_width(width * 0.25), half)]
-    return resizes(parent, shuffled(small, rng) + shuffled(large, rng),
-                   "more tokens for each parameter")
+    yield from resizes(parent, shuffled(small, rng) + shuffled(large, rng),
+                       "more tokens for each parameter")
+    if parent.bigram_buckets:
+        yield Change({"bigram_buckets": fewer_pairs(parent)},
+                     "more tokens for each row of the table of pairs")
+    if fewer := fewer_key_heads(parent):
+        yield Change({"n_kv_head": fewer}, "more tokens for each parameter of keys and values")

@@ -16,6 +16,7 @@ from strategies.base import (
     resizes,
     shuffled,
 )
+from strategies.newcomers import more_pairs
 
 
 def propose(parent: Config, history: Sequence[Outcome], rng: Generator,
@@ -24,11 +25,13 @@ def propose(parent: Config, history: Sequence[Outcome], rng: Generator,
 
 
 def _candidates(parent: Config, rng: Generator) -> Iterator[Change]:
-    """One step wider or deeper before both at once, and either before a doubling."""
+    """One step wider or deeper before both at once, and either before a doubling; last a table."""
     width, layers = parent.n_embd, parent.n_layer
     small = [(legal_width(width + 16), layers), (legal_width(width * 1.25), layers),
              (legal_width(width * 1.5), layers), (width, layers + 1), (width, layers + 2)]
     large = [(legal_width(width * 1.25), layers + 1), (legal_width(width * 1.5), layers + 1),
              (legal_width(width * 2), layers), (width, layers * 2),
              (legal_width(width * 2), layers * 2)]
-    return resizes(parent, shuffled(small, rng) + shuffled(large, rng), "more capacity")
+    yield from resizes(parent, shuffled(small, rng) + shuffled(large, rng), "more capacity")
+    yield Change({"bigram_buckets": more_pairs(parent)},
+                 "more capacity, for pairs of tokens, that costs memory and next to no work")

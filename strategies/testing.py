@@ -33,7 +33,8 @@ LARGEST = Config(
     min_lr_frac=1.0, weight_decay=10.0, beta1=0.9999, beta2=0.99999, clip=1e3, tied=True)
 PARENTS = (PARENT, Config(optimizer="lion", n_hidden=200, schedule="wsd"),
            Config(optimizer="schedule_free", n_layer=2), Config(schedule="constant", tied=True),
-           Config(n_kv_head=2), Config(mixer="rwkv"))
+           Config(n_kv_head=2, qk_norm=True, bigram_buckets=2048),
+           Config(mixer="rwkv", residual_scalars=True))
 NO_LIMITS = Limits(budget_tokens=10**12, max_params=10**12, max_mb=1e9)
 TIGHT = Limits(max_params=1_600_000, max_mb=PARENT.peak_mb * 1.2, min_steps=1500, max_seq_len=192,
                min_vocab=700, max_vocab=1024)
@@ -103,11 +104,13 @@ def a_parent(rng: Generator) -> Config:
     fields |= {field: int(rng.integers(int(BOUNDS[field][0]), int(BOUNDS[field][1]) + 1))
                for field in ("n_layer", "vocab_size", "seq_len", "batch_size", "grad_accum")}
     n_head = one_of([h for h in range(1, 65) if width % (2 * h) == 0])
+    fields |= {field: one_of([False, True]) for field in ("residual_scalars", "qk_norm")}
     return Config(
         n_embd=width, n_head=n_head, mixer=one_of(MIXERS),
         n_kv_head=one_of([None, *(h for h in range(1, n_head + 1) if n_head % h == 0)]),
         n_hidden=one_of([None, int(rng.integers(1, 16385))]), tied=one_of([False, True]),
-        optimizer=one_of(OPTIMIZERS), schedule=one_of(SCHEDULES), **fields)
+        optimizer=one_of(OPTIMIZERS), schedule=one_of(SCHEDULES),
+        bigram_buckets=one_of([0, int(rng.integers(1, 65537))]), **fields)
 
 
 # --- the claims ------------------------------------------------------------------------------

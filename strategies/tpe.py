@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from engine.config import OPTIMIZERS, SCHEDULES, Config
+from engine.config import MIXERS, OPTIMIZERS, SCHEDULES, Config
 from strategies.base import (
     DEFAULT_LIMITS,
     LION_FACTOR,
@@ -26,10 +26,12 @@ from strategies.base import (
     Proposal,
     Scored,
     fresh,
+    legal_kv_heads,
     legal_width,
     resized,
     scores,
 )
+from strategies.newcomers import PAIRS, SHARE
 from strategies.optimizers import ALWAYS, drawn
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -66,10 +68,16 @@ AXES = (
 )
 CHOICES: dict[str, tuple[Any, ...]] = {
     "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "tied": (False, True)}
+# Of newcomers.py: heads of queries that share one of keys, buckets of pairs a kind of token.
+YOUNG: dict[str, tuple[Any, ...]] = {
+    "mixer": MIXERS, "n_kv_head": (1, 2, 4), "residual_scalars": (False, True),
+    "bigram_buckets": (0, PAIRS, 4 * PAIRS), "qk_norm": (False, True)}
+MOVED = SHARE / len(YOUNG)  # of the draws move one of them away from what a kernel stands on
 N_AXES = len(AXES)
+N_SETTLED = N_AXES + len(CHOICES)  # columns before those of YOUNG
 # How many options of each choice are drawn: newer optimizers only where one of them is known.
-N_CHOICES = [len(ALWAYS), *(len(values) for values in list(CHOICES.values())[1:])]
-NAMES = (*(axis.name for axis in AXES), *CHOICES)  # columns of a point
+N_CHOICES = [len(ALWAYS), *(len(values) for values in list((CHOICES | YOUNG).values())[1:])]
+NAMES = (*(axis.name for axis in AXES), *CHOICES, *YOUNG)  # columns of a point
 LOW = np.array([axis.low for axis in AXES])
 REACH = np.log(np.array([axis.high for axis in AXES]) / LOW)
 MOMENTUM = np.array([axis.is_momentum for axis in AXES])
@@ -83,6 +91,8 @@ def _inert(optimizer: str, schedule: str) -> list[bool]:
             for name in NAMES]
 
 
+INERT_MIXED = np.array([[name in YOUNG and Config(mixer=mixer).canonical()[name] is None
+                         for name in NAMES] for mixer in MIXERS])
 INERT = np.array([[_inert(o, s) for s in SCHEDULES] for o in OPTIMIZERS])
 
 
@@ -141,8 +151,25 @@ def _points(configs: Sequence[Config]) -> Array:
     values = np.where(MOMENTUM, 1 - values, values)
     places = np.log(np.where(values == 0, LOW, values) / LOW) / REACH
     choices = [[options.index(getattr(config, name)) for name, options in CHOICES.items()]
+               + [_nearest(options, _young(config, name)) for name, options in YOUNG.items()]
                for config in configs]
     return _active(np.hstack([places, np.array(choices, dtype=float)]))
+
+
+def _young(config: Config, name: str) -> Any:
+    """A field of YOUNG as it stands there."""
+    if name == "n_kv_head":
+        return config.n_head / config.kv_heads
+    if name == "bigram_buckets":
+        return config.bigram_buckets / config.vocab_size
+    return getattr(config, name)
+
+
+def _nearest(options: tuple[Any, ...], value: Any) -> int:
+    if value in options:
+        return options.index(value)
+    # A table counts as one, however small it is.
+    return min((i for i, one in enumerate(options) if one), key=lambda i: abs(options[i] - value))
 
 
 def _fields(point: Array, parent: Config) -> dict[str, Any]:
@@ -151,20 +178,40 @@ def _fields(point: Array, parent: Config) -> dict[str, Any]:
         axis.name: axis.value(float(place)) for axis, place in zip(AXES, point, strict=False)
         if not math.isnan(place)}
     fields |= {name: options[int(i)] for (name, options), i
-               in zip(CHOICES.items(), point[N_AXES:], strict=True) if not math.isnan(i)}
+               in zip(CHOICES.items(), point[N_AXES:N_SETTLED], strict=True) if not math.isnan(i)}
     if fields["optimizer"] == "lion":
         fields |= {"lr": fields["lr"] / LION_FACTOR,
                    "weight_decay": fields["weight_decay"] * LION_FACTOR}
     if fields["seq_len"] > 16:
         fields["seq_len"] = round(fields["seq_len"] / 8) * 8
     width = legal_width(fields["n_embd"])
-    return resized(parent, width, fields["n_layer"]) | fields | {"n_embd": width}
+    fields = resized(parent, width, fields["n_layer"]) | fields | {"n_embd": width}
+    return fields | _young_fields(point, parent, fields.get("n_head", parent.n_head))
+
+
+def _young_fields(point: Array, parent: Config, n_head: int) -> dict[str, Any]:
+    """Those of YOUNG that are not as the parent has them."""
+    chosen = {name: options[int(i)] for (name, options), i
+              in zip(YOUNG.items(), point[N_SETTLED:], strict=True) if not math.isnan(i)}
+    before = dict(zip(YOUNG, _points([parent])[0, N_SETTLED:], strict=True))
+    fields = {name: value for name, value in chosen.items()
+              if YOUNG[name].index(value) != before[name]}
+    if "bigram_buckets" in fields:
+        fields["bigram_buckets"] *= parent.vocab_size
+    if {"mixer", "n_kv_head"} & fields.keys():
+        group = chosen.get("n_kv_head", 1)
+        fields["n_kv_head"] = None if group == 1 else legal_kv_heads(n_head, n_head / group)
+    return fields
 
 
 def _active(points: Array) -> Array:
-    """The points with nan on what has no effect under their optimizer and schedule."""
+    """The points with nan on what has no effect under their optimizer, schedule and mixer."""
     optimizer, schedule = points[:, N_AXES].astype(int), points[:, N_AXES + 1].astype(int)
-    return np.asarray(np.where(INERT[optimizer, schedule], math.nan, points))
+    inert = INERT[optimizer, schedule]
+    if points.shape[1] > N_SETTLED:
+        # An unknown mixer is the parent's: what it makes of the others is not for a point to say.
+        inert = inert | INERT_MIXED[np.nan_to_num(points[:, N_SETTLED]).astype(int)]
+    return np.asarray(np.where(inert, math.nan, points))
 
 
 def _n_choices(known: Sequence[Config]) -> list[int]:
@@ -173,7 +220,7 @@ def _n_choices(known: Sequence[Config]) -> list[int]:
 
 
 def _anywhere(rng: Generator, n_choices: Sequence[int]) -> Array:
-    none = np.empty((0, N_AXES + len(CHOICES)))
+    none = np.empty((0, len(NAMES)))
     point: Array = Mixture(none, _span(none), n_choices).draw(1, rng)[0]
     return point
 
@@ -195,18 +242,20 @@ class Mixture:
 
     A kernel is the product of a Gaussian cut to the span of each axis and, for each choice, its
     own option preferred to the others. Where a point has nan, its kernel is even; where a
-    candidate has nan, that field does not count.
+    candidate has nan, that field does not count. A choice of YOUNG is moved in MOVED of all draws
+    alone, and else is what the kernel stands on, or the parent's.
     """
 
     def __init__(self, points: Array, span: tuple[Array, Array],
                  n_choices: Sequence[int] = N_CHOICES) -> None:
-        even = np.full((1, N_AXES + len(CHOICES)), math.nan)
+        even = np.full((1, len(NAMES)), math.nan)
         self.points = np.concatenate([points, even])  # (K, D)
         (self.low, self.high), self.n_choices = span, n_choices
         # Scott 1992: the more points in the fewer dimensions, the narrower.
-        n_kernels, n_fields = self.points.shape
-        self.width = WIDTH * (self.high - self.low) * n_kernels ** (-1 / (n_fields + 4))
-        self.own = [(1 + 1 / n_kernels) / (1 + n / n_kernels) for n in n_choices]
+        n_kernels = len(self.points)
+        self.width = WIDTH * (self.high - self.low) * n_kernels ** (-1 / (N_SETTLED + 4))
+        self.own = [(1 + 1 / n_kernels) / (1 + n / n_kernels) if N_AXES + j < N_SETTLED
+                    else 1 - MOVED for j, n in enumerate(n_choices)]
 
     def log_density(self, drawn: Array) -> Array:
         """Logarithm of the density at each of the points drawn, (M, D) → (M,)."""
@@ -238,7 +287,8 @@ class Mixture:
         points[:, :N_AXES] = places
         choices = zip(self.own, self.n_choices, strict=True)
         for j, (own, n_options) in enumerate(choices, start=N_AXES):
-            stays = rng.random(n) < np.where(np.isnan(points[:, j]), 0.0, own)
+            unknown = 0.0 if j < N_SETTLED else own
+            stays = rng.random(n) < np.where(np.isnan(points[:, j]), unknown, own)
             other = np.nan_to_num(points[:, j]) + rng.integers(1, n_options, n)
             anything = rng.integers(n_options, size=n)
             moved = np.where(np.isnan(points[:, j]), anything, other % n_options)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config import Config
+from engine.config import BOUNDS, Config
 from strategies.base import HELD, LION_FACTOR, TITLES
 from strategies.tpe import AXES
 
@@ -92,7 +92,8 @@ def _place(name: str, value: float | None) -> float:
         return math.nan
     axis = _AXIS.get(name)
     if axis is None:
-        return math.log10(value) / DECADES
+        is_none = BOUNDS[name][0] == 0  # a zero is allowed, and then stands at the low end
+        return math.log10(value + is_none) / DECADES
     x = 1 - value if axis.is_momentum else value
     low, high = (math.log(end) for end in (axis.low, axis.high))
     return (math.log(x or axis.low) - low) / (high - low)  # a zero stands at the low end

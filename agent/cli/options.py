@@ -21,7 +21,8 @@ from strategies.families import FAMILIES
 T = TypeVar("T")
 
 # What fields may be that are no numbers.
-WORDS = {**CHOICES, "tied": ("false", "true"), "shuffle_stories": ("false", "true")}
+WORDS = CHOICES | {field.name: ("false", "true") for field in dataclasses.fields(Config)
+                   if isinstance(field.default, bool)}
 
 
 def complete_families(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:

@@ -41,6 +41,9 @@ FORWARD = 1 / 3  # of a pass: what evaluation does of it
 # Of the time of Newton and Schulz's multiply-adds: a matrix by its own transpose takes less than
 # another product, measured 0.82 to 0.87. And the calls of a matrix as a part of a block's pass.
 HALVED, MATRIX_CALLS = 0.85, 0.17
+# Of an entry that a block keeps: what one costs that a small idea scales or norms, there and back,
+# and so many times more one of a table of pairs, whose rows are gathered, sorted and summed.
+IDEA, PAIR = 4, 4
 
 SPAWN_S = 1.5  # from the end of one run to the first step of the next, with the final save
 DEVICE_SD = 3.0  # of the log of a device's speed beside the machine above: it tells nothing
@@ -90,7 +93,10 @@ def _pass_counts(config: Config, n_rows: int) -> Vector:
         "logits": n_rows * time * v, "update": 0, "step": 1}
     mixer = _attention_counts if config.mixer == "attention" else _rwkv_counts
     found |= mixer(config, n_rows, n)
-    found["activations"] += n * 3 * config.hidden
+    found["activations"] += n * 3 * config.hidden + IDEA * (
+        n * c * config.residual_scalars
+        + n * (c + config.kv_width) * (config.qk_norm and config.mixer == "attention")
+        + n_rows * time * PAIR * c * (config.bigram_buckets > 0))
     return np.array([found[part] for part in COSTS], np.float64)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.blocks import attention_blocks
 from engine.model import exponential
-from engine.model.layers import Cache, ones_row
+from engine.model.layers import Cache, ones_row, put
 from engine.model.workspace import Array, Workspace
 
 SUMS = 1e20  # softmax goes without s − max s while its sums of exp s lie within 1/this, this
@@ -46,6 +46,58 @@ def rotate(x: Array, cos: Array, sin: Array, tmp: Workspace) -> None:
     a -= b_sin
     b *= cos
     b += a_sin
+
+
+def norm_heads(qk: Array, gains: tuple[Array, Array], n_head: int, buf: Workspace,
+               eps: float = 1e-6) -> Cache:
+    """Every head of queries and of keys at unit root-mean-square, by a learned gain, in place.
+
+    qk     (C + E, N)  queries and keys before rotation, channel-major
+    gains  (D,) each   of queries and of keys, shared by their heads; both start at 1
+    returns            the cache for norm_heads_backward
+
+    Scores stay divided by √D; without gains they could never leave −√D … √D, which for heads as
+    small as these is no sharp softmax. Sources: Henry et al. 2020, arXiv:2010.04245, with one
+    learned scale; Dehghani et al. 2023 (ViT-22B), arXiv:2302.05442, by head with a gain; the form
+    here, a gain a channel before RoPE, is that of Yang et al. 2025 (Qwen3), arXiv:2505.09388.
+    """
+    n, d = qk.shape[1], gains[0].size
+    x = qk.reshape(-1, d, n)
+    normed, r = buf("normed", *x.shape), buf("head_r", len(x), n)
+    np.add.reduce(np.multiply(x, x, out=normed), axis=1, out=r)
+    r *= 1.0 / d
+    r += eps
+    np.sqrt(r, out=r)
+    np.divide(1.0, r, out=r)
+    np.multiply(x, r[:, None], out=normed)
+    for part, gain in zip(_sides(n_head), gains, strict=True):
+        np.multiply(normed[part], gain[:, None], out=x[part])
+    return normed, r, gains, n_head
+
+
+def norm_heads_backward(dqk: Array, cache: Cache, dgains: tuple[Array, Array], tmp: Workspace,
+                        accumulate: bool) -> None:
+    """Gradient of norm_heads: dqk (C + E, N) in place, those of the gains to dgains.
+
+    As in rms_norm_backward, the sums over a head's channels.
+    """
+    normed, r, gains, n_head = cache
+    dx, dx_n = dqk.reshape(normed.shape), tmp("rows", *normed.shape)
+    np.multiply(dx, normed, out=dx_n)
+    by_head = np.add.reduce(dx_n, axis=2)
+    for part, gain, dgain in zip(_sides(n_head), gains, dgains, strict=True):
+        put(dgain, np.add.reduce(by_head[part], axis=0), accumulate)
+        dx_n[part] *= gain[:, None]
+        dx[part] *= gain[:, None]
+    mean = np.add.reduce(dx_n, axis=1, out=tmp("head_mean", *r.shape))
+    mean *= 1.0 / normed.shape[1]
+    dx -= np.multiply(normed, mean[:, None], out=dx_n)
+    dx *= r[:, None]
+
+
+def _sides(n_head: int) -> tuple[slice, slice]:
+    """Heads of queries, and behind them those of keys."""
+    return slice(0, n_head), slice(n_head, None)
 
 
 def _heads(x: Array, b: int, h: int) -> Array:

@@ -1,6 +1,8 @@
 """The GPT: parameters as named views into one flat buffer, forward, loss and backward.
 
 Pre-norm blocks with RMSNorm, rotary positions, fused qkv, causal attention and SwiGLU; no biases.
+What a Config may add: rwkv.py for attention, pairs of tokens and scalars of the residual stream
+(stream.py), and a norm of queries and keys (attention.py).
 Axes as in layers.py. Rows N are B sequences of T tokens, one after the other.
 """
 
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.config import EVAL_LOGITS, Config
-from engine.model import attention, exponential, layers, rwkv
+from engine.model import attention, exponential, layers, rwkv, stream
 from engine.model.workspace import Array, Workspace
 
 # Weights that ran away overflow somewhere; what comes out is not finite, and whoever asked for it
@@ -51,6 +53,9 @@ def init_params(config: Config, seed: int, dtype: DTypeLike = np.float32,
                 params: Flat | None = None) -> Flat:
     """Normal(0, 0.02) matrices, residual projections scaled by 1/√(2L), gains of 1.
 
+    What is beside the plain model starts where it changes nothing, and draws nothing from chance:
+    the table of pairs at 0, the scalars of the residual stream at 1 and 0.
+
     Source: Radford et al. 2019 (GPT-2), section 2.3.
     """
     params = params or Flat.empty(config, dtype)
@@ -61,6 +66,11 @@ def init_params(config: Config, seed: int, dtype: DTypeLike = np.float32,
             if ".rwkv." in name:
                 layer, last = int(name.split(".")[0].removeprefix("block")), name.split(".")[-1]
                 view[...] = rwkv.initial(last, config.n_embd, layer, config.n_layer)
+            if name.endswith(".residual"):
+                view[...] = 1.0, 0.0
+            continue
+        if name == "bigram":
+            view[...] = 0.0
             continue
         std = INIT_STD
         if name.endswith((".proj", "mlp.down")):
@@ -73,12 +83,14 @@ class Past:
     """What sampling keeps of the tokens a batch of texts has so far.
 
     Of attention keys and values, with room for seq_len tokens; of RWKV a state and the last token
-    of each block, however many tokens there were.
+    of each block, however many tokens there were. `token` (B,) is the last one's id, None where
+    there is none.
     """
 
     def __init__(self, config: Config, n_batch: int, dtype: DTypeLike = np.float32) -> None:
         lead, d, self.length = (config.n_layer, n_batch), config.head_size, 0
         self.room: int | None = None  # tokens it has room for; None: any number
+        self.token: Array | None = None
         if config.mixer == "rwkv":
             self.states = np.zeros((*lead, config.n_head, d, d), dtype)
             self.last = np.zeros((*lead, config.n_embd), dtype)
@@ -95,7 +107,7 @@ class Past:
 
     def forget(self) -> None:
         """Start again with no tokens."""
-        self.length = 0
+        self.length, self.token = 0, None
         if self.room is None:
             self.states[...] = 0.0
             self.last[...] = 0.0
@@ -165,6 +177,7 @@ class GPT:
         """
         hidden, _ = self._forward(params, ids, keep=False, past=past)
         past.length += ids.shape[1]
+        past.token = ids[:, -1].copy()
         return self._head(params, hidden.reshape(*ids.shape, -1)[:, -1])
 
     def _head(self, params: Flat, hidden: Array) -> Array:
@@ -187,15 +200,19 @@ class GPT:
         They are scaled so that logits have the unit of exponential.POWER: the gain carries it.
         """
         ws, p = self.workspace, params.views
-        x = layers.embedding(ids.ravel(), p["embed"], ws)
+        x = stream.embedded(ids, p, past.token if past else None, ws)
+        x0 = stream.first(x, ws.at("x0")) if self.config.residual_scalars else None
         caches: list[Any] = []
         for i in range(self.config.n_layer):
             buf = ws.at(f"block{i if keep else 0}")  # without backward, over the one before
             own = past.of_block(i) if past else None
+            share = None
+            if x0:
+                share = stream.reweighed(x, x0[0], p[f"block{i}.residual"], buf, ws.at("tmp"))
             cache = self._block(x, ids.shape[0], f"block{i}", p, buf, own)
-            caches.append(cache if keep else None)
+            caches.append((share, *cache) if keep else None)
         hidden, norm = layers.rms_norm(x, p["norm.gain"] / exponential.NATS, ws.at("norm"))
-        return hidden, [*caches, norm]
+        return hidden, [*caches, x0, norm]
 
     def _block(self, x: Array, n_batch: int, name: str, p: dict[str, Array],
                buf: Workspace, past: Any) -> Any:
@@ -225,10 +242,15 @@ class GPT:
         n, c = y.shape
         tmp, w_qkv = self.workspace.at("tmp"), p[f"{name}.attn.qkv"]
         qkv = np.matmul(w_qkv, y.T, out=buf("qkv", w_qkv.shape[0], n))
+        normed = None
+        if self.config.qk_norm:
+            normed = attention.norm_heads(qkv[: c + self.config.kv_width], _gains(p, name),
+                                          self.config.n_head, buf)
         tables = self.tables(n_batch, n // n_batch, past[2] if past else 0)
         o, attn = attention.attention(qkv, (self.config.n_head, self.config.kv_heads), n_batch,
                                       tables, buf.at("attn"), tmp, past)
-        return np.matmul(o.T, p[f"{name}.attn.proj"], out=tmp("branch", n, c)), (y, attn, o)
+        return np.matmul(o.T, p[f"{name}.attn.proj"], out=tmp("branch", n, c)), (
+            y, normed, attn, o)
 
     @QUIET
     def backward(self, params: Flat, grads: Flat, cache: Any, accumulate: bool = False) -> None:
@@ -242,11 +264,20 @@ class GPT:
         layers.put(g["norm.gain"], dgain / exponential.NATS, accumulate)
         dx = self.workspace("dx", *hidden.shape)
         dx[...] = dnorm
+        x0, dx0 = caches[-2], None
+        if x0:
+            dx0 = self.workspace("dx0", *hidden.shape)
+            dx0[...] = 0.0
         for i in reversed(range(self.config.n_layer)):
-            self._block_backward(dx, f"block{i}", p, g, caches[i], accumulate)
-        if not self.config.tied and not accumulate:
-            g["embed"][...] = 0.0
-        layers.embedding_backward(dx, ids.ravel(), g["embed"], tmp)
+            share, *cache = caches[i]
+            self._block_backward(dx, f"block{i}", p, g, cache, accumulate)
+            if dx0 is not None:
+                stream.reweighed_backward(dx, dx0, share, g[f"block{i}.residual"], tmp, accumulate)
+        if dx0 is not None:
+            dx += layers.rms_norm_backward(dx0, x0, tmp)[0]
+        if "bigram" in g and not accumulate:
+            g["bigram"][...] = 0.0
+        stream.embedded_backward(dx, ids, g, tmp, self.config.tied or accumulate)
 
     def _block_backward(self, dx: Array, name: str, p: dict[str, Array], g: dict[str, Array],
                         cache: Any, accumulate: bool) -> None:
@@ -275,12 +306,20 @@ class GPT:
     def _attend_backward(self, dx: Array, name: str, p: dict[str, Array], g: dict[str, Array],
                          cache: Any, accumulate: bool) -> Array:
         """Gradient of _attend: dx (N, C) → dy (N, C)."""
-        (y, attn, o), (n, c), tmp = cache, dx.shape, self.workspace.at("tmp")
+        (y, normed, attn, o), (n, c), tmp = cache, dx.shape, self.workspace.at("tmp")
         layers.product_into(g[f"{name}.attn.proj"], o, dx, tmp, accumulate)
         do = np.matmul(p[f"{name}.attn.proj"], dx.T, out=tmp("branch", c, n))
         dqkv = attention.attention_backward(do, attn, tmp)
+        if normed:
+            attention.norm_heads_backward(dqkv[: c + self.config.kv_width], normed,
+                                          _gains(g, name), tmp, accumulate)
         layers.product_into(g[f"{name}.attn.qkv"], dqkv, y, tmp, accumulate)
         return np.matmul(dqkv.T, p[f"{name}.attn.qkv"], out=tmp("branch", n, c))
+
+
+def _gains(views: dict[str, Array], block: str) -> tuple[Array, Array]:
+    """Of a block's queries and of its keys."""
+    return views[f"{block}.attn.q_gain"], views[f"{block}.attn.k_gain"]
 
 
 def _of_mixer(views: dict[str, Array], block: str) -> dict[str, Array]:

@@ -85,14 +85,19 @@ def rms_norm(x: Array, gain: Array, buf: Workspace, eps: float = 1e-6) -> tuple[
 
     Source: Zhang and Sennrich 2019, arXiv:1910.07467.
     """
+    n, r = unit_rms(x, buf, eps)
+    return np.multiply(n, gain, out=buf("y", *x.shape)), (n, r, gain)
+
+
+def unit_rms(x: Array, buf: Workspace, eps: float = 1e-6) -> tuple[Array, Array]:
+    """rms_norm without a gain: n (N, C), and the factors r (N,) that made it."""
     n_rows, c = x.shape
     r = buf("r", n_rows)
     np.vecdot(x, x, out=r)
     r += c * eps
     np.sqrt(r, out=r)
     np.divide(math.sqrt(c), r, out=r)
-    n = np.multiply(x, r[:, None], out=buf("n", n_rows, c))
-    return np.multiply(n, gain, out=buf("y", n_rows, c)), (n, r, gain)
+    return np.multiply(x, r[:, None], out=buf("n", n_rows, c)), r
 
 
 def rms_norm_backward(dy: Array, cache: Cache, tmp: Workspace) -> tuple[Array, Array]:

@@ -29,11 +29,16 @@ LOSSES = {"adamw": [8.029191, 7.800769, 7.560079, 7.310759],
 KINDS: dict[str, dict[str, int | str | float]] = {
     "n_kv_head": {"n_kv_head": 1}, "mixer": {"mixer": "rwkv"},
     "cautious_decay": {"cautious_decay": True, "weight_decay": 10.0},
-    "scheduled_decay": {"scheduled_decay": True, "weight_decay": 10.0}}
+    "scheduled_decay": {"scheduled_decay": True, "weight_decay": 10.0},
+    "residual_scalars": {"residual_scalars": True}, "bigram_buckets": {"bigram_buckets": 64},
+    "qk_norm": {"qk_norm": True}}
 LOSSES_OF_KINDS = {"n_kv_head": [8.004815, 7.77775, 7.54147, 7.29732],
                    "mixer": [7.921637, 7.668385, 7.244999, 6.949863],
                    "cautious_decay": [8.029191, 7.643812, 7.244345, 6.844548],
-                   "scheduled_decay": [8.029191, 7.708182, 7.5694, 7.48017]}
+                   "scheduled_decay": [8.029191, 7.708182, 7.5694, 7.48017],
+                   "residual_scalars": [8.067904, 7.872333, 7.675294, 7.477933],
+                   "bigram_buckets": [7.527113, 7.195163, 6.967714, 6.754032],
+                   "qk_norm": [8.024757, 7.793884, 7.552319, 7.304439]}
 
 
 def losses_for(config: Config) -> dict[str, list[float]]:
@@ -65,7 +70,7 @@ def losses_of(name: str, dtype: type = np.float32) -> list[float]:
     params, grads = (Flat.over(config, np.zeros(config.n_params, dtype)) for _ in range(2))
     params.buffer[...] = 0.2 * spread(config.n_params)
     for name, view in params.views.items():
-        if name.endswith("gain"):
+        if name.endswith(("gain", "residual")):
             view[...] = 1.0
     n = config.batch_size * config.seq_len
     text = (spread(n + 1) * 0.5 + 0.5) * config.vocab_size

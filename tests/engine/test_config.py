@@ -22,6 +22,9 @@ from engine.errors import ConfigError
     ({"mixer": "mamba"}, "mixer=mamba is not known; use attention, rwkv"),
     ({"n_kv_head": 0}, "n_kv_head=0 is out of range; use 1 to 64"),
     ({"n_kv_head": 1.5}, "n_kv_head=1.5 is not a whole number"),
+    ({"bigram_buckets": -1}, "bigram_buckets=-1 is out of range; use 0 to 65536"),
+    ({"qk_norm": 1}, "qk_norm=1 is not a truth value; use true or false"),
+    ({"residual_scalars": 0.5}, "residual_scalars=0.5 is not a truth value; use true or false"),
     ({"n_embd": 4}, "n_embd=4 is out of range; use 8 to 4096"),
     ({"lr": 0}, "lr=0 is out of range; use 1e-08 to 1"),
     ({"lr": -1e-3}, "lr=-0.001 is out of range; use 1e-08 to 1"),
@@ -89,6 +92,8 @@ def test_a_config_cannot_be_changed():
     ("vocab_size=1e3", "vocab_size", 1000), ("n_hidden=300", "n_hidden", 300),
     ("n_hidden=3e2", "n_hidden", 300),
     ("n_kv_head=2", "n_kv_head", 2), ("n_kv_head=2.0", "n_kv_head", 2),
+    ("qk_norm=1", "qk_norm", True), ("bigram_buckets=4096", "bigram_buckets", 4096),
+    ("residual_scalars=yes", "residual_scalars", True),
     ("n_kv_head=none", "n_kv_head", None), ("mixer=RWKV", "mixer", "rwkv"),
     ("n_hidden=none", "n_hidden", None), ("n_hidden=null", "n_hidden", None),
     ("n_hidden=", "n_hidden", None), ("rope_base=500", "rope_base", 500.0),
@@ -185,7 +190,8 @@ def test_a_difference_names_both_values():
 @pytest.mark.parametrize(("one", "other"), [
     ({}, {"n_hidden": 512}),
     ({"n_embd": 64, "n_hidden": None}, {"n_embd": 64, "n_hidden": 256}),
-    ({}, {"n_kv_head": 4}), ({}, {"mixer": "attention"}),
+    ({}, {"n_kv_head": 4}), ({}, {"mixer": "attention"}), ({}, {"bigram_buckets": 0}),
+    ({"mixer": "rwkv"}, {"mixer": "rwkv", "qk_norm": True}),
     ({"mixer": "rwkv"}, {"mixer": "rwkv", "n_kv_head": 2, "rope_base": 500.0}),
     ({"lr": 1}, {"lr": 1.0}),
     ({"weight_decay": 0, "rope_base": 100}, {"weight_decay": 0.0, "rope_base": 100.0}),
@@ -222,6 +228,7 @@ OTHER_VALUES = {
     "beta1": 0.8, "beta2": 0.99, "clip": 0.5, "n_kv_head": 2, "mixer": "rwkv",
     "cautious_decay": True, "scheduled_decay": True,
     "data_order": "linear", "shuffle_stories": True,
+    "residual_scalars": True, "bigram_buckets": 64, "qk_norm": True,
 }
 
 
@@ -286,6 +293,19 @@ def test_grouped_heads_save_the_rows_of_keys_and_values_they_share():
     assert plain.n_params - grouped.n_params == 4 * 2 * 96 * 128
     assert plain.flops_per_token - grouped.flops_per_token == 6 * 4 * 2 * 96 * 128
     assert grouped.peak_mb < plain.peak_mb
+
+
+def test_small_ideas_cost_their_entries_and_no_product():
+    plain = Config()
+    for changes, n_params, n_embedding in (
+            ({"residual_scalars": True}, 4 * 2, 0), ({"qk_norm": True}, 4 * 2 * 32, 0),
+            ({"bigram_buckets": 500}, 500 * 128, 500 * 128),
+            ({"mixer": "rwkv", "residual_scalars": True, "qk_norm": True}, 8, 0)):
+        config, base = Config(**changes), Config(mixer=changes.get("mixer", "attention"))
+        assert config.n_params == base.n_params + n_params
+        assert config.n_params_embedding == plain.n_params_embedding + n_embedding
+        assert config.flops_per_token == base.flops_per_token
+        assert config.peak_mb > base.peak_mb
 
 
 def test_rwkv_costs_its_matrices_and_a_state_whatever_the_window():

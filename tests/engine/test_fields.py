@@ -22,7 +22,9 @@ NAMES = [field.name for field in dataclasses.fields(Config)]
     ("num_key_value_heads", "n_kv_head"), ("kv_heads", "n_kv_head"), ("architecture", "mixer"),
     ("rwkv", "mixer"), ("attention-type", "mixer"),
     ("cautious_weight_decay", "cautious_decay"), ("cwd", "cautious_decay"),
-    ("decay_follows_lr", "scheduled_decay"), ("AdamC", "scheduled_decay")])
+    ("decay_follows_lr", "scheduled_decay"), ("AdamC", "scheduled_decay"),
+    ("bigram-hash", "bigram_buckets"), ("qk_layernorm", "qk_norm"),
+    ("x0_lambdas", "residual_scalars")])
 def test_a_word_for_a_field_is_met_by_meaning_then_by_letters(word: str, field: str) -> None:
     assert field_meant(word, NAMES) == field
     with pytest.raises(ConfigError, match=rf"^unknown field '{word}'; did you mean {field}\?$"):

@@ -27,6 +27,8 @@ def changed(config: Config) -> set[str]:
     ({"grad_accum": 2}, {"passes", "tokens a step"}), ({"rope_base": 1e3}, {"rope base"}),
     ({"n_kv_head": 2}, {"shared key heads"}), ({"n_kv_head": 4}, set()),
     ({"mixer": "rwkv"}, {"rwkv"}), ({"mixer": "rwkv", "n_kv_head": 1, "rope_base": 50.0}, {"rwkv"}),
+    ({"residual_scalars": True}, {"residual scalars"}), ({"qk_norm": True}, {"query-key norm"}),
+    ({"bigram_buckets": 512}, {"bigram table"}), ({"mixer": "rwkv", "qk_norm": True}, {"rwkv"}),
     ({"decay_frac": 0.5}, set()),  # cosine has no decay part
     ({"optimizer": "muon"}, {"muon"}), ({"cautious_decay": True}, {"cautious decay"}),
     ({"scheduled_decay": True}, {"scheduled decay"}),

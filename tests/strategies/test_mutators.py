@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config import Config
+from strategies import STRATEGIES, testing
 from strategies.base import Limits, Outcome, Proposal
 from strategies.learning_rate import parabola_minimum
 from tests.strategies.test_strategies import (
@@ -270,6 +271,12 @@ def test_efficiency_knows_every_kind_of_saving() -> None:
     kinds = {frozenset(PARENT.difference(p.config)) for p in proposals("efficiency", 60)}
     assert kinds == {frozenset({"n_embd", "n_layer", "lr"}), frozenset({"batch_size", "lr"}),
                      frozenset({"vocab_size"}), frozenset({"tied"})}
+    night = [found for found in testing.night("efficiency", STRATEGIES["efficiency"])
+             if isinstance(found, Proposal)]
+    later = [p for p in night if {"n_kv_head", "qk_norm"} & PARENT.difference(p.config).keys()]
+    assert sorted(PARENT.difference(p.config).popitem() for p in later) == [
+        ("n_kv_head", (None, 2)), ("qk_norm", (False, True))]
+    assert not set(map(id, later)) & set(map(id, night[:6]))  # what is known comes first
 
 
 def test_efficiency_widens_at_equal_parameters_and_roots_the_rate_of_a_batch() -> None:

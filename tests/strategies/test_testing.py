@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.config import BOUNDS, Config
+from engine.config import BOUNDS, OPTIMIZERS, Config
 from engine.errors import NoProposal
 from strategies import STRATEGIES, testing
 from strategies.base import DEFAULT_LIMITS, Limits, Mutator, Outcome, Proposal, describe_changes
@@ -101,7 +101,7 @@ def test_parents_reach_all_over_the_bounds() -> None:
     low, high = BOUNDS["seq_len"]
     assert min(parent.seq_len for parent in parents) < low + 0.1 * (high - low)
     assert max(parent.seq_len for parent in parents) > high - 0.1 * (high - low)
-    assert {parent.optimizer for parent in parents} == {"adamw", "lion", "schedule_free"}
+    assert {parent.optimizer for parent in parents} == set(OPTIMIZERS)
     assert len({parent.hash for parent in parents}) == 200
 
 

@@ -164,9 +164,10 @@ def test_a_field_counts_exactly_where_it_changes_the_training(
 
 def test_density_of_the_model_sums_to_one() -> None:
     """Averaged over points drawn evenly it is 1 within four standard errors."""
-    even = tpe.Mixture(np.empty((0, 15)), (np.zeros(12), np.ones(12)))
+    n = len(tpe.NAMES)
+    even = tpe.Mixture(np.empty((0, n)), (np.zeros(12), np.ones(12)))
     rng = np.random.default_rng(0)
-    good = np.full((3, 15), math.nan)
+    good = np.full((3, n), math.nan)
     good[:, 0] = [0.0, 0.3, 0.9]
     good[:, 13] = [0, 1, 1]
     draws = even.draw(4000, rng)

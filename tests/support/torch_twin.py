@@ -14,9 +14,15 @@ def twin(config, params, ids, targets):
     """params  named float64 arrays; ids, targets (B, T)."""
     p = {name: torch.tensor(np.array(x), requires_grad=True) for name, x in params.items()}
     x = p["embed"][torch.tensor(ids, dtype=torch.long)]
+    if config.bigram_buckets:
+        x = x + p["bigram"][torch.tensor([[bucket(*pair, config.bigram_buckets) for pair in zip(
+            [-1, *row[:-1]], row, strict=True)] for row in ids.tolist()])]
+    x0 = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
     for i in range(config.n_layer):
         own = {name.partition(".")[2]: value for name, value in p.items()
                if name.startswith(f"block{i}.")}
+        if config.residual_scalars:
+            x = own["residual"][0] * x + own["residual"][1] * x0
         mix = rwkv if config.mixer == "rwkv" else attention
         x = x + mix(config, rms(x, own["norm1.gain"]), own)
         gate, up = (rms(x, own["norm2.gain"]) @ own["mlp.gate_up"].T).chunk(2, dim=-1)
@@ -29,6 +35,14 @@ def twin(config, params, ids, targets):
             {name: value.grad.numpy() for name, value in p.items()})
 
 
+def bucket(previous, token, n_buckets):
+    """splitmix64 of (previous + 1) · 2³² + token, in whole numbers of any size."""
+    z = ((previous + 1 << 32) + token + 0x9E3779B97F4A7C15) % 2**64
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+    return (z ^ z >> 31) % n_buckets
+
+
 def rms(x, gain):
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * gain
 
@@ -37,8 +51,10 @@ def attention(config, y, p):
     c, d, n_time = config.n_embd, config.head_size, y.shape[1]
     q, k, v = (y @ p["attn.qkv"].T).split([c, config.kv_width, config.kv_width], dim=-1)
     q, k, v = (x.unflatten(-1, (-1, d)).transpose(1, 2) for x in (q, k, v))  # (B, heads, T, D)
+    if config.qk_norm:
+        q, k = rms(q, p["attn.q_gain"]), rms(k, p["attn.k_gain"])
     angle = torch.outer(torch.arange(n_time, dtype=torch.float64),
-                        config.rope_base ** (-torch.arange(d // 2) / (d // 2)))
+                        config.rope_base ** (-torch.arange(d // 2, dtype=torch.float64) / (d // 2)))
     q, k = (turned(x, angle.cos(), angle.sin()) for x in (q, k))
     k, v = (x.repeat_interleave(config.n_head // config.kv_heads, dim=1) for x in (k, v))
     scores = q @ k.transpose(2, 3) / math.sqrt(d)

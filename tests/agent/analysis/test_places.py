@@ -62,6 +62,8 @@ def test_a_later_field_has_a_column_once_a_run_used_it() -> None:
 def test_key_heads_are_compared_as_a_share_of_all_where_they_have_an_effect() -> None:
     configs = (Config(), Config(n_head=8, n_kv_head=2), Config(mixer="rwkv", n_kv_head=2))
     shared = column("n_kv_head", *configs)
+    pairs = column("bigram_buckets", Config(), Config(bigram_buckets=99)).places
+    assert pairs.tolist() == [0.0, 1.0]
     assert shared.title == "key heads / heads"
     assert shared.places[0] == 0
     assert shared.places[1] == pytest.approx(math.log10(1 / 4) / 2)

@@ -45,6 +45,8 @@ def offered(shell: str, monkeypatch: pytest.MonkeyPatch, *words: str) -> list[st
     (["run", "--set", "optimizer", "="], ["adamw", "lion", "muon", "schedule_free"]),
     (["run", "--set", "optimizer", "=", "ad"], ["adamw"]),
     (["run", "--set", "tied", "=", "t"], ["true"]),
+    (["run", "--set", "qk_norm", "=", "f"], ["false"]),
+    (["enqueue", "bigram_buckets", "="], ["0"]),
     (["run", "--set", "lr", "="], ["0.003"]),
     (["run", "--set", "=", "schedule", "=", "w"], ["wsd"]),
     (["run", "--corpus", "=", "bui"], ["builtin"]),

@@ -88,6 +88,22 @@ def test_muon_is_foreseen_to_cost_a_step_what_it_does(
     assert saved > 0.4 * learn([]).step_s(muon)  # a second replica takes half of the matrices
 
 
+@pytest.mark.parametrize(("idea", "least", "most"), [
+    ({"residual_scalars": True}, 1.005, 1.05), ({"qk_norm": True}, 1.01, 1.06),
+    ({"bigram_buckets": 4096}, 1.02, 1.15)])
+def test_small_ideas_are_foreseen_to_cost_little_time_and_some_memory(
+        idea: dict[str, Any], least: float, most: float) -> None:
+    plain, other = Config(), Config(**idea)
+    assert least < learn([]).step_s(other) / learn([]).step_s(plain) < most
+    assert other.predicted_mb(2) > plain.predicted_mb(2)
+
+
+def test_a_norm_of_heads_that_are_none_costs_nothing() -> None:
+    plain, other = Config(mixer="rwkv"), Config(mixer="rwkv", qk_norm=True)
+    assert learn([]).step_s(other) == learn([]).step_s(plain)
+    assert other.predicted_mb(2) == plain.predicted_mb(2)
+
+
 # --- step times ------------------------------------------------------------------------------
 
 

@@ -345,3 +345,41 @@ def test_rotation_back_undoes_rotation():
     attention.rotate(there, cos, -sin, tmp)
     scale = D ** -0.5 / exponential.NATS  # each way brings its root
     assert there == pytest.approx(scale * x, abs=1e-14)
+
+
+# --- norm of queries and keys ----------------------------------------------------------------
+
+
+def normed(qk, gains, space):
+    y = qk.copy()
+    return y, attention.norm_heads(y, gains, H, space)
+
+
+@STDS
+def test_the_norm_of_heads_is_the_formula_and_its_backward_the_slope(std, central_differences):
+    """Of two heads of queries and one of keys."""
+    qk, gains = draw(std, C + D, N), (1.5 + draw(0.3, D), 0.7 + draw(0.3, D, seed=1))
+    dy, (buf, tmp) = draw(1, C + D, N, seed=2), spaces()
+    y, cache = normed(qk, gains, buf)
+    for i, gain in enumerate((gains[0], gains[0], gains[1])):
+        own = slice(i * D, (i + 1) * D)
+        rms = np.sqrt(np.mean(qk[own] ** 2, axis=0) + 1e-6)
+        assert y[own] == pytest.approx(qk[own] / rms * gain[:, None], rel=1e-12)
+    slopes = [central_differences(lambda: np.sum(normed(qk, gains, Workspace(float))[0] * dy),
+                                  x, step(std) if x is qk else 1e-5) for x in (qk, *gains)]
+    dgains = np.zeros((2, D))
+    for _ in range(2):  # twice the same
+        dx = dy.copy()
+        attention.norm_heads_backward(dx, cache, tuple(dgains), tmp, accumulate=False)
+        assert max(map(error, (dx, *dgains), slopes)) < 1e-6
+
+
+@DTYPES
+def test_the_norm_of_heads_keeps_the_dtype_and_of_nothing_is_nothing(dtype):
+    gains = np.ones((2, D), dtype)
+    y, cache = normed(np.zeros((2 * C, N), dtype), tuple(gains), Workspace(dtype))
+    dx, dgains = np.ones((2 * C, N), dtype), np.zeros((2, D), dtype)
+    attention.norm_heads_backward(dx, cache, tuple(dgains), Workspace(dtype), accumulate=True)
+    assert np.all(y == 0)
+    assert np.all(np.isfinite(dx))
+    assert (y.dtype, cache[0].dtype, cache[1].dtype) == (dtype, dtype, dtype)

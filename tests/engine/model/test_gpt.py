@@ -368,6 +368,11 @@ def test_a_shorter_window_is_scored_as_its_beginning():
         {}, {"seq_len": 4}, {"seq_len": 5}, {"n_hidden": 1}, {"seq_len": 100, "grad_accum": 2},
         {"n_embd": 64, "n_head": 4, "seq_len": 130}, {"batch_size": 40, "n_layer": 1},
         {"seq_len": 1100, "batch_size": 1}, {"batch_size": 1, "n_layer": 3, "seq_len": 24})),
+    {"residual_scalars": True}, {"residual_scalars": True, "n_layer": 1, "seq_len": 300},
+    {"bigram_buckets": 60_000, "grad_accum": 2}, {"qk_norm": True, "n_hidden": 1},
+    {"qk_norm": True, "n_head": 4, "n_kv_head": 1, "batch_size": 40},
+    {"qk_norm": True, "residual_scalars": True, "bigram_buckets": 9, "batch_size": 1, "tied": True},
+    {"mixer": "rwkv", "residual_scalars": True, "bigram_buckets": 9, "seq_len": 18},
     {"seq_len": 2048, "batch_size": 1, "n_hidden": 300}, {"n_hidden": 2000, "batch_size": 1},
 ], ids=str)
 def test_the_workspace_takes_exactly_the_predicted_memory(changes):
