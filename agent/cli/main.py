@@ -32,6 +32,7 @@ MODULES = {
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
     "enqueue": "agent.cli.enqueue",
     "service": "agent.cli.service",
+    **dict.fromkeys(("report", "export-runs"), "agent.cli.report"),
     "simulate": "agent.cli.simulate",
     **dict.fromkeys(("studies", "best"), "agent.cli.studies"),
     "status": "agent.cli.status",

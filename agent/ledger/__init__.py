@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
     from agent.ledger.missing import gaps_in_words as gaps_in_words
+    from agent.ledger.overview import RunRow as RunRow
+    from agent.ledger.overview import run_rows as run_rows
     from agent.ledger.published import is_ledger as is_ledger
     from agent.ledger.published import new_rows as new_rows
     from agent.ledger.published import table_text as table_text
@@ -74,6 +76,7 @@ __all__, __getattr__ = doors(__name__, {
     "ledger": ("Ledger",),
     "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),
+    "overview": ("RunRow", "run_rows"),
     "published": ("is_ledger", "new_rows", "table_text"),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "damage", "faults", "glance"),

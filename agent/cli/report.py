@@ -1,0 +1,89 @@
+"""`agent report` and `agent export-runs`: a study as one page, a ledger as tables."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from agent.analysis import Findings, find_out
+from agent.cli.given import GivenPath
+from agent.cli.main import main
+from agent.cli.options import study_option
+from agent.cli.progress import told_if_slow
+from agent.cli.status import as_json_option, show_json
+from agent.home import Home
+from agent.ledger import Reader
+from agent.machine import utc_stamp
+from agent.show import run_log
+from agent.show.page import files, page, report_of, text
+from engine.errors import UserError
+from engine.files import write_atomically
+
+SLOW = "reading all runs and fitting a model to them; some seconds more"
+A_PAGE = (b"<!doctype html", b"<html")  # how a file begins that may be replaced
+LOOKED_AT = 200  # bytes of it
+
+
+@main.command()
+@study_option
+@click.option("--write", "path", type=GivenPath(dir_okay=False), metavar="FILE.html",
+              help="Write the page to a file; it needs no network and no other file.")
+@click.option("--markdown", "folder", type=GivenPath(file_okay=False), metavar="DIR",
+              help="Write it as Markdown with its pictures beside it.")
+@as_json_option
+@click.pass_obj
+def report(home: Home, study: int | None, path: Path | None, folder: Path | None,
+           as_json: bool) -> None:
+    """Show a study as one page: on a terminal in words, through a pipe as HTML.
+
+    Example:  agent report --write night.html
+    """
+    if as_json and (path or folder):
+        raise click.UsageError("--write and --markdown write pages; leave out --json")
+    with told_if_slow(SLOW), Reader.open(home.ledger) as ledger:
+        found = find_out(ledger, study, utc_stamp(), lambda uid: _samples(home, uid))
+    if as_json:
+        show_json(found.as_dict())
+    elif path or folder:
+        _write(found, path, folder)
+    else:
+        click.echo(text(report_of(found)) if sys.stdout.isatty() else page(report_of(found)))
+
+
+def _samples(home: Home, uid: str) -> list[tuple[int, str]]:
+    """The texts a run wrote as it learnt; none where its log is elsewhere or cannot be read."""
+    try:
+        events = run_log.read(home.run(uid))[0]
+    except UserError:
+        return []
+    return [(int(event.get("step") or 0), str(event.get("text", ""))) for event in events
+            if event.get("kind") == "sample"]
+
+
+def _write(found: Findings, path: Path | None, folder: Path | None) -> None:
+    whole = report_of(found)
+    if path:
+        _require_page(path)
+        told = page(whole).encode()
+        write_atomically(path, told)
+        click.echo(f"{path}: {len(told) / 1000:,.0f} kB; {whole.headline}", err=True)
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = files(whole)
+        for name, content in written.items():
+            write_atomically(folder / name, content.encode())
+        click.echo(f"{folder}: report.md and {len(written) - 1} pictures", err=True)
+
+
+def _require_page(path: Path) -> None:
+    """UserError where a page would replace what is none, or has no folder."""
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent} for {path.name}; make it first, or "
+                        "name another")
+    if path.is_file():
+        with open(path, "rb") as file:
+            begin = file.read(LOOKED_AT).lstrip().lower()
+        if begin and not begin.startswith(A_PAGE):
+            raise UserError(f"{path} is no HTML page, and would be replaced by one; name another "
+                            "file")
+
