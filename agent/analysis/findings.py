@@ -6,8 +6,8 @@ table has a row for each run.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from agent.analysis.anova import functional_anova
@@ -25,6 +25,7 @@ from agent.analysis.slices import Slice, slices_of
 from agent.analysis.winner import ReadSamples, Winner, winner_of
 from agent.ledger import (
     Calibration,
+    Claim,
     Corpus,
     Earned,
     Event,
@@ -142,11 +143,12 @@ def find_out(ledger: Queries, number: int | None, at: str,
     head = ledger.incumbent(study.id) if study else None
     winner = next((row for row in every if head and row.id == head.id), None)
     known = {row.id: row for row in every}
+    confirmed = _claims(ledger, study, every, known)
     alike = _alike(every, study, corpora)
     sigma = pooled_sigma(one for one in ledger.calibrations(study.text_sha256)
                          if one.budget_tokens == study.budget_tokens) if study else None
     chain = chain_of(winner, known, [row for row in alike if row.state == "finished"],
-                     claims(ledger, study.id), sigma) if winner and study else None
+                     confirmed, sigma) if winner and study else None
     shares, n_judged = _importance(alike, study, sigma)
     corpus = corpora.get(study.corpus_id) if study else None
     return Findings(
@@ -155,11 +157,11 @@ def find_out(ledger: Queries, number: int | None, at: str,
         budget_tokens=study.budget_tokens if study else None,
         baseline_bpb=_baseline(rows, study), sigma_bpb=sigma, yardsticks=_yardsticks(corpus),
         tally=_tally(rows, nights, hours),
-        winner=winner_of(ledger, study, winner, nights, read_samples)
+        winner=winner_of(ledger, study, winner, confirmed, nights, read_samples)
         if winner and study else None,
         course=course_of(_on_course(rows, study), nights, hours),
         curves=curves_of(ledger, _named(winner, chain, known),
-                         [row for row in rows if row.state == "finished"
+                         [row for row in _on_course(rows, study) if row.state == "finished"
                           and row.strategy not in CHECKING], corpora),
         chain=chain, importance=shares, n_judged=n_judged,
         slices=slices_of([row for row in alike if row.strategy not in CHECKING],
@@ -222,6 +224,18 @@ def _nights(ledger: Queries, study: Calibration | None) -> list[Event]:
     """Nights that worked on a study; those of earlier versions say nothing of theirs."""
     return [event for event in ledger.events_of("night")
             if study is None or (event.data or {}).get("study") in (None, study.id)]
+
+
+def _claims(ledger: Queries, study: Calibration | None, every: Sequence[RunRow],
+            known: Mapping[int, RunRow]) -> list[Claim]:
+    """What was confirmed of a study; an arm that it was held against stands for its run."""
+    by_label = {row.label: row for row in every}
+    found = []
+    for claim in claims(ledger, study.id) if study else ():
+        arm = by_label.get(claim.against or "")
+        run = known.get(arm.parent_id or 0) if arm and arm.strategy in CHECKING else None
+        found.append(replace(claim, against=run.label) if run else claim)
+    return found
 
 
 def _guard(ledger: Queries, rows: Sequence[RunRow]) -> list[Event]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.analysis.studies import confirmed_gains
-from agent.ledger import Calibration, Claim, Event, Queries, RunRow, claims
+from agent.ledger import Calibration, Claim, Event, Queries, RunRow
 from engine.config import Config
 
 MOST_SAMPLES = 6  # spread over the run, the first and the last among them
@@ -43,17 +43,16 @@ class Winner:
     samples: list[Sample]
 
 
-def winner_of(ledger: Queries, study: Calibration, row: RunRow, nights: Sequence[Event],
-              read_samples: ReadSamples) -> Winner:
-    """All about the head of a study, whose nights come in any order."""
-    confirmed = claims(ledger, study.id)
+def winner_of(ledger: Queries, study: Calibration, row: RunRow, claims: list[Claim],
+              nights: Sequence[Event], read_samples: ReadSamples) -> Winner:
+    """All about the head of a study, whose claims come oldest first and nights in any order."""
     gains = confirmed_gains(one for one in ledger.decisions(study=study.id)
                             if one.verdict in ("confirmed", "ablated"))
     return Winner(
         label=row.label, uid=row.uid, is_baseline=row.strategy == "baseline", verdict=row.verdict,
         config_text=row.config_text, settings=_settings(row.fields(), study.config),
         n_params=row.n_params, tokens=row.tokens, val_bpb=row.val_bpb, val_loss=row.val_loss,
-        claims=confirmed, claimed_bpb=sum(gains) if gains else None,
+        claims=claims, claimed_bpb=sum(gains) if gains else None,
         silent=_silent(ledger, nights) if gains else None,
         samples=spread(read_samples(row.uid), MOST_SAMPLES))
 

@@ -326,9 +326,11 @@ def _words_beside(plot: Plot, field: Field) -> list[str]:
     for end, y in apart(ends, field.bottom).items():
         found.append(said(field.right + 8, y + 4, end[:most], f"k{kinds[end]} end"))
     taken: list[tuple[float, float, float]] = []
+    dots = [place for mark in plot.marks if isinstance(mark, Dots | Line)
+            for place in field.places(mark.points)]
     for mark in plot.marks:
         if isinstance(mark, Rule) and mark.label:
-            found += _rule_words(mark, field, taken)
+            found += _rule_words(mark, field, dots, taken)
     for mark in plot.marks:
         if isinstance(mark, Dots):
             for point, label in zip(mark.points, mark.labels, strict=False):
@@ -345,15 +347,21 @@ def apart(places: dict[str, float], lowest: float) -> dict[str, float]:
     return found
 
 
-def _rule_words(mark: Rule, field: Field, taken: list[tuple[float, float, float]]) -> list[str]:
+def _rule_words(mark: Rule, field: Field, dots: Sequence[Point],
+                taken: list[tuple[float, float, float]]) -> list[str]:
+    """The name of a rule, at the end where fewer points are."""
     if mark.axis == "x":
         x = field.place((mark.at, field.y.low))[0]
         return _free(said(x + 4, field.top + 8, mark.label, "halo tick"),
                      (x + 4, x + 4 + LETTER * len(mark.label), field.top + 8), taken)
-    y = field.place((field.x.low, mark.at))[1]
-    left = field.right - LETTER * len(mark.label)
-    return _free(said(field.right, y - 5, mark.label, "halo tick", "end"),
-                 (left, field.right, y - 5), taken)
+    y, length = field.place((field.x.low, mark.at))[1] - 5, LETTER * len(mark.label)
+    left = min((field.left + 4, field.right - length),
+               key=lambda start: _n_within(dots, start, start + length, y))
+    return _free(said(left, y, mark.label, "halo tick"), (left, left + length, y), taken)
+
+
+def _n_within(dots: Sequence[Point], left: float, right: float, y: float) -> int:
+    return sum(left - 8 <= x <= right + 8 and y - FONT - 4 <= its_y <= y + 6 for x, its_y in dots)
 
 
 def _label(place: Point, label: str, field: Field,

@@ -14,6 +14,7 @@ from agent.show.page.scale import Scale, scale_of
 MOST_RULES = 40  # words of the guard that are drawn as lines
 MOST_WORDS = 8  # that are told
 LEAST_READ = 2  # readings of a battery that make a picture
+WIDE = 6.0  # times the slowest, from which on speeds stand on a logarithmic axis
 MESSAGE = 160  # letters of a word that are told
 
 
@@ -35,14 +36,16 @@ def machine(found: Findings) -> Section | None:
 def _speed(its: MachineCourse, x: Scale, unit: float, guard: Sequence[Mark]) -> Block | None:
     points = [(unit * one.hours, one.tok_per_s) for one in its.loads if one.tok_per_s]
     speeds = sorted(speed for _, speed in points)
-    y = scale_of([0.0, *speeds], "tokens a second", margin=0.04)
-    if not speeds or y is None:
+    y = scale_of(speeds, "tokens a second", "log", 0.08)
+    if y is None:
         return None
+    if speeds[-1] < WIDE * speeds[0]:
+        y = Scale(0.0, 1.05 * speeds[-1], y.label)
     on = f" on {words.cut(its.devices[0], 60)}" if len(its.devices) == 1 else ""
     finding = (f"{speeds[len(speeds) // 2]:,.0f} tokens a second in the middle{on}, from "
                f"{speeds[0]:,.0f} to {speeds[-1]:,.0f}.")
     return _figure("speed", "Speed", finding, "Each dot is a run; small models are fast ones.", x,
-                   Scale(0.0, y.high, y.label), [*guard, Dots(points=points, kind=BLUE)])
+                   y, [*guard, Dots(points=points, kind=BLUE)])
 
 
 def _memory(its: MachineCourse, x: Scale, unit: float, guard: Sequence[Mark]) -> Block | None:

@@ -3,18 +3,18 @@
 Names stand over their rows and not beside them, so that a phone has room for both.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent import words
 from agent.show.page.draw import LETTER, SHAPES, element, n_ticks, number, said
 from agent.show.page.marks import BLUE, Shape
-from agent.show.page.scale import Scale, scale_of
+from agent.show.page.scale import Scale
 
 PITCH, TOP = 38, 8  # height of a row, and above the first
+MARGIN_PART, LONGEST = 0.04, 0.5  # beyond values and intervals; beyond values, of those
 MARGIN = 6  # left and right of the axis
-BAR = 7  # height of a bar
+BAR, LEAD = 7, 12  # height of a bar; letters of a row's lead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class Row:
 
     name: str
     value: float | None
+    lead: str = ""  # a word before the name that stands out
     told: str = ""  # the value in words
     low: float | None = None  # interval
     high: float | None = None
@@ -67,13 +68,19 @@ def svg(picture: Rows, width: int, name: str, style: str = "") -> str:
 
 
 def _scale(picture: Rows) -> Scale:
-    """From zero, or below it, to the largest value or end of an interval."""
-    values = itertools.chain.from_iterable((row.value, row.low, row.high) for row in picture.rows)
-    found = scale_of([0.0, *(value for value in values if value is not None)], picture.label,
-                     margin=0.0)
-    assert found is not None  # it has the zero
-    reach = 0.04 * (found.high - found.low)
-    return Scale(found.low - (reach if found.low < 0 else 0.0), found.high + reach, found.label)
+    """From zero, or below it, to the largest value or end of an interval.
+
+    An interval that reaches much farther than the values would press them together: it leaves the
+    picture at the side.
+    """
+    values = [0.0, *(row.value for row in picture.rows if row.value is not None)]
+    reach = LONGEST * (max(values) - min(values))
+    least, most = min(values) - reach, max(values) + reach
+    for row in picture.rows:
+        values += [min(max(end, least), most) for end in (row.low, row.high) if end is not None]
+    low, high = min(values), max(values)
+    beyond = MARGIN_PART * (high - low) or 1.0
+    return Scale(low - (beyond if low < 0 else 0.0), high + beyond, picture.label)
 
 
 def _inside(x: float, told: str, width: int) -> float:
@@ -82,9 +89,11 @@ def _inside(x: float, told: str, width: int) -> float:
 
 
 def _row(row: Row, top: float, width: int, x: Callable[[float], float]) -> list[str]:
-    room = int((width - 2 * MARGIN) / LETTER) - len(row.told) - 2
-    y = top + 25
-    found = [said(MARGIN, top + 14, words.cut(row.name, max(8, room)), "halo"),
+    y, lead = top + 25, words.cut(row.lead, LEAD)
+    room = int((width - 2 * MARGIN) / LETTER) - len(row.told) - 3 - len(lead)
+    at = MARGIN + (LETTER * (len(lead) + 1.5) if lead else 0.0)
+    found = [said(MARGIN, top + 14, lead, "halo strong")] if lead else []
+    found += [said(at, top + 14, words.cut(row.name, max(8, room)), "halo"),
              said(width - MARGIN, top + 14, row.told, "halo strong", "end")]
     if row.value is None:
         return found
@@ -94,9 +103,12 @@ def _row(row: Row, top: float, width: int, x: Callable[[float], float]) -> list[
                      f'H{number(max(end, start + 1))}v{BAR}H{number(start)}z"/>')
     if row.low is not None and row.high is not None:
         how = "line" if row.shape else "over"
-        found.append(f'<path class="k{row.kind} {how}" d="M{number(x(row.low))} {number(y)}'
-                     f'H{number(x(row.high))}M{number(x(row.low))} {number(y - 4)}v8'
-                     f'M{number(x(row.high))} {number(y - 4)}v8"/>')
+        ends = [x(row.low), x(row.high)]
+        inside = [min(max(end, 0.0), float(width)) for end in ends]
+        caps = "".join(f"M{number(end)} {number(y - 4)}v8" for end, kept
+                       in zip(ends, inside, strict=True) if end == kept)
+        found.append(f'<path class="k{row.kind} {how}" d="M{number(inside[0])} {number(y)}'
+                     f'H{number(inside[1])}{caps}"/>')
     if row.shape is not None:
         how = {"ring": "hollow", "dot": "dot", "cross": "line"}.get(row.shape, "fill")
         found.append(f'<path class="k{row.kind} {how}" d="M{number(x(row.value))} {number(y)}'

@@ -143,7 +143,7 @@ def facts(found: Findings) -> list[Fact]:
         more = (f"95 %: {span(last.low_bpb, last.high_bpb)}"
                 if last and n == 1 and last.low_bpb is not None
                 else f"in {plural(n, 'claim')}" if n else "not confirmed yet")
-        told.append(Fact(name="gain, bits/byte", value=signed(gain)[:-1], more=more))
+        told.append(Fact(name="gain, bits/byte", value=f"{gain:+.3f}".replace("-", "−"), more=more))
     if winner and winner.val_bpb is not None:
         told.append(Fact(name=f"{winner.label}, bits/byte", value=bits(winner.val_bpb),
                          more=f"baseline {bits(found.baseline_bpb)}"))

@@ -56,14 +56,14 @@ def _largest(its: Chain) -> list[Link]:
 def _link_rows(link: Link, is_shown: bool) -> list[Row]:
     rows = []
     if is_shown and link.gain:
-        rows.append(Row(name=f"{link.label}  {link.changes or 'another seed'}",
+        rows.append(Row(lead=link.label, name=link.changes or "another seed",
                         value=link.gain.bpb, told=said.signed(link.gain.bpb), low=link.gain.low,
                         high=link.gain.high, kind=BLUE,
                         shape="ring" if link.gain.low is None else "dot"))
     claim = link.claim
     if claim:
         since = f" since {claim.against}" if claim.against else ""
-        rows.append(Row(name=f"confirmed: {link.label} and what led to it{since}",
+        rows.append(Row(lead="confirmed", name=f"{link.label} and what led to it{since}",
                         value=claim.gain_bpb, told=said.signed(claim.gain_bpb), low=claim.low_bpb,
                         high=claim.high_bpb, kind=GREEN, shape="diamond"))
     return rows
@@ -94,7 +94,7 @@ def importance(found: Findings) -> Section | None:
     first = next((one for one in fields if one.told), None)
     finding = (f"The {first.title} made {100 * first.share:.0f} % of what varied between runs."
                if first else "No field stands out: the runs cannot tell them apart.")
-    rows = [Row(name=one.title + ("" if one.told else "  (the runs cannot tell)"),
+    rows = [Row(name=one.title + ("" if one.told else ": the runs cannot tell"),
                 value=100 * one.share, low=100 * one.low, high=100 * one.high,
                 told=f"{100 * one.share:.0f} %", kind=BLUE if one.told else QUIET)
             for one in fields]
@@ -155,7 +155,7 @@ def strategies(found: Findings) -> Section | None:
     if not ideas:
         return None
     total = sum(one.tokens for one in found.earned) or 1
-    rows = [Row(name=f"{one.strategy.replace('_', ' ')}  {one.n_kept} of {one.n_runs} kept, "
+    rows = [Row(name=f"{one.strategy.replace('_', ' ')}: {one.n_kept} of {one.n_runs} kept, "
                 f"{100 * one.tokens / total:.0f} % of the tokens", value=one.gain_bpb or 0.0,
                 told=said.signed(one.gain_bpb), kind=BLUE if one.gain_bpb else QUIET)
             for one in ideas[:MOST_STRATEGIES]]

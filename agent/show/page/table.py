@@ -78,7 +78,8 @@ def winner(found: Findings) -> Section | None:
     blocks.append(Settings(rows=[
         (TITLES.get(one.name, one.name), shown(one.value)
          + (f" (was {shown(one.baseline)})" if one.value != one.baseline else ""),
-         one.value != one.baseline) for one in its.settings]))
+         one.value != one.baseline)
+        for one in sorted(its.settings, key=lambda one: one.value == one.baseline)]))
     blocks += [Quote(text=words.cut(text.strip(), TEXT), source=f"after step {step:,}")
                for step, text in its.samples if text.strip()]
     return Section(name="winner", title="The winner" if not its.is_baseline else "The baseline",
