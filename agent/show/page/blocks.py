@@ -21,9 +21,9 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A sentence without a picture."""
+    """A sentence without a picture, or only a note."""
 
-    finding: str
+    finding: str = ""
     note: str = ""
 
 

@@ -20,7 +20,7 @@ from agent.show.page.marks import (
 from agent.show.page.scale import Scale
 
 ABOVE, NEAR = 0.3, 0.55  # of the way from start to best: room above it, and to a yardstick
-EARLY = 0.015  # of the tokens, before which all curves look alike
+EARLY = 0.03  # of the tokens, before which all curves look alike
 SHORT = 0.75  # hours, below which minutes say more
 MOST_TITLES = 150
 WORDS: tuple[tuple[str, str, int, Shape], ...] = (

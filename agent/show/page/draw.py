@@ -26,7 +26,7 @@ from agent.show.page.marks import (
 from agent.show.page.scale import Scale
 
 LETTER, FONT = 6.6, 12  # width of a letter at the size of the text, which is this high
-TICK_ROOM = (62.0, 40.0)  # between ticks of x and of y
+TICK_ROOM = (62.0, 32.0)  # between ticks of x and of y
 ROW = 17.0  # of a legend and between labels
 MOST_LABEL = 28  # letters beside a point or a line's end
 GRAIN = 2.0  # dots of one kind that lie nearer than that are one

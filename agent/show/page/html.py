@@ -26,7 +26,7 @@ from agent.show.page.draw import Plot
 from agent.show.page.ranked import Rows
 from agent.show.page.style import PAGE_STYLE
 
-WIDE, NARROW, SMALL = 720, 340, 240  # widths of drawings: of a window, a phone, one of many
+WIDE, NARROW, SMALL = 720, 340, 170  # widths of drawings: of a window, a phone, one of many
 LOWER = 0.82  # height on a phone, as part of that of a wide window
 CELL, TEXT = 200, 1000  # letters
 NEW = ' class="new"'
@@ -130,8 +130,8 @@ def _block(block: Block) -> str:
         case Figure():
             return _figure(block)
         case Finding():
-            note = f'<p class="note">{prose(block.note)}</p>' if block.note else ""
-            return f'<p class="finding">{prose(block.finding)}</p>{note}'
+            return "".join(f'<p class="{how}">{prose(told)}</p>' for how, told in (
+                ("finding", block.finding), ("note", block.note)) if told)
         case Settings():
             return '<dl class="config">' + "".join(
                 f"<div><dt>{prose(name)}</dt><dd{NEW if is_new else ''}>{safe.bdi(value)}</dd>"

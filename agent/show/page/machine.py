@@ -94,7 +94,7 @@ def _figure(name: str, title: str, finding: str, note: str, x: Scale, y: Scale,
 
 def _guard(its: MachineCourse) -> list[Block]:
     if not its.n_words:
-        return [Finding(finding="The guard had nothing to stop.")]
+        return [Finding(note="The guard had nothing to stop.")]
     newest = its.words[-MOST_WORDS:][::-1]
     return [Finding(finding=f"The guard spoke {said.plural(its.n_words, 'time')}.",
                     note="The newest first." if its.n_words > 1 else ""),

@@ -14,6 +14,7 @@ from agent.show.page.scale import Scale
 PITCH, TOP = 38, 8  # height of a row, and above the first
 MARGIN_PART, LONGEST = 0.04, 0.5  # beyond values and intervals; beyond values, of those
 MARGIN = 6  # left and right of the axis
+BOLD = 7.6  # width of a bold letter
 BAR, LEAD = 7, 12  # height of a bar; letters of a row's lead
 
 
@@ -91,7 +92,7 @@ def _inside(x: float, told: str, width: int) -> float:
 def _row(row: Row, top: float, width: int, x: Callable[[float], float]) -> list[str]:
     y, lead = top + 25, words.cut(row.lead, LEAD)
     room = int((width - 2 * MARGIN) / LETTER) - len(row.told) - 3 - len(lead)
-    at = MARGIN + (LETTER * (len(lead) + 1.5) if lead else 0.0)
+    at = MARGIN + (BOLD * len(lead) + 8 if lead else 0.0)
     found = [said(MARGIN, top + 14, lead, "halo strong")] if lead else []
     found += [said(at, top + 14, words.cut(row.name, max(8, room)), "halo"),
              said(width - MARGIN, top + 14, row.told, "halo strong", "end")]

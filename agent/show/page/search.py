@@ -62,8 +62,8 @@ def _link_rows(link: Link, is_shown: bool) -> list[Row]:
                         shape="ring" if link.gain.low is None else "dot"))
     claim = link.claim
     if claim:
-        since = f" since {claim.against}" if claim.against else ""
-        rows.append(Row(lead="confirmed", name=f"{link.label} and what led to it{since}",
+        over = f" over {claim.against}" if claim.against else ""
+        rows.append(Row(lead="confirmed", name=f"{link.label}{over}",
                         value=claim.gain_bpb, told=said.signed(claim.gain_bpb), low=claim.low_bpb,
                         high=claim.high_bpb, kind=GREEN, shape="diamond"))
     return rows
@@ -119,7 +119,7 @@ def slices(found: Findings) -> Section | None:
         name="slice", finding=f"Where {best} stands in each field, among all that was tried.",
         note=f"Bits a byte of every finished run over one field, on its own scale; the diamond is "
         f"{best}'s value." + (f" {more} more fields had two values." if more else ""),
-        pictures=plots, height=170, is_many=True)])
+        pictures=plots, height=132, is_many=True)])
 
 
 def _slice(one: Slice) -> Plot | None:
@@ -155,8 +155,8 @@ def strategies(found: Findings) -> Section | None:
     if not ideas:
         return None
     total = sum(one.tokens for one in found.earned) or 1
-    rows = [Row(name=f"{one.strategy.replace('_', ' ')}: {one.n_kept} of {one.n_runs} kept, "
-                f"{100 * one.tokens / total:.0f} % of the tokens", value=one.gain_bpb or 0.0,
+    rows = [Row(name=f"{one.strategy.replace('_', ' ')}: {one.n_kept} of {one.n_runs}, "
+                f"{100 * one.tokens / total:.0f} % of tokens", value=one.gain_bpb or 0.0,
                 told=said.signed(one.gain_bpb), kind=BLUE if one.gain_bpb else QUIET)
             for one in ideas[:MOST_STRATEGIES]]
     first = ideas[0]
@@ -165,8 +165,9 @@ def strategies(found: Findings) -> Section | None:
                f"{first.n_runs} tried." if first.gain_bpb else "No strategy's idea was kept yet.")
     blocks: list[Block] = [Figure(
         name="strategies", finding=finding,
-        note="Gains of kept steps, each on one seed, added up; what fresh seeds say of them "
-        f"together stands in the chain. {_checking(found, total)}", pictures=[Rows(
+        note="How many of its ideas were kept, and its part of all tokens. Gains are of kept "
+        "steps, each on one seed, added up; what fresh seeds say of them stands in the chain. "
+        f"{_checking(found, total)}", pictures=[Rows(
             title="What each strategy earned", text="; ".join(
                 f"{one.strategy} {said.signed(one.gain_bpb)}" for one in ideas),
             label="gain of kept steps, bits/byte", rows=rows)])]
@@ -190,7 +191,7 @@ def _rungs(found: Findings) -> list[Block]:
                  f"in the middle; {found.predicted.n_inside} of {found.predicted.n} results fell "
                  "where it expected them.")
     if len(found.rungs) < LEAST_RUNGS:
-        return [Finding(finding=told)]
+        return [Finding(note=told)]
     x, y = (scale_of([pair[i] for pair in found.rungs], label) for i, label in enumerate(
         ("bits/byte at a quarter", "bits/byte at the end")))
     if x is None or y is None:
