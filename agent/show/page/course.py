@@ -22,6 +22,7 @@ from agent.show.page.scale import Scale
 ABOVE, NEAR = 0.3, 0.55  # of the way from start to best: room above it, and to a yardstick
 EARLY = 0.03  # of the tokens, before which all curves look alike
 SHORT = 0.75  # hours, below which minutes say more
+LATE = 0.95  # part of the tokens, from which on nothing was overtaken
 MOST_TITLES = 150
 WORDS: tuple[tuple[str, str, int, Shape], ...] = (
     ("tried", "tried", QUIET, "dot"), ("checked", "fresh seed", QUIET, "ring"),
@@ -150,6 +151,8 @@ def _overtaken(named: list[Curve]) -> str:
     if at is None:
         return f"{last.label} ends above {first.label}'s training loss."
     share = at / last.points[-1][0]
+    if share > LATE:
+        return f"{last.label} came down to where {first.label}, the baseline, ended."
     return (f"After {100 * share:.0f} % of its tokens {last.label} was where {first.label}, the "
             "baseline, ended.")
 

@@ -239,8 +239,11 @@ def _drawn(mark: Mark, field: Field) -> str:
             return _path("".join(_whisker(*both) for both in ends if len(both) == 2), mark.kind,
                          "line")
         case Contours():
-            pieces = [field.places(piece) for level in mark.levels
-                      for piece in segments(mark.xs, mark.ys, mark.heights, level)]
+            # In pixels, so that heights are linear between neighbours as they are drawn.
+            xs = [field.place((x, field.y.low))[0] for x in mark.xs]
+            ys = [field.place((field.x.low, y))[1] for y in mark.ys]
+            pieces = [piece for level in mark.levels
+                      for piece in segments(xs, ys, mark.heights, level)]
             return _path("".join(joined(piece) for piece in pieces), mark.kind, "line thin")
         case Rule():
             return _path(_rule_path(mark, field), mark.kind, "rule")

@@ -42,8 +42,8 @@ def _speed(its: MachineCourse, x: Scale, unit: float, guard: Sequence[Mark]) -> 
     if speeds[-1] < WIDE * speeds[0]:
         y = Scale(0.0, 1.05 * speeds[-1], y.label)
     on = f" on {words.cut(its.devices[0], 60)}" if len(its.devices) == 1 else ""
-    finding = (f"{speeds[len(speeds) // 2]:,.0f} tokens a second in the middle{on}, from "
-               f"{speeds[0]:,.0f} to {speeds[-1]:,.0f}.")
+    ends = f", from {speeds[0]:,.0f} to {speeds[-1]:,.0f}" if speeds[0] < speeds[-1] else ""
+    finding = f"{speeds[len(speeds) // 2]:,.0f} tokens a second in the middle{on}{ends}."
     return _figure("speed", "Speed", finding, "Each dot is a run; small models are fast ones.", x,
                    y, [*guard, Dots(points=points, kind=BLUE)])
 

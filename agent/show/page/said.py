@@ -31,6 +31,8 @@ def hours(found: float) -> str:
 def tokens(n: int | None) -> str:
     if n is None:
         return words.UNKNOWN
+    if n >= 1e9:
+        return f"{n / 1e9:.3g}G"
     return f"{n / 1e6:.3g}M" if n >= 1e6 else f"{n / 1e3:.3g}k" if n >= 1e3 else str(n)
 
 
@@ -51,7 +53,7 @@ def headline(found: Findings) -> str:
     gain = gained(found)
     if gain is None or gain <= 0:
         return f"{winner.label} is the run to beat, at {bits(winner.val_bpb)} bits/byte"
-    sure = "confirmed on fresh seeds" if winner.claims else "so far on the seeds it was chosen by"
+    sure = "confirmed on fresh seeds" if winner.claims else "not confirmed yet"
     return (f"{winner.label} is {bits(gain)} bits/byte better than the baseline, {sure}"
             f"{_most(found)}")
 

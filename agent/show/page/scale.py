@@ -10,6 +10,7 @@ UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 FEW_DECADES = 2.5  # up to so many a logarithmic axis has 2 and 5 beside 1
 LEAST_FACTOR = 3.0  # ends nearer than that are marked as on a linear axis
 SMALL, LARGE = 0.01, 10_000  # outside of these a number is written with an exponent or a unit
+FINEST = 1e-4  # step between neighbours that is still written out
 ROUNDING = 1e-9  # of an axis, by which a tick may lie outside
 
 Kind = Literal["linear", "log"]
@@ -104,7 +105,7 @@ def short(value: float, step: float | None = None) -> str:
         for unit, sign in UNITS:
             if size >= unit:
                 return f"{value / unit:.4g}{sign}"
-    if size < SMALL and (step is None or step < SMALL):
+    if size < SMALL and (step is None or step < FINEST):
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
     if step is None:

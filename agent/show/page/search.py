@@ -160,9 +160,16 @@ def strategies(found: Findings) -> Section | None:
                 told=said.signed(one.gain_bpb), kind=BLUE if one.gain_bpb else QUIET)
             for one in ideas[:MOST_STRATEGIES]]
     first = ideas[0]
+    if not any(one.gain_bpb for one in ideas):
+        n_kept = sum(one.n_kept for one in ideas)
+        told = f"{said.plural(n_kept, 'idea')} kept" if n_kept else "No idea was kept yet"
+        tried = ", ".join(f"{one.strategy.replace('_', ' ')} {one.n_runs}" for one in ideas)
+        return Section(name="strategies", title="Strategies and rungs", blocks=[
+            Finding(finding=f"{told}.", note=f"Tried: {tried}. {_checking(found, total)}"),
+            *_rungs(found)])
     finding = (f"{first.strategy.replace('_', ' ').capitalize()} earned most: "
                f"{said.signed(first.gain_bpb)} bits/byte from {first.n_kept} kept of "
-               f"{first.n_runs} tried." if first.gain_bpb else "No strategy's idea was kept yet.")
+               f"{first.n_runs} tried.")
     blocks: list[Block] = [Figure(
         name="strategies", finding=finding,
         note="How many of its ideas were kept, and its part of all tokens. Gains are of kept "
