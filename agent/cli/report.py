@@ -12,14 +12,15 @@ from agent.cli.options import study_option
 from agent.cli.progress import told_if_slow
 from agent.cli.status import as_json_option, show_json
 from agent.home import Home
-from agent.ledger import Reader
+from agent.ledger import EXPORTED, Exported, Reader, export_table
 from agent.machine import utc_stamp
-from agent.show import run_log
+from agent.show import exports, run_log
 from agent.show.page import files, page, report_of, text
 from engine.errors import UserError
 from engine.files import write_atomically
 
 SLOW = "reading all runs and fitting a model to them; some seconds more"
+READING = "reading the whole ledger; some seconds more"
 A_PAGE = (b"<!doctype html", b"<html")  # how a file begins that may be replaced
 LOOKED_AT = 200  # bytes of it
 
@@ -87,3 +88,46 @@ def _require_page(path: Path) -> None:
             raise UserError(f"{path} is no HTML page, and would be replaced by one; name another "
                             "file")
 
+
+
+@main.command("export-runs")
+@click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
+@click.option("--jsonl", "form", flag_value="jsonl", help="A JSON object a line.")
+@click.option("--parquet", "form", flag_value="parquet", help="Parquet, where pyarrow is there.")
+@click.option("--table", "name", type=click.Choice(EXPORTED), help="Only this table.")
+@click.argument("folder", metavar="[DIR]", required=False, type=GivenPath(file_okay=False))
+@click.pass_obj
+def export_runs(home: Home, form: exports.Format | None, name: str | None,
+                folder: Path | None) -> None:
+    """Write every run, decision and metric: a file a table into DIR, or to stdout.
+
+    Example:  agent export-runs --csv tables
+    """
+    if form is None:
+        raise click.UsageError("give a format: --csv, --jsonl or --parquet")
+    if folder is None and form == "parquet":
+        raise click.UsageError("Parquet goes into files; name a folder: agent export-runs "
+                               "--parquet tables")
+    names = [one for one in EXPORTED if name in (None, one)]
+    with told_if_slow(READING), Reader.open(home.ledger) as ledger:
+        tables = [export_table(ledger, one) for one in names]
+        if folder is None:
+            _to_stdout(tables if form == "jsonl" else tables[:1], form)
+        else:
+            _to_files(tables, folder, form)
+
+
+def _to_stdout(tables: list[Exported], form: exports.Format) -> None:
+    """JSON lines of all tables, or the CSV of one: the runs, unless another was named."""
+    for table in tables:
+        if form == "csv":
+            exports.write_csv(table, sys.stdout)
+        else:
+            exports.write_jsonl(table, sys.stdout, names_table=len(tables) > 1)
+
+
+def _to_files(tables: list[Exported], folder: Path, form: exports.Format) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables:
+        path, n_rows = exports.write_file(table, folder, form)
+        click.echo(f"{path}: {n_rows:,} rows", err=True)
