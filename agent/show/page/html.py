@@ -29,6 +29,7 @@ from agent.show.page.style import PAGE_STYLE
 WIDE, NARROW, SMALL = 720, 340, 170  # widths of drawings: of a window, a phone, one of many
 LOWER = 0.82  # height on a phone, as part of that of a wide window
 CELL, TEXT = 200, 1000  # letters
+COMMAND = re.compile(r"`(agent [^`]{1,60})`")  # in a sentence
 NEW = ' class="new"'
 SCRIPT = """\
 document.querySelectorAll("table.live").forEach(function (table) {
@@ -85,7 +86,7 @@ def page(report: Report, script: str = SCRIPT, connects: bool = False) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
-        f"<title>{safe.line(report.title)}</title>\n<style>{PAGE_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{safe.isolated(report.title)}</title>\n<style>{PAGE_STYLE}</style>\n</head>\n<body>\n"
         f"{head(report)}\n<main>\n{sections}\n</main>\n"
         f'<footer id="foot">{prose(report.foot)}</footer>\n<script>{script}</script>\n'
         "</body>\n</html>\n")
@@ -115,8 +116,8 @@ def section(one: Section) -> str:
 
 
 def prose(text: str) -> str:
-    """A sentence with foreign words in it; what stands between backticks is code."""
-    parts = re.split(r"`([^`]*)`", text)
+    """A sentence with foreign words in it; a command between backticks is code."""
+    parts = COMMAND.split(text)
     return "".join(
         f"<code>{safe.line(part, TEXT)}</code>" if i % 2
         else safe.apart(safe.text(part, TEXT), "<bdi>", "</bdi>") for i, part in enumerate(parts))

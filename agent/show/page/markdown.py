@@ -15,13 +15,13 @@ from agent.show.page.blocks import (
     Settings,
     Table,
 )
-from agent.show.page.html import SMALL, WIDE, drawing
+from agent.show.page.html import COMMAND, SMALL, WIDE, drawing
 from agent.show.page.style import FILE_STYLE
 
 PAGE = "report.md"
 CELL, TEXT = 200, 1000  # letters
 # What Markdown gives a meaning, and would take from a label or a reason.
-SPECIAL = re.compile(r"([\\*_{}\[\]<>#|~!&])")
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
 
 def files(report: Report) -> dict[str, str]:
@@ -44,11 +44,11 @@ def files(report: Report) -> dict[str, str]:
 
 
 def plain(text: str, most: int = TEXT) -> str:
-    """One line that Markdown shows as it is; what stands between backticks stays code."""
+    """One line that Markdown shows as it is; a command between backticks stays code."""
     line = words.printable(words.cut(" ".join(text.split()), most))
-    parts = re.split(r"(`[^`]*`)", line)
-    return "".join(part.replace("|", "\\|") if i % 2 else SPECIAL.sub(r"\\\1", part).replace(
-        "`", "\\`") for i, part in enumerate(parts))
+    parts = COMMAND.split(line)
+    return "".join(f"`{part}`" if i % 2 else SPECIAL.sub(r"\\\1", part)
+                   for i, part in enumerate(parts))
 
 
 def _pictures(figure: Figure) -> Iterator[tuple[str, str]]:

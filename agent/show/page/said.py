@@ -61,7 +61,7 @@ def headline(found: Findings) -> str:
 def _without_winner(found: Findings) -> str:
     tally = found.tally
     if tally.running:
-        return f"{tally.running[0]} is running; nothing has finished yet"
+        return f"{cut(tally.running[0], NAME)} is running; nothing has finished yet"
     if tally.n_runs:
         return f"{plural(tally.n_runs, 'run')} ended, and no baseline has finished yet"
     if tally.n_queued:
@@ -121,7 +121,8 @@ def lede(found: Findings) -> str:
     if found.winner:
         parts += _silent(found.winner)
     if tally.running:
-        parts.append(f"{', '.join(tally.running[:3])} {'is' if len(tally.running) == 1 else 'are'} "
+        is_one = len(tally.running) == 1
+        parts.append(f"{cut(', '.join(tally.running[:3]), NAME)} {'is' if is_one else 'are'} "
                      "running now.")
     if tally.n_broken:
         parts.append(f"{plural(tally.n_broken, 'run')} broke or got lost.")
