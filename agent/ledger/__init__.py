@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agent.ledger.ended import claims as claims
     from agent.ledger.ended import ended_runs as ended_runs
     from agent.ledger.ended import foretold as foretold
+    from agent.ledger.ended import leads as leads
     from agent.ledger.exported import EXPORTED as EXPORTED
     from agent.ledger.exported import Exported as Exported
     from agent.ledger.exported import export_table as export_table
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "anchor": ("Anchor",),
-    "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold"),
+    "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads"),
     "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
     "ledger": ("Ledger",),
