@@ -96,7 +96,7 @@ def _guard(its: MachineCourse) -> list[Block]:
     if not its.n_words:
         return [Finding(note="The guard had nothing to stop.")]
     newest = its.words[-MOST_WORDS:][::-1]
-    return [Finding(finding=f"The guard spoke {said.plural(its.n_words, 'time')}.",
+    return [Finding(finding=f"The guard spoke {said.times(its.n_words)}.",
                     note="The newest first." if its.n_words > 1 else ""),
             Items(lines=[f"{words.clock(one.at)}  {one.label + ': ' if one.label else ''}"
                          f"{words.cut(one.message, MESSAGE)}" for one in newest])]

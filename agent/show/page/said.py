@@ -40,6 +40,10 @@ def plural(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def times(n: int) -> str:
+    return "once" if n == 1 else f"{n:,} times"
+
+
 def headline(found: Findings) -> str:
     """What the study came to, in one sentence."""
     winner = found.winner
