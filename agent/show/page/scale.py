@@ -41,14 +41,17 @@ class Scale:
         return math.log(value / self.low) / math.log(self.high / self.low)
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
-        """At most so many round values on the axis, each with its words; two or more if it can."""
+        """About so many round values on the axis, each with its words: a little more rather than one."""
         if self.names:
             return [(float(i), name) for i, name in enumerate(self.names)]
         if self.kind == "log" and self.high / self.low >= LEAST_FACTOR:
             values = _logarithmic(self.low, self.high, most)
             if len(values) > 1:
                 return [(value, short(value)) for value in values]
-        values = linear_ticks(self.low, self.high, most)
+        for more in range(3):  # one alone does not say how far it is to the next
+            values = linear_ticks(self.low, self.high, most + more)
+            if len(values) > 1:
+                break
         step = values[1] - values[0] if len(values) > 1 else self.high - self.low
         return [(value, short(value, step)) for value in values]
 

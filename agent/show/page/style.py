@@ -104,6 +104,7 @@ PAGE_STYLE = (
     "body>footer{margin-top:72px;padding-top:20px;padding-bottom:48px;color:var(--soft);"
     "font-size:14px}"
     "@media (min-width:1100px){.broad{margin-left:-140px;margin-right:-140px}}"
-    "@media print{@page{margin:16mm}body{font-size:11pt}main,header,footer{max-width:none;"
+    "@media print{@page{margin:16mm}:root{--paper:#fff}figure{max-width:150mm}"
+    "body{font-size:11pt}main,header,footer{max-width:none;"
     "padding-left:0;padding-right:0}figure,.facts,blockquote,tr{break-inside:avoid}h2,figcaption"
     "{break-after:avoid}input{display:none}.broad{margin:0}section{margin-top:32pt}}")

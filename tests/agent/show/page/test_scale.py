@@ -66,3 +66,8 @@ def test_an_axis_without_length_is_refused(ends: tuple[float, float]) -> None:
         Scale(*ends)
     with pytest.raises(ValueError, match="cannot begin at 0"):
         Scale(0, 1, kind="log")
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.33, 1.9), (0.6, 1.9), (11, 19)])
+def test_an_axis_with_room_for_two_has_two_marks_to_four(low: float, high: float) -> None:
+    assert 2 <= len(Scale(low, high).ticks(2)) <= 4
