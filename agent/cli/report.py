@@ -1,5 +1,6 @@
 """`agent report` and `agent export-runs`: a study as one page, a ledger as tables."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from engine.files import write_atomically
 SLOW = "reading all runs and fitting a model to them; some seconds more"
 READING = "reading the whole ledger; some seconds more"
 A_PAGE = (b"<!doctype html", b"<html")  # how a file begins that may be replaced
+WIDEST = 100  # columns: longer lines are hard to read
 LOOKED_AT = 200  # bytes of it
 
 
@@ -48,7 +50,12 @@ def report(home: Home, study: int | None, path: Path | None, folder: Path | None
     elif path or folder:
         _write(found, path, folder)
     else:
-        click.echo(text(report_of(found)) if sys.stdout.isatty() else page(report_of(found)))
+        click.echo(text(report_of(found), _width()) if sys.stdout.isatty()
+                   else page(report_of(found)))
+
+
+def _width() -> int:
+    return min(WIDEST, shutil.get_terminal_size().columns)
 
 
 def _samples(home: Home, uid: str) -> list[tuple[int, str]]:

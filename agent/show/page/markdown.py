@@ -1,7 +1,7 @@
 """A report as Markdown with its pictures as SVG files beside it, for a repository or a note."""
 
-import html
 import re
+import textwrap
 from collections.abc import Iterator
 
 from agent import words
@@ -82,11 +82,17 @@ def _block(block: Block) -> list[str]:
                 f"| {' | '.join(plain(cell, CELL) for cell in row)} |" for row in block.rows)])]
 
 
-def text(report: Report) -> str:
+def text(report: Report, width: int) -> str:
     """The findings as lines for a terminal: what each section says, without its pictures."""
-    lines = [report.headline, report.lede]
+    lines = [_wrapped(report.headline, width), _wrapped(report.lede, width)]
     for section in report.sections:
-        said = [block.finding for block in section.blocks if isinstance(block, Figure | Finding)]
+        said = [block.finding or block.note for block in section.blocks
+                if isinstance(block, Figure | Finding)]
         if said:
-            lines.append(f"{section.title}\n  " + "\n  ".join(said))
-    return html.unescape("\n\n".join(words.printable(line) for line in lines))
+            lines.append("\n".join([section.title, *(_wrapped(one, width, "  ") for one in said)]))
+    return "\n\n".join(lines)
+
+
+def _wrapped(sentence: str, width: int, indent: str = "") -> str:
+    return textwrap.fill(words.printable(" ".join(sentence.split())), width, initial_indent=indent,
+                         subsequent_indent=indent, break_on_hyphens=False)

@@ -41,7 +41,7 @@ class Scale:
         return math.log(value / self.low) / math.log(self.high / self.low)
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
-        """About so many round values on the axis, each with its words: a little more rather than one."""
+        """About so many round values on the axis, each with its words: rather more than one."""
         if self.names:
             return [(float(i), name) for i, name in enumerate(self.names)]
         if self.kind == "log" and self.high / self.low >= LEAST_FACTOR:

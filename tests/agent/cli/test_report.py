@@ -1,12 +1,15 @@
 """`agent report` and `agent export-runs`."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
+from tests.bench import big_ledger
 from tests.support import example_home
 
 
@@ -85,3 +88,21 @@ def test_tables_go_into_files_or_to_stdout(home: Home, tmp_path: Path) -> None:
     assert {"runs", "decisions", "metrics"} == {line["table"] for line in lines}
     told = example_home.printed(home, "export-runs", "--csv", "--table", "decisions")
     assert told.startswith("label,against,id,decided_at,")
+
+
+@pytest.mark.slow
+def test_ten_thousand_runs_take_under_5_s_of_a_core_and_200_mb(tmp_path: Path) -> None:
+    big_ledger.fill(tmp_path / "ledger.db", n_studies=1)
+    path = tmp_path / "page.html"
+    found = subprocess.run(
+        [sys.executable, "-c", "import resource, sys; from agent.__main__ import main\n"
+         "try: main()\n"
+         "finally:\n"
+         "    used = resource.getrusage(resource.RUSAGE_SELF)\n"
+         "    print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)",
+         "--home", str(tmp_path), "report", "--write", str(path)],
+        capture_output=True, text=True, check=True)
+    seconds, mb = map(float, found.stdout.split())
+    assert seconds < 5
+    assert mb < 200
+    assert path.stat().st_size < 1_000_000

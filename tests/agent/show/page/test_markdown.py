@@ -36,7 +36,10 @@ def test_foreign_text_makes_no_markup(spoilt: Findings) -> None:
 
 
 def test_on_a_terminal_it_is_sentences(record: Findings, spoilt: Findings) -> None:
-    told = text(report_of(record))
+    told = text(report_of(record), 60)
     assert told.splitlines()[0].startswith("E54 is 0.542 bits/byte better")
     assert "Best so far\n  From 1.872 to 1.333" in told
-    assert "\x1b" not in text(report_of(spoilt))
+    assert "The guard had nothing to stop." in told
+    for found in (told, text(report_of(spoilt), 60)):
+        assert max(map(len, found.splitlines())) <= 60
+        assert "\x1b" not in found
