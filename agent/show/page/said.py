@@ -6,6 +6,7 @@ from agent.show.page.blocks import Fact
 from agent.words import cut
 
 MOST, LARGE = 0.5, 0.3  # parts of the whole gain, from which on a field is named for it
+FEW = 2  # fields that are named
 NAME = 60  # letters of a text's name
 
 
@@ -88,7 +89,9 @@ def largest(chain: Chain | None) -> tuple[str, float] | None:
     gains: dict[str, float] = {}
     for link in chain.links if chain else ():
         if link.gain and link.gain.bpb > 0 and link.fields:
-            name = _titles(link.changes)
+            n = len(link.fields)
+            name = (f"the {_titles(link.changes)}" if n <= FEW
+                    else f"{link.label}, which changed {n} fields")
             gains[name] = gains.get(name, 0.0) + link.gain.bpb
     if not gains:
         return None
@@ -108,7 +111,7 @@ def _most(found: Findings) -> str:
     if known is None or found.chain is None or len(found.chain.links) < 2 or known[1] < LARGE:
         return ""
     part = "most" if known[1] >= MOST else "the largest part"
-    return f"; {part} came from the {known[0]}"
+    return f"; {part} came from {known[0]}"
 
 
 def lede(found: Findings) -> str:

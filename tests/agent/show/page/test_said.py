@@ -55,3 +55,12 @@ def test_yardsticks_are_passed_or_ahead(record: Findings) -> None:
     (None, "-"), (12, "12"), (1234, "1.23k"), (2_048_000, "2.05M"), (5_120_000_000, "5.12G")])
 def test_tokens_are_short(n: int | None, word: str) -> None:
     assert said.tokens(n) == word
+
+
+def test_a_step_of_many_fields_is_called_by_its_run(record: Findings) -> None:
+    assert record.chain is not None
+    link = next(link for link in record.chain.links if link.label == "E21")
+    many = dataclasses.replace(link, fields=["lr", "n_embd", "clip"])
+    found = dataclasses.replace(record, chain=dataclasses.replace(
+        record.chain, links=[many, record.chain.links[0]]))
+    assert said.headline(found).endswith("; most came from E21, which changed 3 fields")
