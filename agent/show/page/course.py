@@ -21,7 +21,7 @@ from agent.show.page.scale import Scale
 
 ABOVE, NEAR = 0.3, 0.55  # of the way from start to best: room above it, and to a yardstick
 EARLY = 0.03  # of the tokens, before which all curves look alike
-SHORT = 0.75  # hours, below which minutes say more
+SHORT, SHORTEST = 0.75, 0.04  # hours, below which minutes say more, and seconds
 LATE = 0.95  # part of the tokens, from which on nothing was overtaken
 MOST_TITLES = 150
 WORDS: tuple[tuple[str, str, int, Shape], ...] = (
@@ -58,6 +58,8 @@ def best_so_far(found: Findings) -> Section | None:
 
 def clock(hours: float) -> tuple[float, str]:
     """What to count such a time in: how many of it make an hour, and its name."""
+    if hours < SHORTEST:
+        return 3600.0, "seconds of training"
     return (60.0, "minutes of training") if hours < SHORT else (1.0, "hours of training")
 
 

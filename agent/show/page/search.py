@@ -73,7 +73,7 @@ def _chain_finding(found: Findings, its: Chain) -> str:
     gain = said.gained(found)
     known = said.largest(its)
     n = said.plural(len(its.links) + its.n_before, "step")
-    most = f"; {known[0]} brought {100 * known[1]:.0f} % of it" if (
+    most = f"; {100 * known[1]:.0f} % of it came from {known[0]}" if (
         known and len(its.links) > 1 and gain and gain > 0) else ""
     return f"{n} from {its.first} to {its.last}, {said.signed(gain)} bits/byte{most}."
 

@@ -8,9 +8,9 @@ on dark until each has a contrast of 3 to 1 with it, text 4.5.
 FONT = 'system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",sans-serif'
 
 # ground, ink, soft ink, grid, then the kinds of marks: quiet, blue, orange, green, red, purple, sky
-_LIGHT = ("#fdfdfb", "#1b1d20", "#5c6166", "#e3e3de", "#8b9096", "#0067a3", "#b86e00", "#00805b",
+_LIGHT = ("#fdfdfb", "#1b1d20", "#5c6166", "#e3e3de", "#757a80", "#0067a3", "#b86e00", "#00805b",
           "#c24a00", "#a04a7d", "#2f86b8")
-_DARK = ("#121416", "#e9e7e2", "#a3a8ad", "#2b2f33", "#7b8187", "#5fb2ea", "#eda83b", "#35bf95",
+_DARK = ("#121416", "#e9e7e2", "#a3a8ad", "#2b2f33", "#8b9197", "#5fb2ea", "#eda83b", "#35bf95",
          "#ff8a4c", "#dc8fb9", "#9fd3f5")
 _NAMES = ("paper", "ink", "soft", "grid", "k0", "k1", "k2", "k3", "k4", "k5", "k6")
 
@@ -34,7 +34,7 @@ _PLOT = (f".plot{{font:12px {FONT};color:var(--ink)}}"
          ".plot .dash{stroke-dasharray:6 4;stroke-linecap:butt}"
          ".plot .rule{stroke:currentColor;stroke-dasharray:2 4}"
          ".plot .dot{stroke:currentColor;stroke-width:5;stroke-linecap:round}"
-         ".plot .k0.dot{opacity:.6}"
+         ".plot .k0.dot{opacity:.8}"
          ".plot .hollow{fill:var(--paper);stroke:currentColor;stroke-width:2}"
          ".plot .fill{fill:currentColor;stroke:var(--paper);stroke-width:.8}"
          ".plot .band{fill:currentColor;opacity:.16}"

@@ -16,8 +16,8 @@ def test_the_chain_shows_its_largest_steps_and_every_claim(record: Findings) -> 
     assert section is not None
     (figure,) = section.blocks
     assert isinstance(figure, Figure)
-    assert figure.finding == ("19 steps from B2 to E54, +0.5419 bits/byte; the learning rate "
-                              "brought 62 % of it.")
+    assert figure.finding == ("19 steps from B2 to E54, +0.5419 bits/byte; 62 % of it came from "
+                              "the learning rate.")
     (rows,) = figure.pictures
     assert isinstance(rows, Rows)
     claims = [row for row in rows.rows if row.shape == "diamond"]
