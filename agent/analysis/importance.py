@@ -102,7 +102,7 @@ def rank(ledger: Queries, text_sha256: str, budget_tokens: int, head: Run | None
         text=next(corpus.name for corpus in ledger.corpora() if corpus.text_sha256 == text_sha256),
         budget_tokens=budget_tokens, n_runs=len(runs), n_configs=len(trials),
         n_points=found.n_points, model=MODEL, best_bpb=min(one.bpb for one in trials),
-        worst_bpb=max(one.bpb for one in trials), fields=_fields(found, columns),
+        worst_bpb=max(one.bpb for one in trials), fields=importances(found, columns),
         never_changed=[one.name for one in columns if one.is_fixed],
         pairs=found.pairs, largest_pairs=found.largest_pairs,
         first=chain.steps[0].run.label if chain else None,
@@ -136,7 +136,8 @@ def gains_by_fields(chain: Lineage) -> list[ChainGain]:
                    for names, gains in found.items()), key=lambda one: -one.gain_bpb)
 
 
-def _fields(found: Anova, columns: Sequence[Column]) -> list[Importance]:
+def importances(found: Anova, columns: Sequence[Column]) -> list[Importance]:
+    """A field a row, the most important first; `columns` tell their titles."""
     titles = {column.name: column.title for column in columns}
     return [Importance(name=name, title=titles[name], share=one.share, low=one.low, high=one.high,
                        told=_is_told(one),

@@ -44,7 +44,9 @@ COMMANDS: Mapping[str, str] = {
                     "importance"),
     **dict.fromkeys(("where", "dir", "model", "checkpoint", "which"), "path"),
     **dict.fromkeys(("load", "merge", "restore"), "import"),
-    **dict.fromkeys(("markdown", "csv"), "table"),
+    "markdown": "table",
+    **dict.fromkeys(("html", "page", "web", "plot", "figure", "figures", "visualize"), "report"),
+    **dict.fromkeys(("csv", "jsonl", "parquet", "pandas", "dump"), "export-runs"),
     **dict.fromkeys(("scan", "scaling", "matrix"), "grid"),
     **dict.fromkeys(("sim", "simulation", "test"), "simulate"),
 }

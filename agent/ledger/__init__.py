@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from agent.ledger.ended import claims as claims
     from agent.ledger.ended import ended_runs as ended_runs
     from agent.ledger.ended import foretold as foretold
+    from agent.ledger.ended import leads as leads
+    from agent.ledger.exported import EXPORTED as EXPORTED
+    from agent.ledger.exported import Exported as Exported
+    from agent.ledger.exported import export_table as export_table
     from agent.ledger.find import STATES as STATES
     from agent.ledger.find import WORDS as WORDS
     from agent.ledger.find import best_run as best_run
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
     from agent.ledger.missing import gaps_in_words as gaps_in_words
+    from agent.ledger.overview import RunRow as RunRow
+    from agent.ledger.overview import run_rows as run_rows
     from agent.ledger.published import is_ledger as is_ledger
     from agent.ledger.published import new_rows as new_rows
     from agent.ledger.published import table_text as table_text
@@ -76,12 +82,14 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "anchor": ("Anchor",),
-    "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold"),
+    "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads"),
+    "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
     "foreign": ("add_foreign", "foreign_uid"),
     "ledger": ("Ledger",),
     "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),
+    "overview": ("RunRow", "run_rows"),
     "published": ("is_ledger", "new_rows", "table_text"),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "damage", "faults", "glance"),

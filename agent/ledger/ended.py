@@ -30,6 +30,19 @@ _CLAIMS = """
     ORDER BY d.id"""
 
 
+# Each run that was better than all before it; neither arms of comparisons nor what was refused.
+_LEADS = """
+    SELECT label, ended_at, val_bpb FROM (
+        SELECT r.label, r.ended_at, r.val_bpb, min(r.val_bpb) OVER (
+            ORDER BY r.ended_at, r.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+        FROM runs r
+        WHERE r.calibration_id = ? AND r.state = 'finished' AND r.val_bpb IS NOT NULL
+              AND r.ended_at IS NOT NULL AND r.strategy NOT IN ('confirm', 'ablate')
+              AND coalesce((SELECT verdict FROM decisions WHERE run_id = r.id
+                            ORDER BY id DESC LIMIT 1), '')
+                  NOT IN ('discarded', 'refuted', 'ablated'))
+    WHERE before IS NULL OR val_bpb < before"""
+
 _FORETOLD = """
     SELECT p.mean_bpb, p.low_bpb, p.high_bpb, r.val_bpb
     FROM predictions p JOIN runs r ON r.id = p.run_id
@@ -73,6 +86,12 @@ def ended_runs(ledger: Queries, calibration_id: int, since: str) -> list[EndedRu
     """The runs of a study that ended and, from a stamp on, all others, in the order of their ends.
     """
     return [EndedRun(**row) for row in ledger._rows(_ENDED, calibration_id, since)]
+
+
+def leads(ledger: Queries, calibration_id: int) -> list[tuple[str, str, float]]:
+    """Label, end and bits a byte of each run of a study that became its best, oldest first."""
+    return [(row["label"], row["ended_at"], row["val_bpb"])
+            for row in ledger._rows(_LEADS, calibration_id)]
 
 
 def claims(ledger: Queries, calibration_id: int) -> list[Claim]:

@@ -13,13 +13,13 @@ from agent.ledger import Decision, Run
 from agent.machine import Present
 from agent.search import in_short
 from agent.show import earnings, grid, waking
-from agent.show.curve import chart
+from agent.show.curve import chart, course
 from agent.show.fit import fitted, stacked
 from agent.show.rows import NARROW, WIDE, facts
 from agent.show.status import Night, Progress, Rung, Status
 
 MAX_WIDTH = 76  # wider lines are hard to read
-CHART_ROWS, LEAST_ROWS = 9, 4
+CHART_ROWS, LEAST_ROWS, COURSE_ROWS = 9, 4, 4
 N_SHORT = 3  # decisions where each has a line
 REFRESH_S = 2.0
 BAR = "━"
@@ -39,7 +39,7 @@ def render(status: Status, width: int, chart_rows: int = CHART_ROWS) -> Renderab
 
 
 def blocks(status: Status, width: int, chart_rows: int = CHART_ROWS, *,
-           is_short: bool = False) -> dict[str, RenderableType]:
+           is_short: bool = False, has_course: bool = True) -> dict[str, RenderableType]:
     """What there is to see by name, in the order of reading; a night that is over opens with what
     it came to.
     """
@@ -57,6 +57,8 @@ def blocks(status: Status, width: int, chart_rows: int = CHART_ROWS, *,
                                  else _run(status)}, width, names)
     else:
         page |= _at_work(status, width, chart_rows, is_short=is_short)
+        if has_course and not is_short and (best := _best_so_far(status, width)):
+            page["course"] = Text("\n".join(best), no_wrap=True, overflow="crop")
     if status.decisions:
         page["decided"] = (_decided(status.decisions, width, names)
                            if is_short or status.morning
@@ -97,13 +99,24 @@ def _waits(status: Status, width: int, is_short: bool, names: int) -> dict[str, 
                            names)} if status.elsewhere else {}
 
 
+def _best_so_far(status: Status, width: int) -> list[str]:
+    """The best of the night as it fell; nothing before it fell once."""
+    if status.night is None:
+        return []
+    lasted_s = words.seconds_between(status.night.started_at, status.at)
+    return course([(point.at_s, point.bpb) for point in status.course], lasted_s, width,
+                  COURSE_ROWS)
+
+
 def watch(read: Callable[[], Status], console: Console,
           sleep: Callable[[float], None] = time.sleep) -> None:
     """Show the dashboard anew every REFRESH_S seconds, until Ctrl-C or the terminal closes."""
     def picture() -> RenderableType:
         status, width = read(), min(console.width, MAX_WIDTH)
-        rows = min(CHART_ROWS, max(4, console.height - 32))  # the rest takes about 32 lines
-        return fitted([blocks(status, width, rows),
+        free = console.height - 32  # the rest takes about 32 lines
+        rows = min(CHART_ROWS, max(4, free))
+        has_course = free >= CHART_ROWS + COURSE_ROWS + 3
+        return fitted([blocks(status, width, rows, has_course=has_course),
                        blocks(status, width, LEAST_ROWS, is_short=True)],
                       LEAST_FIRST, console, console.height)
 

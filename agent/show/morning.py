@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import words
-from agent.ledger import Claim, EndedRun, Event, Queries, Run, claims, ended_runs
+from agent.ledger import Claim, EndedRun, Event, Queries, Run, claims, ended_runs, leads
 
 CHECKING = ("baseline", "confirm", "ablate")  # strategies that try no idea
 NO_LEAD = ("discarded", "refuted", "ablated")  # verdicts after which a score is no best
@@ -98,6 +98,17 @@ def _why(over: Event | None) -> str:
         return "the agent ended without a word; `agent run` goes on"
     reason = (over.data or {}).get("reason")
     return words.first_clause(str(reason) if reason else over.message.removeprefix("over: "))
+
+
+def course_until_now(ledger: Queries, study_id: int, started_at: str) -> list[Point]:
+    """As the course of a night that is over, of one that goes on: only what became the best."""
+    points: list[Point] = []
+    for label, ended_at, bpb in leads(ledger, study_id):
+        at_s = max(0.0, words.seconds_between(started_at, ended_at))
+        if points and points[-1].at_s == at_s == 0.0:
+            points.pop()
+        points.append(Point(at_s=at_s, bpb=bpb, label=label))
+    return points
 
 
 def _course(runs: Sequence[EndedRun], started_at: str) -> list[Point]:

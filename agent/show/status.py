@@ -31,7 +31,7 @@ from agent.ledger import (
 from agent.machine import Present
 from agent.show import grid, morning
 from agent.show.grid import GridState
-from agent.show.morning import Morning, ReadSample
+from agent.show.morning import Morning, Point, ReadSample
 from agent.words import seconds_between
 from engine.config import LATER, Config
 
@@ -105,6 +105,7 @@ class Status:
     morning: Morning | None = None  # of the newest night, once it is over
     grid: GridState | None = None  # None where no cell of one waits
     study: int | None = None  # the one last worked on
+    course: list[Point] = field(default_factory=list)  # the best so far, of a night that goes on
     elsewhere: list[str] = field(default_factory=list)  # what is queued for others, in words
 
 
@@ -165,6 +166,8 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         morning=morning.gather(ledger, events, study_id, best, n_queued, read_sample)
         if is_over else None, grid=grid.state_of(ledger),
         study=study.id if study else None,
+        course=morning.course_until_now(ledger, study_id, night.started_at)
+        if night and not is_over else [],
         elsewhere=[str(one) for one in waiting_elsewhere(ledger, study)] if study else [])
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.text.cut import cut_blocks as cut_blocks
     from engine.text.given import How as How
     from engine.text.ngram import Yardsticks as Yardsticks
+    from engine.text.parquet import write_parquet as write_parquet
     from engine.text.textfile import parse as parse
     from engine.text.textfile import read_bytes as read_bytes
     from engine.text.textfile import separate as separate
@@ -29,6 +30,7 @@ __all__, __getattr__ = doors(__name__, {
     "cut": ("Cut", "cut_blocks"),
     "given": ("How",),
     "ngram": ("Yardsticks",),
+    "parquet": ("write_parquet",),
     "textfile": ("parse", "read_bytes", "separate"),
     "tokenizer": ("Progress", "Tokenizer"),
 }, modules=("copies", "corpus", "splits"))

@@ -1,9 +1,10 @@
-"""Stories out of a .parquet, where pyarrow is there."""
+"""Stories out of a .parquet, and tables into one, where pyarrow is there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from engine.errors import CorpusError
+from engine.errors import CorpusError, UserError
 from engine.text.jsontext import KEY, MOST_KEYS
 from engine.text.unpack import too_large
 
@@ -38,3 +39,28 @@ def texts(path: Path, key: str | None, most_bytes: int) -> Iterator[str]:
     except (pyarrow.ArrowException, OSError, UnicodeError) as error:
         raise CorpusError(f"{path} cannot be read as .parquet: "
                           f"{' '.join(str(error).split())[:200]}; save it anew") from error
+
+
+def write_parquet(path: Path, columns: Mapping[str, str],
+                  batches: Iterable[Sequence[Mapping[str, Any]]]) -> int:
+    """A table into a .parquet, a batch of rows at a time; returns the number of rows.
+
+    columns  names and types, as SQLite calls them: INTEGER, REAL or TEXT
+
+    Raises UserError where pyarrow is missing, and OSError where the file cannot be written.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise UserError("--parquet needs the package pyarrow: pip install 'phi-auto[parquet]', or "
+                        "take --csv or --jsonl") from None
+    kinds = {"INTEGER": pyarrow.int64(), "REAL": pyarrow.float64()}
+    schema = pyarrow.schema([(name, kinds.get(kind, pyarrow.string()))
+                             for name, kind in columns.items()])
+    n_rows = 0
+    with parquet.ParquetWriter(path, schema) as writer:
+        for rows in batches:
+            writer.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema))
+            n_rows += len(rows)
+    return n_rows

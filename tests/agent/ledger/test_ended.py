@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.ledger.ended import claims, ended_runs
+from agent.ledger.ended import claims, ended_runs, leads
 from agent.ledger.ledger import Ledger
 from tests.support import example_ledger as example
 from tests.support.example_ledger import NOW
@@ -57,3 +57,10 @@ def test_only_a_gain_over_fresh_seeds_is_a_claim(night: Ledger) -> None:
     assert (claim.label, claim.against, claim.gain_bpb, claim.n_seeds, claim.is_over_texts) == (
         "E1", "B2", 0.25, 2, 0)
     assert claims(night, 2) == []
+
+
+def test_leads_are_the_runs_that_became_the_best_and_still_count(night: Ledger) -> None:
+    assert [(label, at) for label, at, _ in leads(night, 1)] == [
+        ("B2", "2026-03-24T22:05:00Z"), ("E1", "2026-03-24T22:11:00Z")]
+    night.decide(night.run("E1").id, None, "refuted", "rule/1", {}, "because", NOW)
+    assert [label for label, *_ in leads(night, 1)] == ["B2"]

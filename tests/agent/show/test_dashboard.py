@@ -281,7 +281,8 @@ def test_a_small_terminal_gets_a_small_chart(night: Ledger) -> None:
         assert isinstance(console.file, io.StringIO)
         return sum("┤" in line or "│" in line for line in console.file.getvalue().splitlines())
 
-    assert rows_of_chart(30) < rows_of_chart(60) == dashboard.CHART_ROWS
+    assert rows_of_chart(30) < rows_of_chart(40) <= dashboard.CHART_ROWS
+    assert rows_of_chart(60) == dashboard.CHART_ROWS + dashboard.COURSE_ROWS
 
 
 def watched(status: Status, width: int, height: int) -> list[str]:

@@ -327,3 +327,9 @@ def test_what_another_study_decided_and_queues_is_not_this_ones(tmp_path: Path) 
     assert found.earned == []
     assert found.night is not None
     assert found.night.n_queued == 0
+
+
+def test_the_best_so_far_of_a_night_that_goes_on(night: Ledger) -> None:
+    found = look(night).course
+    assert [(point.label, point.at_s) for point in found] == [("B2", 300.0), ("E1", 660.0)]
+    assert look(night, alive=False).course == []
