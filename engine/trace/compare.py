@@ -35,11 +35,12 @@ def size(x: Array) -> float:
 
 
 def compare(actual: Array, expected: Array, others: Others, known: Mapping[str, float],
-            tolerance: float = TOLERANCE) -> Deviation | None:
+            tolerance: float = TOLERANCE, noise: float = 0.0) -> Deviation | None:
     """What is wrong with `actual`; None where it is what was expected.
 
     others  other results by what would have led to them, such as "twice: its norm of its norm"
     known   factors that have a name
+    noise   size of what rounding alone may leave
     """
     bad = ~np.isfinite(actual)
     if not np.all(np.isfinite(expected)):
@@ -47,7 +48,7 @@ def compare(actual: Array, expected: Array, others: Others, known: Mapping[str, 
     if np.any(bad):
         return _not_finite(bad, expected)
     # float32 has no smaller numbers; what rounds to 0 is no fault.
-    least = 1e-30 * np.sqrt(actual.size)
+    least = max(noise, 1e-30 * np.sqrt(actual.size))
     if size(actual - expected) <= tolerance * size(expected) + least:
         return None
     for said, other in others.items():
@@ -55,7 +56,8 @@ def compare(actual: Array, expected: Array, others: Others, known: Mapping[str, 
         result = other()
         if size(actual - result) <= FITS * size(result) + least:
             return Deviation(kind, words)
-    return _factor(actual, expected, known) or _spread(actual, expected)
+    return (_factor(actual, expected, known) or _factor_of_some(actual, expected, known)
+            or _spread(actual, expected))
 
 
 def _not_finite(bad: Array, expected: Array) -> Deviation:
@@ -77,13 +79,30 @@ def _factor(actual: Array, expected: Array, known: Mapping[str, float]) -> Devia
     return Deviation("scale", f"it is {named(factor, known)} times what its inputs give", factor)
 
 
+def _factor_of_some(actual: Array, expected: Array,
+                    known: Mapping[str, float]) -> Deviation | None:
+    """One factor for a part of the rows, or of the columns, such as those of the queries."""
+    if actual.ndim != 2:
+        return None
+    for axis, name in ((1, "rows"), (0, "columns")):
+        below = np.sum(expected * expected, axis=axis, keepdims=True)
+        factors = np.sum(expected * actual, axis=axis, keepdims=True) / np.where(below, below, 1.0)
+        if size(actual - factors * expected) > FITS * size(actual):
+            continue
+        off = factors[(np.abs(factors - 1) > FITS) & (below > 0)]
+        if off.size and np.all(np.abs(off / np.median(off) - 1) < FITS):
+            factor = float(np.median(off))
+            return Deviation("scale", f"{off.size} of its {factors.size} {name} are "
+                             f"{named(factor, known)} times what its inputs give", factor)
+    return None
+
+
 def named(factor: float, known: Mapping[str, float]) -> str:
-    """A factor with its name, where it is a known number or one over it."""
-    for name, number in known.items():
-        for said, value in ((name, number), (f"1/{name}", 1 / number)):
-            if abs(abs(factor) / value - 1) < 0.02 and abs(value - 1) > 0.05:
-                return f"{factor:.4g} ({said})"
-    return f"{factor:.4g}"
+    """A factor with its names, where it is a known number or one over it."""
+    names = [said for name, number in known.items()
+             for said, value in ((name, number), (f"1/{name}", 1 / number))
+             if abs(abs(factor) / value - 1) < 0.02 and abs(value - 1) > 0.05]
+    return f"{factor:.4g}" + (f" ({' or '.join(names)})" if names else "")
 
 
 def _spread(actual: Array, expected: Array) -> Deviation:

@@ -26,6 +26,7 @@ class Failure:
     seen: list[Seen]  # of it
     common: list[int]  # tokens in all sequences that break and in no other
     checksum: int
+    weights_rms: float  # root mean square of all matrices
     norm_is_over: bool  # every gradient is finite, and the sum of their squares is not
 
 
@@ -38,6 +39,7 @@ def failure_of(trainer: Trainer, window: tuple[Array, Array] | None = None) -> F
         window, common = worst(trainer)
     seen = look(trainer.model, trainer.params, trainer.grads[0], *window)
     return Failure(trainer.step + 1, odd, left, window, seen, common, checksum(trainer.params),
+                   _rms(trainer.params.buffer[: trainer.params.n_decay]),
                    not left and all(one.is_finite for one in seen) and not _is_summable(
                        trainer.grads[0]))
 
@@ -85,11 +87,27 @@ def remains(trainer: Trainer) -> list[tuple[int | None, str]]:
         if dot and place.startswith("block") and own in TENSORS and not np.all(np.isfinite(flat)):
             found.append((int(place[5:]), TENSORS[own]))
     views = trainer.grads[0].views
+    found = [_source(*one, trainer.config.mixer) for one in found]
     for block, name in reversed(in_order(list(views))):
         view = views[f"block{block}.{name}" if block >= 0 else name]
         if not np.all(np.isfinite(view)):
             found.append((None if block < 0 else block, f"gradient of {name}"))
     return found
+
+
+def _source(block: int | None, tensor: str, mixer: str) -> tuple[int | None, str]:
+    """What a norm was given: what a branch puts out is not kept, so that its norm shows it first.
+    """
+    if tensor == "norm2":
+        return block, "rwkv.proj" if mixer == "rwkv" else "attn.proj"
+    if tensor == "norm1":
+        return (block - 1, "mlp.down") if block else (None, "embed")
+    return block, tensor
+
+
+def _rms(x: Array) -> float:
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
 
 
 def _is_summable(grads: Flat) -> bool:

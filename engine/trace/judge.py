@@ -23,7 +23,7 @@ CAUSES = {"scale": "missing scale", "twice": "norm applied twice", "left out": "
           "wrong": "computed wrongly"}
 FAST = 0.3  # of the weights' size in one update: no training needs that
 LARGE_SCORES = 100.0
-GREW = 3.0
+INIT_STD, MANY = 0.02, 20.0  # of the matrices; how many times it no training needs
 
 
 def judge(config: Config, now: Failure, past: Past | None) -> Finding:
@@ -220,6 +220,10 @@ def _why_it_grew(config: Config, now: Failure, past: Past | None) -> tuple[str, 
     if shares and max(shares) > FAST:
         causes.append(f"learning rate: with {config.lr:g} an update moved the weights by "
                       f"{max(shares):.3g} times their own size")
+    grew = now.weights_rms / INIT_STD
+    if shrink <= 1 and grew > MANY and math.isfinite(grew):
+        causes.append(f"learning rate: {config.lr:g} has brought the weights to {grew:.3g} times "
+                      "the size they began with")
     scores = [one.largest for one in now.seen if one.tensor == "attn.scores"]
     largest = max((s for s in scores if math.isfinite(s)), default=0.0)
     if not causes:

@@ -35,9 +35,9 @@ def odd_weights(params: Flat) -> list[Odd]:
         place = None if block < 0 else block
         n_bad = int(view.size - np.sum(np.isfinite(view)))
         if n_bad:
-            entries = "entry is" if n_bad == 1 else "entries are"
+            verb = "is" if n_bad == 1 else "are"
             found.append(Odd("infinite weight", place, name, f"{n_bad:,} of its {view.size:,} "
-                             f"{entries} not finite", _token(view, name, n_bad)))
+                             f"entries {verb} not finite", _token(view, name, n_bad)))
         elif name in ("embed", "head") and (odd := _odd_row(view, name)):
             found.append(odd)
         elif odd := _huge(view, place, name):
@@ -111,8 +111,8 @@ def _named(config: Config, slot: str, buffer: Array, is_odd: Array, why: str) ->
             why = "not finite" if not np.isfinite(worst) else why
             return [Odd("optimizer moment", None if block < 0 else block,
                         f"optimizer.{slot} of {name}",
-                        f"{int(np.sum(odd)):,} of its {odd.size:,} entries, such as {worst:.3g}, "
-                        f"are {why}")]
+                        f"{int(np.sum(odd)):,} of its {odd.size:,} entries, such as {worst:.3g}: "
+                        f"{why}")]
     return []
 
 

@@ -9,12 +9,14 @@ from engine.config import Config
 from engine.model import GPT, Array, Flat, exponential
 from engine.trace import kept as rules
 from engine.trace import plain
-from engine.trace.compare import LARGEST, Deviation, compare, size
+from engine.trace.compare import LARGEST, Deviation, compare, named, size
 from engine.trace.kept import Kept
 
 FORWARD, BACKWARD = "forward", "backward"
 CHANNEL_MAJOR = ("attn.qkv", "attn.mixed", "mlp.gate_up", "mlp.swiglu", "logits")
 SLOPE = 1e-5  # of an operation's input: how far it is moved to see its slope
+ROUNDING = 1e-5  # of a gradient of attention: its differences of near numbers
+ABOUT = 0.1  # how far a gradient may be from a slope so found
 BLUNT = 1e5  # scores and logits above are rounded by more than the softmax bears
 
 # Fields that change what a tensor follows from; a value this program knows no rule for makes those
@@ -92,8 +94,15 @@ class Watched:
         if tensor in ("norm1", "norm2", "norm") and self._overflows(block, tensor):
             return Deviation("overflow", "the squares of what it norms are over the largest "
                              "number of float32")
+        tolerance = self._tolerance(block, tensor)
+        if tensor == "dattn.qkv":  # one by one: values' may be a hundred times the others'
+            c, e = self._kept.config.n_embd, self._kept.config.kv_width
+            noise = ROUNDING * size(expected)
+            return next((found for part in (slice(c), slice(c, c + e), slice(c + e, None)) if (
+                found := compare(values[part], expected[part], {}, self._known, tolerance,
+                                 noise))), None)
         return compare(values, expected, rules.others(self._kept, block, tensor), self._known,
-                       self._tolerance(block, tensor))
+                       tolerance)
 
     def _overflows(self, block: int, tensor: str) -> bool:
         x = self._kept.of(block, "residual1") if tensor == "norm2" else self._kept.before(block)
@@ -123,31 +132,43 @@ class Watched:
         if not length:
             return None
 
-        def slope(v: Array) -> float:
+        def slope(v: Array, h: float = h) -> float:
             return float(np.vdot(dout, f(x + h * v) - f(x - h * v)) / (2 * h))
 
         by_chance = np.random.default_rng(0).standard_normal(x.shape)
         along, across = slope(dx / length), slope(by_chance / size(by_chance))
         gap = abs(float(np.vdot(dx, by_chance)) / size(by_chance) - across)
         # What is left across must be small beside what a random direction has of the whole.
-        if abs(along / length - 1) < 0.02 and gap < 0.1 * length / np.sqrt(x.size):
+        if abs(along / length - 1) < ABOUT and gap < 2 * ABOUT * length / np.sqrt(x.size):
             return None
-        factor = length / along if along else 0.0
-        v = self._known
-        return compare(np.array([[length, gap]]), np.array([[along, 0.0]]), {}, v) if (
-            factor and gap > 0.0 and np.isfinite(factor)) else Deviation(
-                "wrong", "it does not follow from its inputs")
+        if abs(slope(dx / length, h / 8) - along) > 0.01 * abs(along):
+            return None  # so bent that no slope tells
+        factor = length / along if along else np.inf
+        # Of a wrong factor nothing is left across once it is taken out.
+        gap = abs(float(np.vdot(dx, by_chance)) / size(by_chance) / factor - across)
+        if np.isfinite(factor) and gap < 2 * ABOUT * abs(along) / np.sqrt(x.size):
+            return Deviation("scale", f"it is {named(factor, self._known)} times what its inputs "
+                             "give", factor)
+        return Deviation("wrong", "it does not follow from its inputs")
 
     def gradients(self, grads: Flat) -> None:
         """Look at the gradients of all parameters, in the order in which they were computed."""
         for block, name in reversed(in_order(list(grads.views))):
             view = grads.views[f"block{block}.{name}" if block >= 0 else name]
-            rule = rules.GRADIENTS.get(name) if self._compares else None
             with np.errstate(all="ignore"):
-                deviation = None
-                if rule and (block, name) != (-1, "head" * self._kept.config.tied):
-                    deviation = compare(view, rule(self._kept, block), {}, self._known)
+                deviation = self._of_gradient(block, name, view) if self._compares else None
                 self.seen.append(seen(block, f"gradient of {name}", view, deviation))
+
+    def _of_gradient(self, block: int, name: str, values: Array) -> Deviation | None:
+        rule = rules.GRADIENTS.get(name)
+        if rule:
+            return compare(values, rule(self._kept, block), {}, self._known)
+        kept, own = self._kept, name.removeprefix("rwkv.")
+        if own == name or not np.all(np.isfinite(values)):
+            return None
+        y, p, n_head = kept.of(block, "norm1"), kept.mixer(block), kept.config.n_head
+        return self._along(lambda moved: plain.rwkv(y, p | {own: moved}, n_head), p[own],
+                           kept.of(block, "dresidual1"), values)
 
 
 def seen(block: int, tensor: str, values: Array, deviation: Deviation | None) -> Seen:
