@@ -137,6 +137,20 @@ GRADIENTS: dict[str, Rule] = {
 }
 
 
+def rounded(kept: Kept, block: int) -> float:
+    """How large products are of whose differences float32 makes the gradient of attention.
+
+    ds = p (dp − Σ p dp): where one key has it all, what is left is the rounding of dp.
+    """
+    do = kept.of(block, "dattn.mixed")
+    c, e = kept.config.n_embd, kept.config.kv_width
+    qkv = kept.of(block, "attn.qkv")
+    q, k, v = (np.sqrt(np.max(np.sum(x * x, axis=0))) for x in (
+        qkv[:c], qkv[c : c + e], qkv[c + e :]))
+    largest = np.sqrt(np.max(np.sum(do * do, axis=0)))
+    return float(largest * v * max(q, k) * np.sqrt(do.shape[1] / kept.config.head_size))
+
+
 def _gain(x: Array, dy: Array) -> Array:
     return np.asarray(np.sum(plain.norm(x, np.ones(x.shape[1])) * dy, axis=0))
 

@@ -15,7 +15,7 @@ from engine.trace.kept import Kept
 FORWARD, BACKWARD = "forward", "backward"
 CHANNEL_MAJOR = ("attn.qkv", "attn.mixed", "mlp.gate_up", "mlp.swiglu", "logits")
 SLOPE = 1e-5  # of an operation's input: how far it is moved to see its slope
-ROUNDING = 1e-5  # of a gradient of attention: its differences of near numbers
+ROUNDING = 1e-6  # of what a gradient of attention is the difference of
 ABOUT = 0.1  # how far a gradient may be from a slope so found
 BLUNT = 1e5  # scores and logits above are rounded by more than the softmax bears
 
@@ -97,7 +97,7 @@ class Watched:
         tolerance = self._tolerance(block, tensor)
         if tensor == "dattn.qkv":  # one by one: values' may be a hundred times the others'
             c, e = self._kept.config.n_embd, self._kept.config.kv_width
-            noise = ROUNDING * size(expected)
+            noise = ROUNDING * rules.rounded(self._kept, block)
             return next((found for part in (slice(c), slice(c, c + e), slice(c + e, None)) if (
                 found := compare(values[part], expected[part], {}, self._known, tolerance,
                                  noise))), None)
