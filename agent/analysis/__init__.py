@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from agent.analysis.compare import find as find
     from agent.analysis.compare import in_words as in_words
     from agent.analysis.compare import interval as interval
+    from agent.analysis.health import Trouble as Trouble
+    from agent.analysis.health import troubles as troubles
     from agent.analysis.importance import ChainGain as ChainGain
     from agent.analysis.importance import Importance as Importance
     from agent.analysis.importance import Ranking as Ranking
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "compare": ("CONFIDENCE", "Comparison", "compare_runs", "find", "in_words", "interval"),
+    "health": ("Trouble", "troubles"),
     "importance": ("ChainGain", "Importance", "Ranking", "rank"),
     "lineage": ("Lineage", "Step", "head", "lineage_of"),
     "predictions": ("Predicted", "predicted"),

@@ -184,11 +184,19 @@ def _run(status: Status) -> Text:
         text.append(run.config_text)
         if run.val_loss is not None:
             text.append(f"\n{_score(run.val_loss, run.val_bpb)}")
-        return text
+        return text.append(_trouble(status))
     text = Text(f"{run.label} running", style="bold")
     text.append(f", {run.strategy}\n{run.config_text}\n", style="not bold")
     text.append(_progress(progress, run, status.night))
-    return text
+    return text.append(_trouble(status))
+
+
+def _trouble(status: Status) -> Text:
+    """What is wrong with the network of the run; nothing where a decision just below says it."""
+    is_told = any(status.trouble in one.reason for one in status.decisions) if (
+        status.trouble) else True
+    return Text("") if is_told else Text(f"\n{words.printable(status.trouble or '')}",
+                                         style="not bold red")
 
 
 def _progress(progress: Progress, run: Run, night: Night | None) -> Text:

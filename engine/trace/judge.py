@@ -221,7 +221,7 @@ def _why_it_grew(config: Config, now: Failure, past: Past | None) -> tuple[str, 
         causes.append(f"learning rate: with {config.lr:g} an update moved the weights by "
                       f"{max(shares):.3g} times their own size")
     grew = now.weights_rms / INIT_STD
-    if shrink <= 1 and grew > MANY and math.isfinite(grew):
+    if not causes and grew > MANY and math.isfinite(grew):
         causes.append(f"learning rate: {config.lr:g} has brought the weights to {grew:.3g} times "
                       "the size they began with")
     scores = [one.largest for one in now.seen if one.tensor == "attn.scores"]
