@@ -3,8 +3,8 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
 
 from agent.ledger.records import Layer, Metric, Trace, to_columns
 
@@ -31,6 +31,8 @@ INSERT OR REPLACE INTO layers
 VALUES
     (:run_id, :step, :block, :act_rms, :grad_rms, :max_score, :entropy, :dead_gates)"""
 
+_LAYER = tuple(field.name for field in fields(Layer))
+
 _UPSERT_TRACE = """
 INSERT OR REPLACE INTO traces (run_id, step, pass, block, tensor, causes, told, data)
 VALUES (:run_id, :step, :direction, :block, :tensor, :causes, :told, :data)"""
@@ -53,24 +55,26 @@ def forget(db: sqlite3.Connection, run_id: int) -> None:
 
 def layers_of(ledger: "Queries", run_id: int) -> list[Layer]:
     """What the blocks of a run did at its logged steps, in order; none of an earlier version's."""
-    if not _has(ledger, "layers"):
-        return []
-    return [Layer(**row) for row in ledger.rows(
-        "SELECT step, block, act_rms, grad_rms, max_score, entropy, dead_gates FROM layers "
-        "WHERE run_id = ? ORDER BY step, block", run_id)]
+    rows = _rows(ledger, "layers", run_id)
+    found = [Layer(**dict[str, Any]({name: row.get(name) for name in _LAYER})) for row in rows
+             if row.get("step") is not None and row.get("block") is not None]
+    return sorted(found, key=lambda layer: (layer.step, layer.block))
 
 
 def trace_of(ledger: "Queries", run_id: int) -> Trace | None:
     """What broke a run, or was wrong with it in the end; None where nothing is known."""
-    if not _has(ledger, "traces"):
-        return None
-    for row in ledger.rows("SELECT step, pass AS direction, block, tensor, causes, told, data "
-                           "FROM traces WHERE run_id = ?", run_id):
-        return Trace(**row | {"causes": json.loads(row["causes"]),
-                              "data": json.loads(row["data"])})
+    for row in _rows(ledger, "traces", run_id):
+        try:
+            causes, data = json.loads(row["causes"]), json.loads(row["data"])
+            if isinstance(data, dict) and causes and isinstance(causes, list):
+                return Trace(row["step"], row["pass"], row["block"], row["tensor"],
+                             [str(cause) for cause in causes], row["told"], data)
+        except (KeyError, TypeError, ValueError):
+            continue  # changed by hand
     return None
 
 
-def _has(ledger: "Queries", table: str) -> bool:
-    """Whether the file has the table: one of an earlier version, opened to look, does not."""
-    return bool(ledger.rows("SELECT 1 FROM sqlite_master WHERE name = ?", table))
+def _rows(ledger: "Queries", table: str, run_id: int) -> list[dict[str, Any]]:
+    """A run's rows, whatever columns they have; none of a file of an earlier version."""
+    has_it = ledger.rows("SELECT 1 FROM pragma_table_info(?) WHERE name = 'run_id'", table)
+    return ledger.rows(f"SELECT * FROM {table} WHERE run_id = ?", run_id) if has_it else []
