@@ -8,8 +8,20 @@ from typing import Any
 from agent.ledger import Layer, Trace
 from agent.trial.events import Events
 from agent.words import told_error
-from engine.trace import Finding, Gauge, look_over, trace_evaluation, trace_failure
-from engine.training import Trainer
+from engine.trace import (
+    Before,
+    Finding,
+    Gauge,
+    Moved,
+    Odd,
+    look_over,
+    moved,
+    odd_start,
+    sampled,
+    trace_evaluation,
+    trace_failure,
+)
+from engine.training import Step, Trainer
 
 LOG_POINTS = 100  # training rows a run leaves in the ledger
 TELL_S = 1.0  # between two words on how far the way back to a failure is
@@ -22,6 +34,9 @@ class Watching:
     def __init__(self, trainer: Trainer, events: Events) -> None:
         self._trainer, self._events, self._gauge = trainer, events, Gauge(trainer.config)
         self._told_at = 0.0
+        self._start: list[Odd] = []  # what was wrong with the first values, where they were seen
+        self._before: Before | None = None  # the last update
+        self._last: Moved | None = None
 
     def is_due(self, step: int) -> bool:
         """Whether a step is logged."""
@@ -30,17 +45,25 @@ class Watching:
 
     def prepare(self) -> None:
         """Have the next step watched, if it will be logged."""
-        self._trainer.watch = self._gauge if self.is_due(self._trainer.step + 1) else None
+        trainer = self._trainer
+        trainer.watch = self._gauge if self.is_due(trainer.step + 1) else None
+        if trainer.step == 0:
+            self._start = odd_start(trainer.config, trainer.params)
+        if trainer.step + 1 == trainer.n_steps:
+            self._before = sampled(trainer)
 
-    def note(self, step: int) -> None:
+    def note(self, event: Step) -> None:
         """Write what the blocks did in the step that was just made; prepare the next."""
-        if self._trainer.watch:
-            self._events.write("layers", step=step, **self._gauge.rows(self._trainer.grads[0]))
+        trainer = self._trainer
+        if trainer.watch:
+            self._events.write("layers", step=event.step, **self._gauge.rows(trainer.grads[0]))
+        if self._before:
+            self._last = moved(trainer, self._before, event.grad_norm, event.lr)
         self.prepare()
 
     def look_over(self) -> None:
         """Write what is wrong with a run that came to its end, where anything is."""
-        self._write(lambda: look_over(self._trainer))
+        self._write(lambda: look_over(self._trainer, self._start, self._last))
 
     def trace(self, load: Callable[[], Any], should_stop: Callable[[], bool]) -> None:
         """Write what broke the step that the trainer could not make, or its last evaluation."""
@@ -54,7 +77,7 @@ class Watching:
             return not should_stop()
 
         self._write(lambda: trace_evaluation(trainer) if trainer.step >= trainer.n_steps
-                    else trace_failure(trainer, load, go))
+                    else trace_failure(trainer, load, go, self._start))
 
     def _write(self, find: Callable[[], Finding | None]) -> None:
         try:

@@ -161,7 +161,7 @@ class Worker:
         if self.watching.is_due(event.step):
             self.events.write("step", step=event.step, tokens=event.tokens, loss=event.loss,
                               lr=event.lr, grad_norm=event.grad_norm, tok_per_s=self._speed())
-        self.watching.note(event.step)
+        self.watching.note(event)
         is_due = (event.step % self.job.checkpoint_every_steps == 0
                   or time.monotonic() - self.saved_at >= self.job.checkpoint_every_s)
         if is_due and event.step < self.n_steps:

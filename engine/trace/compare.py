@@ -14,6 +14,7 @@ from engine.model import Array
 TOLERANCE = 0.01  # of the size: float32 sums stay below a thousandth of this
 FITS = 0.03  # of the size: how near another explanation must come
 FEW = 0.02  # of the rows, or less: a fault of some entries and not of the operation
+PART = 1 << 18  # entries in double at once
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -31,7 +32,9 @@ Others = Mapping[str, Callable[[], Array]]
 
 def size(x: Array) -> float:
     """Root of the sum of squares, in double."""
-    return float(np.sqrt(np.sum(np.square(x, dtype=np.float64))))
+    flat = np.asarray(x).reshape(-1)
+    return float(np.sqrt(sum(float(np.sum(np.square(flat[i : i + PART], dtype=np.float64)))
+                             for i in range(0, flat.size, PART))))
 
 
 def compare(actual: Array, expected: Array, others: Others, known: Mapping[str, float],

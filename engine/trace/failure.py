@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.model import Array, Flat
+from engine.trace.compare import size
 from engine.trace.finding import TENSORS
 from engine.trace.replay import checksum, slots_of
 from engine.trace.state import Odd, odd_weights
@@ -39,7 +40,7 @@ def failure_of(trainer: Trainer, window: tuple[Array, Array] | None = None) -> F
         window, common = worst(trainer)
     seen = look(trainer.model, trainer.params, trainer.grads[0], *window)
     return Failure(trainer.step + 1, odd, left, window, seen, common, checksum(trainer.params),
-                   _rms(trainer.params.buffer[: trainer.params.n_decay]),
+                   _rms(trainer.params),
                    not left and all(one.is_finite for one in seen) and not _is_summable(
                        trainer.grads[0]))
 
@@ -105,9 +106,9 @@ def _source(block: int | None, tensor: str, mixer: str) -> tuple[int | None, str
     return block, tensor
 
 
-def _rms(x: Array) -> float:
+def _rms(params: Flat) -> float:
     with np.errstate(all="ignore"):
-        return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+        return size(params.buffer[: params.n_decay]) / math.sqrt(params.n_decay)
 
 
 def _is_summable(grads: Flat) -> bool:

@@ -43,11 +43,3 @@ class Finding:
         found["growth"] = [[step, rms if math.isfinite(rms) else None]
                            for step, rms in self.growth]
         return found | {"told": self.told}
-
-
-def grown(growth: tuple[tuple[int, float], ...]) -> str:
-    """How a size went, in words; nothing where it is not known."""
-    known = [(step, rms) for step, rms in growth if math.isfinite(rms)]
-    if len(known) < 2:
-        return ""
-    return ", ".join(f"{rms:.3g} before step {step + 1:,}" for step, rms in known)

@@ -5,6 +5,7 @@ operation that does not follow from its inputs of what follows from that, a rate
 where everything was computed rightly did the numbers run away by themselves.
 """
 
+import dataclasses
 import math
 
 from engine.config import Config
@@ -33,9 +34,11 @@ def judge(config: Config, now: Failure, past: Past | None) -> Finding:
     return found or _of_growth(config, now, past)
 
 
-def symptom(now: Failure) -> Finding | None:
+def symptom(now: Failure, past: Past) -> Finding | None:
     """The same of a step that did not fail; None where nothing is wrong with it."""
-    return _of_moments(now, None) or _of_weights(now, None) or _of_operation(now, None)
+    found = (_of_moments(now, None) or _of_weights(now, None) or _of_operation(now, None)
+             or _of_updates(now, past) or _of_start(now, past))
+    return found and dataclasses.replace(found, began_at=None, growth=())
 
 
 # --- the state -------------------------------------------------------------------------------
@@ -156,7 +159,7 @@ def _of_updates(now: Failure, past: Past | None) -> Finding | None:
 
 def _update(now: Failure, past: Past | None, one: Moved, name: str, words: str) -> Finding:
     return _finding(now, past, UPDATE, one.block, one.tensor,
-                    (f"{name}: {words}, since step {one.step:,}",),
+                    (f"{name}: {words}, at step {one.step:,}",),
                     "moves otherwise than it should")
 
 

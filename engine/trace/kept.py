@@ -1,7 +1,7 @@
 """What one watched pass computed, and what each tensor of it should be by the tensors before it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from engine.trace.compare import Others
 
 Rule = Callable[["Kept", int], Array]
 NATS = exponential.NATS
+ROWS = 2048  # of the matrix of logits, in double at once
 
 
 class Kept:
@@ -28,8 +29,17 @@ class Kept:
         """A parameter, of a block or of none."""
         return self.params.views[f"block{block}.{name}" if block >= 0 else name].astype(np.float64)
 
-    def head(self) -> Array:
-        return self.own(-1, "embed" if self.config.tied else "head")
+    def head(self) -> Iterator[tuple[slice, Array]]:
+        """The matrix of logits in parts of its rows: whole, it may be the half of a model."""
+        view = self.params.views["embed" if self.config.tied else "head"]
+        for start in range(0, len(view), ROWS):
+            rows = slice(start, start + ROWS)
+            yield rows, view[rows].astype(np.float64)
+
+    @property
+    def tokens(self) -> Array:
+        """The rows of a table of tokens that this sequence is about."""
+        return np.unique(np.concatenate([self.ids, self.targets]))
 
     def before(self, block: int) -> Array:
         """The residual stream that a block is given; of −1, what leaves the last."""
@@ -84,7 +94,7 @@ def _wkv(kept: Kept, i: int) -> Array:
 
 
 EXPECTED: dict[str, Rule] = {
-    "embed": lambda kept, _: kept.own(-1, "embed")[kept.ids],
+    "embed": lambda kept, _: kept.params.views["embed"][kept.ids].astype(np.float64),
     "norm1": lambda kept, i: plain.norm(kept.before(i), kept.own(i, "norm1.gain")),
     "attn.qkv": lambda kept, i: kept.own(i, "attn.qkv") @ kept.of(i, "norm1").T,
     "attn.scores": lambda kept, i: plain.scores(kept.of(i, "attn.qkv"), kept.config),
@@ -104,10 +114,13 @@ EXPECTED: dict[str, Rule] = {
     "mlp.down": lambda kept, i: kept.of(i, "mlp.swiglu").T @ kept.own(i, "mlp.down"),
     "residual2": lambda kept, i: kept.of(i, "residual1") + kept.of(i, "mlp.down"),
     "norm": lambda kept, _: plain.norm(kept.before(-1), kept.own(-1, "norm.gain")) / NATS,
-    "logits": lambda kept, _: kept.head() @ kept.of(-1, "norm").T,
+    "logits": lambda kept, _: np.concatenate(
+        [part @ kept.of(-1, "norm").T for _, part in kept.head()]),
     "loss": _nats,
     "dlogits": _dlogits,
-    "dnorm": lambda kept, _: kept.of(-1, "dlogits").T @ kept.head(),
+    "dnorm": lambda kept, _: sum(
+        (kept.tensors[-1, "dlogits"][rows].astype(np.float64).T @ part
+         for rows, part in kept.head()), np.zeros((kept.ids.size, kept.config.n_embd))),
     "dresidual": lambda kept, _: plain.norm_backward(
         kept.before(-1), kept.own(-1, "norm.gain") / NATS, kept.of(-1, "dnorm")),
     "dmlp.swiglu": lambda kept, i: kept.own(i, "mlp.down") @ kept.from_above(i).T,
@@ -122,9 +135,10 @@ EXPECTED: dict[str, Rule] = {
     "dresidual0": lambda kept, i: kept.of(i, "dresidual1") + _normed_back(kept, i, 1),
 }
 
-# Gradients of the parameters by the last part of their names.
+# Gradients of the parameters by the last part of their names; of head and embed the rows `tokens`.
 GRADIENTS: dict[str, Rule] = {
-    "head": lambda kept, _: kept.of(-1, "dlogits") @ kept.of(-1, "norm"),
+    "head": lambda kept, _: kept.tensors[-1, "dlogits"][kept.tokens].astype(
+        np.float64) @ kept.of(-1, "norm"),
     "mlp.down": lambda kept, i: kept.of(i, "mlp.swiglu") @ kept.from_above(i),
     "mlp.gate_up": lambda kept, i: kept.of(i, "dmlp.gate_up") @ kept.of(i, "norm2"),
     "attn.proj": lambda kept, i: kept.of(i, "attn.mixed") @ kept.of(i, "dresidual1"),
@@ -156,10 +170,10 @@ def _gain(x: Array, dy: Array) -> Array:
 
 
 def _table(kept: Kept) -> Array:
-    dtable = np.zeros(kept.params.views["embed"].shape)
+    dtable = np.zeros((kept.tokens.size, kept.config.n_embd))
     if kept.config.tied:
         dtable += GRADIENTS["head"](kept, -1)
-    np.add.at(dtable, kept.ids, kept.of(0, "dresidual0"))
+    np.add.at(dtable, np.searchsorted(kept.tokens, kept.ids), kept.of(0, "dresidual0"))
     return dtable
 
 

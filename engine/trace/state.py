@@ -7,8 +7,10 @@ import numpy as np
 
 from engine.config import Config
 from engine.model import Array, Flat
+from engine.trace.compare import PART, size
 from engine.trace.watch import in_order
 
+ROWS = 1024  # of a table, in double at once
 ALONE = 100.0  # times the size of the other rows: one token's embedding, not all of them
 HUGE = 1e4  # times the root mean square of the other entries of a matrix
 LEAST_HUGE = 100.0  # a single weight below is none, whatever stands beside it
@@ -54,7 +56,9 @@ def _token(view: Array, name: str, n_bad: int) -> int | None:
 
 
 def _odd_row(view: Array, name: str) -> Odd | None:
-    sizes = np.sqrt(np.mean(np.square(view, dtype=np.float64), axis=1))
+    sizes = np.sqrt(np.concatenate([
+        np.mean(np.square(view[i : i + ROWS], dtype=np.float64), axis=1)
+        for i in range(0, len(view), ROWS)]))
     row = int(np.argmax(sizes))
     usual = float(np.quantile(sizes, 0.95))
     if sizes[row] <= ALONE * max(usual, 1e-12) or np.sum(sizes > ALONE * usual) > 5:
@@ -64,11 +68,11 @@ def _odd_row(view: Array, name: str) -> Odd | None:
 
 
 def _huge(view: Array, block: int | None, name: str) -> Odd | None:
-    largest = float(np.max(np.abs(view)))
+    largest = float(max(np.max(view), -np.min(view)))
     if largest < LEAST_HUGE:
         return None
     rest = np.sort(np.abs(view), axis=None)[: max(1, int(0.99 * view.size))]
-    usual = float(np.sqrt(np.mean(np.square(rest, dtype=np.float64))))
+    usual = size(rest) / np.sqrt(rest.size)
     if largest <= HUGE * max(usual, 1e-6):
         return None
     return Odd("huge weight", block, name, f"an entry of {largest:.3g} stands beside others of "
@@ -88,7 +92,8 @@ def odd_slots(config: Config, slots: Mapping[str, Array], n_updates: int | None)
     if config.optimizer == "adamw" and not found and {"m", "v"} <= slots.keys():
         m, v = slots["m"], slots["v"]
         bound = _most(config, n_updates)
-        is_odd = (np.abs(m) > SUBNORMAL) & (np.square(m, dtype=np.float64) > 2 * bound * v)
+        is_odd = np.concatenate([_over(m[i : i + PART], v[i : i + PART], bound)
+                                 for i in range(0, m.size, PART)])
         found += _named(config, "m", m, is_odd, "more than any gradients with such squares sum to")
     return found
 
@@ -97,6 +102,10 @@ def _most(config: Config, n_updates: int | None) -> float:
     """Of m²/v, for sums m of gradients and v of their squares: Cauchy and Schwarz, Σ (β₁²/β₂)ᵏ."""
     q, n = config.beta1**2 / max(config.beta2, 1e-12), n_updates or 1 << 16
     return float(n if abs(q - 1) < 1e-9 else (q ** min(n, 4096) - 1) / (q - 1))
+
+
+def _over(m: Array, v: Array, bound: float) -> Array:
+    return (np.abs(m) > SUBNORMAL) & (np.square(m, dtype=np.float64) > 2 * bound * v)
 
 
 def _named(config: Config, slot: str, buffer: Array, is_odd: Array, why: str) -> list[Odd]:
@@ -128,7 +137,7 @@ def odd_start(config: Config, start: Flat) -> list[Odd]:
             continue
         is_into = name.endswith((".proj", "mlp.down"))
         wanted = 0.02 / (np.sqrt(2 * config.n_layer) if is_into else 1.0)
-        ratio = float(np.sqrt(np.mean(np.square(view, dtype=np.float64)))) / wanted
+        ratio = size(view) / np.sqrt(view.size) / wanted
         if not 1 / INITIAL < ratio < INITIAL:
             found.append(Odd("initial scale", None if block < 0 else block, name,
                              f"its first values are {ratio:.3g} times what they should be"

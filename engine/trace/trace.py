@@ -1,7 +1,7 @@
 """A failed run traced to what broke it, and a whole one looked over."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -9,23 +9,28 @@ from engine.model import Array
 from engine.trace.failure import LONGEST, failure_of, sequences
 from engine.trace.finding import Finding
 from engine.trace.judge import judge, symptom
-from engine.trace.replay import Go, Saved, replay
+from engine.trace.replay import Go, Past, Saved, replay
+from engine.trace.state import Odd
+from engine.trace.update import Moved
 from engine.training import Trainer
 
 SHORT = 64  # tokens by which a whole run is looked over
 
 
 def trace_failure(trainer: Trainer, load: Callable[[], Saved | None],
-          go: Go = lambda done, total: True) -> Finding:
+                  go: Go = lambda done, total: True, start: Sequence[Odd] = ()) -> Finding:
     """Do the step again that a trainer could not make, and say what broke it.
 
     load  gives the newest checkpoint, or None: then the way is begun at its very start
     go    is told how many steps of how many are done; where it says no, what is known has to do
+    start what was wrong with the first values
 
     The trainer is of no further use: it is put back and led to the failure again.
     """
     now = failure_of(trainer)
     past = replay(trainer, load(), now.step - 1, now.checksum, now.window, go)
+    if past.began_at:
+        past.odd += start
     found = judge(trainer.config, now, past)
     if past.is_same is False:
         found = dataclasses.replace(found, is_repeated=False, notes=(
@@ -55,8 +60,12 @@ def _pair(tokens: Array) -> tuple[Array, Array]:
     return ids[:-1], ids[1:]
 
 
-def look_over(trainer: Trainer) -> Finding | None:
+def look_over(trainer: Trainer, start: Sequence[Odd] = (),
+              last: Moved | None = None) -> Finding | None:
     """What is wrong with a trainer that did not fail, by one short sequence; None: nothing.
+
+    start  what was wrong with the first values
+    last   what the last update did
 
     Parameters and optimizer stay as they are; the gradient, which is spent, does not.
     """
@@ -64,4 +73,5 @@ def look_over(trainer: Trainer) -> Finding | None:
         return None
     ids, targets = sequences(trainer, trainer.step - 1)[0]
     now = failure_of(trainer, (ids[:SHORT], targets[:SHORT]))
-    return symptom(dataclasses.replace(now, step=trainer.step))
+    past = Past(0, list(start), [last] if last else [])
+    return symptom(dataclasses.replace(now, step=trainer.step), past)

@@ -162,6 +162,7 @@ class Watched:
     def _of_gradient(self, block: int, name: str, values: Array) -> Deviation | None:
         rule = rules.GRADIENTS.get(name)
         if rule:
+            values = values[self._kept.tokens] if name in ("embed", "head") else values
             return compare(values, rule(self._kept, block), {}, self._known)
         kept, own = self._kept, name.removeprefix("rwkv.")
         if own == name or not np.all(np.isfinite(values)):
@@ -176,7 +177,7 @@ def seen(block: int, tensor: str, values: Array, deviation: Deviation | None) ->
     is_bad = ~np.isfinite(values)
     n_bad = int(np.sum(is_bad))
     finite = np.where(is_bad, 0, values) if n_bad else values
-    largest = float(np.max(np.abs(finite), initial=0.0))
+    largest = float(max(np.max(finite, initial=0.0), -np.min(finite, initial=0.0)))
     rms = size(finite) / max(1.0, float(values.size - n_bad)) ** 0.5
     is_back = tensor.startswith(("d", "gradient"))
     row = None
