@@ -56,7 +56,8 @@ def _of_moments(now: Failure, past: Past | None) -> Finding | None:
             return _odd(slots[0], step, UPDATE, past, "and the update made weights of it")
     slots = [one for one in now.odd if one.kind == "optimizer moment"]
     if slots:
-        return _odd(slots[0], max(1, now.step - 1), UPDATE, past, "and no gradient made it so")
+        return _odd(slots[0], max(1, now.step - 1) if past else now.step, UPDATE, past,
+                    "and no gradient made it so")
     return None
 
 

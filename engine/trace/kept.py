@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -16,25 +17,28 @@ ROWS = 2048  # of the matrix of logits, in double at once
 
 
 class Kept:
-    """The tensors of one sequence by block (−1: of none) and name, lent in float64."""
+    """The tensors of one sequence by block (−1: of none) and name, lent in double, or in another
+    dtype that is set: what float32 cannot hold tells itself so from what is wrong.
+    """
 
     def __init__(self, config: Config, params: Flat, ids: Array, targets: Array) -> None:
         self.config, self.params, self.ids, self.targets = config, params, ids, targets
         self.tensors: dict[tuple[int, str], Array] = {}
+        self.dtype: type[np.floating[Any]] = np.float64
 
     def of(self, block: int, tensor: str) -> Array:
-        return self.tensors[block, tensor].astype(np.float64)
+        return self.tensors[block, tensor].astype(self.dtype)
 
     def own(self, block: int, name: str) -> Array:
         """A parameter, of a block or of none."""
-        return self.params.views[f"block{block}.{name}" if block >= 0 else name].astype(np.float64)
+        return self.params.views[f"block{block}.{name}" if block >= 0 else name].astype(self.dtype)
 
     def head(self) -> Iterator[tuple[slice, Array]]:
         """The matrix of logits in parts of its rows: whole, it may be the half of a model."""
         view = self.params.views["embed" if self.config.tied else "head"]
         for start in range(0, len(view), ROWS):
             rows = slice(start, start + ROWS)
-            yield rows, view[rows].astype(np.float64)
+            yield rows, view[rows].astype(self.dtype)
 
     @property
     def tokens(self) -> Array:
@@ -53,7 +57,7 @@ class Kept:
 
     def mixer(self, block: int) -> dict[str, Array]:
         start = f"block{block}.rwkv."
-        return {name.removeprefix(start): view.astype(np.float64)
+        return {name.removeprefix(start): view.astype(self.dtype)
                 for name, view in self.params.views.items() if name.startswith(start)}
 
 
@@ -94,7 +98,7 @@ def _wkv(kept: Kept, i: int) -> Array:
 
 
 EXPECTED: dict[str, Rule] = {
-    "embed": lambda kept, _: kept.params.views["embed"][kept.ids].astype(np.float64),
+    "embed": lambda kept, _: kept.params.views["embed"][kept.ids].astype(kept.dtype),
     "norm1": lambda kept, i: plain.norm(kept.before(i), kept.own(i, "norm1.gain")),
     "attn.qkv": lambda kept, i: kept.own(i, "attn.qkv") @ kept.of(i, "norm1").T,
     "attn.scores": lambda kept, i: plain.scores(kept.of(i, "attn.qkv"), kept.config),
@@ -119,7 +123,7 @@ EXPECTED: dict[str, Rule] = {
     "loss": _nats,
     "dlogits": _dlogits,
     "dnorm": lambda kept, _: sum(
-        (kept.tensors[-1, "dlogits"][rows].astype(np.float64).T @ part
+        (kept.tensors[-1, "dlogits"][rows].astype(kept.dtype).T @ part
          for rows, part in kept.head()), np.zeros((kept.ids.size, kept.config.n_embd))),
     "dresidual": lambda kept, _: plain.norm_backward(
         kept.before(-1), kept.own(-1, "norm.gain") / NATS, kept.of(-1, "dnorm")),
@@ -138,7 +142,7 @@ EXPECTED: dict[str, Rule] = {
 # Gradients of the parameters by the last part of their names; of head and embed the rows `tokens`.
 GRADIENTS: dict[str, Rule] = {
     "head": lambda kept, _: kept.tensors[-1, "dlogits"][kept.tokens].astype(
-        np.float64) @ kept.of(-1, "norm"),
+        kept.dtype) @ kept.of(-1, "norm"),
     "mlp.down": lambda kept, i: kept.of(i, "mlp.swiglu") @ kept.from_above(i),
     "mlp.gate_up": lambda kept, i: kept.of(i, "dmlp.gate_up") @ kept.of(i, "norm2"),
     "attn.proj": lambda kept, i: kept.of(i, "attn.mixed") @ kept.of(i, "dresidual1"),

@@ -61,7 +61,7 @@ def turned(x: Array, base: float, sign: float = 1.0) -> Array:
     """Heads (H, D, T) turned by their positions. Su et al. 2021, arXiv:2104.09864."""
     half = x.shape[1] // 2
     angle = np.outer(base ** (-np.arange(half) / half), np.arange(x.shape[2]))
-    cos, sin = np.cos(angle), sign * np.sin(angle)
+    cos, sin = np.cos(angle).astype(x.dtype), (sign * np.sin(angle)).astype(x.dtype)
     a, b = x[:, :half], x[:, half:]
     return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=1)
 
@@ -126,7 +126,7 @@ def rwkv_mix(y: Array, p: Views) -> Array:
     """Each token mixed with the one before in five ways: (T, C) → (5, T, C)."""
     t, c = y.shape
     rank = p["mix_in"].shape[0] // 5
-    before = np.concatenate([np.zeros((1, c)), y[:-1]]) - y
+    before = np.concatenate([np.zeros_like(y[:1]), y[:-1]]) - y
     low = np.tanh((y + before * p["mix"][:c]) @ p["mix_in"].T).reshape(t, 5, rank)
     share = np.einsum("tir,irc->itc", low, p["mix_out"].reshape(5, rank, c))
     return np.asarray(y + before * (share + p["mix"][c:].reshape(5, 1, c)))
@@ -148,7 +148,8 @@ def wkv(r: Array, k: Array, v: Array, w: Array, bonus: Array, n_head: int) -> Ar
     """The recurrence, a time after the other, each head normed: (T, C) → (T, C)."""
     t, c = r.shape
     r, k, v, w = (x.reshape(t, n_head, -1) for x in (r, k, v, w))
-    u, state, y = bonus.reshape(n_head, -1), np.zeros((n_head, c // n_head, c // n_head)), []
+    u, y = bonus.reshape(n_head, -1), []
+    state = np.zeros((n_head, c // n_head, c // n_head), r.dtype)
     for i in range(t):
         new = k[i][:, :, None] * v[i][:, None, :]
         y.append(np.einsum("hk,hkv->hv", r[i], state + u[:, :, None] * new))

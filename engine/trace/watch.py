@@ -9,7 +9,7 @@ from engine.config import Config
 from engine.model import GPT, Array, Flat, exponential
 from engine.trace import kept as rules
 from engine.trace import plain
-from engine.trace.compare import LARGEST, Deviation, compare, named, size
+from engine.trace.compare import Deviation, compare, named, size
 from engine.trace.kept import Kept
 
 FORWARD, BACKWARD = "forward", "backward"
@@ -87,13 +87,21 @@ class Watched:
             return self._mixer_back(block, values)
         if rule is None:
             return None
+        if self._tolerance(block, tensor) == np.inf:
+            return None if np.all(np.isfinite(values)) else Deviation(
+                "overflow", "scores or logits are so large that float32 tells them no more apart")
         try:
-            expected = rule(self._kept, block)
+            found = self._beside(block, tensor, values, rule)
         except KeyError:  # a tensor it follows from was not told
             return None
-        if tensor in ("norm1", "norm2", "norm") and self._overflows(block, tensor):
-            return Deviation("overflow", "the squares of what it norms are over the largest "
-                             "number of float32")
+        if found and found.kind != "overflow" and self._is_rounding(
+                block, tensor, values, rule):
+            return Deviation("overflow", "float32 cannot hold what its inputs give")
+        return found
+
+    def _beside(self, block: int, tensor: str, values: Array,
+                rule: rules.Rule) -> Deviation | None:
+        expected = rule(self._kept, block)
         tolerance = self._tolerance(block, tensor)
         if tensor == "dattn.qkv":  # one by one: values' may be a hundred times the others'
             c, e = self._kept.config.n_embd, self._kept.config.kv_width
@@ -104,9 +112,13 @@ class Watched:
         return compare(values, expected, rules.others(self._kept, block, tensor), self._known,
                        tolerance)
 
-    def _overflows(self, block: int, tensor: str) -> bool:
-        x = self._kept.of(block, "residual1") if tensor == "norm2" else self._kept.before(block)
-        return bool(np.max(np.sum(x * x, axis=1)) >= LARGEST)
+    def _is_rounding(self, block: int, tensor: str, values: Array, rule: rules.Rule) -> bool:
+        """Whether the plain form gives the same, or no finite numbers, when made in float32."""
+        self._kept.dtype = np.float32
+        try:
+            return self._beside(block, tensor, values, rule) is None
+        finally:
+            self._kept.dtype = np.float64
 
     def _tolerance(self, block: int, tensor: str) -> float:
         """A softmax rounds by the size of what it is given; what float32 cannot tell is no fault.
