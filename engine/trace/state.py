@@ -1,5 +1,6 @@
 """Parameters and an optimizer's slots as they lie there: what among them no training has made."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -89,9 +90,9 @@ def odd_slots(config: Config, slots: Mapping[str, Array], n_updates: int | None)
             is_odd = ~np.isfinite(buffer)
         found += _named(config, slot, buffer, is_odd,
                         "a sum of squares below zero" if slot == "v" else "not finite")
-    if config.optimizer == "adamw" and not found and {"m", "v"} <= slots.keys():
+    bound = _most(config, n_updates)
+    if config.optimizer == "adamw" and not found and bound < math.inf:
         m, v = slots["m"], slots["v"]
-        bound = _most(config, n_updates)
         is_odd = np.concatenate([_over(m[i : i + PART], v[i : i + PART], bound)
                                  for i in range(0, m.size, PART)])
         found += _named(config, "m", m, is_odd, "more than any gradients with such squares sum to")
@@ -101,7 +102,9 @@ def odd_slots(config: Config, slots: Mapping[str, Array], n_updates: int | None)
 def _most(config: Config, n_updates: int | None) -> float:
     """Of m²/v, for sums m of gradients and v of their squares: Cauchy and Schwarz, Σ (β₁²/β₂)ᵏ."""
     q, n = config.beta1**2 / max(config.beta2, 1e-12), n_updates or 1 << 16
-    return float(n if abs(q - 1) < 1e-9 else (q ** min(n, 4096) - 1) / (q - 1))
+    if q > 1 and n * math.log(q) > 600:
+        return math.inf
+    return float(n if abs(q - 1) < 1e-9 else (q**n - 1) / (q - 1))
 
 
 def _over(m: Array, v: Array, bound: float) -> Array:
