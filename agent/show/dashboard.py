@@ -178,7 +178,7 @@ def _run(status: Status) -> Text:
         remedy = "" if status.is_daemon_alive else f"; `agent run` {onward}"
         after = f"after step {run.steps:,}" if run.steps else "before its first checkpoint"
         text = Text(f"{run.label} was interrupted {after}{remedy}\n")
-        return text.append(run.config_text)
+        return text.append(run.config_text).append(_trouble(status))
     if progress is None:
         text = Text(f"nothing runs; the last was {run.label}, {run.state}\n")
         text.append(run.config_text)

@@ -74,6 +74,11 @@ def _of_weights(now: Failure, past: Past | None) -> Finding | None:
         origin = f"it lay so in the state at step {past.began_at:,}"
     elif past.made and any(one.tensor == first.tensor for one in past.made[1]):
         origin = f"so since update {past.made[0]:,}, of gradients and moments that are finite"
+    elif past.is_same and first.kind != "infinite weight":
+        foreign = [one.step for one in past.moves if one.is_foreign]
+        if not foreign:
+            return None  # training itself led there
+        origin = f"so since step {foreign[0]:,}, by more than that update gives"
     else:
         origin = "no update since the last checkpoint made it: it was changed from outside"
     return _odd(first, now.step, FORWARD, past, origin)

@@ -1,7 +1,7 @@
 """The steps before a failure once more, from where a run was saved or from its start."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,10 +57,11 @@ def checksum(params: Flat) -> int:
 
 
 def replay(trainer: Trainer, saved: Saved | None, until: int, after: int,
-           window: tuple[Array, Array], go: Go) -> Past:
+           window: tuple[Array, Array], go: Go, asked: Sequence[int] = ()) -> Past:
     """The past of a run up to `until` updates, whose parameters then had the checksum `after`.
 
     window  ids and targets (T,) on which the sizes of all tensors are noted
+    asked   entries of the parameters whose changes are looked at, too
     """
     past = begin(trainer, saved)
     points = {until - back for back in POINTS} | {past.began_at}
@@ -71,7 +72,7 @@ def replay(trainer: Trainer, saved: Saved | None, until: int, after: int,
                 _note(trainer, past, window)
             if not go(trainer.step - past.began_at, n):
                 return past
-            before = sampled(trainer)
+            before = sampled(trainer, asked)
             event = trainer.advance()
             past.moves.append(moved(trainer, before, event.grad_norm, event.lr))
             if not _is_finite(trainer.params.buffer):

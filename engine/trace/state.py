@@ -1,5 +1,6 @@
 """Parameters and an optimizer's slots as they lie there: what among them no training has made."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Odd:
     tensor: str  # a parameter's name, or a slot's and the parameter's
     words: str
     token: int | None = None
+    index: int | None = None  # of the entry in the flat buffer, where one weight stands for it
 
 
 def odd_weights(params: Flat) -> list[Odd]:
@@ -42,10 +44,17 @@ def odd_weights(params: Flat) -> list[Odd]:
             found.append(Odd("infinite weight", place, name, f"{n_bad:,} of its {view.size:,} "
                              f"entries {verb} not finite", _token(view, name, n_bad)))
         elif name in ("embed", "head") and (odd := _odd_row(view, name)):
-            found.append(odd)
+            found.append(_placed(odd, params, view))
         elif odd := _huge(view, place, name):
-            found.append(odd)
+            found.append(_placed(odd, params, view))
     return found
+
+
+def _placed(odd: Odd, params: Flat, view: Array) -> Odd:
+    """With the index of the view's largest entry."""
+    first = (view.ctypes.data - params.buffer.ctypes.data) // view.itemsize
+    largest = np.argmax(view) if np.max(view) > -np.min(view) else np.argmin(view)
+    return dataclasses.replace(odd, index=int(first + largest))
 
 
 def _token(view: Array, name: str, n_bad: int) -> int | None:

@@ -28,7 +28,8 @@ def trace_failure(trainer: Trainer, load: Callable[[], Saved | None],
     The trainer is of no further use: it is put back and led to the failure again.
     """
     now = failure_of(trainer)
-    past = replay(trainer, load(), now.step - 1, now.checksum, now.window, go)
+    past = replay(trainer, load(), now.step - 1, now.checksum, now.window, go,
+                  [one.index for one in now.odd if one.index is not None])
     if past.began_at:
         past.odd += start
     found = judge(trainer.config, now, past)

@@ -1,7 +1,7 @@
 """An update of the parameters beside its formula, on a sample of the entries."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ class Before:
     """What a sample of the entries was before an update."""
 
     at: Array  # indices into the flat buffer, rising
+    asked: Array  # of them, whether each was asked for
     params: Array
     slots: Mapping[str, Array]
     scalars: Mapping[str, float]
@@ -34,6 +35,7 @@ class Moved:
     factor: float  # of the change over what the formula gives; 1 where there is none
     gap: float  # of what no factor explains, over the change
     lr_factor: float  # of the rate that was used over that of the configuration's schedule
+    is_foreign: bool  # whether an entry that was asked for changed by more than it should
     block: int | None  # where the change is largest beside its formula
     tensor: str
 
@@ -55,11 +57,12 @@ def rate(config: Config, step: int, n_steps: int) -> float:
     return config.lr * (low + (1 - low) * left)
 
 
-def sampled(trainer: Trainer) -> Before:
-    """A sample spread over all parameters, the same each time."""
+def sampled(trainer: Trainer, asked: Sequence[int] = ()) -> Before:
+    """A sample spread over all parameters, the same each time, and the entries asked for."""
     n = trainer.params.buffer.size
-    at = np.unique(np.linspace(0, n - 1, min(n, N_SAMPLED)).astype(np.int64))
-    return Before(at, trainer.params.buffer[at].astype(np.float64),
+    spread = np.linspace(0, n - 1, min(n, N_SAMPLED)).astype(np.int64)
+    at = np.unique(np.concatenate([spread, np.array(asked, np.int64)]))
+    return Before(at, np.isin(at, asked), trainer.params.buffer[at].astype(np.float64),
                   {name: slot[at].astype(np.float64)
                    for name, slot in trainer.optimizer.slots.items()},
                   dict(trainer.optimizer.scalars()))
@@ -77,18 +80,19 @@ def moved(trainer: Trainer, before: Before, norm: float, lr: float) -> Moved:
         wanted = _change(config, before, gradient, wanted_lr, trainer.params.n_decay)
         matrices = before.at < trainer.params.n_decay
         share = _rms(change[matrices]) / (_rms(before.params[matrices]) or 1.0)
-        factor, gap, worst = 1.0, 0.0, 0
+        factor, gap, worst, is_foreign = 1.0, 0.0, 0, False
         if wanted is not None and np.all(np.isfinite(wanted)) and np.any(wanted):
             # What float32 keeps of a large parameter's small change.
             blur = np.spacing(np.abs(before.params).astype(np.float32)).astype(np.float64)
             off = np.maximum(np.abs(change - wanted) - 2 * blur, 0.0)
+            is_foreign = bool(np.any(off[before.asked] > 0.5 * np.abs(change[before.asked])))
             if _rms(off) > 0.02 * _rms(wanted):
                 factor = float(np.vdot(wanted, change) / np.vdot(wanted, wanted))
                 gap = _rms(change - factor * wanted) / (_rms(change) or 1.0)
             worst = int(np.nanargmax(np.where(np.isnan(off), np.inf, off)))
     block, tensor = _name(trainer, int(before.at[worst]))
     return Moved(trainer.step, share, factor, gap, lr / wanted_lr if wanted_lr else 1.0,
-                 block, tensor)
+                 is_foreign, block, tensor)
 
 
 def _rms(x: Array) -> float:

@@ -91,13 +91,9 @@ class Watched:
             return None if np.all(np.isfinite(values)) else Deviation(
                 "overflow", "scores or logits are so large that float32 tells them no more apart")
         try:
-            found = self._beside(block, tensor, values, rule)
+            return self._told(lambda: self._beside(block, tensor, values, rule))
         except KeyError:  # a tensor it follows from was not told
             return None
-        if found and found.kind != "overflow" and self._is_rounding(
-                block, tensor, values, rule):
-            return Deviation("overflow", "float32 cannot hold what its inputs give")
-        return found
 
     def _beside(self, block: int, tensor: str, values: Array,
                 rule: rules.Rule) -> Deviation | None:
@@ -112,13 +108,18 @@ class Watched:
         return compare(values, expected, rules.others(self._kept, block, tensor), self._known,
                        tolerance)
 
-    def _is_rounding(self, block: int, tensor: str, values: Array, rule: rules.Rule) -> bool:
-        """Whether the plain form gives the same, or no finite numbers, when made in float32."""
+    def _told(self, find: Callable[[], Deviation | None]) -> Deviation | None:
+        """What is found, unless the plain form gives the same, or no finite numbers, in float32."""
+        found = find()
+        if found is None or found.kind == "overflow":
+            return found
         self._kept.dtype = np.float32
         try:
-            return self._beside(block, tensor, values, rule) is None
+            is_rounding = find() is None
         finally:
             self._kept.dtype = np.float64
+        return Deviation("overflow", "float32 cannot hold what its inputs give") if (
+            is_rounding) else found
 
     def _tolerance(self, block: int, tensor: str) -> float:
         """A softmax rounds by the size of what it is given; what float32 cannot tell is no fault.
@@ -175,7 +176,7 @@ class Watched:
         rule = rules.GRADIENTS.get(name)
         if rule:
             values = values[self._kept.tokens] if name in ("embed", "head") else values
-            return compare(values, rule(self._kept, block), {}, self._known)
+            return self._told(lambda: compare(values, rule(self._kept, block), {}, self._known))
         kept, own = self._kept, name.removeprefix("rwkv.")
         if own == name or not np.all(np.isfinite(values)):
             return None

@@ -14,7 +14,7 @@ from engine.trace.watch import Seen
 WRONG = Deviation("scale", "it is 3 times what its inputs give", 3.0)
 INFINITE = Odd("infinite weight", 1, "mlp.down", "one entry")
 MOMENT = Odd("optimizer moment", 0, "optimizer.v of attn.qkv", "-1")
-FAST = Moved(7, 0.1, 100.0, 0.0, 100.0, 0, "attn.qkv")
+FAST = Moved(7, 0.1, 100.0, 0.0, 100.0, False, 0, "attn.qkv")
 ODD_START = Odd("initial scale", 0, "attn.proj", "3 times")
 
 
@@ -53,3 +53,14 @@ def test_an_overflow_is_no_fault_of_an_operation() -> None:
     over = tensor("norm1", Deviation("overflow", "too large"))
     found = judge(Config(), failure([], over, tensor("norm2", n_bad=3)), Past(3))
     assert (found.tensor, found.what) == ("norm1", "left the finite numbers first")
+
+
+def test_a_token_that_training_itself_made_large_is_no_cause() -> None:
+    token = Odd("poisoned token", None, "embed", "id 7", 7, 40)
+    now = failure([token], tensor("norm1"))
+    slow = Moved(7, 0.1, 1.0, 0.0, 1.0, False, None, "embed")
+    assert cause(now, Past(3, [], [slow], is_same=True)) == "learning rate"
+    foreign = Moved(7, 0.1, 1.0, 0.0, 1.0, True, None, "embed")
+    found = judge(Config(), now, Past(3, [], [slow, foreign], is_same=True))
+    assert found.causes[0].endswith("so since step 7, by more than that update gives")
+    assert cause(now, Past(3, [], [slow], is_same=False)) == "poisoned token"
