@@ -271,7 +271,7 @@ CREATE TABLE layers (               -- what each block of the network did at a h
     act_rms REAL,                   -- root mean square of the residual stream behind the block, on
                                     -- the first sequence of the batch, as all but grad_rms
     grad_rms REAL,                  -- of the gradient of the block's parameters, before clipping
-    max_score REAL,                 -- largest score of attention, without sign, of up to 32
+    max_score REAL,                 -- largest score of attention, without sign, of up to 24
                                     -- queries a head; of RWKV the largest entry of a state
     entropy REAL,                   -- of attention, as a share of what it could be: 1 sees all
                                     -- alike, 0 one token alone; NULL of RWKV

@@ -1,15 +1,17 @@
 """A few numbers a block of a training step, from what it computes anyhow."""
 
+import functools
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from engine.config import Config
 from engine.model import Array, Flat, exponential
 
-N_QUERIES = 32  # a head, whose scores are made again
-DEAD = 1e-3  # of the hidden channels' size: one that no token brings above is shut
+N_QUERIES = 24  # a head, whose scores are made again
+DEAD = 1e-3  # of the hidden channels' size: one of less, over all tokens, is shut
 
 
 @dataclass(slots=True)
@@ -43,26 +45,22 @@ class Gauge:
             elif tensor == "rwkv.state":
                 self.max_score[block] = _largest(values[0])
             elif tensor == "mlp.swiglu":
-                first = values[:, :n]
-                low = DEAD * _rms(first)
-                peaks = np.maximum(np.max(first, axis=1), -np.min(first, axis=1))
-                self.dead_gates[block] = float(np.mean(peaks < low))
+                squares = np.vecdot(values[:, :n], values[:, :n])
+                self.dead_gates[block] = float(np.mean(squares < DEAD**2 * np.mean(squares)))
 
     def _scores(self, block: int, q: Array, k: Array) -> None:
         """Of queries (H, D, T) spread over the sequence and all keys (K, D, T) before them."""
-        at = np.unique(np.linspace(0, q.shape[2] - 1, N_QUERIES).astype(int))
+        at, visible, hidden = _sampled(q.shape[2], q.dtype)
         q = q[:, :, at].reshape(k.shape[0], -1, *q.shape[1:2], at.size)
         s = np.matmul(q.swapaxes(2, 3), k[:, None])  # (K, G, queries, T)
-        hidden = np.arange(k.shape[2]) > at[:, None]
-        s[..., hidden] = 0.0
+        s *= visible
         self.max_score[block] = _largest(s) * exponential.NATS
-        s[..., hidden] = -np.inf
+        s += hidden
         s -= np.max(s, axis=-1, keepdims=True)
         e = exponential.POWER(s)
         total = np.sum(e, axis=-1)
-        s[..., hidden] = 0.0
         # Σ p ln 1/p with p = e / Σ e, of which the first query has none.
-        nats = np.log(total) - exponential.NATS * np.sum(e * s, axis=-1) / total
+        nats = np.log(total) - exponential.NATS * np.vecdot(e, s) / total
         self.entropy[block] = float(np.mean(nats[..., 1:] / np.log(at[1:] + 1)))
 
     def rows(self, grads: Flat) -> dict[str, list[float | None]]:
@@ -84,6 +82,14 @@ class Gauge:
                 "entropy": self.entropy, "dead_gates": self.dead_gates}
         return {name: [_finite(values.get(i)) for i in range(self.config.n_layer)]
                 for name, values in told.items()}
+
+
+@functools.lru_cache(maxsize=4)
+def _sampled(n_time: int, dtype: Any) -> tuple[Array, Array, Array]:
+    """Times of the queries, what each may see (queries, T), and what takes the rest away."""
+    at = np.unique(np.linspace(0, n_time - 1, N_QUERIES).astype(int))
+    visible = (np.arange(n_time) <= at[:, None]).astype(dtype)
+    return at, visible, np.asarray((visible - 1) * 1e30, dtype)
 
 
 def _rms(x: Array) -> float:
