@@ -16,6 +16,7 @@ FORWARD, BACKWARD = "forward", "backward"
 CHANNEL_MAJOR = ("attn.qkv", "attn.mixed", "mlp.gate_up", "mlp.swiglu", "logits")
 SLOPE = 1e-5  # of an operation's input: how far it is moved to see its slope
 ROUNDING = 1e-6  # of what a gradient of attention is the difference of
+CALM = 0.4  # of the matrices' root mean square: above, RWKV is too bent for float32's slopes
 ABOUT = 0.1  # how far a gradient may be from a slope so found
 BLUNT = 1e5  # scores and logits above are rounded by more than the softmax bears
 
@@ -60,6 +61,7 @@ class Watched:
         self._compares = compares and not strange(config)
         self._kept = Kept(config, params, ids, targets)
         self._known = rules.factors(config, ids.size)
+        self._is_calm = size(params.buffer[: params.n_decay]) < CALM * np.sqrt(params.n_decay)
 
     def __call__(self, place: str, tensor: str, values: Array) -> None:
         block = int(place.removeprefix("block")) if place else -1
@@ -141,6 +143,8 @@ class Watched:
                dx: Array) -> Deviation | None:
         """dx (of x) beside ⟨dout, f(x + hv) − f(x − hv)⟩ / 2h for v along dx and by chance."""
         dx = dx.astype(np.float64)
+        if not self._is_calm:
+            return None
         length, h = size(dx), SLOPE * (size(x) or 1.0)
         if not length:
             return None
