@@ -40,6 +40,7 @@ WINGS = {
     "engine.sampling": ("engine.model",),
     "engine.proof": ("engine.model", "engine.training"),
     "engine.export": ("engine.model", "engine.text"),
+    "engine.trace": ("engine.model", "engine.training"),
     "engine.door": ("engine.model", "engine.text", "engine.training", "engine.sampling"),
     "engine.bench": ("engine.model", "engine.text", "engine.text.stories", "engine.training",
                      "engine.sampling"),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from agent.analysis.findings import Findings as Findings
     from agent.analysis.findings import Yardstick as Yardstick
     from agent.analysis.findings import find_out as find_out
+    from agent.analysis.health import Trouble as Trouble
+    from agent.analysis.health import troubles as troubles
     from agent.analysis.importance import ChainGain as ChainGain
     from agent.analysis.importance import Importance as Importance
     from agent.analysis.importance import Ranking as Ranking
@@ -50,6 +52,7 @@ __all__, __getattr__ = doors(__name__, {
     "course": ("Course",),
     "curves": ("Curve",),
     "findings": ("Findings", "Yardstick", "find_out"),
+    "health": ("Trouble", "troubles"),
     "importance": ("ChainGain", "Importance", "Ranking", "rank"),
     "lineage": ("Lineage", "Step", "head", "lineage_of"),
     "machine_course": ("MachineCourse",),

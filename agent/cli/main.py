@@ -38,6 +38,7 @@ MODULES = {
     "simulate": "agent.cli.simulate",
     **dict.fromkeys(("studies", "best"), "agent.cli.studies"),
     "status": "agent.cli.status",
+    "trace": "agent.cli.trace",
     "doctor": "agent.cli.doctor",
     "withdraw": "agent.cli.withdraw",
 }

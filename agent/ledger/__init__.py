@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from agent.ledger.foreign import add_foreign as add_foreign
     from agent.ledger.foreign import foreign_uid as foreign_uid
     from agent.ledger.ledger import Ledger as Ledger
+    from agent.ledger.logged import layers_of as layers_of
+    from agent.ledger.logged import trace_of as trace_of
     from agent.ledger.merge import Taken as Taken
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import Earned as Earned
     from agent.ledger.records import Ending as Ending
     from agent.ledger.records import Event as Event
+    from agent.ledger.records import Layer as Layer
     from agent.ledger.records import Metric as Metric
     from agent.ledger.records import NewCalibration as NewCalibration
     from agent.ledger.records import NewCorpus as NewCorpus
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import Prediction as Prediction
     from agent.ledger.records import Run as Run
     from agent.ledger.records import State as State
+    from agent.ledger.records import Trace as Trace
     from agent.ledger.records import Verdict as Verdict
     from agent.ledger.rehearsal import rehearse as rehearse
     from agent.ledger.studies import WITHDRAWN as WITHDRAWN
@@ -87,6 +91,7 @@ __all__, __getattr__ = doors(__name__, {
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
     "foreign": ("add_foreign", "foreign_uid"),
     "ledger": ("Ledger",),
+    "logged": ("layers_of", "trace_of"),
     "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),
     "overview": ("RunRow", "run_rows"),
@@ -95,9 +100,9 @@ __all__, __getattr__ = doors(__name__, {
     "reader": ("Reader", "damage", "faults", "glance"),
     "rehearsal": ("rehearse",),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
-                "Earned", "Ending", "Event", "GENERATED", "LABEL_LETTERS", "Metric",
-                "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run", "State",
-                "Verdict"),
+                "Earned", "Ending", "Event", "GENERATED", "LABEL_LETTERS", "Layer",
+                "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run",
+                "State", "Trace", "Verdict"),
     "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "last_used", "night_of",
                 "require_current", "study_of", "waiting_elsewhere", "withdrawn_studies"),
     "withdrawal": ("withdraw", "withdraw_study", "withdrawn_runs"),

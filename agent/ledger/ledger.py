@@ -21,6 +21,7 @@ from sqlite_utils import Database
 from agent.ledger import published
 from agent.ledger.anchor import Anchor, keep, set_aside_foreign
 from agent.ledger.fresh import fresh_id
+from agent.ledger.logged import forget, take
 from agent.ledger.merge import Merge, Taken
 from agent.ledger.migrations import check_sound, migrations, taken_steps
 from agent.ledger.reader import Reader, check_columns, check_schema, connect, connect_reader
@@ -29,6 +30,7 @@ from agent.ledger.records import (
     LABEL_LETTERS,
     Blocks,
     Ending,
+    Layer,
     Measured,
     Metric,
     NewCalibration,
@@ -37,6 +39,7 @@ from agent.ledger.records import (
     Outcome,
     Run,
     State,
+    Trace,
     Verdict,
     to_columns,
 )
@@ -44,21 +47,6 @@ from agent.ledger.refusals import in_words
 from engine.errors import LedgerError
 
 HELD_MB = 8  # a ledger of some thousand runs
-
-_UPSERT_METRIC = """
-INSERT INTO metrics
-    (run_id, step, tokens, train_loss, val_loss, val_bpb, lr, grad_norm, tok_per_s)
-VALUES
-    (:run_id, :step, :tokens, :train_loss, :val_loss, :val_bpb, :lr, :grad_norm, :tok_per_s)
-ON CONFLICT (run_id, step) DO UPDATE SET
-    tokens = excluded.tokens,
-    train_loss = COALESCE(excluded.train_loss, train_loss),
-    val_loss = COALESCE(excluded.val_loss, val_loss),
-    val_bpb = COALESCE(excluded.val_bpb, val_bpb),
-    lr = COALESCE(excluded.lr, lr),
-    grad_norm = COALESCE(excluded.grad_norm, grad_norm),
-    tok_per_s = COALESCE(excluded.tok_per_s, tok_per_s)"""
-
 
 # Columns of a waiting run that tell of what was done of it.
 _OF_AN_ATTEMPT = ("started_at", "heartbeat_at", "steps", "tokens", "pid")
@@ -198,7 +186,7 @@ class Ledger(Reader):
                     left.append(run.uid)
                     renewed |= dict.fromkeys(_OF_AN_ATTEMPT) | {
                         "uid": uuid.uuid4().hex, "attempts": 0, "events_offset": 0}
-                    self._db.execute("DELETE FROM metrics WHERE run_id = ?", [run.id])
+                    forget(self._connection, run.id)
                 if run.strategy == "baseline" and seeds:
                     renewed |= {"seed": seeds[0], "reason": baselines[seeds.pop(0)]}
                 self._update("runs", run.id, renewed)
@@ -287,15 +275,16 @@ class Ledger(Reader):
                 [now, run_id])
             return beaten.rowcount == 1
 
-    def ingest(self, run_id: int, metrics: Sequence[Metric], offset: int, now: str) -> None:
+    def ingest(self, run_id: int, metrics: Sequence[Metric], offset: int, now: str,
+               seen: Sequence[Layer | Trace] = ()) -> None:
         """Take in logged steps and how far events.jsonl is read, together or not at all.
 
         A resumed worker logs the same steps again: a value it lacks does not erase a known one.
+        seen  what it saw in the network at some of them
         """
-        rows = [to_columns({"run_id": run_id} | asdict(metric)) for metric in metrics]
         with self._writing():
             self._expect(run_id, "given metrics", "running")
-            self._db.conn.executemany(_UPSERT_METRIC, rows)
+            take(self._connection, run_id, metrics, seen)
             progress: dict[str, Any] = {"events_offset": offset, "heartbeat_at": now}
             if metrics:
                 progress |= {"steps": metrics[-1].step, "tokens": metrics[-1].tokens}

@@ -276,6 +276,42 @@ def m008_withdrawn(db: Database) -> None:
     _write_anew(db, "decisions", DECISIONS_8)  # for its comment alone
 
 
+LAYERS = """
+CREATE TABLE layers (               -- what each block of the network did at a hundredth of a run
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    step INTEGER NOT NULL,          -- as in metrics
+    block INTEGER NOT NULL,         -- 0 is the first
+    act_rms REAL,                   -- root mean square of the residual stream behind the block, on
+                                    -- the first sequence of the batch, as all but grad_rms
+    grad_rms REAL,                  -- of the gradient of the block's parameters, before clipping
+    max_score REAL,                 -- largest score of attention, without sign, of up to 24
+                                    -- queries a head; of RWKV the largest entry of a state
+    entropy REAL,                   -- of attention, as a share of what it could be: 1 sees all
+                                    -- alike, 0 one token alone; NULL of RWKV
+    dead_gates REAL,                -- share of the feed-forward's channels that no token opened
+    PRIMARY KEY (run_id, step, block)
+) STRICT, WITHOUT ROWID"""
+
+TRACES = """
+CREATE TABLE traces (               -- the step that broke a run done again, every tensor watched;
+                                    -- of a run that ended well only where something is wrong
+    run_id INTEGER PRIMARY KEY REFERENCES runs (id),
+    step INTEGER NOT NULL,          -- the update that was under way, 1 for the first
+    pass TEXT NOT NULL,             -- forward, backward or update
+    block INTEGER,                  -- 0 is the first; NULL: of none, as embedding and head
+    tensor TEXT NOT NULL,           -- that left the finite numbers first, or is wrong
+    causes TEXT NOT NULL,           -- JSON list, the likeliest first
+    told TEXT NOT NULL,             -- all of it in one line
+    data TEXT NOT NULL              -- JSON: how the tensor grew before, and the rest
+) STRICT"""
+
+
+@migrations()
+def m009_layers(db: Database) -> None:
+    db.execute(LAYERS.strip())
+    db.execute(TRACES.strip())
+
+
 def _write_anew(db: Database, table: str, text: str) -> None:
     """Give a table another text that says the same of how its rows are stored.
 

@@ -252,6 +252,32 @@ class Metric:
     tok_per_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one block of the network did at a logged step, on the first sequence of its batch."""
+
+    step: int
+    block: int
+    act_rms: float | None = None
+    grad_rms: float | None = None
+    max_score: float | None = None
+    entropy: float | None = None
+    dead_gates: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where the numbers of a run broke, and what most likely broke them."""
+
+    step: int
+    direction: str  # the column pass
+    block: int | None
+    tensor: str
+    causes: list[str]
+    told: str
+    data: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """A verdict on a run and what it rests on; `label` and `against` name the two runs."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from agent.show.studies import study_list as study_list
     from agent.show.table import markdown as markdown
     from agent.show.table import write_table as write_table
+    from agent.show.trace import trace_page as trace_page
+    from agent.show.trace import traced as traced
 
 __all__, __getattr__ = doors(__name__, {
     "card": ("model_card",),
@@ -31,4 +33,5 @@ __all__, __getattr__ = doors(__name__, {
     "status": ("Status", "detail", "gather", "uniform_bpb"),
     "studies": ("study_list",),
     "table": ("markdown", "write_table"),
+    "trace": ("trace_page", "traced"),
 }, modules=("dashboard", "exports", "grid", "report", "run_log"))

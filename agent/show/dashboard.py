@@ -203,17 +203,25 @@ def _run(status: Status) -> Text:
         after = f"after step {run.steps:,}" if run.steps else "before its first checkpoint"
         waits = "waits" if status.is_daemon_alive else "was interrupted"
         text = Text(f"{run.label} {waits} {after}{remedy}\n")
-        return text.append(run.config_text)
+        return text.append(run.config_text).append(_trouble(status))
     if progress is None:
         text = Text(f"nothing runs; the last was {run.label}, {run.state}\n")
         text.append(run.config_text)
         if run.val_loss is not None:
             text.append(f"\n{_score(run.val_loss, run.val_bpb)}")
-        return text
+        return text.append(_trouble(status))
     text = Text(f"{run.label} running", style="bold")
     text.append(f", {run.strategy}\n{run.config_text}\n", style="not bold")
     text.append(_progress(progress, run, status.night))
-    return text
+    return text.append(_trouble(status))
+
+
+def _trouble(status: Status) -> Text:
+    """What is wrong with the network of the run; nothing where a decision just below says it."""
+    is_told = any(status.trouble in one.reason for one in status.decisions) if (
+        status.trouble) else True
+    return Text("") if is_told else Text(f"\n{words.printable(status.trouble or '')}",
+                                         style="not bold red")
 
 
 def _progress(progress: Progress, run: Run, night: Night | None) -> Text:

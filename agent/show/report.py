@@ -93,6 +93,8 @@ def _facts(detail: Detail) -> dict[str, str]:
         "machine": run.device,
         "code": run.code_version,
         "error": run.error,
+        # Of one that diverged the error ends with it.
+        "trouble": detail.trace and run.state != "diverged" and detail.trace.told,
         "notes": run.notes,
         "source": f"{run.source}, uid {run.uid}",
     }

@@ -114,6 +114,28 @@ def _diverged(event: LogEvent) -> str:
     return f"{_at_step(event)}  {event.get('message')}"
 
 
+def _layers(event: LogEvent) -> str:
+    largest = [score for score in event.get("max_score") or [] if isinstance(score, int | float)]
+    return (f"{_at_step(event)}  activations {_range(event.get('act_rms'))}, gradients "
+            f"{_range(event.get('grad_rms'))}, largest score "
+            f"{words.decimal(max(largest, default=None), 1)}")
+
+
+def _range(values: object) -> str:
+    known = [value for value in values if isinstance(value, int | float)] if isinstance(
+        values, list) else []
+    return f"{min(known):.2g} to {max(known):.2g}" if known else words.UNKNOWN
+
+
+def _trace(event: LogEvent) -> str:
+    return f"{_at_step(event)}  {event.get('told')}"
+
+
+def _tracing(event: LogEvent) -> str:
+    return (f"{_at_step(event)}  {words.count(event.get('done'))} of "
+            f"{words.count(event.get('total'))} steps once more")
+
+
 def _scoring(event: LogEvent) -> str:
     shard = f" on {event['shard']}" if event.get("shard") else ""
     return (f"{_at_step(event)}  {words.count(event.get('done'))} of "
@@ -127,5 +149,5 @@ def _anything(event: LogEvent) -> str:
 _SENTENCES: dict[str, Callable[[LogEvent], str]] = {
     "start": _start, "step": _step, "eval": _eval, "sample": _at_step, "checkpoint": _at_step,
     "rung": _rung, "pruned": _pruned, "done": _done, "diverged": _diverged,
-    "scoring": _scoring,
+    "scoring": _scoring, "layers": _layers, "trace": _trace, "tracing": _tracing,
 }

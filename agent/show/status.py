@@ -20,18 +20,21 @@ from agent.ledger import (
     Queries,
     Run,
     State,
+    Trace,
     best_run,
     corpus_of,
     current_study,
     foretold,
     last_state,
     parent_of,
+    trace_of,
     waiting_elsewhere,
 )
 from agent.machine import Present
 from agent.show import grid, morning
 from agent.show.grid import GridState
 from agent.show.morning import Morning, Point, ReadSample
+from agent.show.trace import trouble_of
 from agent.words import seconds_between
 from engine.config import LATER, Config
 
@@ -107,6 +110,7 @@ class Status:
     study: int | None = None  # the one last worked on
     course: list[Point] = field(default_factory=list)  # the best so far, of a night that goes on
     elsewhere: list[str] = field(default_factory=list)  # what is queued for others, in words
+    trouble: str | None = None  # with that run, by what its network did: `agent trace` has more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +122,7 @@ class Detail:
     decisions: list[Decision]  # newest first
     metrics: list[Metric]
     corpus: Corpus | None
+    trace: Trace | None  # what broke it, or is wrong with it
     diff: dict[str, dict[str, Any]]  # field → its old value, the parent's, and the new one
 
     def as_dict(self) -> dict[str, Any]:
@@ -168,7 +173,8 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         study=study.id if study else None,
         course=morning.course_until_now(ledger, study_id, night.started_at)
         if night and not is_over else [],
-        elsewhere=[str(one) for one in waiting_elsewhere(ledger, study)] if study else [])
+        elsewhere=[str(one) for one in waiting_elsewhere(ledger, study)] if study else [],
+        trouble=trouble_of(ledger, shown) if shown else None)
 
 
 def _study_id(shown: Run | None, study: Calibration | None) -> int | None:
@@ -183,6 +189,7 @@ def detail(ledger: Queries, run: Run) -> Detail:
     parent = parent_of(ledger, run)
     return Detail(run=run, parent=parent, decisions=ledger.decisions(run.id),
                   metrics=ledger.metrics(run.id), corpus=corpus_of(ledger, run),
+                  trace=trace_of(ledger, run.id),
                   diff={} if parent is None else _difference(parent.config, run.config))
 
 

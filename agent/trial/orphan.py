@@ -4,14 +4,17 @@ A pid alone may be another process by now. With the clock ticks since boot at wh
 is one process for ever; boot time itself, which Android does not tell, is not needed.
 """
 
+import fcntl
 import os
 import signal
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from agent.home import RunFolder
 from agent.machine import guard
 from agent.trial.events import this_attempt
+from engine.errors import UserError
 from engine.files import identity
 
 GONE = -signal.SIGKILL  # what is left of a process that was nobody's child: as if killed
@@ -25,6 +28,17 @@ def start_ticks(pid: int) -> int | None:
         return None
     state, *fields = text.rpartition(")")[2].split()  # the name may hold spaces and brackets
     return None if state == "Z" else int(fields[18])
+
+
+def only_worker(folder: RunFolder) -> BinaryIO:
+    """The lock of a run's folder, held as long as the file is open; UserError if it is taken."""
+    file = open(folder.lock, "ab")  # closed with the process
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f"another worker computes in {folder.root}; it leaves by itself a "
+                        "minute after its daemon, if no other takes it over") from error
+    return file
 
 
 class Adopted:

@@ -39,6 +39,7 @@ from agent.trial.job import (
     Job,
     ShardFile,
 )
+from agent.trial.watching import seen_in
 from engine.config import Config
 from engine.errors import FolderBusy, StorageError, UserError
 from engine.files import storage_error
@@ -194,7 +195,8 @@ class Runner:
                 trial.beat_at_s = now_s
             return
         metrics = [metric for metric in map(_metric, lines) if metric]
-        self.ledger.ingest(trial.run.id, metrics, offset, self.clock.stamp())
+        seen = [row for line in lines for row in seen_in(line)]
+        self.ledger.ingest(trial.run.id, metrics, offset, self.clock.stamp(), seen)
         trial.offset, trial.beat_at_s, trial.quiet_s = offset, now_s, 0.0
         for line in lines:
             note(trial.last, line)
@@ -237,8 +239,9 @@ class Runner:
         if "pruned" in trial.last:
             return self._finish(trial, "pruned", trial.last["pruned"])
         if "diverged" in trial.last:
-            event = trial.last["diverged"]
-            return self._finish(trial, "diverged", event, error=event["message"])
+            event, told = trial.last["diverged"], trial.last.get("trace", {}).get("told")
+            return self._finish(trial, "diverged", event, error=f"{event['message']}; {told}"
+                                if told else event["message"])
         if trial.killed_why:
             return self._finish(trial, "killed", {}, error=trial.killed_why)
         asked = trial.asked_at_s is not None

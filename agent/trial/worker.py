@@ -6,7 +6,6 @@ leaves with exit status STOPPED.
 """
 
 import errno
-import fcntl
 import os
 import signal
 import statistics
@@ -14,7 +13,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from agent.home import RunFolder, holder
 from agent.machine import proof
@@ -29,7 +28,8 @@ from agent.trial.job import (
     UNREADY,
     Job,
 )
-from agent.trial.orphan import start_ticks
+from agent.trial.orphan import only_worker, start_ticks
+from agent.trial.watching import Watching
 from agent.words import told_error
 from engine.config import EVAL_TOKENS
 from engine.errors import (
@@ -58,7 +58,6 @@ from engine.training import (
     training,
 )
 
-LOG_POINTS = 100  # training rows a run leaves in the ledger
 SAMPLE_TOKENS = 60
 ORPHAN_LOOK_S = 1.0  # between looks for a daemon, once the own one is gone
 TELL_S = 1.0  # between two words on how far an evaluation is
@@ -82,6 +81,7 @@ class Worker:
                           step=saved[1]["step"] if saved else 0, n_steps=self.n_steps)
         self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, texts,
                                self.job.n_replicas)
+        self.watching = Watching(self.trainer, self.events)
         if saved:
             self.trainer.restore(*saved)
         earlier = saved[1]["timing"] if saved else {"elapsed_s": 0.0, "train_s": 0.0, "n": 0}
@@ -128,6 +128,7 @@ class Worker:
     def _train(self) -> int:
         every = self.job.eval_every or default_eval_every(
             self.job.config, self.n_steps, self.trainer.texts.valid.size)
+        self.watching.prepare()
         try:
             for event, seconds in _timed(training(self.trainer, every, self.job.rung_step)):
                 if isinstance(event, Step):
@@ -145,6 +146,7 @@ class Worker:
         except Diverged as error:
             self.events.write("diverged", step=self.trainer.step, tokens=self.trainer.tokens,
                               message=str(error), **self._ending())
+            self.watching.trace(self._saved, self._should_stop)
         self.events.sync()
         return 0
 
@@ -156,10 +158,10 @@ class Worker:
         return STOPPED
 
     def _after_step(self, event: Step) -> None:
-        every = max(1, self.n_steps // LOG_POINTS)
-        if event.step % every == 0 or event.step in (1, self.n_steps):
+        if self.watching.is_due(event.step):
             self.events.write("step", step=event.step, tokens=event.tokens, loss=event.loss,
                               lr=event.lr, grad_norm=event.grad_norm, tok_per_s=self._speed())
+        self.watching.note(event)
         is_due = (event.step % self.job.checkpoint_every_steps == 0
                   or time.monotonic() - self.saved_at >= self.job.checkpoint_every_s)
         if is_due and event.step < self.n_steps:
@@ -180,6 +182,7 @@ class Worker:
     def _finish(self, done: Done) -> None:
         self._save()  # the finished model, to sample from
         self._sample()
+        self.watching.look_over()
         shards: dict[str, Any] = {}
         for name, one in self.cuts.items():
             self.shard = name
@@ -316,17 +319,6 @@ def peak_mb() -> float | None:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
     return None
-
-
-def only_worker(folder: RunFolder) -> BinaryIO:
-    """The lock of a run's folder, held as long as the file is open; UserError if it is taken."""
-    file = open(folder.lock, "ab")  # closed with the process
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(f"another worker computes in {folder.root}; it leaves by itself a "
-                        "minute after its daemon, if no other takes it over") from error
-    return file
 
 
 def own_mb(pid: int) -> float | None:

@@ -7,6 +7,7 @@ Axes as in layers.py. Rows N are B sequences of T tokens, one after the other.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ from engine.model.workspace import Array, Workspace
 # says so in words. A warning of numpy's would say it to nobody.
 QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 INIT_STD = 0.02  # GPT-2's; projections back into the residual stream are scaled by 1/√(2L)
+# Told a place (block0, or none), a tensor's name and its values, in the order of computation. The
+# array is lent: what follows overwrites it.
+Watch = Callable[[str, str, Array], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +127,14 @@ class GPT:
     def __init__(self, config: Config, dtype: DTypeLike = np.float32) -> None:
         self.config = config
         self.workspace = Workspace(dtype)
+        self.watch: Watch | None = None  # where set, told every intermediate: engine/trace
         self._tiled: tuple[tuple[int, int, int], Array, Array] | None = None
         self._tables = attention.rope_tables(config.seq_len, config.head_size, config.rope_base,
                                              dtype)
+
+    def _tell(self, place: str, tensor: str, values: Array) -> None:
+        if self.watch:
+            self.watch(place, tensor, values)
 
     def loss_and_gradient(self, params: Flat, grads: Flat, ids: Array, targets: Array, *,
                           share: float = 1.0, accumulate: bool = False) -> float:
@@ -144,8 +153,10 @@ class GPT:
         hidden, caches = self._forward(params, ids, keep=True)
         head = params.views["embed" if self.config.tied else "head"]
         logits = np.matmul(head, hidden.T, out=self.workspace("logits", head.shape[0], ids.size))
+        self._tell("", "logits", logits)
         nats = layers.cross_entropy(logits, targets.ravel(), share / ids.size,
                                     exponential.POWER, exponential.NATS)
+        self._tell("", "loss", nats)
         return float(np.mean(nats, dtype=np.float64)), (ids, hidden, logits, caches)
 
     @QUIET
@@ -201,6 +212,7 @@ class GPT:
         """
         ws, p = self.workspace, params.views
         x = stream.embedded(ids, p, past.token if past else None, ws)
+        self._tell("", "embed", x)
         x0 = stream.first(x, ws.at("x0")) if self.config.residual_scalars else None
         caches: list[Any] = []
         for i in range(self.config.n_layer):
@@ -212,6 +224,7 @@ class GPT:
             cache = self._block(x, ids.shape[0], f"block{i}", p, buf, own)
             caches.append((share, *cache) if keep else None)
         hidden, norm = layers.rms_norm(x, p["norm.gain"] / exponential.NATS, ws.at("norm"))
+        self._tell("", "norm", hidden)
         return hidden, [*caches, x0, norm]
 
     def _block(self, x: Array, n_batch: int, name: str, p: dict[str, Array],
@@ -220,20 +233,31 @@ class GPT:
         n, c = x.shape
         tmp = self.workspace.at("tmp")
         y1, norm1 = layers.rms_norm(x, p[f"{name}.norm1.gain"], buf.at("norm1"))
+        self._tell(name, "norm1", y1)
         if self.config.mixer == "rwkv":
             own, n_head = _of_mixer(p, name), self.config.n_head
             if past and n == n_batch:
                 branch, mixed = rwkv.time_step(y1, own, n_head, past), None
             else:
                 branch, mixed = rwkv.time_mix(y1, own, n_batch, n_head, buf.at("rwkv"), tmp, past)
+                for tensor, values in rwkv.named(mixed) if self.watch else ():
+                    self._tell(name, tensor, values)
+                self._tell(name, "rwkv.proj", branch)
         else:
             branch, mixed = self._attend(y1, n_batch, name, p, buf, past)
         x += branch
+        self._tell(name, "residual1", x)
         y2, norm2 = layers.rms_norm(x, p[f"{name}.norm2.gain"], buf.at("norm2"))
         w_in = p[f"{name}.mlp.gate_up"]
+        self._tell(name, "norm2", y2)
         gate_up = np.matmul(w_in, y2.T, out=buf("gate_up", w_in.shape[0], n))
+        self._tell(name, "mlp.gate_up", gate_up)
         h, glu = layers.swiglu(gate_up, buf.at("glu"), tmp)
-        x += np.matmul(h.T, p[f"{name}.mlp.down"], out=tmp("branch", n, c))
+        self._tell(name, "mlp.swiglu", h)
+        branch = np.matmul(h.T, p[f"{name}.mlp.down"], out=tmp("branch", n, c))
+        self._tell(name, "mlp.down", branch)
+        x += branch
+        self._tell(name, "residual2", x)
         return norm1, mixed, norm2, y2, glu
 
     def _attend(self, y: Array, n_batch: int, name: str, p: dict[str, Array], buf: Workspace,
@@ -242,6 +266,7 @@ class GPT:
         n, c = y.shape
         tmp, w_qkv = self.workspace.at("tmp"), p[f"{name}.attn.qkv"]
         qkv = np.matmul(w_qkv, y.T, out=buf("qkv", w_qkv.shape[0], n))
+        self._tell(name, "attn.qkv", qkv)
         normed = None
         if self.config.qk_norm:
             normed = attention.norm_heads(qkv[: c + self.config.kv_width], _gains(p, name),
@@ -249,8 +274,12 @@ class GPT:
         tables = self.tables(n_batch, n // n_batch, past[2] if past else 0)
         o, attn = attention.attention(qkv, (self.config.n_head, self.config.kv_heads), n_batch,
                                       tables, buf.at("attn"), tmp, past)
-        return np.matmul(o.T, p[f"{name}.attn.proj"], out=tmp("branch", n, c)), (
-            y, normed, attn, o)
+        for tensor, values in zip(("attn.q", "attn.k"), attn, strict=False):
+            self._tell(name, tensor, values)
+        self._tell(name, "attn.mixed", o)
+        branch = np.matmul(o.T, p[f"{name}.attn.proj"], out=tmp("branch", n, c))
+        self._tell(name, "attn.proj", branch)
+        return branch, (y, normed, attn, o)
 
     @QUIET
     def backward(self, params: Flat, grads: Flat, cache: Any, accumulate: bool = False) -> None:
@@ -258,12 +287,15 @@ class GPT:
         ids, hidden, dlogits, caches = cache
         p, g, tmp = params.views, grads.views, self.workspace.at("tmp")
         head = "embed" if self.config.tied else "head"
+        self._tell("", "dlogits", dlogits)
         layers.product_into(g[head], dlogits, hidden, tmp, accumulate)
         dhidden = np.matmul(dlogits.T, p[head], out=tmp("branch", *hidden.shape))
+        self._tell("", "dnorm", dhidden)
         dnorm, dgain = layers.rms_norm_backward(dhidden, caches[-1], tmp)
         layers.put(g["norm.gain"], dgain / exponential.NATS, accumulate)
         dx = self.workspace("dx", *hidden.shape)
         dx[...] = dnorm
+        self._tell("", "dresidual", dx)
         x0, dx0 = caches[-2], None
         if x0:
             dx0 = self.workspace("dx0", *hidden.shape)
@@ -288,20 +320,26 @@ class GPT:
         down, w_in = p[f"{name}.mlp.down"], p[f"{name}.mlp.gate_up"]
         dgate_up = tmp("wide", w_in.shape[0], n)
         dh = np.matmul(down, dx.T, out=dgate_up[down.shape[0] :])
+        self._tell(name, "dmlp.swiglu", dh)
         h = layers.swiglu_backward(dh, glu, dgate_up, tmp)
+        self._tell(name, "dmlp.gate_up", dgate_up)
         layers.product_into(g[f"{name}.mlp.down"], h, dx, tmp, accumulate)
         layers.product_into(g[f"{name}.mlp.gate_up"], dgate_up, y2, tmp, accumulate)
         dy = np.matmul(dgate_up.T, w_in, out=tmp("branch", n, c))
+        self._tell(name, "dnorm2", dy)
         dnorm, dgain = layers.rms_norm_backward(dy, norm2, tmp)
         layers.put(g[f"{name}.norm2.gain"], dgain, accumulate)
         dx += dnorm
+        self._tell(name, "dresidual1", dx)
         if self.config.mixer == "rwkv":
             dy = rwkv.time_mix_backward(dx, mixed, _of_mixer(g, name), tmp, accumulate)
         else:
             dy = self._attend_backward(dx, name, p, g, mixed, accumulate)
+        self._tell(name, "dnorm1", dy)
         dnorm, dgain = layers.rms_norm_backward(dy, norm1, tmp)
         layers.put(g[f"{name}.norm1.gain"], dgain, accumulate)
         dx += dnorm
+        self._tell(name, "dresidual0", dx)
 
     def _attend_backward(self, dx: Array, name: str, p: dict[str, Array], g: dict[str, Array],
                          cache: Any, accumulate: bool) -> Array:
@@ -309,7 +347,9 @@ class GPT:
         (y, normed, attn, o), (n, c), tmp = cache, dx.shape, self.workspace.at("tmp")
         layers.product_into(g[f"{name}.attn.proj"], o, dx, tmp, accumulate)
         do = np.matmul(p[f"{name}.attn.proj"], dx.T, out=tmp("branch", c, n))
+        self._tell(name, "dattn.mixed", do)
         dqkv = attention.attention_backward(do, attn, tmp)
+        self._tell(name, "dattn.qkv", dqkv)
         if normed:
             attention.norm_heads_backward(dqkv[: c + self.config.kv_width], normed,
                                           _gains(g, name), tmp, accumulate)

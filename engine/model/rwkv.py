@@ -59,6 +59,13 @@ def time_mix(y: Array, p: Views, n_batch: int, n_head: int, buf: Workspace, tmp:
     return out, (y, xx, x, mixture, low, log_w, inner, outer, o, p, n_batch)
 
 
+def named(cache: Cache) -> list[tuple[str, Array]]:
+    """What time_mix computed on its way, by name and in its order."""
+    _, _, x, _, _, _, ((r, k, v), w, *_, states, _, _), (y, silu, *_), o, _, _ = cache
+    return [("rwkv.mix", x), ("rwkv.r", r), ("rwkv.k", k), ("rwkv.v", v), ("rwkv.decay", w),
+            ("rwkv.state", states), ("rwkv.norm", y), ("rwkv.gate", silu), ("rwkv.out", o)]
+
+
 def time_step(y: Array, p: Views, n_head: int, past: tuple[Array, Array]) -> Array:
     """The same of one token a text, y (B, C), without what only longer texts need.
 

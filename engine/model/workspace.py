@@ -65,6 +65,10 @@ class Workspace:
     def nbytes(self) -> int:
         return sum(flat.nbytes for flat in self._flats.values())
 
+    def held(self) -> dict[str, Array]:
+        """Every buffer by its full name as it was left, in the order of their first use."""
+        return dict(self._flats)
+
 
 class _Arena:
     """Pieces of memory one after the other, on huge pages where the system has them to give.

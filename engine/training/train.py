@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.config import EARLIER, Config
 from engine.errors import CheckpointError, Diverged, Left
-from engine.model import GPT, Array, Flat, init_params
+from engine.model import GPT, Array, Flat, Watch, init_params
 from engine.training.data import Batches
 from engine.training.evaluate import Score, nats_in, score_of, sum_blocks, sum_nats, windows
 from engine.training.optim import learning_rate, make_optimizer, shares, sum_gradients
@@ -110,6 +110,8 @@ class Trainer:
         # Asked before each window of the leader, told how many are done of how many; the
         # evaluation is left where it says so.
         self.should_leave: Callable[[int, int], bool] = lambda done, total: False
+        # Told what the leader computes for the last rows of the next batch, where set.
+        self.watch: Watch | None = None
         self.step = 0
         self.first_loss = math.nan
         self.recent: deque[float] = deque(maxlen=RECENT)
@@ -182,8 +184,11 @@ class Trainer:
         for i in range(config.grad_accum):
             position = (int(self._asked[0]) * config.grad_accum + i) * config.batch_size
             ids, targets = self.batches.take(position + rows.start, n_rows)
+            is_last = i == config.grad_accum - 1
+            self.model.watch = self.watch if is_last and rank == 0 else None
             loss += share * self.model.loss_and_gradient(
                 self.params, self.grads[rank], ids, targets, share=share, accumulate=i > 0)
+        self.model.watch = None
         self._losses[rank] = loss
 
     def _reduce(self, rank: int) -> None:
@@ -215,6 +220,14 @@ class Trainer:
                 self._by_block[i, : len(asked.edges) - 1] = sum_blocks(nats, window, asked.edges)
 
     # --- saving and resuming -----------------------------------------------------------------
+
+    def begin_again(self) -> None:
+        """Be as before the first step."""
+        self.team.close()
+        init_params(self.config, self.seed, params=self.params)
+        self.optimizer = make_optimizer(self.config, shared_zeros)
+        self.step, self.first_loss = 0, math.nan
+        self.recent.clear()
 
     def arrays(self) -> dict[str, Array]:
         """Everything a checkpoint must hold, by name; restored in place."""

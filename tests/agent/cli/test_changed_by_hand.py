@@ -14,7 +14,7 @@ from tests.support.example_home import a_home, agent
 LOOKS = [["status"], ["table"], ["runs"], ["show", "E1"], ["show", "best"], ["show", "head"],
          ["log", "E1"], ["compare", "baseline", "E1"], ["lineage"], ["lineage", "E1"],
          ["baselines"], ["sample", "E1", "--tokens", "2"], ["path", "E1"], ["importance"],
-         ["doctor"], ["studies"], ["best"]]
+         ["doctor"], ["studies"], ["best"], ["trace", "E1"]]
 ROWS = ["runs WHERE label = 'E1'", "runs WHERE label = 'B2'", "runs WHERE label = 'E3'", "runs",
         "decisions", "decisions WHERE id = 2", "metrics", "corpora", "calibrations", "events"]
 

@@ -74,7 +74,7 @@ def asked(home: Home, *lines: list[str]) -> None:
 
 READERS = [["status"], ["runs"], ["table"], ["show", "E1"], ["log", "E1"], ["baselines"],
            ["compare", "E1", "E2"], ["lineage"], ["status", "--json"], ["runs", "--json"],
-           ["show", "best", "--json"], ["doctor"], ["sample", "E1"]]
+           ["show", "best", "--json"], ["doctor"], ["sample", "E1"], ["trace", "E1"]]
 WRITERS = [["run", "--runs", "1"], ["enqueue", "lr=0.002"], ["resume"],
            ["train", "--steps", "9", "--set", "n_embd=64"]]
 

@@ -11,7 +11,7 @@ from agent.home.paths import Home
 from tests.support.example_home import a_home
 
 STUDY = ("best", "show", "log", "sample", "path", "compare", "importance", "lineage", "enqueue",
-         "run", "runs")
+         "run", "runs", "trace")
 
 
 def agent(*words: str) -> Result:
@@ -58,7 +58,7 @@ def test_the_home_behind_the_name_goes_before_that_of_the_environment(
 @pytest.mark.parametrize("command", STUDY)
 def test_an_unknown_study_is_answered_with_what_there_is(home: Home, command: str) -> None:
     words = {"compare": ["baseline", "best"], "enqueue": ["lr=1e-3"]}.get(
-        command, ["best"] if command in ("show", "log", "sample", "path") else [])
+        command, ["best"] if command in ("show", "log", "sample", "path", "trace") else [])
     result = agent(command, *words, "--study", "7", "--home", str(home.root))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines()[-1] == (

@@ -10,7 +10,8 @@ import pytest
 
 from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
-from agent.ledger.records import Blocks, Run
+from agent.ledger.logged import layers_of, trace_of
+from agent.ledger.records import Blocks, Layer, Run
 from agent.machine import guard
 from agent.machine.guard import Reading, Swap
 from agent.trial.events import read_events
@@ -139,6 +140,23 @@ def test_a_run_that_diverged_after_the_rung_keeps_its_rung(stage: Stage) -> None
                          "peak_mb": 1.0, "elapsed_s": 1.0, "rung_bpb": 2.4})
     run = stage.end(0)
     assert (run.state, run.rung_bpb, run.val_bpb) == ("diverged", 2.4, None)
+
+
+def test_what_a_worker_saw_is_in_the_ledger_and_in_the_reason_of_its_end(stage: Stage) -> None:
+    stage.start()
+    layers = {"kind": "layers", "step": 1, "act_rms": [1.0], "grad_rms": [0.1],
+              "max_score": [2.0], "entropy": [0.9], "dead_gates": [None]}
+    trace = {"kind": "trace", "step": 8, "pass": "forward", "block": 0, "tensor": "norm1",
+             "causes": ["learning rate: too high"], "told": "block 0 norm1 …"}
+    write(stage.folder, step(1), layers, {
+        "kind": "diverged", "step": 7, "tokens": 224, "message": "loss nan", "peak_mb": 1.0,
+        "elapsed_s": 1.0}, trace)
+    run = stage.end(0)
+    assert (run.state, run.error) == ("diverged", "loss nan; block 0 norm1 …")
+    assert layers_of(stage.ledger, run.id) == [Layer(1, 0, 1.0, 0.1, 2.0, 0.9, None)]
+    found = trace_of(stage.ledger, run.id)
+    assert found is not None
+    assert (found.step, found.causes) == (8, ["learning rate: too high"])
 
 
 def test_a_diverged_run_has_no_score_and_says_why(stage: Stage) -> None:

@@ -1,0 +1,172 @@
+"""Parameters and an optimizer's slots as they lie there: what among them no training has made."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.blocks import Matrix, matrices
+from engine.config import Config
+from engine.model import Array, Flat
+from engine.trace.compare import PART, size
+from engine.trace.watch import in_order
+
+ROWS = 1024  # of a table, in double at once
+ALONE = 100.0  # times the size of the other rows: one token's embedding, not all of them
+HUGE = 1e4  # times the root mean square of the other entries of a matrix
+LEAST_HUGE = 100.0  # a single weight below is none, whatever stands beside it
+SUBNORMAL = 1e-15  # moments of smaller gradients lose what tells them apart
+INITIAL = 1.3  # times another size than the first values should have
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """Something in the state that is the cause of what follows from it."""
+
+    kind: str  # infinite weight, huge weight, poisoned token, optimizer moment, initial scale
+    block: int | None
+    tensor: str  # a parameter's name, or a slot's and the parameter's
+    words: str
+    token: int | None = None
+    index: int | None = None  # of the entry in the flat buffer, where one weight stands for it
+
+
+def odd_weights(params: Flat) -> list[Odd]:
+    """Weights that are not finite, or alone in their size; in the order of computation."""
+    found = []
+    for block, name in in_order(list(params.views)):
+        view = params.views[f"block{block}.{name}" if block >= 0 else name]
+        place = None if block < 0 else block
+        n_bad = int(view.size - np.sum(np.isfinite(view)))
+        if n_bad:
+            verb = "is" if n_bad == 1 else "are"
+            found.append(Odd("infinite weight", place, name, f"{n_bad:,} of its {view.size:,} "
+                             f"entries {verb} not finite", _token(view, name, n_bad)))
+        elif name in ("embed", "head") and (odd := _odd_row(view, name)):
+            found.append(_placed(odd, params, view))
+        elif odd := _huge(view, place, name):
+            found.append(_placed(odd, params, view))
+    return found
+
+
+def _placed(odd: Odd, params: Flat, view: Array) -> Odd:
+    """With the index of the view's largest entry."""
+    first = (view.ctypes.data - params.buffer.ctypes.data) // view.itemsize
+    largest = np.argmax(view) if np.max(view) > -np.min(view) else np.argmin(view)
+    return dataclasses.replace(odd, index=int(first + largest))
+
+
+def _token(view: Array, name: str, n_bad: int) -> int | None:
+    """The one row of a table of tokens in which all bad entries stand."""
+    if name not in ("embed", "head"):
+        return None
+    rows = np.flatnonzero(~np.all(np.isfinite(view), axis=1))
+    return int(rows[0]) if rows.size == 1 and n_bad else None
+
+
+def _odd_row(view: Array, name: str) -> Odd | None:
+    sizes = np.sqrt(np.concatenate([
+        np.mean(np.square(view[i : i + ROWS], dtype=np.float64), axis=1)
+        for i in range(0, len(view), ROWS)]))
+    row = int(np.argmax(sizes))
+    usual = float(np.quantile(sizes, 0.95))
+    if sizes[row] <= ALONE * max(usual, 1e-12) or np.sum(sizes > ALONE * usual) > 5:
+        return None
+    return Odd("poisoned token", None, name, f"id {row} has a row of size {sizes[row]:.3g} beside "
+               f"{float(np.median(sizes)):.3g} of the others", row)
+
+
+def _huge(view: Array, block: int | None, name: str) -> Odd | None:
+    largest = float(max(np.max(view), -np.min(view)))
+    if largest < LEAST_HUGE:
+        return None
+    rest = np.sort(np.abs(view), axis=None)[: max(1, int(0.99 * view.size))]
+    usual = size(rest) / np.sqrt(rest.size)
+    if largest <= HUGE * max(usual, 1e-6):
+        return None
+    return Odd("huge weight", block, name, f"an entry of {largest:.3g} stands beside others of "
+               f"size {usual:.3g}")
+
+
+def odd_slots(config: Config, slots: Mapping[str, Array], n_updates: int | None) -> list[Odd]:
+    """Moments that are not finite, below zero where they are squares, or that none could be."""
+    found = []
+    slots = {slot: spread(config, buffer) for slot, buffer in slots.items()}
+    for slot, buffer in slots.items():
+        if slot == "v":
+            is_odd = ~(buffer >= 0) | ~np.isfinite(buffer)
+        else:
+            is_odd = ~np.isfinite(buffer)
+        found += _named(config, slot, buffer, is_odd,
+                        "a sum of squares below zero" if slot == "v" else "not finite")
+    bound = _most(config, n_updates)
+    if config.optimizer == "adamw" and not found and bound < math.inf:
+        m, v = slots["m"], slots["v"]
+        is_odd = np.concatenate([_over(m[i : i + PART], v[i : i + PART], bound)
+                                 for i in range(0, m.size, PART)])
+        found += _named(config, "m", m, is_odd, "more than any gradients with such squares sum to")
+    return found
+
+
+def spread(config: Config, slot: Array) -> Array:
+    """A slot as long as the flat buffer: Muon has no squares of the blocks' matrices, here 0."""
+    if slot.size == config.n_params:
+        return slot
+    whole, at, start = np.zeros(config.n_params, slot.dtype), 0, 0
+    for one in (*matrices(config), Matrix(config.n_params, 0, 0, False)):
+        whole[start : one.start] = slot[at : at + one.start - start]
+        at, start = at + one.start - start, one.stop
+    return whole
+
+
+def _most(config: Config, n_updates: int | None) -> float:
+    """Of m²/v, for sums m of gradients and v of their squares: Cauchy and Schwarz, Σ (β₁²/β₂)ᵏ."""
+    q, n = config.beta1**2 / max(config.beta2, 1e-12), n_updates or 1 << 16
+    if q > 1 and n * math.log(q) > 600:
+        return math.inf
+    return float(n if abs(q - 1) < 1e-9 else (q**n - 1) / (q - 1))
+
+
+def _over(m: Array, v: Array, bound: float) -> Array:
+    return (np.abs(m) > SUBNORMAL) & (np.square(m, dtype=np.float64) > 2 * bound * v)
+
+
+def _named(config: Config, slot: str, buffer: Array, is_odd: Array, why: str) -> list[Odd]:
+    if not np.any(is_odd):
+        return []
+    views = Flat.over(config, is_odd).views
+    for block, name in in_order(list(views)):
+        odd = views[f"block{block}.{name}" if block >= 0 else name]
+        if np.any(odd):
+            values = Flat.over(config, buffer).views[f"block{block}.{name}" if block >= 0 else name]
+            worst = float(values[odd].flat[0])
+            why = "not finite" if not np.isfinite(worst) else why
+            return [Odd("optimizer moment", None if block < 0 else block,
+                        f"optimizer.{slot} of {name}",
+                        f"{int(np.sum(odd)):,} of its {odd.size:,} entries, such as {worst:.3g}: "
+                        f"{why}")]
+    return []
+
+
+def odd_start(config: Config, start: Flat) -> list[Odd]:
+    """Matrices that do not begin as normal(0, 0.02), those into the residual stream over √(2L).
+
+    Radford et al. 2019 (GPT-2), section 2.3.
+    """
+    found = []
+    for block, name in in_order(list(start.views)):
+        view = start.views[f"block{block}.{name}" if block >= 0 else name]
+        if view.ndim != 2 or view.size < 64 or name == "bigram":  # which begins as nothing
+            continue
+        is_into = name.endswith((".proj", "mlp.down"))
+        wanted = 0.02 / (np.sqrt(2 * config.n_layer) if is_into else 1.0)
+        ratio = size(view) / np.sqrt(view.size) / wanted
+        if not 1 / INITIAL < ratio < INITIAL:
+            found.append(Odd("initial scale", None if block < 0 else block, name,
+                             f"its first values are {ratio:.3g} times what they should be"
+                             + (", which 1/√(2L) would make right"
+                                if is_into and abs(ratio / np.sqrt(2 * config.n_layer) - 1) < 0.1
+                                else "")))
+    return found

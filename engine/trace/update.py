@@ -1,0 +1,138 @@
+"""An update of the parameters beside its formula, on a sample of the entries."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.config import Config
+from engine.model import Array
+from engine.trace.state import spread
+from engine.trace.watch import split, strange
+from engine.training import Trainer
+
+N_SAMPLED = 8192
+EPS = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a sample of the entries was before an update."""
+
+    at: Array  # indices into the flat buffer, rising
+    asked: Array  # of them, whether each was asked for
+    params: Array
+    slots: Mapping[str, Array]
+    scalars: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What an update did to the sample."""
+
+    step: int
+    share: float  # root mean square of the change of matrices over theirs
+    factor: float  # of the change over what the formula gives; 1 where there is none
+    gap: float  # of what no factor explains, over the change
+    lr_factor: float  # of the rate that was used over that of the configuration's schedule
+    is_foreign: bool  # whether an entry that was asked for changed by more than it should
+    block: int | None  # where the change is largest beside its formula
+    tensor: str
+
+
+def rate(config: Config, step: int, n_steps: int) -> float:
+    """The rate of update `step`, counted from 0: warm-up, then the schedule of engine/config."""
+    n_warm = round(config.warmup_frac * n_steps)
+    if step < n_warm:
+        return config.lr * (step + 1) / n_warm
+    low, left = config.min_lr_frac, 1.0
+    if config.effective_schedule == "cosine":
+        done = min(1.0, (step - n_warm) / max(1, n_steps - 1 - n_warm))
+        left = 0.5 + 0.5 * math.cos(math.pi * done)
+    elif config.effective_schedule == "wsd":
+        last = max(1, round(config.decay_frac * n_steps))
+        left = max(0.0, min(1.0, (n_steps - 1 - step) / last))
+    else:
+        return config.lr
+    return config.lr * (low + (1 - low) * left)
+
+
+def sampled(trainer: Trainer, asked: Sequence[int] = ()) -> Before:
+    """A sample spread over all parameters, the same each time, and the entries asked for."""
+    n = trainer.params.buffer.size
+    evenly = np.linspace(0, n - 1, min(n, N_SAMPLED)).astype(np.int64)
+    at = np.unique(np.concatenate([evenly, np.array(asked, np.int64)]))
+    return Before(at, np.isin(at, asked), trainer.params.buffer[at].astype(np.float64),
+                  {name: spread(trainer.config, slot)[at].astype(np.float64)
+                   for name, slot in trainer.optimizer.slots.items()},
+                  dict(trainer.optimizer.scalars()))
+
+
+def moved(trainer: Trainer, before: Before, norm: float, lr: float) -> Moved:
+    """What the update that was just made did; norm is of the whole gradient, lr what was used."""
+    config, step = trainer.config, trainer.step - 1
+    after, grads = trainer.params.buffer[before.at].astype(np.float64), trainer.grads[0].buffer
+    wanted_lr = rate(config, step, trainer.n_steps)
+    change = after - before.params
+    with np.errstate(all="ignore"):
+        gradient = grads[before.at].astype(np.float64)
+        gradient *= min(1.0, config.clip / norm) if norm > 0 else 1.0
+        wanted = _change(config, before, gradient, wanted_lr, trainer.params.n_decay)
+        matrices = before.at < trainer.params.n_decay
+        share = _rms(change[matrices]) / (_rms(before.params[matrices]) or 1.0)
+        factor, gap, worst, is_foreign = 1.0, 0.0, 0, False
+        if wanted is not None and np.all(np.isfinite(wanted)) and np.any(wanted):
+            # What float32 keeps of a large parameter's small change.
+            blur = np.spacing(np.abs(before.params).astype(np.float32)).astype(np.float64)
+            off = np.maximum(np.abs(change - wanted) - 2 * blur, 0.0)
+            is_foreign = bool(np.any(off[before.asked] > 0.5 * np.abs(change[before.asked])))
+            if _rms(off) > 0.02 * _rms(wanted):
+                factor = float(np.vdot(wanted, change) / np.vdot(wanted, wanted))
+                gap = _rms(change - factor * wanted) / (_rms(change) or 1.0)
+            worst = int(np.nanargmax(np.where(np.isnan(off), np.inf, off)))
+    block, tensor = _name(trainer, int(before.at[worst]))
+    return Moved(trainer.step, share, factor, gap, lr / wanted_lr if wanted_lr else 1.0,
+                 is_foreign, block, tensor)
+
+
+def _rms(x: Array) -> float:
+    return float(np.sqrt(np.mean(x * x))) if x.size else 0.0
+
+
+def _name(trainer: Trainer, index: int) -> tuple[int | None, str]:
+    start = 0
+    for name, view in trainer.params.views.items():
+        start += view.size
+        if index < start:
+            block, own = split(name)
+            return None if block < 0 else block, own
+    return None, ""
+
+
+def _change(config: Config, before: Before, g: Array, lr: float, n_decay: int) -> Array | None:
+    """What the optimizer's formula adds to the sample; None where none is known here."""
+    if strange(config):
+        return None
+    p, slots = before.params, before.slots
+    falls = config.scheduled_decay and config.effective_schedule != "constant"
+    decay = np.where(before.at < n_decay,
+                     config.weight_decay * (lr / config.lr if falls else 1.0), 0.0)
+    n, b1, b2 = before.scalars.get("n_updates", 0) + 1, config.beta1, config.beta2
+    if config.optimizer == "adamw":  # slots are sums, Loshchilov and Hutter 2019
+        m, v = b1 * slots["m"] + g, b2 * slots["v"] + g * g
+        m, v = m * (1 - b1) / (1 - b1**n), v * (1 - b2) / (1 - b2**n)
+        u = m / (np.sqrt(v) + EPS)
+        return np.asarray(-lr * (u + decay * p * (u * p >= 0 if config.cautious_decay else 1)))
+    if config.optimizer == "lion":  # Chen et al. 2023
+        u = np.sign(b1 * slots["m"] + (1 - b1) * g)
+        return np.asarray(-lr * (u + decay * p * (u * p >= 0 if config.cautious_decay else 1)))
+    if config.optimizer == "schedule_free" and not config.cautious_decay:  # Defazio et al. 2024
+        z, v = slots["z"] if n > 1 else p, b2 * slots["v"] + (1 - b2) * g * g
+        u = g / (np.sqrt(v / (1 - b2**n)) + EPS) + decay * p
+        total = before.scalars.get("weight_sum", 0.0) + lr * lr
+        c = lr * lr / total if total else 1.0
+        x = (p - (1 - b1) * z) / b1
+        z = z - lr * u
+        return np.asarray((1 - b1) * z + b1 * ((1 - c) * x + c * z) - p)
+    return None

@@ -1,0 +1,64 @@
+"""Updates beside their formula: every optimizer's right one, and a wrong rate."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from engine.config import OPTIMIZERS, Config
+from engine.trace.update import moved, rate, sampled
+from engine.training import Texts, Trainer
+from engine.training.optim import learning_rate
+
+CONFIG = Config(n_embd=8, n_layer=1, n_head=2, vocab_size=300, seq_len=8, batch_size=2, lr=1e-2)
+TOKENS = np.arange(200, dtype=np.uint16)
+
+
+def a_trainer(**changes: object) -> Trainer:
+    return Trainer(dataclasses.replace(CONFIG, **changes), 0, 20, Texts(TOKENS, TOKENS, 200))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "wsd"])
+def test_the_rate_is_that_of_the_schedule(schedule: str) -> None:
+    config = dataclasses.replace(CONFIG, schedule=schedule, warmup_frac=0.2)
+    assert [rate(config, i, 30) for i in range(30)] == pytest.approx(
+        [learning_rate(config, i, 30) for i in range(30)])
+
+
+@pytest.mark.parametrize(("optimizer", "decays"), [
+    *((name, {}) for name in OPTIMIZERS),
+    *((name, {"cautious_decay": True, "scheduled_decay": True}) for name in ("adamw", "lion"))])
+def test_an_update_is_what_its_formula_gives(optimizer: str, decays: dict[str, bool]) -> None:
+    """Of Muon's, for which there is none, the rate alone."""
+    run = a_trainer(optimizer=optimizer, weight_decay=1.0, **decays)
+    for _ in range(4):
+        before = sampled(run)
+        event = run.advance()
+        found = moved(run, before, event.grad_norm, event.lr)
+        assert (found.step, found.factor, found.lr_factor) == (run.step, 1.0, 1.0)
+        assert found.gap == 0.0
+
+
+def test_an_update_at_ten_times_the_rate_is_told_by_its_size(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_trainer(weight_decay=0.0)
+    before = sampled(run)
+    right = run.optimizer.update
+    monkeypatch.setattr(run.optimizer, "update", lambda params, grads, lr, scale, part: right(
+        params, grads, 10 * lr, scale, part))
+    event = run.advance()
+    found = moved(run, before, event.grad_norm, event.lr)
+    assert found.factor == pytest.approx(10, rel=0.02)
+    assert (found.lr_factor, found.gap < 0.05) == (1.0, True)
+
+
+def test_an_update_of_another_direction_is_no_matter_of_rate(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_trainer()
+    before = sampled(run)
+    right = run.optimizer.update
+    noise = np.random.default_rng(0).standard_normal(CONFIG.n_params).astype(np.float32)
+    monkeypatch.setattr(run.optimizer, "update", lambda params, grads, *rest: right(
+        params, grads * noise, *rest))
+    event = run.advance()
+    assert moved(run, before, event.grad_norm, event.lr).gap > 0.1

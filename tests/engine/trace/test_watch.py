@@ -1,0 +1,80 @@
+"""One sequence watched: sizes in the order of computation, and what does not follow."""
+
+import dataclasses
+from unittest import mock
+
+import numpy as np
+
+from engine.config import LATER, Config
+from engine.model import GPT, Flat, init_params, rwkv
+from engine.trace import watch
+from engine.trace.watch import Watched, in_order, look, seen, split, strange
+
+CONFIG = Config(n_embd=16, n_layer=2, n_head=2, vocab_size=300, seq_len=8)
+IDS = np.random.default_rng(0).integers(0, 300, 9)
+
+
+def looked(config: Config = CONFIG, poison: str | None = None, **how: bool) -> list[watch.Seen]:
+    params = init_params(config, 0)
+    if poison:
+        params.views[poison].flat[0] = np.inf
+    return look(GPT(config), params, Flat.empty(config), IDS[:-1], IDS[1:], **how)
+
+
+def test_tensors_come_in_the_order_of_computation() -> None:
+    names = [(one.direction, one.block, one.tensor) for one in looked()]
+    assert names[0] == ("forward", None, "embed")
+    forward = [name for name in names if name[0] == "forward"]
+    assert names[: len(forward)] == forward
+    assert [block for _, block, tensor in forward if tensor == "norm1"] == [0, 1]
+    assert [block for _, block, tensor in names if tensor == "dnorm1"] == [1, 0]
+    assert names[-1] == ("backward", None, "gradient of embed")
+
+
+def test_the_first_tensor_behind_an_infinite_weight_is_the_first_not_finite() -> None:
+    found = next(one for one in looked(poison="block1.mlp.gate_up") if not one.is_finite)
+    assert (found.block, found.tensor, found.deviation) == (1, "mlp.gate_up", None)
+    assert found.n_bad > 0
+
+
+def test_a_row_is_the_time_at_which_the_largest_or_a_bad_entry_stands() -> None:
+    x = np.ones((4, 3))
+    x[2, 1] = -5.0
+    assert (seen(0, "norm1", x, None).row, seen(0, "attn.qkv", x, None).row) == (2, 1)
+    x[3, 2] = np.nan
+    found = seen(-1, "dlogits", x, None)
+    assert (found.row, found.n_bad, found.largest, found.direction) == (2, 1, 5.0, "backward")
+    assert found.rms == np.sqrt(35 / 11)
+
+
+def test_sizes_alone_cost_no_comparison() -> None:
+    with mock.patch.object(watch, "compare", side_effect=AssertionError):
+        assert all(one.deviation is None for one in looked(compares=False))
+
+
+def test_fields_without_rules_here_are_looked_at_by_size_alone() -> None:
+    assert strange(CONFIG) == strange(dataclasses.replace(CONFIG, mixer="rwkv")) == []
+    with mock.patch.object(watch, "KNOWN", tuple(set(watch.KNOWN) - {"mixer"})):
+        odd = dataclasses.replace(CONFIG, mixer="rwkv")
+        assert strange(odd) == ["mixer"]
+        watched = Watched(odd, init_params(odd, 0), IDS[:-1], IDS[1:])
+        assert not watched._compares
+    assert set(LATER) >= {"mixer"}
+
+
+def test_a_gradient_of_rwkv_that_is_no_slope_is_told() -> None:
+    config, right = dataclasses.replace(CONFIG, mixer="rwkv"), rwkv.time_mix_backward
+    assert [one for one in looked(config) if one.deviation] == []
+    with mock.patch.object(rwkv, "time_mix_backward",
+                           lambda *args: np.multiply(right(*args), 2.0)):
+        found = next(one for one in looked(config) if one.deviation)
+    assert (found.block, found.tensor) == (1, "dnorm1")
+    assert found.deviation is not None
+    assert found.deviation.kind == "scale"
+
+
+def test_names_are_split_and_put_in_order() -> None:
+    assert (split("block12.attn.qkv"), split("head")) == ((12, "attn.qkv"), (-1, "head"))
+    names = ["head", "norm.gain", "block0.mlp.down", "embed", "block0.norm1.gain"]
+    assert [name for _, name in in_order(names)] == [
+        "embed", "norm1.gain", "mlp.down", "norm.gain", "head"]
