@@ -83,7 +83,8 @@ RUNS = ["B1", "B2", "best", "baseline"]  # that begin with b
 
 @pytest.mark.parametrize(("words", "expected"), [
     (["compare"], RUNS), (["compare", "E1"], RUNS), (["lineage"], RUNS), (["importance"], RUNS),
-    (["enqueue", "--from"], RUNS), (["enqueue"], ["batch_size=", "beta1=", "beta2="])])
+    (["enqueue", "--from"], RUNS), (["enqueue"], ["batch_size=", "beta1=", "beta2=",
+                                                    "bigram_buckets="])])
 def test_runs_and_fields_complete(home: Home, words: list[str], expected: list[str]) -> None:
     complete = ShellComplete(main, {}, "agent", "_AGENT_COMPLETE")
     found = complete.get_completions(["--home", str(home.root), *words], "b")

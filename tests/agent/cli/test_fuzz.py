@@ -35,7 +35,7 @@ SOUND = {"TIME": ["4m", "90s", "1h30m"], "SIZE": ["3G", "800M"], "N": ["200k", "
 SLOW = {"simulate": 30, "importance": 30, "doctor": 20, "run": 150, "train": 120, "grid": 120,
         "sample": 100, "enqueue": 120}
 READING = [["status"], ["runs"], ["table"], ["show", "E1"], ["log", "E1"], ["baselines"],
-           ["compare", "E1", "E2"], ["lineage"], ["doctor"], ["sample", "E1"], ["trace", "E1"],
+           ["compare", "E1", "E2"], ["lineage"], ["doctor"], ["sample", "E1"],
            ["simulate", "--nights", "1", "--runs", "6"], ["--help"], ["run", "--help"],
            ["grid", "--sizes", "64d/2L", "--tokens", "100k", "--dry-run"], ["run", "--runs", "1"]]
 
