@@ -39,6 +39,7 @@ MODULES = {
     **dict.fromkeys(("studies", "best"), "agent.cli.studies"),
     "status": "agent.cli.status",
     "doctor": "agent.cli.doctor",
+    "serve": "agent.cli.serve",
     "withdraw": "agent.cli.withdraw",
 }
 
