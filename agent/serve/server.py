@@ -93,6 +93,7 @@ class Server(ThreadingHTTPServer):
     """Listens on 127.0.0.1 alone; more connections than a few are closed at once."""
 
     daemon_threads = True
+    request_queue_size = MOST_CONNECTIONS
 
     def __init__(self, port: int, site: Site,
                  tell: Callable[[str], object] = lambda told: None) -> None:
