@@ -34,6 +34,7 @@ MODULES = {
     "enqueue": "agent.cli.enqueue",
     "explain": "agent.cli.explain",
     "service": "agent.cli.service",
+    **dict.fromkeys(("note", "star"), "agent.cli.note"),
     **dict.fromkeys(("report", "export-runs"), "agent.cli.report"),
     "simulate": "agent.cli.simulate",
     **dict.fromkeys(("studies", "best"), "agent.cli.studies"),

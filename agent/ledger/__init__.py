@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
     from agent.ledger.missing import gaps_in_words as gaps_in_words
+    from agent.ledger.notes import Remark as Remark
+    from agent.ledger.notes import remark_on as remark_on
+    from agent.ledger.notes import remarks as remarks
+    from agent.ledger.notes import set_remark as set_remark
+    from agent.ledger.notes import with_remarks as with_remarks
     from agent.ledger.overview import RunRow as RunRow
     from agent.ledger.overview import run_rows as run_rows
     from agent.ledger.published import is_ledger as is_ledger
@@ -89,6 +94,7 @@ __all__, __getattr__ = doors(__name__, {
     "ledger": ("Ledger",),
     "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),
+    "notes": ("Remark", "remark_on", "remarks", "set_remark", "with_remarks"),
     "overview": ("RunRow", "run_rows"),
     "published": ("is_ledger", "new_rows", "table_text"),
     "queries": ("BLOCKED", "Queries"),

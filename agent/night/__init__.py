@@ -31,4 +31,4 @@ __all__, __getattr__ = doors(__name__, {
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
     "wish": ("Wish",),
     "withdrawal": ("Withdrawal",),
-}, modules=("inbox", "withdrawal"))
+}, modules=("inbox", "remarks", "withdrawal"))

@@ -38,6 +38,7 @@ from agent.night.needs import (
 from agent.night.night import Night
 from agent.night.opening import opening, remarks, until
 from agent.night.recover import recover
+from agent.night.remarks import take_up as take_up_remarks
 from agent.night.replan import correct_budget, sweep
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
@@ -227,6 +228,8 @@ def _is_left_paused(ledger: Ledger) -> bool:
 def _tick_through(at: Desk, night: Night) -> None:
     night.ledger.wait_at_most(LOOK_S)
     Daemon(night, at.asked).run()
+    for written in take_up_remarks(at.ledger, at.home, at.clock.stamp()):  # a run by hand's, too
+        at.observer.say(written)
     if night.fault:
         raise UserError(night.fault)
     if night.ground.why and (night.only is None or night.ground.n_tries):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.home import Home, holder
-from agent.ledger import Queries, Reader
+from agent.ledger import Queries, Reader, remarks
 from agent.machine import machine, utc_stamp
 from agent.serve import now as now_of
 from agent.serve.script import LIVE
@@ -193,7 +193,8 @@ def _content(ledger: Queries) -> list[Any]:
                         "AS n, (SELECT max(ended_at) FROM runs) AS e, (SELECT max(id) FROM "
                         "calibrations) AS c, (SELECT max(id) FROM events WHERE kind = 'night') AS "
                         "k")
-    return [*found[0].values(), sorted(ledger.counts().items())]
+    said = [(number, one.note, one.is_starred) for number, one in remarks(ledger).items()]
+    return [*found[0].values(), sorted(ledger.counts().items()), said]
 
 
 def _state(path: Path) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ from agent.ledger import (
     foretold,
     last_state,
     parent_of,
+    remark_on,
     waiting_elsewhere,
 )
 from agent.machine import Present
@@ -118,6 +119,8 @@ class Detail:
     decisions: list[Decision]  # newest first
     metrics: list[Metric]
     corpus: Corpus | None
+    note: str | None  # a person's words on it
+    is_starred: bool
     diff: dict[str, dict[str, Any]]  # field → its old value, the parent's, and the new one
 
     def as_dict(self) -> dict[str, Any]:
@@ -180,9 +183,10 @@ def _study_id(shown: Run | None, study: Calibration | None) -> int | None:
 
 def detail(ledger: Queries, run: Run) -> Detail:
     """One run with everything the ledger knows about it."""
-    parent = parent_of(ledger, run)
-    return Detail(run=run, parent=parent, decisions=ledger.decisions(run.id),
-                  metrics=ledger.metrics(run.id), corpus=corpus_of(ledger, run),
+    parent, remark = parent_of(ledger, run), remark_on(ledger, run.id)
+    return Detail(run=run, note=remark.note, is_starred=remark.is_starred, parent=parent,
+                  decisions=ledger.decisions(run.id), metrics=ledger.metrics(run.id),
+                  corpus=corpus_of(ledger, run),
                   diff={} if parent is None else _difference(parent.config, run.config))
 
 
