@@ -209,6 +209,8 @@ class Herald:
                 letter.child.wait(max(0.0, until_s - self.night.clock.seconds()))
             except subprocess.TimeoutExpired:
                 self._letters.remove(letter)
+                assert letter.child.stdout is not None
+                letter.child.stdout.close()  # nobody is left to hear the rest
                 if letter.way == "url":
                     self._failed(letter.way, letter.to, "it had not answered when the night was "
                                  "over; it is tried on for some seconds")
