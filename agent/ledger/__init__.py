@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from agent.ledger.foreign import add_foreign as add_foreign
     from agent.ledger.foreign import foreign_uid as foreign_uid
     from agent.ledger.ledger import Ledger as Ledger
+    from agent.ledger.meanings import described as described
     from agent.ledger.merge import Taken as Taken
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from agent.ledger.published import table_text as table_text
     from agent.ledger.queries import BLOCKED as BLOCKED
     from agent.ledger.queries import Queries as Queries
+    from agent.ledger.questions import Recipe as Recipe
+    from agent.ledger.questions import recipes as recipes
     from agent.ledger.reader import Reader as Reader
     from agent.ledger.reader import damage as damage
     from agent.ledger.reader import faults as faults
@@ -87,6 +90,7 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "anchor": ("Anchor",),
+    "meanings": ("described",),
     "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads"),
     "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
@@ -99,6 +103,7 @@ __all__, __getattr__ = doors(__name__, {
     "published": ("is_ledger", "new_rows", "table_text"),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "damage", "faults", "glance"),
+    "questions": ("Recipe", "recipes"),
     "rehearsal": ("rehearse",),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "GENERATED", "LABEL_LETTERS", "Metric",
