@@ -66,10 +66,8 @@ def _thinned(points: list[tuple[int, float]]) -> list[Point]:
 
 def section(status: Status, curve: Curve) -> blocks.Section:
     """The live part of the page."""
-    parts: list[blocks.Block] = [blocks.Finding(finding=headline(status, curve),
-                                                note=_guard(status))]
-    if picture := _picture(status, curve):
-        parts.append(picture)
+    parts: list[blocks.Block] = [_picture(status, curve) or blocks.Finding(
+        finding=headline(status, curve), note=_guard(status))]
     if lines := [_decision(one) for one in status.decisions[:N_DECISIONS]]:
         parts.append(blocks.Items(lines=lines))
     return blocks.Section(name="now", title="Now", blocks=parts)
@@ -154,15 +152,15 @@ def _picture(status: Status, curve: Curve) -> blocks.Figure | None:
                                                   is_thin=True)]
     if curve.validated:
         drawn.append(marks.Line(points=curve.validated, kind=marks.ORANGE, name="held-out text"))
-    finding = f"{run.label}, {words.cut(run.config_text, 60)}"
-    text = f"The loss of {run.label} over {last:,.0f} steps, now {losses_now(curve)}."
+    text = f"The loss of {run.label} over {last:,.0f} steps: {losses_now(curve)}."
+    note = f"{words.cut(run.config_text, 60)}. {text} {_guard(status)}"
     n_steps = _n_steps(run) or last
-    return blocks.Figure(name="now", finding=finding, note=text, height=260, pictures=[draw.Plot(
+    return blocks.Figure(name="now", finding=headline(status, curve), note=note.strip(), height=260, pictures=[draw.Plot(
         title=f"{run.label} as it learns", text=text,
         x=scale.Scale(0.0, float(max(n_steps, last, 1)), "steps"),
         y=scale.Scale(low - free, high + free, "nats a token"), marks=drawn)])
 
 
 def losses_now(curve: Curve) -> str:
-    """3.412 nats a token."""
-    return f"{curve.last[1]:.3f} nats a token" if curve.last else "not known yet"
+    """now 3.412 nats a token."""
+    return f"now {curve.last[1]:.3f} nats a token" if curve.last else "not known yet"
