@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from agent.ledger.ledger import Ledger
 from agent.ledger.queries import Queries
+
+if TYPE_CHECKING:  # who only reads takes no sqlite-utils
+    from agent.ledger.ledger import Ledger
 
 _THERE = "SELECT 1 FROM sqlite_master WHERE name = 'remarks'"
 
@@ -32,7 +35,7 @@ def remark_on(ledger: Queries, run_id: int) -> Remark:
     return Remark(found[0]["note"], bool(found[0]["is_starred"])) if found else Remark()
 
 
-def set_remark(ledger: Ledger, run_id: int, remark: Remark, now: str) -> None:
+def set_remark(ledger: "Ledger", run_id: int, remark: Remark, now: str) -> None:
     """Write what stands beside a run from now on; an empty one stays as a row, so that a ledger
     which is merged later knows that it was taken away. LedgerError where there is no such run.
     """

@@ -19,7 +19,7 @@ from typing import Any
 
 from agent.home import Home, holder
 from agent.ledger import Queries, Reader, remarks
-from agent.machine import machine, utc_stamp
+from agent.machine import machine
 from agent.serve import now as now_of
 from agent.serve.script import LIVE
 from agent.show.page import blocks, html
@@ -52,10 +52,9 @@ class Site:
     """Answers for any number of connections at once; one of them looks, the others get the last."""
 
     def __init__(self, home: Home, study: int | None = None, *, make: Child | None = None,
-                 clock: Callable[[], float] = time.monotonic,
-                 stamp: Callable[[], str] = utc_stamp) -> None:
+                 clock: Callable[[], float] = time.monotonic) -> None:
         self.home, self.study = home, study
-        self._clock, self._stamp = clock, stamp
+        self._clock = clock
         self.reports = Reports(home, study, make or rendered, clock)
         self._looking = threading.Lock()
         self._seen = Seen("", "", "", TITLE, {}, 0.0)
@@ -121,18 +120,16 @@ class Site:
         fresh = f"{mark}+{at_s:.3f}"
         try:
             with Reader.open(self.home.ledger) as ledger:
-                status, curve = now_of.look(ledger, self.home, self._stamp())
+                scene = now_of.look(ledger, self.home)
                 report = _short(f"{_state(self.home.ledger)[:2]}{_content(ledger)}")
         except (UserError, sqlite3.Error, OSError, ValueError) as error:
             self._uid = None
             why = str(error) or type(error).__name__
             return Seen(fresh, self._seen.report, html.section(now_of.trouble(why)), TITLE,
                         {"error": why}, at_s)
-        run = status.run
-        self._uid = run.uid if run and run.state == "running" else None
-        facts = now_of.facts(status, curve)
-        return Seen(fresh, report, html.section(now_of.section(status, curve)), _title(facts),
-                    facts, at_s)
+        self._uid = scene.run.uid if scene.run and scene.is_running else None
+        facts = now_of.facts(scene)
+        return Seen(fresh, report, html.section(now_of.section(scene)), _title(facts), facts, at_s)
 
 
 class Reports:

@@ -10,11 +10,11 @@ from tests.support.parts import NOW
 
 def test_a_run_whose_agent_died_says_so_and_shows_its_curve(home: Home) -> None:
     with Reader.open(home.ledger) as ledger:
-        status, curve = now.look(ledger, home, NOW)
-    assert now.headline(status, curve) == (
+        scene = now.look(ledger, home)
+    assert now.headline(scene) == (
         "E3 learns: step 1,000 of 2,000. Its agent is gone; `agent run` takes it up.")
-    assert now.facts(status, curve)["step"] == 1000
-    assert "<svg" in html.section(now.section(status, curve))
+    assert now.facts(scene)["step"] == 1000
+    assert "<svg" in html.section(now.section(scene))
 
 
 def test_a_night_that_is_over_says_so(home: Home) -> None:
@@ -22,9 +22,9 @@ def test_a_night_that_is_over_says_so(home: Home) -> None:
         for run in ledger.runs("running"):
             ledger.finish(run.id, "failed", NOW)
     with Reader.open(home.ledger) as reader:
-        status, curve = now.look(reader, home, NOW)
-    assert now.headline(status, curve).startswith("No agent runs.")
-    assert now.facts(status, curve)["step"] is None
+        scene = now.look(reader, home)
+    assert now.headline(scene).startswith("No agent runs;")
+    assert now.facts(scene)["step"] is None
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_end() -> None:

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from typing import Any
 
 from agent.home.paths import Home
@@ -157,3 +159,14 @@ def test_a_report_that_cannot_be_made_leaves_the_live_part(home: Home) -> None:
     page = Site(home, make=make).page()
     assert '<section id="now">' in page
     assert "The night, live" in page
+
+
+def test_a_server_stays_small_for_all_a_page_asks(home: Home) -> None:
+    """What a report takes is its child's: numpy and sqlite-utils would double the server."""
+    code = ("import sys, agent.cli.serve; from agent.home import Home; from agent.serve import "
+            "Site; site = Site(Home.at(sys.argv[1]), make=lambda *a: {}); site.page(); "
+            "site.now_json('', ''); print({'numpy', 'sqlite_utils', 'rich', 'psutil', "
+            "'apscheduler'} & set(sys.modules))")
+    done = subprocess.run([sys.executable, "-c", code, str(home.root)], capture_output=True,
+                          text=True, check=True)
+    assert done.stdout == "set()\n"
