@@ -18,6 +18,7 @@ from agent.ledger import (
     Event,
     Metric,
     Queries,
+    Remark,
     Run,
     State,
     best_run,
@@ -38,6 +39,7 @@ from engine.config import LATER, Config
 
 SILENT_AFTER_S = 60.0  # a living run leaves a heartbeat every 10 s
 N_DECISIONS = 5
+NOTHING = Remark()
 
 ReadMb = Callable[[int], float | None]
 
@@ -107,6 +109,8 @@ class Status:
     grid: GridState | None = None  # None where no cell of one waits
     study: int | None = None  # the one last worked on
     course: list[Point] = field(default_factory=list)  # the best so far, of a night that goes on
+    best_note: str | None = None  # a person's words on the best
+    is_best_starred: bool = False
     elsewhere: list[str] = field(default_factory=list)  # what is queued for others, in words
 
 
@@ -142,6 +146,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     running = shown if shown and shown.state == "running" else None
     best = best_run(ledger)
     corpus = corpus_of(ledger, shown)
+    remark = remark_on(ledger, best.id) if best else NOTHING
     said_of_best = ledger.decisions(best.id, limit=1) if best else []
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
@@ -168,7 +173,8 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         predicted=predicted(foretold(ledger, study_id)), home=home,
         morning=morning.gather(ledger, events, study_id, best, n_queued, read_sample)
         if is_over else None, grid=grid.state_of(ledger),
-        study=study.id if study else None,
+        study=study.id if study else None, best_note=remark.note,
+        is_best_starred=remark.is_starred,
         course=morning.course_until_now(ledger, study_id, night.started_at)
         if night and not is_over else [],
         elsewhere=[str(one) for one in waiting_elsewhere(ledger, study)] if study else [])

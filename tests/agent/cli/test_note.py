@@ -64,6 +64,9 @@ def test_they_stand_in_every_list(home: Home) -> None:
                if one["label"] == "E1")
     assert (row["note"], row["is_starred"]) == ("blue whale", True)
     assert agent(home, "export-runs", "--csv").stdout.splitlines()[0].startswith("note,is_starred,")
+    agent(home, "note", "best", "red fox")
+    assert json.loads(agent(home, "status", "--json").stdout)["best_note"].endswith("red fox")
+    assert "red fox" in agent(home, "status").stdout
 
 
 def test_a_foreign_note_changes_nothing(home: Home) -> None:
