@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -240,6 +241,8 @@ def heralded(night: Night, hooks: Hooks | None) -> Iterator[Herald | None]:
 
 
 def _last_words(night: Night) -> str:
-    rows = night.ledger.rows(
-        "SELECT message FROM events WHERE kind = 'night_over' ORDER BY id DESC LIMIT 1")
+    rows: list[dict[str, Any]] = []
+    with suppress(UserError, sqlite3.Error):  # a ledger that is gone by now
+        rows = night.ledger.rows(
+            "SELECT message FROM events WHERE kind = 'night_over' ORDER BY id DESC LIMIT 1")
     return str(rows[0]["message"]) if rows else "over"
