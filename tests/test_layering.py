@@ -28,11 +28,13 @@ WINGS = {
     "agent.show": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.trial",
                    "agent.search", "agent.analysis"),
     "agent.show.page": ("agent.words", "agent.ledger", "agent.analysis"),
+    "agent.serve": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.analysis",
+                    "agent.show", "agent.show.page"),
     "agent.doctor": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.search"),
     "agent.simulate": ("agent.words", "agent.ledger", "agent.trial", "agent.search"),
     "agent.cli": ("agent.words", "agent.home", "agent.machine", "agent.ledger", "agent.trial",
                   "agent.search", "agent.night", "agent.analysis", "agent.show", "agent.show.page",
-                  "agent.doctor", "agent.simulate"),
+                  "agent.serve", "agent.doctor", "agent.simulate"),
     "engine.model": (),
     "engine.text": ("engine.text.stories",),
     "engine.text.stories": (),
@@ -62,6 +64,8 @@ HOMES = {
     "compression": ("engine/text/unpack.py",),
 }
 NETWORK = {"urllib", "http", "socket", "ssl", "ftplib"}
+# The agent speaks to others here alone: to a browser of this machine, and to who asked for a word.
+WIRED = {"agent/serve/server.py", "agent/night/messenger.py"}
 CLOCKS = {"time", "datetime", "calendar", "zoneinfo", "sched"}
 PICKLES = {"pickle", "cPickle", "shelve", "marshal", "dill"}
 # strategies/ are pure: history comes in as values, randomness as a Generator.
@@ -288,6 +292,11 @@ def test_the_lower_layers_read_no_clock_and_no_environment(path):
 @modules_of("engine")
 def test_only_the_corpus_goes_to_the_network(path):
     assert tops(path) & NETWORK <= exempt(path) or path.parent.name == "text"
+
+
+@modules_of("agent")
+def test_only_the_page_and_the_messenger_go_to_the_network(path):
+    assert not tops(path) & NETWORK or path.relative_to(ROOT).as_posix() in WIRED
 
 
 @modules_of("engine", "strategies")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agent.analysis.course import Course as Course
     from agent.analysis.curves import Curve as Curve
     from agent.analysis.findings import Findings as Findings
+    from agent.analysis.findings import TableRow as TableRow
     from agent.analysis.findings import Yardstick as Yardstick
     from agent.analysis.findings import find_out as find_out
     from agent.analysis.health import Trouble as Trouble
@@ -51,7 +52,7 @@ __all__, __getattr__ = doors(__name__, {
     "compare": ("CONFIDENCE", "Comparison", "compare_runs", "find", "in_words", "interval"),
     "course": ("Course",),
     "curves": ("Curve",),
-    "findings": ("Findings", "Yardstick", "find_out"),
+    "findings": ("Findings", "TableRow", "Yardstick", "find_out"),
     "health": ("Trouble", "troubles"),
     "importance": ("ChainGain", "Importance", "Ranking", "rank"),
     "lineage": ("Lineage", "Step", "head", "lineage_of"),

@@ -30,16 +30,19 @@ from agent.ledger import (
     Earned,
     Event,
     Queries,
+    Remark,
     RunRow,
     claims,
     current_study,
     foretold,
+    remarks,
     run_rows,
     study_of,
 )
 from engine.config import Config
 from strategies.base import Outcome, scores
 
+NOTHING = Remark()
 BROKEN = ("diverged", "killed", "failed", "lost")
 BEST_POINTS, MOST_POINTS = 60, 120  # of the surface behind importance: a page is to be quick
 MOST_JUDGED = 2000  # runs that are looked at for it, the best and others evenly
@@ -88,6 +91,8 @@ class TableRow:
     strategy: str | None
     config: str
     why: str  # the reason it was tried, or what broke
+    note: str | None  # a person's words on it
+    is_starred: bool
     rank: int  # 0 for what a short table shows first
 
 
@@ -151,6 +156,7 @@ def find_out(ledger: Queries, number: int | None, at: str,
                      confirmed, sigma) if winner and study else None
     shares, n_judged = _importance(alike, study, sigma)
     corpus = corpora.get(study.corpus_id) if study else None
+    noted = remarks(ledger)
     return Findings(
         at=at, study=study.id if study else None,
         studies=sorted(one.id for one in ledger.studies()), text=corpus.name if corpus else None,
@@ -172,7 +178,7 @@ def find_out(ledger: Queries, number: int | None, at: str,
         predicted=predicted(foretold(ledger, study.id)) if study else None,
         cells=cells_of(_on_text(every, study, corpora)),
         machine=machine_course(rows, _guard(ledger, rows), hours),
-        table=[_table_row(row) for row in rows],
+        table=[_table_row(row, noted.get(row.id, NOTHING)) for row in rows],
         published=[row.published() for row in every if row.source == "published"])
 
 
@@ -311,7 +317,7 @@ def _importance(alike: Sequence[RunRow], study: Calibration | None, sigma: float
     return importances(found, columns), len(trials)
 
 
-def _table_row(row: RunRow) -> TableRow:
+def _table_row(row: RunRow, remark: Remark) -> TableRow:
     word = row.verdict or row.state
     is_first = row.is_kept or row.is_confirmed or row.strategy == "baseline"
     return TableRow(
@@ -319,4 +325,5 @@ def _table_row(row: RunRow) -> TableRow:
         tokens=row.tokens if row.tokens is not None else row.budget_tokens,
         tok_per_s=row.tok_per_s, took_s=row.duration_s, strategy=row.strategy,
         config=row.config_text, why=row.error or row.notes or row.reason or "",
-        rank=0 if is_first or row.state in ("running", "queued") else 1)
+        note=remark.note, is_starred=remark.is_starred,
+        rank=0 if is_first or remark != NOTHING or row.state in ("running", "queued") else 1)

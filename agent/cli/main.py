@@ -31,15 +31,18 @@ MODULES = {
     **dict.fromkeys(("sample", "chat"), "agent.cli.sample"),
     **dict.fromkeys(("export", "import-model"), "agent.cli.export"),
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
+    "datasette-metadata": "agent.cli.datasette",
     "enqueue": "agent.cli.enqueue",
     "explain": "agent.cli.explain",
     "service": "agent.cli.service",
+    **dict.fromkeys(("note", "star"), "agent.cli.note"),
     **dict.fromkeys(("report", "export-runs"), "agent.cli.report"),
     "simulate": "agent.cli.simulate",
     **dict.fromkeys(("studies", "best"), "agent.cli.studies"),
     "status": "agent.cli.status",
     "trace": "agent.cli.trace",
     "doctor": "agent.cli.doctor",
+    "serve": "agent.cli.serve",
     "withdraw": "agent.cli.withdraw",
 }
 

@@ -15,9 +15,20 @@ from rich.console import Console
 from agent.cli.given import COUNT, GivenPath
 from agent.cli.main import main
 from agent.cli.options import complete_studies, run_argument, which_run
+from agent.cli.sought import Sought, sought
 from agent.cli.status import as_json_option, show_json
 from agent.home import Home
-from agent.ledger import ENDED, Reader, Run, State, find_run, study_of
+from agent.ledger import (
+    ENDED,
+    Reader,
+    Remark,
+    Run,
+    State,
+    find_run,
+    remarks,
+    study_of,
+    with_remarks,
+)
 from agent.show import detail, markdown, report, run_log, uniform_bpb, write_table
 from agent.trial import sampler
 from agent.words import printable
@@ -43,7 +54,7 @@ def table(home: Home, path: Path | None, as_json: bool) -> None:
     if path and as_json:
         raise click.UsageError("--write writes Markdown; leave out --json")
     with Reader.open(home.ledger) as ledger:
-        rows = ledger.experiments()
+        rows = with_remarks(ledger, ledger.experiments())
     if path:
         is_new = write_table(path, rows)
         click.echo(f"{path}: {len(rows)} rows, {'updated' if is_new else 'as before'}", err=True)
@@ -55,34 +66,39 @@ def table(home: Home, path: Path | None, as_json: bool) -> None:
 
 @main.command()
 @click.option("--state", type=click.Choice(get_args(State)), help="Only runs in this state.")
+@click.option("--search", "text", metavar="TEXT",
+              help="Only runs with all these words in label, note, reason or configuration.")
+@click.option("--starred", is_flag=True, help="Only runs of `agent star`.")
 @click.option("--limit", type=COUNT, metavar="N", help="Only the newest N.")
 @click.option("--study", type=COUNT, metavar="N", shell_complete=complete_studies,
               help="Only runs of this study.")
 @as_json_option
 @click.pass_obj
-def runs(home: Home, state: State | None, limit: int | None, study: int | None,
-         as_json: bool) -> None:
+def runs(home: Home, /, study: int | None, as_json: bool, **which: Any) -> None:
     """List the runs, the newest last.
 
     Example:  agent runs --state finished --limit 10
     """
     with Reader.open(home.ledger) as ledger:
-        found = _runs(ledger, state, limit, study)
+        noted = remarks(ledger)
         # Oldest first, so that the newest verdict on a run is the one that stays.
         verdicts = {one.run_id: one.verdict for one in reversed(ledger.decisions())}
+        found = _runs(ledger, study, sought(noted, verdicts, **which))
     if as_json:
-        show_json([dataclasses.asdict(run) for run in found])
+        show_json([dataclasses.asdict(run)
+                   | dataclasses.asdict(noted.get(run.id, Remark())) for run in found])
     else:
-        click.echo(report.run_list(found, verdicts, Console().width))
+        click.echo(report.run_list(found, verdicts, Console().width, noted))
 
 
-def _runs(ledger: Reader, state: State | None, limit: int | None, study: int | None) -> list[Run]:
-    """The newest of all runs, or of a study's, the newest last."""
-    if study is None:
-        return ledger.runs(state, limit, newest_first=True)[::-1]
-    number = study_of(ledger, study).id
-    found = [run for run in ledger.runs(state) if run.calibration_id == number]
-    return found[-limit:] if limit else found
+def _runs(ledger: Reader, study: int | None, wanted: Sought) -> list[Run]:
+    """Those of all runs that are wanted, or of a study's, the newest last."""
+    if study is None and not wanted.is_narrow:
+        return ledger.runs(wanted.state, wanted.limit, newest_first=True)[::-1]
+    number = None if study is None else study_of(ledger, study).id
+    found = [run for run in ledger.runs(wanted.state)
+             if number in (None, run.calibration_id) and wanted.has(run)]
+    return found[-wanted.limit:] if wanted.limit else found
 
 
 @main.command()

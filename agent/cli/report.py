@@ -44,7 +44,7 @@ def report(home: Home, study: int | None, path: Path | None, folder: Path | None
     if as_json and (path or folder):
         raise click.UsageError("--write and --markdown write pages; leave out --json")
     with told_if_slow(SLOW), Reader.open(home.ledger) as ledger:
-        found = find_out(ledger, study, utc_stamp(), lambda uid: _samples(home, uid))
+        found = find_out(ledger, study, utc_stamp(), lambda uid: run_log.samples(home.run(uid)))
     if as_json:
         show_json(found.as_dict())
     elif path or folder:
@@ -56,16 +56,6 @@ def report(home: Home, study: int | None, path: Path | None, folder: Path | None
 
 def _width() -> int:
     return min(WIDEST, shutil.get_terminal_size().columns)
-
-
-def _samples(home: Home, uid: str) -> list[tuple[int, str]]:
-    """The texts a run wrote as it learnt; none where its log is elsewhere or cannot be read."""
-    try:
-        events = run_log.read(home.run(uid))[0]
-    except UserError:
-        return []
-    return [(int(event.get("step") or 0), str(event.get("text", ""))) for event in events
-            if event.get("kind") == "sample"]
 
 
 def _write(found: Findings, path: Path | None, folder: Path | None) -> None:

@@ -13,6 +13,7 @@ from agent.cli.families import family_options, settings_of, sizes_of
 from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
 from agent.cli.grid import say_grid
 from agent.cli.main import main
+from agent.cli.notify import hooks_of, notify_options
 from agent.cli.options import (
     complete_families,
     complete_fields,
@@ -146,6 +147,7 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
               help="Go on with this study, which `agent studies` lists.")
 @click.option("--no-prior", is_flag=True,
               help="Find ideas without what other studies found.")
+@notify_options
 @_talk_options
 @family_options
 @_text_options
@@ -171,7 +173,8 @@ def require_sense(home: Home, options: dict[str, Any]) -> Wish:
                     window=parse_window(window) if window else None,
                     only_charging=options["only_charging"])
     return dataclasses.replace(_wish(home, options), limits=limits,
-                               with_prior=not options["no_prior"])
+                               with_prior=not options["no_prior"],
+                               hooks=hooks_of(home, options))
 
 
 @main.command()

@@ -1,5 +1,6 @@
 """`agent withdraw`: queued runs, or a study with all that waits for it, are taken back."""
 
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 import click
@@ -57,11 +58,16 @@ def _require_whole(asked: Withdrawal) -> None:
 def carry_out(home: Home, asked: Withdrawal) -> list[str]:
     """Leave it in the inbox, and empty that here where no daemon does; what became of it."""
     withdrawal.leave(home, asked)
+    return emptied(home, withdrawal.take_up)
+
+
+def emptied(home: Home, take_up: Callable[[Ledger, Home, str], Iterable[str]]) -> list[str]:
+    """What became of what lies in the inbox; nothing where an agent is at work, which takes it."""
     told: list[str] = []
     with ExitStack() as stack:
         if holder(home.lock) is None and _is_ours(stack, home):
             ledger = stack.enter_context(Ledger.open(home.ledger))
-            told += withdrawal.take_up(ledger, home, utc_stamp())
+            told += take_up(ledger, home, utc_stamp())
     return told
 
 

@@ -32,10 +32,16 @@ if TYPE_CHECKING:
     from agent.ledger.ledger import Ledger as Ledger
     from agent.ledger.logged import layers_of as layers_of
     from agent.ledger.logged import trace_of as trace_of
+    from agent.ledger.meanings import described as described
     from agent.ledger.merge import Taken as Taken
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
     from agent.ledger.missing import gaps_in_words as gaps_in_words
+    from agent.ledger.notes import Remark as Remark
+    from agent.ledger.notes import remark_on as remark_on
+    from agent.ledger.notes import remarks as remarks
+    from agent.ledger.notes import set_remark as set_remark
+    from agent.ledger.notes import with_remarks as with_remarks
     from agent.ledger.overview import RunRow as RunRow
     from agent.ledger.overview import run_rows as run_rows
     from agent.ledger.published import is_ledger as is_ledger
@@ -43,6 +49,8 @@ if TYPE_CHECKING:
     from agent.ledger.published import table_text as table_text
     from agent.ledger.queries import BLOCKED as BLOCKED
     from agent.ledger.queries import Queries as Queries
+    from agent.ledger.questions import Recipe as Recipe
+    from agent.ledger.questions import recipes as recipes
     from agent.ledger.reader import Reader as Reader
     from agent.ledger.reader import damage as damage
     from agent.ledger.reader import faults as faults
@@ -86,6 +94,7 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "anchor": ("Anchor",),
+    "meanings": ("described",),
     "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads"),
     "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
@@ -94,10 +103,12 @@ __all__, __getattr__ = doors(__name__, {
     "logged": ("layers_of", "trace_of"),
     "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),
+    "notes": ("Remark", "remark_on", "remarks", "set_remark", "with_remarks"),
     "overview": ("RunRow", "run_rows"),
     "published": ("is_ledger", "new_rows", "table_text"),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "damage", "faults", "glance"),
+    "questions": ("Recipe", "recipes"),
     "rehearsal": ("rehearse",),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "GENERATED", "LABEL_LETTERS", "Layer",

@@ -40,10 +40,15 @@ class Exported:
 def export_table(ledger: Queries, name: Name) -> Exported:
     """A table of the ledger; its rows are read as they are asked for."""
     known = {row["name"]: row["type"] for row in ledger.rows(f"PRAGMA table_xinfo({name})")}
+    added, words, join = ADDED[name], LABELS[name], JOINS[name]
+    if name == "runs" and ledger.rows("SELECT 1 FROM sqlite_master WHERE name = 'remarks'"):
+        added = {"note": "TEXT", "is_starred": "INTEGER"}
+        words = "m.note, coalesce(m.is_starred, 0) AS is_starred, "
+        join = "LEFT JOIN remarks m ON m.run_id = t.id"
     own = [field for field in fields(KINDS[name]) if field in known]
-    columns = ADDED[name] | {field: known[field] for field in own}
-    select = (f"SELECT {LABELS[name]}{', '.join(f't.{field}' for field in own)} FROM {name} t "
-              f"{JOINS[name]}")
+    columns = added | {field: known[field] for field in own}
+    select = (f"SELECT {words}{', '.join(f't.{field}' for field in own)} FROM {name} t "
+              f"{join}")
     batches = _metrics(ledger, select) if name == "metrics" else _by_id(ledger, select)
     holds_json = frozenset(one for one in JSON_COLUMNS if columns.get(one) == "TEXT")
     return Exported(name, columns, holds_json, batches)

@@ -6,7 +6,7 @@ from agent.ledger.queries import Queries
 NAMED_BY = {
     "runs": (("runs", "id"), ("runs", "parent_id"), ("decisions", "run_id"),
              ("decisions", "against_id"), ("metrics", "run_id"), ("blocks", "run_id"),
-             ("events", "run_id")),
+             ("events", "run_id"), ("remarks", "run_id")),
     "calibrations": (("calibrations", "id"), ("runs", "calibration_id")),
     "corpora": (("corpora", "id"), ("runs", "corpus_id"), ("calibrations", "corpus_id"))}
 

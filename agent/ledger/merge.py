@@ -70,6 +70,7 @@ class Merge:
             for row in self._rows(table, "run_id"):
                 if row["run_id"] in self._told:
                     self._replace(table, row | {"run_id": self._runs[row["run_id"]]})
+        self._take_remarks()
         n_decisions = sum(map(self._decision, self._rows("decisions")))
         known_events = set(map(_event_key, self._ours._rows("SELECT * FROM events")))
         for row in self._rows("events"):
@@ -159,6 +160,15 @@ class Merge:
             return False
         self._insert("decisions", row)
         return True
+
+    def _take_remarks(self) -> None:
+        """What a person wrote last on a run counts, wherever they wrote it."""
+        known = {row["run_id"]: row["changed_at"]
+                 for row in self._ours._rows("SELECT * FROM remarks")}
+        for row in self._rows("remarks", "run_id"):
+            here = self._runs.get(row["run_id"])
+            if here is not None and row["changed_at"] > known.get(here, ""):
+                self._replace("remarks", row | {"run_id": here})
 
     def _event(self, row: Row, known: set[Any]) -> None:
         row = row | {"run_id": self._runs.get(row["run_id"])}

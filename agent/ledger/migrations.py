@@ -312,6 +312,20 @@ def m009_layers(db: Database) -> None:
     db.execute(TRACES.strip())
 
 
+REMARKS = """
+CREATE TABLE remarks (              -- a person's words on a run, by `agent note` and `agent star`
+    run_id INTEGER PRIMARY KEY REFERENCES runs (id),
+    note TEXT,                      -- as it was typed, in lines; NULL where there is none
+    is_starred INTEGER NOT NULL DEFAULT 0 CHECK (is_starred IN (0, 1)),  -- to be found again
+    changed_at TEXT NOT NULL        -- of two ledgers that are merged the later counts
+) STRICT"""
+
+
+@migrations()
+def m011_remarks(db: Database) -> None:
+    db.execute(REMARKS.strip())
+
+
 def _write_anew(db: Database, table: str, text: str) -> None:
     """Give a table another text that says the same of how its rows are stored.
 

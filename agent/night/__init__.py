@@ -15,20 +15,25 @@ if TYPE_CHECKING:
     from agent.night.grids import Forecast as Forecast
     from agent.night.grids import foresee_grid as foresee_grid
     from agent.night.grids import queue_grid as queue_grid
+    from agent.night.herald import Hooks as Hooks
+    from agent.night.herald import has_desktop as has_desktop
     from agent.night.inbox import Idea as Idea
     from agent.night.launch import Desk as Desk
     from agent.night.launch import desk as desk
     from agent.night.launch import end_pause as end_pause
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
+    from agent.night.messenger import why_not_url as why_not_url
     from agent.night.wish import Wish as Wish
     from agent.night.withdrawal import Withdrawal as Withdrawal
 
 __all__, __getattr__ = doors(__name__, {
     "enqueue": ("Wanted", "idea_of"),
     "grids": ("Forecast", "foresee_grid", "queue_grid"),
+    "herald": ("Hooks", "has_desktop"),
     "inbox": ("Idea",),
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
+    "messenger": ("why_not_url",),
     "wish": ("Wish",),
     "withdrawal": ("Withdrawal",),
-}, modules=("inbox", "withdrawal"))
+}, modules=("inbox", "remarks", "withdrawal"))

@@ -17,6 +17,7 @@ from agent.ledger import BLOCKED
 from agent.machine import DAY_MINUTES, Clock, Window
 from agent.night import signals
 from agent.night.bulletin import Bulletin
+from agent.night.herald import Herald
 from agent.night.night import Night
 from agent.words import Told
 from engine.errors import LedgerSwapped, UserError
@@ -74,8 +75,9 @@ class Daemon:
     triggers at its edges let an idle daemon tick seldom and still begin on the minute.
     """
 
-    def __init__(self, night: Night, asked: threading.Event | None = None) -> None:
-        self.night = night
+    def __init__(self, night: Night, asked: threading.Event | None = None,
+                 herald: Herald | None = None) -> None:
+        self.night, self.herald = night, herald
         self.asked = asked or threading.Event()
         self.why: str | None = None  # it was asked to end
         self._n_asked = 0  # times
@@ -130,6 +132,8 @@ class Daemon:
             self.night.tick()
             if not self.swapped:  # else its folder may be another's, or would be made again
                 self.bulletin.post(self.night)
+                if self.herald:
+                    self.herald.look()
             self._set_alarms()
             self._go_on()
         except LedgerSwapped as error:

@@ -26,6 +26,7 @@ from agent.night import signals, withdrawal
 from agent.night.adrift import Harbour, in_harbour
 from agent.night.choice import Choice, base_of, choose, held_of, note_of, with_last_text
 from agent.night.daemon import Daemon
+from agent.night.herald import Hooks, heralded
 from agent.night.needs import (
     Prove,
     require_memory,
@@ -38,6 +39,7 @@ from agent.night.needs import (
 from agent.night.night import Night
 from agent.night.opening import opening, remarks, until
 from agent.night.recover import recover
+from agent.night.remarks import take_up as take_up_remarks
 from agent.night.replan import correct_budget, sweep
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
@@ -193,7 +195,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         night.pause("still paused, since the agent before this one did not live to hear `agent "
                     "resume`; that goes on")
     try:
-        _tick_through(at, night)
+        _tick_through(at, night, wish.hooks)
     finally:
         watch.close()
     return night
@@ -224,9 +226,17 @@ def _is_left_paused(ledger: Ledger) -> bool:
     return last is not None and last.kind == "pause"
 
 
-def _tick_through(at: Desk, night: Night) -> None:
+def _tick_through(at: Desk, night: Night, hooks: Hooks | None = None) -> None:
     night.ledger.wait_at_most(LOOK_S)
-    Daemon(night, at.asked).run()
+    with heralded(night, hooks) as herald:
+        Daemon(night, at.asked, herald).run()
+        _require_held(night)
+    for written in take_up_remarks(at.ledger, at.home, at.clock.stamp()):  # a run by hand's, too
+        at.observer.say(written)
+
+
+def _require_held(night: Night) -> None:
+    """UserError where a night ended for want of what every run stands on."""
     if night.fault:
         raise UserError(night.fault)
     if night.ground.why and (night.only is None or night.ground.n_tries):

@@ -14,7 +14,7 @@ from agent import words
 from agent.home import take_command
 from agent.ledger import BLOCKED, Calibration, Run
 from agent.machine import guard
-from agent.night import inbox, replan, told, withdrawal
+from agent.night import inbox, remarks, replan, told, withdrawal
 from agent.night.adrift import Harbour
 from agent.night.ground import Ground
 from agent.night.teller import Observer, Teller
@@ -370,10 +370,9 @@ class Night:
         if self.study:
             may_prepare = not (self.runner.trial or self.is_stopping) and self._has_waited()
             try:
-                now = self.clock.stamp()
-                for message in chain(withdrawal.take_up(self.ledger, self.home, now),
-                                     inbox.take_up(self.ledger, self.home, now,
-                                                   self.prepare if may_prepare else None)):
+                here = self.ledger, self.home, self.clock.stamp()
+                for message in chain(withdrawal.take_up(*here), remarks.take_up(*here),
+                                     inbox.take_up(*here, self.prepare if may_prepare else None)):
                     self.note("inbox", message)
             except CorpusError as error:
                 self._wait_for_ground(str(error))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.machine import Limits, machine
+from agent.night.herald import Hooks
 from agent.trial import Source
 
 DEFAULT_LIMITS = Limits()
@@ -27,6 +28,7 @@ class Wish:
     limits: Limits = DEFAULT_LIMITS  # on battery, heat, disk and hours
     with_prior: bool = True  # whether ideas begin from what other studies found
     study: int | None = None  # the number of the one to go on with
+    hooks: Hooks | None = None  # who is told what became of it
     is_text_given: bool = True  # False: the text of the last study, where there is one
     is_corpus_given: bool = True  # False: --stories or --valid with the last study's corpus
     is_seed_given: bool = True  # False: that study's seeds

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agent.show.curve import loss_range as loss_range
     from agent.show.dashboard import BAR as BAR
     from agent.show.dashboard import STYLES as STYLES
+    from agent.show.datasette import metadata as metadata
     from agent.show.status import Status as Status
     from agent.show.status import detail as detail
     from agent.show.status import gather as gather
@@ -30,6 +31,7 @@ __all__, __getattr__ = doors(__name__, {
     "card": ("model_card",),
     "curve": ("LEGEND", "chart", "loss_range"),
     "dashboard": ("BAR", "STYLES"),
+    "datasette": ("metadata",),
     "status": ("Status", "detail", "gather", "uniform_bpb"),
     "studies": ("study_list",),
     "table": ("markdown", "write_table"),

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent import words
-from agent.ledger import Corpus, Decision, Run
+from agent.ledger import Corpus, Decision, Remark, Run
 from agent.show.columns import GAP, Column, fitting, rows
 from agent.show.curve import chart
 from agent.show.run_log import indented
 from agent.show.status import Detail, Rung, ladder
 
 NAME_WIDTH = 11  # of the facts of one run
+STAR, INDENT = "★ ", "     "
 MIN_CONFIG = 18  # columns below which a configuration says nothing
 
 
@@ -27,8 +28,12 @@ _COLUMNS: tuple[Column[Run], ...] = (
 )
 
 
-def run_list(runs: Sequence[Run], verdicts: Mapping[int, str], width: int) -> str:
-    """One line a run; columns are dropped until the rest fits, and a configuration is cut."""
+def run_list(runs: Sequence[Run], verdicts: Mapping[int, str], width: int,
+             remarks: Mapping[int, Remark] | None = None) -> str:
+    """One line a run, and a note under it; columns are dropped until the rest fits, and a
+    configuration is cut. A star stands before it.
+    """
+    noted = remarks or {}
     if not runs:
         return "no runs"
     status: Column[Run] = Column("status", lambda run: verdicts.get(run.id, run.state), 0,
@@ -36,9 +41,13 @@ def run_list(runs: Sequence[Run], verdicts: Mapping[int, str], width: int) -> st
     columns = fitting(
         [_COLUMNS[0], status, *_COLUMNS[1:]],
         lambda left: len(rows(left, runs)[0]) + len(GAP) + MIN_CONFIG > width)
-    configs = ["config", *(run.config_text for run in runs)]
-    lines = [f"{row}{GAP}{config}"
-             for row, config in zip(rows(columns, runs), configs, strict=True)]
+    head, *found = rows(columns, runs)
+    lines = [f"{head}{GAP}config"]
+    for row, run in zip(found, runs, strict=True):
+        remark = noted.get(run.id, Remark())
+        lines.append(f"{row}{GAP}{STAR if remark.is_starred else ''}{run.config_text}")
+        if remark.note:
+            lines.append(f"{INDENT}“{words.printable(' '.join(remark.note.split()))}”")
     return "\n".join(words.cut_at_word(line, width) for line in lines)
 
 
@@ -96,6 +105,8 @@ def _facts(detail: Detail) -> dict[str, str]:
         # Of one that diverged the error ends with it.
         "trouble": detail.trace and run.state != "diverged" and detail.trace.told,
         "notes": run.notes,
+        "starred": detail.is_starred and "★ by agent star",
+        "note": detail.note,
         "source": f"{run.source}, uid {run.uid}",
     }
     return {name: text for name, text in facts.items() if text}

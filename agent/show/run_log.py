@@ -46,6 +46,16 @@ def last_sample(folder: RunFolder) -> str | None:
     return str(samples[-1].get("text", "")) if samples else None
 
 
+def samples(folder: RunFolder) -> list[tuple[int, str]]:
+    """The texts a run wrote as it learnt; none where its log is elsewhere or cannot be read."""
+    try:
+        events = read(folder)[0]
+    except UserError:
+        return []
+    return [(int(event.get("step") or 0), str(event.get("text", ""))) for event in events
+            if event.get("kind") == "sample"]
+
+
 def output(folder: RunFolder) -> str:
     """What the worker printed; nothing, unless something broke."""
     try:

@@ -18,6 +18,7 @@ from agent.ledger import (
     Event,
     Metric,
     Queries,
+    Remark,
     Run,
     State,
     Trace,
@@ -27,6 +28,7 @@ from agent.ledger import (
     foretold,
     last_state,
     parent_of,
+    remark_on,
     trace_of,
     waiting_elsewhere,
 )
@@ -40,6 +42,7 @@ from engine.config import LATER, Config
 
 SILENT_AFTER_S = 60.0  # a living run leaves a heartbeat every 10 s
 N_DECISIONS = 5
+NOTHING = Remark()
 
 ReadMb = Callable[[int], float | None]
 
@@ -109,6 +112,8 @@ class Status:
     grid: GridState | None = None  # None where no cell of one waits
     study: int | None = None  # the one last worked on
     course: list[Point] = field(default_factory=list)  # the best so far, of a night that goes on
+    best_note: str | None = None  # a person's words on the best
+    is_best_starred: bool = False
     elsewhere: list[str] = field(default_factory=list)  # what is queued for others, in words
     trouble: str | None = None  # with that run, by what its network did: `agent trace` has more
 
@@ -123,6 +128,8 @@ class Detail:
     metrics: list[Metric]
     corpus: Corpus | None
     trace: Trace | None  # what broke it, or is wrong with it
+    note: str | None  # a person's words on it
+    is_starred: bool
     diff: dict[str, dict[str, Any]]  # field → its old value, the parent's, and the new one
 
     def as_dict(self) -> dict[str, Any]:
@@ -144,6 +151,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     running = shown if shown and shown.state == "running" else None
     best = best_run(ledger)
     corpus = corpus_of(ledger, shown)
+    remark = remark_on(ledger, best.id) if best else NOTHING
     said_of_best = ledger.decisions(best.id, limit=1) if best else []
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
@@ -170,7 +178,8 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         predicted=predicted(foretold(ledger, study_id)), home=home,
         morning=morning.gather(ledger, events, study_id, best, n_queued, read_sample)
         if is_over else None, grid=grid.state_of(ledger),
-        study=study.id if study else None,
+        study=study.id if study else None, best_note=remark.note,
+        is_best_starred=remark.is_starred,
         course=morning.course_until_now(ledger, study_id, night.started_at)
         if night and not is_over else [],
         elsewhere=[str(one) for one in waiting_elsewhere(ledger, study)] if study else [],
@@ -186,10 +195,10 @@ def _study_id(shown: Run | None, study: Calibration | None) -> int | None:
 
 def detail(ledger: Queries, run: Run) -> Detail:
     """One run with everything the ledger knows about it."""
-    parent = parent_of(ledger, run)
-    return Detail(run=run, parent=parent, decisions=ledger.decisions(run.id),
-                  metrics=ledger.metrics(run.id), corpus=corpus_of(ledger, run),
-                  trace=trace_of(ledger, run.id),
+    parent, remark = parent_of(ledger, run), remark_on(ledger, run.id)
+    return Detail(run=run, note=remark.note, is_starred=remark.is_starred, parent=parent,
+                  decisions=ledger.decisions(run.id), metrics=ledger.metrics(run.id),
+                  corpus=corpus_of(ledger, run), trace=trace_of(ledger, run.id),
                   diff={} if parent is None else _difference(parent.config, run.config))
 
 

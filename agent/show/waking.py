@@ -14,6 +14,7 @@ from agent.show.status import Rung, Status
 
 N_TEXT = 4  # lines of the winner's text
 CHART_ROWS = 5
+N_NOTE = 200  # letters of a person's words on the winner
 N_CLAIMS = 3  # the newest are told
 
 
@@ -112,6 +113,10 @@ def best(status: Status, *, is_short: bool) -> str:
     lines += [] if is_short else [f"{run.config_text}{corpus}"]
     if run.val_bpb is not None:
         lines.append(standing(run.val_bpb, status.best_yardsticks[1 if is_short else 0:]))
+    star = "★ " if status.is_best_starred else ""
+    if star or status.best_note:
+        lines.append(words.cut(words.printable(star + " ".join((status.best_note or "").split())),
+                               N_NOTE))
     return "\n".join(line for line in lines if line)
 
 

@@ -23,6 +23,7 @@ from agent.cli.main import main
 from agent.home.paths import Home
 from agent.night import launch
 from agent.search import study
+from agent.serve.server import Server
 from agent.simulate import nights
 from agent.trial import sampler
 from engine.text.corpus import TokenSet
@@ -101,6 +102,7 @@ def without_work(root: Path, tokens: TokenSet) -> Iterator[Callable[[], Home]]:
         patch.setattr(nights, "suite", one_suite)
         patch.setattr(read.follow_log, "__defaults__", (leave,))
         patch.setattr(sampler, "speak", a_few)
+        patch.setattr(Server, "show", leave)
         yield fresh
 
 

@@ -22,4 +22,4 @@ __all__, __getattr__ = doors(__name__, {
     "html": ("page",),
     "markdown": ("files", "text"),
     "whole": ("report_of",),
-}, modules=("draw", "marks", "ranked", "scale", "style"))
+}, modules=("blocks", "draw", "html", "marks", "ranked", "scale", "style"))

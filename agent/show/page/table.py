@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from agent import words
-from agent.analysis import Findings, Winner
+from agent.analysis import Findings, TableRow, Winner
 from agent.ledger import EXPERIMENT_COLUMNS, Claim
 from agent.show.page import said
 from agent.show.page.blocks import (
@@ -42,16 +42,23 @@ def table(found: Findings) -> Section | None:
                 if left else "")
         blocks = [Finding(finding=f"{said.plural(len(rows), 'run')}.", note=note),
                   Table(name="runs", columns=_COLUMNS, is_live=True, rows=[(
-                      row.label, row.word, said.bits(row.bpb), words.size(row.n_params),
+                      _label(row), row.word, said.bits(row.bpb), words.size(row.n_params),
                       said.tokens(row.tokens), words.count(row.tok_per_s),
                       (row.strategy or "").replace("_", " "),
-                      _what(row.config, row.why)) for row in shown_rows])]
+                      _what(row)) for row in shown_rows])]
     blocks += _published(found.published)
     return Section(name="runs", title="All runs", blocks=blocks) if blocks else None
 
 
-def _what(config: str, why: str) -> str:
-    return words.cut(" ".join(why.split()), WHY) if why.strip() else words.cut(config, CONFIG)
+def _label(row: TableRow) -> str:
+    return f"★ {row.label}" if row.is_starred else row.label
+
+
+def _what(row: TableRow) -> str:
+    """A person's words on it first, then why it was tried."""
+    why = " ".join(row.why.split())
+    told = words.cut(why, WHY) if why else words.cut(row.config, CONFIG)
+    return f"“{words.cut(' '.join(row.note.split()), WHY)}” {told}" if row.note else told
 
 
 def _published(rows: Sequence[dict[str, str]]) -> list[Block]:

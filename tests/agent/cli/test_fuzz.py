@@ -33,7 +33,8 @@ SOUND = {"TIME": ["4m", "90s", "1h30m"], "SIZE": ["3G", "800M"], "N": ["200k", "
          "RUN": ["E1", "best", "1"], "[RUN]": ["E1"], "A": ["B1"], "B": ["E1"],
          "NAME|FILE": ["builtin", "../../../text.txt"], "HH:MM-HH:MM": ["22:00-07:00"]}
 SLOW = {"simulate": 30, "importance": 30, "doctor": 20, "run": 150, "train": 120, "grid": 120,
-        "sample": 100, "enqueue": 120}
+        "sample": 100, "enqueue": 120, "serve": 15, "datasette-metadata": 15, "star": 25,
+        "note": 30}
 READING = [["status"], ["runs"], ["table"], ["show", "E1"], ["log", "E1"], ["baselines"],
            ["compare", "E1", "E2"], ["lineage"], ["doctor"], ["sample", "E1"],
            ["simulate", "--nights", "1", "--runs", "6"], ["--help"], ["run", "--help"],

@@ -300,7 +300,7 @@ def test_detail_as_a_dictionary_is_the_row_with_the_rest_beside(night: Ledger) -
     run = find_run(night, "E1")
     values = detail(night, run).as_dict()
     assert list(values) == [*dataclasses.asdict(run), "parent", "decisions", "metrics", "corpus",
-                            "trace", "diff"]
+                            "trace", "note", "is_starred", "diff"]
     assert values["corpus"]["unigram_nats"] == 5.78
     assert values["parent"]["label"] == "B2"
 
