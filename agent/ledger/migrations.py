@@ -263,6 +263,26 @@ def m007_predictions(db: Database) -> None:
     db.execute(PREDICTIONS.strip())
 
 
+MEASURES = """
+CREATE TABLE measures (             -- what a run that improves another was measured by
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    name TEXT NOT NULL,             -- such as accuracy, margin, loss on the text
+    step INTEGER NOT NULL,          -- 0 is before, of the model it began from
+    value REAL NOT NULL,
+    low REAL,                       -- 95 % interval, where it is a mean over things that vary ...
+    high REAL,
+    n INTEGER,                      -- ... and how many: pairs, problems, texts
+    PRIMARY KEY (run_id, name, step)
+) STRICT, WITHOUT ROWID"""
+
+
+@migrations()
+def m010_measures(db: Database) -> None:
+    db.execute(MEASURES.strip())
+    now = db.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()[0]
+    _write_anew(db, "runs", now.replace("T by hand", "T by hand, I improve"))
+
+
 def _write_anew(db: Database, table: str, text: str) -> None:
     """Give a table another text that says the same of how its rows are stored.
 

@@ -18,7 +18,8 @@ from engine.errors import LedgerError
 
 # Names of the steps in agent/ledger/migrations.py, in their order; a test compares them.
 STEPS = ("m001_tables", "m002_indexes_and_triggers", "m003_experiments_view", "m004_replicas",
-         "m005_shards_and_rung", "m006_blocks", "m007_predictions")
+         "m005_shards_and_rung", "m006_blocks", "m007_predictions",
+         "m010_measures")
 N_NEEDED = 5  # steps; those behind them only add tables, and who looks takes them for empty
 MAX_FAULTS = 5  # a damaged file has thousands; the first ones tell enough
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from agent.night.grids import Forecast as Forecast
     from agent.night.grids import foresee_grid as foresee_grid
     from agent.night.grids import queue_grid as queue_grid
+    from agent.night.improve import Improving as Improving
+    from agent.night.improve import improve_by_pairs as improve_by_pairs
     from agent.night.inbox import Idea as Idea
     from agent.night.launch import Desk as Desk
     from agent.night.launch import desk as desk
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__, __getattr__ = doors(__name__, {
     "enqueue": ("Wanted", "idea_of"),
     "grids": ("Forecast", "foresee_grid", "queue_grid"),
+    "improve": ("Improving", "improve_by_pairs"),
     "inbox": ("Idea",),
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
     "wish": ("Wish",),

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +30,7 @@ from agent.trial.job import (
     UNREADY,
     Job,
 )
+from agent.trial.lesson import trainer_of
 from agent.trial.orphan import start_ticks
 from agent.words import told_error
 from engine.config import EVAL_TOKENS
@@ -50,7 +52,6 @@ from engine.training import (
     Shard,
     Step,
     Texts,
-    Trainer,
     checkpoint,
     default_eval_every,
     open_tokens,
@@ -80,8 +81,7 @@ class Worker:
         # What comes before this line says nothing of the configuration; what follows may.
         self.events.write("start", pid=os.getpid(), ticks=start_ticks(os.getpid()),
                           step=saved[1]["step"] if saved else 0, n_steps=self.n_steps)
-        self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, texts,
-                               self.job.n_replicas)
+        self.trainer = trainer_of(self.job, folder, texts, self.tokenizer, self.events)
         if saved:
             self.trainer.restore(*saved)
         earlier = saved[1]["timing"] if saved else {"elapsed_s": 0.0, "train_s": 0.0, "n": 0}
@@ -137,7 +137,8 @@ class Worker:
                         return self._stop()
                 elif isinstance(event, Eval):
                     self.events.write("eval", step=event.step, tokens=event.tokens,
-                                      nats=event.score.nats, bpb=event.score.bpb, eval_s=seconds)
+                                      nats=event.score.nats, bpb=event.score.bpb, eval_s=seconds,
+                                      **self.trainer.told())
                     if event.step == self.job.rung_step and self._ends_at_rung(event):
                         break
                 else:
@@ -159,7 +160,8 @@ class Worker:
         every = max(1, self.n_steps // LOG_POINTS)
         if event.step % every == 0 or event.step in (1, self.n_steps):
             self.events.write("step", step=event.step, tokens=event.tokens, loss=event.loss,
-                              lr=event.lr, grad_norm=event.grad_norm, tok_per_s=self._speed())
+                              lr=event.lr, grad_norm=event.grad_norm, tok_per_s=self._speed(),
+                              **self.trainer.told())
         is_due = (event.step % self.job.checkpoint_every_steps == 0
                   or time.monotonic() - self.saved_at >= self.job.checkpoint_every_s)
         if is_due and event.step < self.n_steps:
@@ -180,7 +182,7 @@ class Worker:
     def _finish(self, done: Done) -> None:
         self._save()  # the finished model, to sample from
         self._sample()
-        shards: dict[str, Any] = {}
+        shards: dict[str, Any] = {"measures": [*map(astuple, self.trainer.findings(done.score))]}
         for name, one in self.cuts.items():
             self.shard = name
             score = self.trainer.evaluate(name)
@@ -197,7 +199,7 @@ class Worker:
 
     def _speed(self) -> float | None:
         """Tokens a second of training alone, over all processes of this run."""
-        done = self.n_timed * self.job.config.tokens_per_step
+        done = self.n_timed * self.trainer.tokens / max(1, self.trainer.step)
         return done / self.train_s if self.train_s > 0 else None
 
     def _peak_mb(self) -> float | None:

@@ -6,7 +6,7 @@ saves, stops and goes on to the same bits as that one does.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,16 +64,24 @@ class AlignedTrainer(Trainer):
         self.recent_told: deque[list[float]] = deque(maxlen=RECENT)
         self.before: list[Measure] | None = None  # of the start
         self._news: dict[str, float] = {}  # of the last evaluation
+        self._n_read = 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all texts that were read, without padding."""
+        return self._n_read
 
     def advance(self) -> Step:
         """Make one update; before the first one the start is measured, once."""
         if self.before is None:
             self._measure_start()
+        n = self._per_pass * self.config.grad_accum
+        read = self._order.take(self.step * n, n)
         made = super().advance()
+        self._n_read += sum(len(text.ids) - 1 for i in read for text in self._pairs[i])
         if self.recipe.is_pairwise:
-            n = self._per_pass * self.config.grad_accum
             self.recent_told.append((np.sum(self._told, axis=0) / n).tolist())
-        return made
+        return replace(made, tokens=self.tokens)
 
     def _check_divergence(self) -> None:
         if self.step >= RECENT and self.train_loss > RISEN * self.first_loss + 0.1:
@@ -187,14 +195,14 @@ class AlignedTrainer(Trainer):
         before = None if self.before is None else [
             [one.name, one.step, one.value, one.low, one.high, one.n] for one in self.before]
         return super().scalars() | {"recent_told": list(self.recent_told), "before": before,
-                                    "news": self._news}
+                                    "news": self._news, "n_read": self._n_read}
 
     def restore(self, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
         super().restore(arrays, scalars)
         self.recent_told = deque(scalars["recent_told"], maxlen=RECENT)
         before = scalars["before"]
         self.before = None if before is None else [Measure(*one) for one in before]
-        self._news = scalars["news"]
+        self._news, self._n_read = scalars["news"], scalars["n_read"]
 
 
 class Order:

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.alignment.measure import Measure, divergence, mean_of, of_pairs
+from engine.alignment.measure import Measure
 from engine.alignment.objective import Recipe
-from engine.alignment.pairs import Pair, batch_of, spell
+from engine.alignment.pairs import Pair
 from engine.alignment.train import AlignedTrainer, Lesson, Order
 from engine.config import Config
 from engine.errors import Left
-from engine.model.gpt import GPT, Flat, init_params
+from engine.model.gpt import Flat, init_params
 from engine.text import Tokenizer
 from engine.training.train import Done, Texts, training
 
@@ -103,28 +103,6 @@ def test_the_start_may_be_left_while_it_is_measured(trainer):
         run.advance()
     run.should_leave = lambda done, total: False
     assert run.advance().step == 1
-
-
-def test_the_divergence_is_that_of_the_whole_vocabulary():
-    other, gpt = init_params(CONFIG, 5), GPT(CONFIG)
-    batch = batch_of(spell(PAIRS[0], TOKENIZER, 32), 32, 0)
-    assert np.abs(divergence(gpt, other, other, batch)).max() == 0.0
-    p, q = (np.exp(gpt.logits(point, batch.ids).astype(np.float64))
-            for point in (other, LESSON.start))
-    p, q = (x / x.sum(-1, keepdims=True) for x in (p, q))
-    expected = (p * np.log(p / q)).sum(-1)[batch.is_scored]
-    assert divergence(gpt, other, LESSON.start, batch) == pytest.approx(expected, rel=1e-4)
-
-
-def test_intervals_cover_the_mean_as_often_as_they_say():
-    rng = np.random.default_rng(0)
-    found = [mean_of("x", 1, (rng.random(60) < 0.7).astype(float), seed) for seed in range(60)]
-    assert sum(one.low <= 0.7 <= one.high for one in found) >= 51
-    assert mean_of("x", 1, np.ones(1)).low is None
-    same = np.array([[-1.0, -2.0], [-2.0, -1.0]] * 10)
-    change = {one.name: one for one in of_pairs(9, same, same, 0.1, 0)}
-    assert (change["accuracy change"].low, change["accuracy change"].high) == (0.0, 0.0)
-    assert change["win rate"].value == 0.0
 
 
 def test_an_order_takes_each_once_an_epoch():
