@@ -132,6 +132,11 @@ class RunFolder:
         """What it learns from, a JSON object a line."""
         return self.root / "pairs.jsonl"
 
+    @property
+    def making(self) -> Path:
+        """Pairs that are being made, a batch a line."""
+        return self.root / "making.jsonl"
+
     def remove_checkpoints(self) -> None:
         """Free the space of a model nobody will go on with; the log and its samples stay."""
         for path in self.root.glob("checkpoint*.npz"):

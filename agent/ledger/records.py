@@ -31,7 +31,7 @@ LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T", "confirm": "C", "abl
                  "improve": "I"}
 
 # Sources of a corpus that are made or downloaded here; any other is a file.
-GENERATED = ("builtin", "tinystories")
+GENERATED = ("builtin", "sums", "tinystories")
 
 JSON_COLUMNS = {"config", "seeds", "evidence", "data", "sizes", "tokens", "cells"}
 

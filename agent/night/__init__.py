@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from agent.night.launch import end_pause as end_pause
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
+    from agent.night.rounds import improve_by_own_pairs as improve_by_own_pairs
+    from agent.night.rounds import improve_by_play as improve_by_play
+    from agent.night.rounds import improve_by_working as improve_by_working
+    from agent.night.rounds import improve_in_loop as improve_in_loop
     from agent.night.wish import Wish as Wish
 
 __all__, __getattr__ = doors(__name__, {
@@ -31,5 +35,7 @@ __all__, __getattr__ = doors(__name__, {
     "improve": ("Improving", "improve_by_pairs"),
     "inbox": ("Idea",),
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
+    "rounds": ("improve_by_own_pairs", "improve_by_play", "improve_by_working",
+               "improve_in_loop"),
     "wish": ("Wish",),
 }, modules=("inbox",))

@@ -27,7 +27,9 @@ from engine.errors import UserError
 from engine.files import write_atomically
 from engine.text import TokenSet
 
-LR_SHARE = 0.03  # of the rate a model was trained with: what it can be moved by and stay itself
+# Of the rate a model was trained with: by preferences, which pull it away from its text, and by
+# examples, which are a text.
+LR_SHARES = {True: 0.03, False: 0.3}
 WARMUP = 0.1
 
 
@@ -40,6 +42,8 @@ class Improving:
     name: str = "the pairs"  # of the file they came from
     settings: Sequence[str] = ()  # key=value
     n_epochs: float = 1.0
+    n: int = 500  # pairs or problems that a round makes
+    n_rounds: int = 1
     seed: int = 0
     n_replicas: int = 1
     max_ram_mb: float = 3000.0
@@ -66,15 +70,20 @@ def improve_by_pairs(at: Desk, run: Run, asked: Improving) -> Run:
     task = Task(kind="given", loss=recipe.loss, beta=recipe.beta, epsilon=recipe.epsilon)
     reason = (f"{run.label} improved by {recipe.loss} DPO, β {recipe.beta:g}, with {len(train)} "
               f"pairs of {asked.name}; {len(held)} held out")
-    model = sampler.load(run, at.home.run(run.uid)).model
     return make_round(at, asked, Round(
-        parent=run, start=model, task=task, n_train=len(train), reason=reason,
+        parent=run, start=model_of(at, run), task=task, n_train=len(train), reason=reason,
         lines=b"".join(pair.line() for pair in asked.pairs)))
+
+
+def model_of(at: Desk, run: Run) -> Model:
+    """The model of a run at the point where its optimizer evaluates."""
+    return sampler.load(run, at.home.run(run.uid)).model
 
 
 def make_round(at: Desk, asked: Improving, one: Round) -> Run:
     """Do one run to its end, or go on with it; the one that did exactly this where there is one."""
-    config = config_of(one.start.config, asked, is_pairwise=one.task.loss != NATS)
+    config = config_of(one.start.config, asked, is_pairwise=one.task.loss != NATS,
+                       is_gentle=one.parent.strategy == "improve")
     night, tokens = _night(at, one, asked, config)
     per_step = config.batch_size * config.grad_accum // (1 if one.task.loss == NATS else 2)
     n_steps = max(1, math.ceil(asked.n_epochs * one.n_train / per_step))
@@ -100,13 +109,16 @@ def make_round(at: Desk, asked: Improving, one: Round) -> Run:
     return at.ledger.run(run.id)
 
 
-def config_of(base: Config, asked: Improving, *, is_pairwise: bool) -> Config:
+def config_of(base: Config, asked: Improving, *, is_pairwise: bool, is_gentle: bool) -> Config:
     """How the model is trained on: gently, and with all that was asked for.
+
+    is_gentle  whether the model was improved before, so that its rate is such a one already
 
     UserError where a setting would make it another network.
     """
-    gentle = replace(base, optimizer="adamw", lr=LR_SHARE * base.lr, schedule="cosine",
-                     warmup_frac=WARMUP, weight_decay=0.0)
+    gentle = base if is_gentle else replace(
+        base, optimizer="adamw", lr=LR_SHARES[is_pairwise] * base.lr, schedule="cosine",
+        warmup_frac=WARMUP, weight_decay=0.0)
     config = gentle.assign(asked.settings)
     if config.shapes() != base.shapes() or (config.seq_len, config.n_head, config.rope_base) != (
             base.seq_len, base.n_head, base.rope_base):
@@ -131,8 +143,7 @@ def _night(at: Desk, one: Round, asked: Improving, config: Config) -> tuple[Nigh
     if corpus is None:
         raise UserError(f"of {one.parent.label} no text is known, as it was not trained here; "
                         "improve a run that was, so that its loss on real text can be told")
-    source = Source(str(at.home.data), corpus.name if corpus.source == "file" else corpus.source,
-                    sha256=corpus.text_sha256)
+    source = Source(str(at.home.data), corpus.name, sha256=corpus.text_sha256)
     wish = Wish(source, asked.max_ram_mb, seed=asked.seed, n_replicas=asked.n_replicas)
     require_memory(config, wish)
     night = at.night(Plan(asked.max_ram_mb, asked.n_replicas, asked.seed, max_runs=1), source)

@@ -76,7 +76,7 @@ def measures_in(event: Mapping[str, Any]) -> Measures:
     found = []
     for row in event.get("measures") or ():
         with suppress(TypeError, ValueError):
-            name, step, value, low, high, n = row
+            name, step, value, low, high, n, *_ = row
             if isinstance(name, str) and all(map(math.isfinite, (step, value, low or 0.0,
                                                                  high or 0.0, n or 0))):
                 found.append({"name": name, "step": step, "value": float(value), "low": low,

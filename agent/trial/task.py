@@ -1,7 +1,7 @@
 """What a run that improves another is asked, beside its job: read back as strictly as that."""
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 KINDS = ("given", "made", "spin", "star", "plain")  # where what it learns from comes from
@@ -16,7 +16,8 @@ class Task:
     beta: float = 0.1
     epsilon: float = 0.1
     n: int = 0  # pairs or problems that are made
-    exam: dict[str, int] = field(default_factory=dict)  # of the sums task: digits and problems
+    n_asked: int = 0  # texts, or problems of each number of digits, before and after
+    most_digits: int = 0  # of these problems
 
     @classmethod
     def of(cls, values: Any) -> Self | None:

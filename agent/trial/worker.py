@@ -13,7 +13,6 @@ import statistics
 import sys
 import time
 from contextlib import suppress
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,7 +29,7 @@ from agent.trial.job import (
     UNREADY,
     Job,
 )
-from agent.trial.lesson import trainer_of
+from agent.trial.lesson import told_of, trainer_of
 from agent.trial.orphan import start_ticks
 from agent.words import told_error
 from engine.config import EVAL_TOKENS
@@ -182,7 +181,7 @@ class Worker:
     def _finish(self, done: Done) -> None:
         self._save()  # the finished model, to sample from
         self._sample()
-        shards: dict[str, Any] = {"measures": [*map(astuple, self.trainer.findings(done.score))]}
+        shards: dict[str, Any] = {"measures": [*map(told_of, self.trainer.findings(done.score))]}
         for name, one in self.cuts.items():
             self.shard = name
             score = self.trainer.evaluate(name)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.alignment.pairs import read_pairs as read_pairs
     from engine.alignment.pairs import split as split
     from engine.alignment.train import AlignedTrainer as AlignedTrainer
+    from engine.alignment.train import Exam as Exam
     from engine.alignment.train import Lesson as Lesson
 
 __all__, __getattr__ = doors(__name__, {
@@ -26,5 +27,5 @@ __all__, __getattr__ = doors(__name__, {
     "measure": ("Measure",),
     "objective": ("Recipe",),
     "pairs": ("Pair", "read_pairs", "split"),
-    "train": ("AlignedTrainer", "Lesson"),
-})
+    "train": ("AlignedTrainer", "Exam", "Lesson"),
+}, modules=("qualities", "worked"))

@@ -1,5 +1,6 @@
 """What held-out pairs say of a model before and after, with intervals over the pairs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ class Measure:
     low: float | None = None  # 95 % interval, where it is a mean over things that vary
     high: float | None = None
     n: int | None = None  # such things
+    values: tuple[float, ...] = ()  # of each, where the same are asked before and after
 
 
 def mean_of(name: str, step: int, values: Array, seed: int = 0) -> Measure:
@@ -35,7 +37,15 @@ def mean_of(name: str, step: int, values: Array, seed: int = 0) -> Measure:
     means = [float(np.mean(values[rng.integers(0, n, n)])) for _ in range(RESAMPLES)]
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(means, [tail, 100 - tail])
-    return Measure(name, step, mean, float(low), float(high), n)
+    return Measure(name, step, mean, float(low), float(high), n, tuple(values.tolist()))
+
+
+def changes(before: Sequence[Measure], after: Sequence[Measure], seed: int) -> list[Measure]:
+    """How far each mean has moved, with the interval of the differences of what is the same."""
+    known = {one.name: one for one in before}
+    return [mean_of(f"{one.name} change", one.step,
+                    np.subtract(one.values, known[one.name].values), seed)
+            for one in after if one.values and one.name in known]
 
 
 def of_pairs(step: int, before: Array, after: Array, beta: float, seed: int) -> list[Measure]:
@@ -47,8 +57,8 @@ def of_pairs(step: int, before: Array, after: Array, beta: float, seed: int) -> 
     """
     right = [(sums[:, 0] > sums[:, 1]).astype(np.float64) for sums in (before, after)]
     gained = (after[:, 0] - before[:, 0]) - (after[:, 1] - before[:, 1])
-    return [mean_of("accuracy", 0, right[0], seed), mean_of("accuracy", step, right[1], seed),
-            mean_of("accuracy change", step, right[1] - right[0], seed),
+    old, new = mean_of("accuracy", 0, right[0], seed), mean_of("accuracy", step, right[1], seed)
+    return [old, new, *changes([old], [new], seed),
             mean_of("win rate", step, (gained > 0).astype(np.float64), seed),
             mean_of("margin", step, beta * gained, seed)]
 

@@ -6,12 +6,12 @@ saves, stops and goes on to the same bits as that one does.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from engine.alignment.measure import Measure, divergence, of_pairs
+from engine.alignment.measure import Measure, changes, divergence, of_pairs
 from engine.alignment.objective import Found, Recipe, example_step, pair_step
 from engine.alignment.pairs import Pair, batch_of, spell
 from engine.config import Config
@@ -183,7 +183,8 @@ class AlignedTrainer(Trainer):
                               self.recipe.beta, self.seed)
             found.append(Measure("KL to the start", self.step, self._kl()))
         if self.exam:
-            found += self.exam(self.model, self.evaluation_params(), self.step, self.should_leave)
+            asked = self.exam(self.model, self.evaluation_params(), self.step, self.should_leave)
+            found += [*asked, *changes(self.before, asked, self.seed)]
         return found
 
     # --- saving and resuming -----------------------------------------------------------------
@@ -192,8 +193,7 @@ class AlignedTrainer(Trainer):
         return super().arrays() | {"alignment.reference": self.reference}
 
     def scalars(self) -> dict[str, Any]:
-        before = None if self.before is None else [
-            [one.name, one.step, one.value, one.low, one.high, one.n] for one in self.before]
+        before = None if self.before is None else [*map(asdict, self.before)]
         return super().scalars() | {"recent_told": list(self.recent_told), "before": before,
                                     "news": self._news, "n_read": self._n_read}
 
@@ -201,7 +201,8 @@ class AlignedTrainer(Trainer):
         super().restore(arrays, scalars)
         self.recent_told = deque(scalars["recent_told"], maxlen=RECENT)
         before = scalars["before"]
-        self.before = None if before is None else [Measure(*one) for one in before]
+        self.before = None if before is None else [
+            Measure(**one | {"values": tuple(one["values"])}) for one in before]
         self._news, self._n_read = scalars["news"], scalars["n_read"]
 
 

@@ -31,4 +31,4 @@ __all__, __getattr__ = doors(__name__, {
     "ngram": ("Yardsticks",),
     "textfile": ("parse", "read_bytes", "separate"),
     "tokenizer": ("Progress", "Tokenizer"),
-}, modules=("copies", "corpus", "splits"))
+}, modules=("copies", "corpus", "splits", "sums"))
