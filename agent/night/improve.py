@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.ledger import Run, corpus_of, same_improvement
-from agent.night.launch import Desk, tick_through
+from agent.night.launch import Desk, _tick_through
 from agent.night.needs import require_memory, require_right
 from agent.night.night import Night
 from agent.night.recover import recover
@@ -105,7 +105,7 @@ def make_round(at: Desk, asked: Improving, one: Round) -> Run:
         at.observer.say(f"{run.label} did exactly this before: {run.reason}")
         return run
     night.only = run.id
-    tick_through(at, night)
+    _tick_through(at, night)
     return at.ledger.run(run.id)
 
 

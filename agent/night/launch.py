@@ -193,7 +193,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         night.pause("still paused, since the agent before this one did not live to hear `agent "
                     "resume`; that goes on")
     try:
-        tick_through(at, night)
+        _tick_through(at, night)
     finally:
         watch.close()
     return night
@@ -224,8 +224,7 @@ def _is_left_paused(ledger: Ledger) -> bool:
     return last is not None and last.kind == "pause"
 
 
-def tick_through(at: Desk, night: Night) -> None:
-    """Tick until a night is over; UserError where it could not work."""
+def _tick_through(at: Desk, night: Night) -> None:
     night.ledger.wait_at_most(LOOK_S)
     Daemon(night, at.asked).run()
     if night.fault:
@@ -335,7 +334,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
                       study.Origin("hand", "asked for with agent train"), wish.n_replicas))
     night.only = run.id
-    tick_through(at, night)
+    _tick_through(at, night)
     return at.ledger.run(run.id)
 
 

@@ -4,6 +4,7 @@ The same command goes on where it stood: a round that is done is found again by 
 """
 
 import functools
+import math
 from dataclasses import replace
 
 from agent.ledger import Run, in_words, measures
@@ -40,7 +41,7 @@ def improve_by_play(at: Desk, run: Run, asked: Improving) -> list[Run]:
     model no longer falls, or after asked.n_rounds.
     """
     found: list[Run] = []
-    last, recipe, won = run, asked.recipe, [1.0]
+    last, recipe, won = run, asked.recipe, [math.inf]
     for k in range(1, asked.n_rounds + 1):
         last = make_round(at, asked, Round(
             parent=last, start=model_of(at, last), n_train=round(SHARE * asked.n),
