@@ -9,8 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from agent.ledger import Run, corpus_of, same_improvement
 from agent.night.launch import Desk, _tick_through
@@ -58,7 +57,6 @@ class Round:
     task: Task
     n_train: int  # pairs or examples an epoch has
     reason: str
-    told: dict[str, Any] = field(default_factory=dict)  # what else makes it another run
     lines: bytes | None = None  # what it learns from; None: the worker makes it
     writer: Model | None = None
 
@@ -94,7 +92,9 @@ def make_round(at: Desk, asked: Improving, one: Round) -> Run:
         asked.n_replicas), recipe=_recipe(one))
     run = same_improvement(at.ledger, new)
     if run is None:
-        new = replace(new, predicted_mb=(new.predicted_mb or 0.0) + 4e-6 * config.n_params)
+        # Beside what any run takes: the start, and eight bytes a token of what is no copy of it.
+        more_mb = 4e-6 * config.n_params + 8e-6 * tokens.n_tokens["train"]
+        new = replace(new, predicted_mb=(new.predicted_mb or 0.0) + more_mb)
         _fill_folder(at, new.uid, one, Job(
             config=config, seed=asked.seed, budget_tokens=new.budget_tokens,
             train_tokens=str(tokens.paths["train"]), valid_tokens=str(tokens.paths["search"]),
@@ -134,7 +134,7 @@ def _recipe(one: Round) -> str:
     digests = [hashlib.sha256(data).hexdigest() for data in (
         one.start.flat.buffer.tobytes(), one.lines or b"",
         b"" if one.writer is None else one.writer.flat.buffer.tobytes())]
-    return json.dumps([dataclasses.asdict(one.task), digests, one.told], sort_keys=True)
+    return json.dumps([dataclasses.asdict(one.task), digests], sort_keys=True)
 
 
 def _night(at: Desk, one: Round, asked: Improving, config: Config) -> tuple[Night, TokenSet]:

@@ -94,7 +94,7 @@ def _step(event: LogEvent) -> str:
 def _eval(event: LogEvent) -> str:
     return (f"{_at_step(event)}  {words.decimal(event.get('nats'), 4)} nats/token, "
             f"{words.decimal(event.get('bpb'), 4)} bits/byte"
-            f"{_beside(event, 'held_accuracy', 'held_win_rate', 'held_margin', 'kl')}")
+            f"{_beside(event, 'accuracy', 'win_rate', 'margin', 'KL_to_the_start')}")
 
 
 def _beside(event: LogEvent, *names: str) -> str:

@@ -7,6 +7,7 @@ several continuations of one beginning the one with the fewest faults is preferr
 the most.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,7 @@ BEGUN, TOKENS = 8, 64  # tokens of a beginning, and at most of its continuation
 COPIED, REPEATED = 12, 6  # tokens in a row
 CHOICES = 4  # continuations of one beginning
 BEGINNINGS = 16  # continued at once
+PIECE = 1 << 16
 AT_ONCE = CHOICES * BEGINNINGS
 WORD = re.compile(r"[^\W\d_]+")
 ENDS = tuple(".!?\"'")
@@ -34,12 +36,15 @@ class Judge:
 
     def __init__(self, tokens: Array, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self._words = set(_words(tokenizer.decode(tokens.tolist())))
-        self._copied = np.unique(_runs(tokens.astype(np.uint64), COPIED + 1))
+        ends = [0, *np.flatnonzero(tokens == tokenizer.eot_id)[::AT_ONCE].tolist(), tokens.size]
+        self._words = {word for start, end in itertools.pairwise(ends)  # some stories at once
+                       for word in _words(tokenizer.decode(tokens[start:end].tolist()))}
+        self._copied = _runs(tokens, COPIED + 1)
+        self._copied.sort()
 
     def faults(self, ids: Sequence[int], has_ended: bool) -> int:
         """How many of the four kinds of fault a continuation has."""
-        text, row = self.tokenizer.decode(ids), np.array(ids, np.uint64)
+        text, row = self.tokenizer.decode(ids), np.array(ids, np.uint16)
         runs, copies = _runs(row, REPEATED), _runs(row, COPIED + 1)
         at = np.searchsorted(self._copied, copies).clip(max=max(0, self._copied.size - 1))
         return sum((not (has_ended and text.rstrip().endswith(ENDS)),
@@ -55,10 +60,12 @@ def _words(text: str) -> list[str]:
 def _runs(ids: Array, n: int) -> Array:
     """A hash of each n ids in a row, uint64: two runs that differ share one in 2⁶⁴ by chance."""
     found = np.zeros(max(0, ids.size - n + 1), np.uint64)
-    for i in range(n):
-        found *= np.uint64(0x9E3779B97F4A7C15)  # wraps, as a polynomial of an odd number does
-        found += ids[i : i + found.size] + np.uint64(1)
-        found ^= found >> np.uint64(29)
+    for start in range(0, found.size, PIECE):  # a long text needs little beside what is found
+        piece = found[start : start + PIECE]
+        for i in range(start, start + n):
+            piece *= np.uint64(0x9E3779B97F4A7C15)  # wraps, as a polynomial of an odd number does
+            piece += ids[i : i + piece.size].astype(np.uint64) + np.uint64(1)
+            piece ^= piece >> np.uint64(29)
     return found
 
 

@@ -142,21 +142,21 @@ class AlignedTrainer(Trainer):
             for k, own in enumerate(sums.reshape(-1, 2)):
                 yield i + k, own
 
-    def _of_held(self) -> Array:
-        """ln P (n, 2) of the held-out pairs' answers as the model is now."""
+    def _of_held(self) -> list[Measure]:
+        """What the held-out pairs say of the model as it is now; nothing of examples."""
+        if not self.recipe.is_pairwise:
+            return []
         point = self.evaluation_params()
-        return np.array([sums for _, sums in self._log_probabilities(point, self._held)])
+        now = np.array([sums for _, sums in self._log_probabilities(point, self._held)])
+        found = of_pairs(self.step, self.reference[len(self._pairs):], now, self.recipe.beta,
+                         self.seed)
+        return [*found, Measure("KL to the start", self.step, self._kl())]
 
     def evaluate(self, shard: str | None = None) -> Score:
-        """The score on the text, as any run has it; of pairs, those held out are looked at, too."""
+        """The score on the text, as any run has it; held-out pairs are looked at, too."""
         score = super().evaluate(shard)
-        if shard is None and self.recipe.is_pairwise and self.before is not None:
-            now, before = self._of_held(), self.reference[len(self._pairs):]
-            gained = (now - before) @ (1.0, -1.0)
-            self._news = {"held_accuracy": float(np.mean(now[:, 0] > now[:, 1])),
-                          "held_win_rate": float(np.mean(gained > 0)),
-                          "held_margin": self.recipe.beta * float(np.mean(gained)),
-                          "kl": self._kl()}
+        if shard is None and self.before is not None:
+            self._news = {one.name.replace(" ", "_"): one.value for one in self._of_held()}
         return score
 
     def _kl(self) -> float:
@@ -177,11 +177,8 @@ class AlignedTrainer(Trainer):
     def findings(self, score: Score) -> list[Measure]:
         """All that was measured before, and the same of the model as it is now."""
         assert self.before is not None  # a step was made
-        found = [*self.before, Measure("loss on the text", self.step, score.nats)]
-        if self.recipe.is_pairwise:
-            found += of_pairs(self.step, self.reference[len(self._pairs):], self._of_held(),
-                              self.recipe.beta, self.seed)
-            found.append(Measure("KL to the start", self.step, self._kl()))
+        found = [*self.before, Measure("loss on the text", self.step, score.nats),
+                 *self._of_held()]
         if self.exam:
             asked = self.exam(self.model, self.evaluation_params(), self.step, self.should_leave)
             found += [*asked, *changes(self.before, asked, self.seed)]

@@ -56,7 +56,7 @@ def test_held_out_pairs_are_told_apart_after_and_not_before(trainer):
         found["accuracy", 30].value - found["accuracy", 0].value)
     told = run.told()
     assert told["train_margin"] > 0.1
-    assert told["kl"] == found["KL to the start", 30].value
+    assert told["KL_to_the_start"] == found["KL to the start", 30].value
     assert np.array_equal(run.start.buffer, LESSON.start.buffer)
 
 
