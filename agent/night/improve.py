@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.ledger import Run, corpus_of, same_improvement
+from agent.night.choice import what_of
 from agent.night.launch import Desk, _tick_through
 from agent.night.needs import require_memory, require_right
 from agent.night.night import Night
@@ -143,7 +144,7 @@ def _night(at: Desk, one: Round, asked: Improving, config: Config) -> tuple[Nigh
     if corpus is None:
         raise UserError(f"of {one.parent.label} no text is known, as it was not trained here; "
                         "improve a run that was, so that its loss on real text can be told")
-    source = Source(str(at.home.data), corpus.name, sha256=corpus.text_sha256)
+    source = Source(str(at.home.data), what_of(corpus), sha256=corpus.text_sha256)
     wish = Wish(source, asked.max_ram_mb, seed=asked.seed, n_replicas=asked.n_replicas)
     require_memory(config, wish)
     night = at.night(Plan(asked.max_ram_mb, asked.n_replicas, asked.seed, max_runs=1), source)

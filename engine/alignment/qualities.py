@@ -20,7 +20,7 @@ from engine.model import GPT, Array, Flat
 from engine.sampling import Sampling, continuations
 from engine.text import Tokenizer
 
-BEGUN, TOKENS = 8, 64  # tokens of a beginning, and at most of its continuation
+BEGUN, TOKENS = 8, 112  # tokens of a beginning, and at most of its continuation
 COPIED, REPEATED = 12, 6  # tokens in a row
 CHOICES = 4  # continuations of one beginning
 BEGINNINGS = 16  # continued at once
