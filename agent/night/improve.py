@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.ledger import Run, corpus_of, same_improvement
+from agent.night import launch
 from agent.night.choice import what_of
-from agent.night.launch import Desk, _tick_through
+from agent.night.launch import Desk
 from agent.night.needs import require_memory, require_right
 from agent.night.night import Night
 from agent.night.recover import recover
@@ -106,7 +107,7 @@ def make_round(at: Desk, asked: Improving, one: Round) -> Run:
         at.observer.say(f"{run.label} did exactly this before: {run.reason}")
         return run
     night.only = run.id
-    _tick_through(at, night)
+    launch._tick_through(at, night)
     return at.ledger.run(run.id)
 
 

@@ -7,7 +7,7 @@ import functools
 import math
 from dataclasses import replace
 
-from agent.ledger import Run, in_words, measures
+from agent.ledger import Run, corpus_of, in_words, measures
 from agent.night.improve import Improving, Round, make_round, model_of
 from agent.night.launch import Desk
 from agent.trial import Task
@@ -65,6 +65,10 @@ def improve_by_working(at: Desk, run: Run, asked: Improving) -> list[Run]:
     Zelikman et al. 2022, arXiv:2203.14465: each round lets the last iterate work, and trains from
     the base on what came out right.
     """
+    text = corpus_of(at.ledger, run)
+    if text is None or text.name != "sums":
+        raise UserError(f"STaR needs answers that can be checked, and {run.label} was not trained "
+                        "on --corpus sums; improve one that was")
     base, found = model_of(at, run), list[Run]()
     task = functools.partial(Task, loss=NATS, n_asked=N_PROBLEMS, most_digits=sums.DIGITS + 1)
     for k in range(1, asked.n_rounds + 1):

@@ -14,6 +14,7 @@ from agent.ledger.records import Run
 from agent.night import rounds
 from agent.night.improve import Improving, Round
 from engine.alignment.objective import Recipe
+from engine.errors import UserError
 from tests.support.parts import NOW, FakeTime, Listener, a_run
 
 ASKED = Improving(recipe=Recipe(), n=50, n_rounds=4)
@@ -56,7 +57,11 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         yield found
 
 
-def test_star_trains_from_the_base_on_what_the_last_one_worked_out(bench: Bench) -> None:
+def test_star_trains_from_the_base_on_what_the_last_one_worked_out(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="T1 was not trained on --corpus sums"):
+        rounds.improve_by_working(bench.at, bench.base, ASKED)
+    monkeypatch.setattr(rounds, "corpus_of", lambda *_: SimpleNamespace(name="sums"))
     found = rounds.improve_by_working(bench.at, bench.base, ASKED)
     assert [run.label for run in found] == ["I1", "I2", "I3", "I4", "I5"]
     assert [(one.start, one.writer, one.task.kind) for one, _ in bench.made] == [
