@@ -19,7 +19,7 @@ SHARE = 0.8  # of the pairs that are trained on; the others are held out
 N_PROBLEMS, N_STORIES = 200, 128  # asked before and after
 RULE = "improve/1"
 JUDGED = "faults a story"
-# What a round may do to its start: the loss on real text is to rise by a twentieth at most.
+# What all rounds may do to their start: the loss on real text is to rise by a twentieth at most.
 WITHIN = (("loss on the text", 0.0, 1.05), ("distinct-2", 0.8, 5.0), ("tokens a story", 0.5, 2.0))
 
 
@@ -102,7 +102,7 @@ def improve_in_loop(at: Desk, run: Run, asked: Improving, by: str) -> list[Run]:
         found.append(last)
         if last.state != "finished":
             break
-        why_over = _collapse(at, last)
+        why_over = _collapse(at, found[0], last)
         is_kept, reason = (False, why_over) if why_over else _is_better(at, last)
         if at.ledger.decisions(last.id, limit=1)[0].rule != RULE:  # not by a loop before this one
             at.ledger.decide(last.id, kept.id, "kept" if is_kept else "discarded", RULE, {}, reason,
@@ -122,13 +122,11 @@ def _is_better(at: Desk, run: Run) -> tuple[bool, str]:
     return is_kept, f"{in_words(rows)}: {'' if is_kept else 'not '}better beyond its noise"
 
 
-def _collapse(at: Desk, run: Run) -> str | None:
-    """In what a model has collapsed, beside the one it began from; None where it has not."""
-    of: dict[str, list[float]] = {}
-    for row in measures(at.ledger, run.id):
-        of.setdefault(row["name"], []).append(row["value"])
+def _collapse(at: Desk, first: Run, run: Run) -> str | None:
+    """In what a model has collapsed, beside what the loop's first round began from."""
+    start = {row["name"]: row["value"] for row in measures(at.ledger, first.id) if not row["step"]}
     for name, low, high in WITHIN:
-        before, after = of[name]
+        before, after = start[name], _last(at, run, name)
         if not low * before <= after <= high * before:
             return f"{name} {before:.3g} → {after:.3g}: it collapsed, and is rolled back"
     return None

@@ -100,6 +100,12 @@ def test_a_loop_goes_on_from_what_was_better_beyond_its_noise(bench: Bench) -> N
     assert bench.at.observer.said[-1] == "the loop ends with I3"
 
 
+def test_small_steps_away_from_the_text_add_up_to_a_collapse(bench: Bench) -> None:
+    bench.measures = [of(-0.3, text=2.07), of(-0.3, text=2.14) | {"loss on the text": [2.07, 2.14]}]
+    rounds.improve_in_loop(bench.at, bench.base, ASKED, "dpo")
+    assert "loss on the text 2 → 2.14: it collapsed" in bench.at.observer.said[-2]
+
+
 @pytest.mark.parametrize("collapsed", [of(-0.9, text=2.3), of(-0.9, distinct=0.1)])
 def test_a_collapse_ends_the_loop_and_is_rolled_back(
         bench: Bench, collapsed: dict[str, list[float]]) -> None:
