@@ -41,6 +41,7 @@ WINGS = {
     "engine.training": ("engine.model",),
     "engine.sampling": ("engine.model",),
     "engine.proof": ("engine.model", "engine.training"),
+    "engine.alignment": ("engine.model", "engine.training", "engine.sampling", "engine.text"),
     "engine.export": ("engine.model", "engine.text"),
     "engine.trace": ("engine.model", "engine.training"),
     "engine.door": ("engine.model", "engine.text", "engine.training", "engine.sampling"),

@@ -34,6 +34,7 @@ MODULES = {
     "datasette-metadata": "agent.cli.datasette",
     "enqueue": "agent.cli.enqueue",
     "explain": "agent.cli.explain",
+    "improve": "agent.cli.improve",
     "service": "agent.cli.service",
     **dict.fromkeys(("note", "star"), "agent.cli.note"),
     **dict.fromkeys(("report", "export-runs"), "agent.cli.report"),

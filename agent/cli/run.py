@@ -60,7 +60,7 @@ def _text_options(command: Command) -> Command:
     for option in reversed([
         click.option("--corpus", type=GivenText(), metavar="NAME|PATH",
                      shell_complete=complete_text,
-                     help="builtin, tinystories, a text, JSON lines, .parquet or a folder.  "
+                     help="builtin, sums, tinystories, a text, JSON lines, .parquet or a folder.  "
                           "[default: the last study's, at first builtin]"),
         click.option("--valid", type=GivenPath(),
                      help="File to validate on, instead of stories held out of the corpus."),

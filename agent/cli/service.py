@@ -13,6 +13,7 @@ import agent
 from agent.cli.main import main
 from agent.cli.run import require_sense, run
 from agent.home import Home
+from agent.ledger import GENERATED
 from agent.machine import machine
 from engine.errors import UserError
 
@@ -90,7 +91,7 @@ def _given(context: click.Context) -> Iterator[str]:
         for one in value if option.multiple else [value]:
             if isinstance(one, bool):
                 yield option.opts[0]
-            elif option.name in ("corpus", "valid") and one not in ("builtin", "tinystories"):
+            elif option.name in ("corpus", "valid") and one not in GENERATED:
                 yield f"{option.opts[0]}={Path(one).expanduser().absolute()}"
             else:
                 yield f"{option.opts[0]}={one:g}" if isinstance(one, float) else (

@@ -117,6 +117,26 @@ class RunFolder:
     def checkpoint(self) -> Path:
         return self.root / "checkpoint.npz"
 
+    @property
+    def start(self) -> Path:
+        """The model that a run which improves one begins from; it stays as it is."""
+        return self.root / "start.npz"
+
+    @property
+    def writer(self) -> Path:
+        """The model that writes its pairs, where it is another than the start."""
+        return self.root / "writer.npz"
+
+    @property
+    def pairs(self) -> Path:
+        """What it learns from, a JSON object a line."""
+        return self.root / "pairs.jsonl"
+
+    @property
+    def making(self) -> Path:
+        """Pairs that are being made, a batch a line."""
+        return self.root / "making.jsonl"
+
     def remove_checkpoints(self) -> None:
         """Free the space of a model nobody will go on with; the log and its samples stay."""
         for path in self.root.glob("checkpoint*.npz"):

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from agent.ledger.find import parent_of as parent_of
     from agent.ledger.foreign import add_foreign as add_foreign
     from agent.ledger.foreign import foreign_uid as foreign_uid
+    from agent.ledger.improved import Measures as Measures
+    from agent.ledger.improved import in_words as in_words
+    from agent.ledger.improved import measures as measures
+    from agent.ledger.improved import note_measures as note_measures
+    from agent.ledger.improved import same_improvement as same_improvement
     from agent.ledger.ledger import Ledger as Ledger
     from agent.ledger.logged import layers_of as layers_of
     from agent.ledger.logged import trace_of as trace_of
@@ -99,6 +104,7 @@ __all__, __getattr__ = doors(__name__, {
     "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
     "foreign": ("add_foreign", "foreign_uid"),
+    "improved": ("Measures", "in_words", "measures", "note_measures", "same_improvement"),
     "ledger": ("Ledger",),
     "logged": ("layers_of", "trace_of"),
     "merge": ("Taken",),

@@ -7,6 +7,7 @@ The tables are written as SQL text because SQLite keeps the comments: `.schema r
 from sqlite_utils import Database, Migrations
 
 from agent.ledger.experiments import EXPERIMENTS
+from agent.ledger.tables import BLOCKS, LAYERS, MEASURES, PREDICTIONS, REMARKS, TRACES
 from engine.errors import LedgerError
 
 migrations = Migrations("ledger")
@@ -232,30 +233,9 @@ def m005_shards_and_rung(db: Database) -> None:
     _write_anew(db, "decisions", DECISIONS_5)
 
 
-BLOCKS = """
-CREATE TABLE blocks (               -- a run's score on a shard in parts, where claims rest on it
-    run_id INTEGER NOT NULL REFERENCES runs (id),
-    shard TEXT NOT NULL CHECK (shard IN ('confirm', 'test')),
-    bits TEXT NOT NULL,             -- JSON list, of the text of each block, in its order; their
-                                    -- sum over all bytes is the run's bits per byte there
-    n_bytes TEXT NOT NULL,          -- JSON list, of the text of each block: two runs compare block
-                                    -- by block where these are the same
-    PRIMARY KEY (run_id, shard)
-) STRICT, WITHOUT ROWID"""
-
-
 @migrations()
 def m006_blocks(db: Database) -> None:
     db.execute(BLOCKS.strip())
-
-
-PREDICTIONS = """
-CREATE TABLE predictions (          -- what a model of earlier results expected of a run's score
-    run_id INTEGER PRIMARY KEY REFERENCES runs (id),
-    mean_bpb REAL NOT NULL,         -- bits per byte on the search shard
-    low_bpb REAL NOT NULL,          -- 95 % of such runs were expected between these
-    high_bpb REAL NOT NULL
-) STRICT"""
 
 
 @migrations()
@@ -276,54 +256,22 @@ def m008_withdrawn(db: Database) -> None:
     _write_anew(db, "decisions", DECISIONS_8)  # for its comment alone
 
 
-LAYERS = """
-CREATE TABLE layers (               -- what each block of the network did at a hundredth of a run
-    run_id INTEGER NOT NULL REFERENCES runs (id),
-    step INTEGER NOT NULL,          -- as in metrics
-    block INTEGER NOT NULL,         -- 0 is the first
-    act_rms REAL,                   -- root mean square of the residual stream behind the block, on
-                                    -- the first sequence of the batch, as all but grad_rms
-    grad_rms REAL,                  -- of the gradient of the block's parameters, before clipping
-    max_score REAL,                 -- largest score of attention, without sign, of up to 24
-                                    -- queries a head; of RWKV the largest entry of a state
-    entropy REAL,                   -- of attention, as a share of what it could be: 1 sees all
-                                    -- alike, 0 one token alone; NULL of RWKV
-    dead_gates REAL,                -- share of the feed-forward's channels that no token opened
-    PRIMARY KEY (run_id, step, block)
-) STRICT, WITHOUT ROWID"""
-
-TRACES = """
-CREATE TABLE traces (               -- the step that broke a run done again, every tensor watched;
-                                    -- of a run that ended well only where something is wrong
-    run_id INTEGER PRIMARY KEY REFERENCES runs (id),
-    step INTEGER NOT NULL,          -- the update that was under way, 1 for the first
-    pass TEXT NOT NULL,             -- forward, backward or update
-    block INTEGER,                  -- 0 is the first; NULL: of none, as embedding and head
-    tensor TEXT NOT NULL,           -- that left the finite numbers first, or is wrong
-    causes TEXT NOT NULL,           -- JSON list, the likeliest first
-    told TEXT NOT NULL,             -- all of it in one line
-    data TEXT NOT NULL              -- JSON: how the tensor grew before, and the rest
-) STRICT"""
-
-
 @migrations()
 def m009_layers(db: Database) -> None:
     db.execute(LAYERS.strip())
     db.execute(TRACES.strip())
 
 
-REMARKS = """
-CREATE TABLE remarks (              -- a person's words on a run, by `agent note` and `agent star`
-    run_id INTEGER PRIMARY KEY REFERENCES runs (id),
-    note TEXT,                      -- as it was typed, in lines; NULL where there is none
-    is_starred INTEGER NOT NULL DEFAULT 0 CHECK (is_starred IN (0, 1)),  -- to be found again
-    changed_at TEXT NOT NULL        -- of two ledgers that are merged the later counts
-) STRICT"""
-
-
 @migrations()
 def m011_remarks(db: Database) -> None:
     db.execute(REMARKS.strip())
+
+
+@migrations()
+def m012_measures(db: Database) -> None:
+    db.execute(MEASURES.strip())
+    now = db.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()[0]
+    _write_anew(db, "runs", now.replace("T by hand", "T by hand, I improve"))
 
 
 def _write_anew(db: Database, table: str, text: str) -> None:

@@ -134,7 +134,7 @@ class Queries:
     def timed_runs(self, device: str, cores: str, limit: int) -> list[Run]:
         """The newest runs of a device that ended with a speed, the newest last."""
         found = self._runs(
-            "WHERE source = 'measured' AND state = 'finished' AND tok_per_s > 0 AND device = ? "
+            "WHERE strategy <> 'improve' AND state = 'finished' AND tok_per_s > 0 AND device = ? "
             "AND cores = ? ORDER BY ended_at DESC, id DESC LIMIT ?", device, cores, limit)
         return found[::-1]
 
@@ -185,7 +185,8 @@ class Queries:
         Studies of one text, start and budget. Theirs are their own runs, those of their start, and
         those of no study on that text with that budget. Without any, runs on the text of the
         newest count. What a verdict discarded or refuted does not count: its lead was no more than
-        noise. Nor does the arm of a comparison: it is another's configuration on another seed.
+        noise. Nor does the arm of a comparison: it is another's configuration on another seed, nor
+        what went on from another model.
         """
         which, values = "", list[Any]()
         if studies:
@@ -204,7 +205,7 @@ class Queries:
             f"AND runs.source = 'measured' AND runs.val_bpb IS NOT NULL {which}"
             "AND COALESCE((SELECT d.verdict FROM decisions d WHERE d.run_id = runs.id "
             "  ORDER BY d.id DESC LIMIT 1), '') NOT IN ('discarded', 'refuted', 'ablated') "
-            "AND NOT (runs.strategy IN ('confirm', 'ablate') AND NOT EXISTS (SELECT 1 "
+            "AND NOT (runs.strategy IN ('confirm', 'ablate', 'improve') AND NOT EXISTS (SELECT 1 "
             "  FROM decisions d WHERE d.run_id = runs.id AND d.verdict = 'confirmed')) "
             "ORDER BY runs.val_bpb, runs.id LIMIT 1", *values)
         return found[0] if found else None

@@ -4,6 +4,7 @@ Field names equal column names. JSON columns arrive as lists and dictionaries; N
 """
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -26,10 +27,11 @@ EXPERIMENT_COLUMNS = (
     "ID", "Date", "Params", "Config", "Steps", "val_loss", "vs Unigram", "Status", "Notes")
 
 # A label is the letter of the run's strategy and the next number; every mutator makes an E.
-LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T", "confirm": "C", "ablate": "A"}
+LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T", "confirm": "C", "ablate": "A",
+                 "improve": "I"}
 
 # Sources of a corpus that are made or downloaded here; any other is a file.
-GENERATED = ("builtin", "tinystories")
+GENERATED = ("builtin", "sums", "tinystories")
 
 JSON_COLUMNS = {"config", "seeds", "evidence", "data", "sizes", "tokens", "cells"}
 
@@ -143,18 +145,26 @@ class NewRun:
     code_version: str | None = None
     notes: str | None = None
     prediction: Prediction | None = None
+    recipe: str | None = None  # what else than configuration and seed decides the result
 
     def columns(self) -> dict[str, Any]:
         """The row to insert: the fields, and what follows from the configuration."""
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)
-                 if f.name != "prediction"}
+                 if f.name not in ("prediction", "recipe")}
         return given | {
             "config": self.config.to_dict(),
-            "config_hash": self.config.hash,
+            "config_hash": hash_with(self.config, self.recipe),
             "config_text": self.config.describe(),
             "n_params": self.config.n_params,
             "n_params_embedding": self.config.n_params_embedding,
         }
+
+
+def hash_with(config: Config, recipe: str | None) -> str:
+    """The hash of all that decides a result but seed, budget and text."""
+    if recipe is None:
+        return config.hash
+    return hashlib.sha256(f"{config.hash}\n{recipe}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from agent.night.grids import queue_grid as queue_grid
     from agent.night.herald import Hooks as Hooks
     from agent.night.herald import has_desktop as has_desktop
+    from agent.night.improve import Improving as Improving
+    from agent.night.improve import improve_by_pairs as improve_by_pairs
     from agent.night.inbox import Idea as Idea
     from agent.night.launch import Desk as Desk
     from agent.night.launch import desk as desk
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
     from agent.night.messenger import why_not_url as why_not_url
+    from agent.night.rounds import improve_by_own_pairs as improve_by_own_pairs
+    from agent.night.rounds import improve_by_play as improve_by_play
+    from agent.night.rounds import improve_by_working as improve_by_working
+    from agent.night.rounds import improve_in_loop as improve_in_loop
     from agent.night.wish import Wish as Wish
     from agent.night.withdrawal import Withdrawal as Withdrawal
 
@@ -31,9 +37,12 @@ __all__, __getattr__ = doors(__name__, {
     "enqueue": ("Wanted", "idea_of"),
     "grids": ("Forecast", "foresee_grid", "queue_grid"),
     "herald": ("Hooks", "has_desktop"),
+    "improve": ("Improving", "improve_by_pairs"),
     "inbox": ("Idea",),
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
     "messenger": ("why_not_url",),
+    "rounds": ("improve_by_own_pairs", "improve_by_play", "improve_by_working",
+               "improve_in_loop"),
     "wish": ("Wish",),
     "withdrawal": ("Withdrawal",),
 }, modules=("inbox", "remarks", "withdrawal"))

@@ -14,6 +14,7 @@ from agent import words
 from agent.ledger import (
     GENERATED,
     Calibration,
+    Corpus,
     Queries,
     by_use,
     current_study,
@@ -87,7 +88,7 @@ def _require_kind(ledger: Queries, wish: Wish, named: Calibration) -> None:
     """Refuse a text that is not the study's by its very kind, before it is made."""
     corpus, what = ledger.corpus(named.corpus_id), wish.source.what
     kind = what if what in GENERATED else "file"
-    if wish.is_text_given and kind != corpus.source:
+    if wish.is_text_given and kind != (corpus.source if kind == "file" else what_of(corpus)):
         text = what if kind != "file" else Path(what).name
         told = Difference("text", f"text {text}, not {corpus.name}", "--corpus")
         raise UserError(_conflict(named, (told,)))
@@ -108,7 +109,13 @@ def _noted(ledger: Queries, study: Calibration) -> dict[str, Any]:
     night, corpus = night_of(ledger, study), ledger.corpus(study.corpus_id)
     if night is not None and isinstance(night.source.get("what"), str):
         return night.source
-    return {"what": corpus.name if corpus.source == "file" else corpus.source}
+    return {"what": what_of(corpus)}
+
+
+def what_of(corpus: Corpus) -> str:
+    """What --corpus would say of a text."""
+    is_named = corpus.source == "file" or corpus.name in GENERATED
+    return corpus.name if is_named else corpus.source
 
 
 def _moved(noted: dict[str, Any], study: Calibration) -> str | None:

@@ -87,6 +87,7 @@ class Desk:
     prove: Prove = proof.wrong_numbers
     harbour: Harbour | None = None  # where the ledger is kept if it is swapped
     asked: threading.Event = field(default_factory=threading.Event)  # by a signal, to stop
+    remarks: set[str] = field(default_factory=set)  # on texts, that were said
 
     def look(self) -> None:
         """Stopped where `agent stop` or a signal asks for an end, which no tick takes up yet."""
@@ -108,8 +109,10 @@ class Desk:
         """Token files by vocabulary size, each made or checked once, or where it has changed."""
         def make(vocab_size: int, folder: str | None) -> TokenSet:
             found = token_files(source, vocab_size, self.progress, folder, self.look)
-            for remark in () if folder else found.corpus.remarks:  # once, whatever is cut of it
-                self.observer.say(remark)
+            for remark in found.corpus.remarks:  # once, whatever is cut of it
+                if not folder and remark not in self.remarks:
+                    self.observer.say(remark)
+                    self.remarks.add(remark)
             return found
 
         return Texts(make)

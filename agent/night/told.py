@@ -101,6 +101,8 @@ def _what(ledger: Queries, run: Run, found: verdict.Decision) -> str:
         return in_short(found.verdict, found.evidence, found.reason)
     if run.state in BROKEN and run.error:
         return run.error
+    if run.strategy == "improve":
+        return run.reason or run.config_text
     if run.strategy == "baseline":
         return f"seed {run.seed}"
     parent = _parent(ledger, run)

@@ -5,7 +5,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from agent.ledger import Calibration, Ledger, Run, corpus_of
+from agent.ledger import (
+    Calibration,
+    Ledger,
+    Measures,
+    Run,
+    corpus_of,
+    in_words,
+    measures,
+)
 from agent.machine import Clock
 from agent.search import budget, study, verdict
 from agent.search.outsiders import Outsiders
@@ -72,7 +80,8 @@ class Campaign:
         """Record the decision on a run that has ended, and those that follow from it."""
         now = self.clock.stamp()
         if run.calibration_id not in {known.id for known in self.ledger.studies()}:
-            found = _alone(run)  # of no study, or of one that was deleted
+            # Of no study, or of one that was deleted.
+            found = _alone(run, measures(self.ledger, run.id))
             self.ledger.decide(run.id, None, found.verdict, verdict.RULE, found.evidence,
                                found.reason, now)
             tell(run, None, found)
@@ -264,8 +273,11 @@ class Campaign:
             min_steps=study.MIN_STEPS, max_s=max_s, run_s=run_s)
 
 
-def _alone(run: Run) -> verdict.Decision:
+def _alone(run: Run, measured: Measures) -> verdict.Decision:
     """The decision on a run that belongs to no study."""
+    if run.state == "finished" and measured:
+        after = {row["name"]: row["value"] for row in measured}  # of each the last
+        return verdict.Decision("recorded", {"bpb": run.val_bpb} | after, in_words(measured))
     if run.state == "finished":
         return verdict.Decision("recorded", {"bpb": run.val_bpb},
                                 "a measurement of its own; compared with nothing")

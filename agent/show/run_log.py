@@ -98,12 +98,19 @@ def _at_step(event: LogEvent) -> str:
 def _step(event: LogEvent) -> str:
     return (f"{_at_step(event)}  loss {words.decimal(event.get('loss'), 4)}, norm "
             f"{words.decimal(event.get('grad_norm'), 2)}, {words.count(event.get('tok_per_s'))} "
-            "tok/s")
+            f"tok/s{_beside(event, 'train_accuracy', 'train_margin')}")
 
 
 def _eval(event: LogEvent) -> str:
     return (f"{_at_step(event)}  {words.decimal(event.get('nats'), 4)} nats/token, "
-            f"{words.decimal(event.get('bpb'), 4)} bits/byte")
+            f"{words.decimal(event.get('bpb'), 4)} bits/byte"
+            f"{_beside(event, 'accuracy', 'win_rate', 'margin', 'KL_to_the_start')}")
+
+
+def _beside(event: LogEvent, *names: str) -> str:
+    """What a run on pairs tells of them, too; of held-out ones with an evaluation."""
+    return "".join(f", {name.removeprefix('train_').replace('_', ' ')} "
+                   f"{words.decimal(event[name], 3)}" for name in names if name in event)
 
 
 def _rung(event: LogEvent) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.trial.job import STORAGE as STORAGE
     from agent.trial.job import UNREADY as UNREADY
     from agent.trial.job import Job as Job
+    from agent.trial.lesson import keep_model as keep_model
     from agent.trial.orphan import end_orphan as end_orphan
     from agent.trial.orphan import living_worker as living_worker
     from agent.trial.prepare import Progress as Progress
@@ -35,15 +36,18 @@ if TYPE_CHECKING:
     from agent.trial.runner import Unready as Unready
     from agent.trial.runner import last_words as last_words
     from agent.trial.runner import spawn_worker as spawn_worker
+    from agent.trial.task import Task as Task
 
 __all__, __getattr__ = doors(__name__, {
     "adoption": ("adopt",),
     "events": ("read_events", "this_attempt"),
     "job": ("Job", "NUMBERS", "STORAGE", "UNREADY"),
+    "lesson": ("keep_model",),
     "orphan": ("end_orphan", "living_worker"),
     "prepare": ("Progress", "ShortOfMemory", "Source", "Stopped", "Texts", "require_windows",
                 "token_files"),
     "prompts": ("prompts_of",),
     "runner": ("CONFIRMING", "Process", "RETRY", "Runner", "Spawn", "Unready", "last_words",
                "spawn_worker"),
+    "task": ("Task",),
 }, modules=("rung", "sampler"))

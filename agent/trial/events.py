@@ -4,11 +4,12 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from agent.home import RunFolder
-from agent.ledger import Blocks
+from agent.ledger import Blocks, Measures
 
 
 class Events:
@@ -68,6 +69,19 @@ def note(newest: dict[str, dict[str, Any]], event: dict[str, Any]) -> None:
     if event["kind"] == "start":
         newest.clear()
     newest[event["kind"]] = event
+
+
+def measures_in(event: Mapping[str, Any]) -> Measures:
+    """What a last event tells of a model before and after; what of it is spoilt is left out."""
+    found = []
+    for row in event.get("measures") or ():
+        with suppress(TypeError, ValueError):
+            name, step, value, low, high, n, *_ = row
+            if isinstance(name, str) and all(map(math.isfinite, (step, value, low or 0.0,
+                                                                 high or 0.0, n or 0))):
+                found.append({"name": name, "step": step, "value": float(value), "low": low,
+                              "high": high, "n": n})
+    return found
 
 
 def blocks_in(event: Mapping[str, Any], shard: str) -> Blocks | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from agent.home import RunFolder
+from agent.trial.task import Task
 from engine.config import Config
 from engine.errors import UserError
 from engine.files import find_within, name_within, write_atomically
@@ -54,6 +55,7 @@ class Job:
     shards: dict[str, ShardFile] = field(default_factory=dict)  # by names of SHARDS
     rung_step: int | None = None  # evaluated just there, whatever eval_every says
     rung_max_bpb: float | None = None  # above it the run ends there as pruned
+    task: Task | None = None  # of a run that goes on from another's model
 
     def write(self, path: Path) -> None:
         def name(file: str) -> str:
@@ -63,7 +65,8 @@ class Job:
         values |= {field: name(values[field]) for field in FILES}
         shards = {shard: {"path": name(one.path), "n_bytes": one.n_bytes}
                   for shard, one in self.shards.items()}
-        values |= {"version": VERSION, "config": self.config.to_dict(), "shards": shards}
+        values |= {"version": VERSION, "config": self.config.to_dict(), "shards": shards,
+                   "task": self.task and dataclasses.asdict(self.task)}
         write_atomically(path, json.dumps(values, indent=1).encode())
 
     @classmethod
@@ -80,7 +83,8 @@ class Job:
             shards = {name: ShardFile(find(one.path), one.n_bytes)
                       for name, one in _shards(values.get("shards", {})).items()}
             return cls(**values | {field: find(values[field]) for field in FILES} | {
-                "config": Config.from_dict(values["config"]), "shards": shards})
+                "config": Config.from_dict(values["config"]), "shards": shards,
+                "task": Task.of(values.get("task"))})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is not a job this program wrote: {error}") from error
 

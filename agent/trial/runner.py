@@ -24,10 +24,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.home import Home, RunFolder, holder
-from agent.ledger import Ending, Ledger, Metric, Outcome, Run
+from agent.ledger import Ending, Ledger, Metric, Outcome, Run, note_measures
 from agent.machine import Clock, guard, machine
 from agent.trial import rung
-from agent.trial.events import blocks_in, note, read_events, this_attempt
+from agent.trial.events import blocks_in, measures_in, note, read_events, this_attempt
 from agent.trial.job import (
     NO_GROUND,
     NO_STORAGE,
@@ -124,6 +124,9 @@ class Runner:
             raise FolderBusy(f"another worker still computes {run.label}; it leaves by itself a "
                              "minute after its agent, and this one goes on then")
         if not folder.job.exists():
+            if run.strategy == "improve":
+                raise UserError(f"{folder.job} is gone, and with it what {run.label} was to learn; "
+                                "give the same `agent improve` again")
             try:
                 folder.root.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -313,7 +316,9 @@ class Runner:
                        "test_bpb": event.get("test_bpb"),
                        "vs_unigram": self._vs_unigram(trial.run, event["nats"])}
         blocks = {shard: found for shard in SHARDS if (found := blocks_in(event, shard))}
-        return self.ledger.finish(trial.run.id, state, self.clock.stamp(), blocks, **fields)
+        with self.ledger.deciding():
+            note_measures(self.ledger, trial.run.id, measures_in(event))
+            return self.ledger.finish(trial.run.id, state, self.clock.stamp(), blocks, **fields)
 
     def _vs_unigram(self, run: Run, nats: float) -> float | None:
         """Loss relative to the unigram of the same text and vocabulary: −0.013 is 1.3 % below."""

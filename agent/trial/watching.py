@@ -29,9 +29,14 @@ COLUMNS = ("act_rms", "grad_rms", "max_score", "entropy", "dead_gates")
 
 
 class Watching:
-    """Writes the events "layers", at every logged step, and "trace", at the end or never."""
+    """Writes the events "layers", at every logged step, and "trace", at the end or never.
 
-    def __init__(self, trainer: Trainer, events: Events) -> None:
+    Of a run that learns from something else than its text only the logged steps are known: what a
+    step should be there, no rule says.
+    """
+
+    def __init__(self, trainer: Trainer, events: Events, is_plain: bool = True) -> None:
+        self._is_plain = is_plain
         self._trainer, self._events, self._gauge = trainer, events, Gauge(trainer.config)
         self._told_at = 0.0
         self._start: list[Odd] = []  # what was wrong with the first values, where they were seen
@@ -46,6 +51,8 @@ class Watching:
     def prepare(self) -> None:
         """Have the next step watched, if it will be logged."""
         trainer = self._trainer
+        if not self._is_plain:
+            return
         trainer.watch = self._gauge if self.is_due(trainer.step + 1) else None
         if trainer.step == 0:
             self._start = odd_start(trainer.config, trainer.params)
@@ -63,10 +70,13 @@ class Watching:
 
     def look_over(self) -> None:
         """Write what is wrong with a run that came to its end, where anything is."""
-        self._write(lambda: look_over(self._trainer, self._start, self._last))
+        if self._is_plain:
+            self._write(lambda: look_over(self._trainer, self._start, self._last))
 
     def trace(self, load: Callable[[], Any], should_stop: Callable[[], bool]) -> None:
         """Write what broke the step that the trainer could not make, or its last evaluation."""
+        if not self._is_plain:
+            return
         trainer, self._trainer.watch = self._trainer, None
 
         def go(done: int, total: int) -> bool:

@@ -28,6 +28,7 @@ from agent.trial.job import (
     UNREADY,
     Job,
 )
+from agent.trial.lesson import told_of, trainer_of
 from agent.trial.orphan import only_worker, start_ticks
 from agent.trial.watching import Watching
 from agent.words import told_error
@@ -50,7 +51,6 @@ from engine.training import (
     Shard,
     Step,
     Texts,
-    Trainer,
     checkpoint,
     default_eval_every,
     open_tokens,
@@ -79,9 +79,8 @@ class Worker:
         # What comes before this line says nothing of the configuration; what follows may.
         self.events.write("start", pid=os.getpid(), ticks=start_ticks(os.getpid()),
                           step=saved[1]["step"] if saved else 0, n_steps=self.n_steps)
-        self.trainer = Trainer(self.job.config, self.job.seed, self.n_steps, texts,
-                               self.job.n_replicas)
-        self.watching = Watching(self.trainer, self.events)
+        self.trainer = trainer_of(self.job, folder, texts, self.tokenizer, self.events)
+        self.watching = Watching(self.trainer, self.events, self.job.task is None)
         if saved:
             self.trainer.restore(*saved)
         earlier = saved[1]["timing"] if saved else {"elapsed_s": 0.0, "train_s": 0.0, "n": 0}
@@ -138,7 +137,8 @@ class Worker:
                         return self._stop()
                 elif isinstance(event, Eval):
                     self.events.write("eval", step=event.step, tokens=event.tokens,
-                                      nats=event.score.nats, bpb=event.score.bpb, eval_s=seconds)
+                                      nats=event.score.nats, bpb=event.score.bpb, eval_s=seconds,
+                                      **self.trainer.told())
                     if event.step == self.job.rung_step and self._ends_at_rung(event):
                         break
                 else:
@@ -160,7 +160,8 @@ class Worker:
     def _after_step(self, event: Step) -> None:
         if self.watching.is_due(event.step):
             self.events.write("step", step=event.step, tokens=event.tokens, loss=event.loss,
-                              lr=event.lr, grad_norm=event.grad_norm, tok_per_s=self._speed())
+                              lr=event.lr, grad_norm=event.grad_norm, tok_per_s=self._speed(),
+                              **self.trainer.told())
         self.watching.note(event)
         is_due = (event.step % self.job.checkpoint_every_steps == 0
                   or time.monotonic() - self.saved_at >= self.job.checkpoint_every_s)
@@ -183,7 +184,7 @@ class Worker:
         self._save()  # the finished model, to sample from
         self._sample()
         self.watching.look_over()
-        shards: dict[str, Any] = {}
+        shards: dict[str, Any] = {"measures": [*map(told_of, self.trainer.findings(done.score))]}
         for name, one in self.cuts.items():
             self.shard = name
             score = self.trainer.evaluate(name)
@@ -200,7 +201,7 @@ class Worker:
 
     def _speed(self) -> float | None:
         """Tokens a second of training alone, over all processes of this run."""
-        done = self.n_timed * self.job.config.tokens_per_step
+        done = self.n_timed * self.trainer.tokens / max(1, self.trainer.step)
         return done / self.train_s if self.train_s > 0 else None
 
     def _peak_mb(self) -> float | None:

@@ -150,14 +150,28 @@ class GPT:
     def loss(self, params: Flat, ids: Array, targets: Array,
              share: float = 1.0) -> tuple[float, Any]:
         """Mean nats a token and the cache from which backward gives the gradient of share · it."""
+        nats, cache = self.target_losses(params, ids, targets, share / ids.size)
+        return float(np.mean(nats, dtype=np.float64)), cache
+
+    @QUIET
+    def target_losses(self, params: Flat, ids: Array, targets: Array,
+                      scale: float = 1.0) -> tuple[Array, Any]:
+        """Nats of every target (B·T,) and the cache of backward: the gradient of scale · their sum.
+
+        `weigh` makes of it, once, that of any other sum of them.
+        """
         hidden, caches = self._forward(params, ids, keep=True)
         head = params.views["embed" if self.config.tied else "head"]
         logits = np.matmul(head, hidden.T, out=self.workspace("logits", head.shape[0], ids.size))
         self._tell("", "logits", logits)
-        nats = layers.cross_entropy(logits, targets.ravel(), share / ids.size,
-                                    exponential.POWER, exponential.NATS)
+        nats = layers.cross_entropy(logits, targets.ravel(), scale, exponential.POWER,
+                                    exponential.NATS)
         self._tell("", "loss", nats)
-        return float(np.mean(nats, dtype=np.float64)), (ids, hidden, logits, caches)
+        return nats, (ids, hidden, logits, caches)
+
+    def weigh(self, cache: Any, weights: Array) -> None:
+        """Multiply the gradient of each target's nats by its weight (B·T,), before backward."""
+        cache[2][...] *= weights
 
     @QUIET
     def token_losses(self, params: Flat, ids: Array, targets: Array) -> Array:

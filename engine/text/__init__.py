@@ -33,4 +33,4 @@ __all__, __getattr__ = doors(__name__, {
     "parquet": ("write_parquet",),
     "textfile": ("parse", "read_bytes", "separate"),
     "tokenizer": ("Progress", "Tokenizer"),
-}, modules=("copies", "corpus", "splits"))
+}, modules=("copies", "corpus", "splits", "sums"))

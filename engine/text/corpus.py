@@ -37,11 +37,14 @@ from engine.text.splits import (
     train_tokenizer,
 )
 from engine.text.stories import STORIES_VERSION, write_stories
+from engine.text.sums import SUMS_VERSION, write_sums
 from engine.text.textfile import separate
 from engine.text.tokenizer import EOT, Progress, Tokenizer
 
 FORMAT = 1  # of the folder: raise it when the splits or the yardsticks of a text change
-N_STORIES = 20_000  # of builtin and tinystories
+N_STORIES = 20_000  # of builtin, sums and tinystories
+# Texts that are written here, with the version of their text.
+WRITERS = {"builtin": (STORIES_VERSION, write_stories), "sums": (SUMS_VERSION, write_sums)}
 MANIFEST = "manifest.json"
 
 
@@ -57,7 +60,7 @@ class Corpus:
     """A text on disk, split; `sha256` is of all stories of all splits."""
 
     name: str
-    source: str  # builtin, tinystories or file
+    source: str  # builtin (sums, too), tinystories or file
     folder: Path
     sha256: str
     splits: dict[str, Split]
@@ -102,7 +105,7 @@ def resolve(root: Path, what: str, *, n_stories: int | None = None, seed: int = 
 
     NotPrepared where it would have to be made and may not be.
     """
-    generated = what in ("builtin", "tinystories")
+    generated = what in (*WRITERS, "tinystories")
     if generated and how and how.identity():
         raise CorpusError(f"{what} is no JSON; --key and --skip-broken go with a file")
     if generated and valid is not None:
@@ -111,9 +114,9 @@ def resolve(root: Path, what: str, *, n_stories: int | None = None, seed: int = 
     if not generated and n_stories is not None:
         raise CorpusError(f"n_stories={n_stories} goes with builtin and tinystories; {what} is "
                           "taken whole")
-    if what == "builtin":
+    if what in WRITERS:
         return builtin(root, N_STORIES if n_stories is None else n_stories, seed, progress,
-                       may_make)
+                       may_make, what)
     if what == "tinystories":
         return tinystories(root, N_STORIES if n_stories is None else n_stories, progress=progress,
                            may_make=may_make)
@@ -121,20 +124,22 @@ def resolve(root: Path, what: str, *, n_stories: int | None = None, seed: int = 
 
 
 def builtin(root: Path, n_stories: int = N_STORIES, seed: int = 0,
-            progress: Progress | None = None, may_make: bool = True) -> Corpus:
-    """Stories written here, the same for a seed on every machine."""
+            progress: Progress | None = None, may_make: bool = True,
+            name: str = "builtin") -> Corpus:
+    """Stories, or what else is written here, the same for a seed on every machine."""
+    version, write = WRITERS[name]
 
     def read(folder: Path) -> Parts:
-        require_stories(n_stories, "builtin")
+        require_stories(n_stories, name)
         stories = []
-        for story in write_stories(n_stories, seed):
+        for story in write(n_stories, seed):
             stories.append(story)
             if progress and (len(stories) % 500 == 0 or len(stories) == n_stories):
                 progress("writing stories", len(stories), n_stories)
-        return parted(Found("builtin", stories))
+        return parted(Found(name, stories))
 
-    key = {"version": STORIES_VERSION, "n_stories": n_stories, "seed": seed}
-    return _open(root, "builtin", "builtin", key, read, progress, may_make)
+    key = {"version": version, "n_stories": n_stories, "seed": seed}
+    return _open(root, name, "builtin", key, read, progress, may_make)
 
 
 def tinystories(root: Path, n_stories: int = N_STORIES, fetch: Fetch = fetch_range,

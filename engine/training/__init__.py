@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from engine.training.pace import default_eval_every as default_eval_every
     from engine.training.parallel import Team as Team
     from engine.training.parallel import parts as parts
+    from engine.training.parallel import shared_zeros as shared_zeros
+    from engine.training.train import RECENT as RECENT
     from engine.training.train import Done as Done
     from engine.training.train import Eval as Eval
     from engine.training.train import Shard as Shard
@@ -30,6 +32,7 @@ __all__, __getattr__ = doors(__name__, {
     "evaluate": ("Score", "score_model"),
     "optim": ("make_optimizer",),
     "pace": ("default_eval_every",),
-    "parallel": ("Team", "parts"),
-    "train": ("Done", "Eval", "Shard", "Step", "Texts", "Trainer", "seeded", "training"),
+    "parallel": ("Team", "parts", "shared_zeros"),
+    "train": ("Done", "Eval", "RECENT", "Shard", "Step", "Texts", "Trainer", "seeded",
+              "training"),
 }, modules=("checkpoint",))

@@ -5,7 +5,7 @@ It reads no clock and writes no file; who runs it decides when to save and what 
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,6 +169,14 @@ class Trainer:
         # The gradient is spent by the time anyone evaluates, so its buffer may hold the average.
         point = self.optimizer.evaluation_point(self.params, out=self.grads[0].buffer)
         return self.params if point is self.params.buffer else self.grads[0]
+
+    def told(self) -> dict[str, float]:
+        """What a training tells of a logged step beside its loss: nothing, of one on a text."""
+        return {}
+
+    def findings(self, score: Score) -> Sequence[Any]:
+        """What it measured beside the score it ends with: nothing, of one on a text."""
+        return ()
 
     def close(self) -> None:
         """Let the replicas go."""

@@ -13,6 +13,22 @@ from torch.nn import functional
 def twin(config, params, ids, targets):
     """params  named float64 arrays; ids, targets (B, T)."""
     p = {name: torch.tensor(np.array(x), requires_grad=True) for name, x in params.items()}
+    logits = forward(config, p, ids)
+    loss = functional.cross_entropy(logits.flatten(0, 1),
+                                    torch.tensor(targets, dtype=torch.long).flatten())
+    loss.backward()
+    return (logits.detach().numpy(), loss.item(),
+            {name: value.grad.numpy() for name, value in p.items()})
+
+
+def answers(config, p, ids, n_given):
+    """ln P of all that follows the first n_given of these ids, as a tensor."""
+    logs = forward(config, p, [ids[:-1]])[0].log_softmax(-1)
+    return sum(logs[i - 1, ids[i]] for i in range(n_given, len(ids)))
+
+
+def forward(config, p, ids):
+    """Logits (B, T, V) of named tensors."""
     x = p["embed"][torch.tensor(ids, dtype=torch.long)]
     if config.bigram_buckets:
         x = x + p["bigram"][torch.tensor([[bucket(*pair, config.bigram_buckets) for pair in zip(
@@ -27,12 +43,7 @@ def twin(config, params, ids, targets):
         x = x + mix(config, rms(x, own["norm1.gain"]), own)
         gate, up = (rms(x, own["norm2.gain"]) @ own["mlp.gate_up"].T).chunk(2, dim=-1)
         x = x + (functional.silu(gate) * up) @ own["mlp.down"]
-    logits = rms(x, p["norm.gain"]) @ p["embed" if config.tied else "head"].T
-    loss = functional.cross_entropy(logits.flatten(0, 1),
-                                    torch.tensor(targets, dtype=torch.long).flatten())
-    loss.backward()
-    return (logits.detach().numpy(), loss.item(),
-            {name: value.grad.numpy() for name, value in p.items()})
+    return rms(x, p["norm.gain"]) @ p["embed" if config.tied else "head"].T
 
 
 def bucket(previous, token, n_buckets):

@@ -284,7 +284,7 @@ from agent.trial import worker
 def build(*_):
     raise {error}
 
-worker.Trainer = build
+worker.trainer_of = build
 sys.exit(worker.main([{folder!r}, "1"]))
 """
 

@@ -290,7 +290,7 @@ def test_of_two_that_start_together_one_makes_the_corpus(tmp_path, monkeypatch):
         calls.append(n)
         return write_stories(n, seed)
 
-    monkeypatch.setattr(module, "write_stories", counted)
+    monkeypatch.setitem(module.WRITERS, "builtin", (1, counted))
     threads = [Thread(target=lambda: corpora.append(builtin(tmp_path, 40))) for _ in range(4)]
     for thread in threads:
         thread.start()

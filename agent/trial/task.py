@@ -1,0 +1,34 @@
+"""What a run that improves another is asked, beside its job: read back as strictly as that."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+KINDS = ("given", "made", "spin", "star", "plain")  # where what it learns from comes from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """How a model is improved, from what lies in the run's folder."""
+
+    kind: str
+    loss: str
+    beta: float = 0.1
+    epsilon: float = 0.1
+    n: int = 0  # pairs or problems that are made
+    n_asked: int = 0  # texts, or problems of each number of digits, before and after
+    most_digits: int = 0  # of these problems
+
+    @classmethod
+    def of(cls, values: Any) -> Self | None:
+        """From a job's value; ValueError or TypeError where it is none of ours."""
+        if values is None:
+            return None
+        found = cls(**values)
+        if found.kind not in KINDS:
+            raise ValueError(f"kind={found.kind!r} of its task is not one of {', '.join(KINDS)}")
+        for one in fields(cls):
+            value = getattr(found, one.name)
+            if one.type is float and not (isinstance(value, int | float) and math.isfinite(value)):
+                raise ValueError(f"{one.name}={value!r} of its task is not a finite number")
+        return found

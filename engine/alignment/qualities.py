@@ -1,0 +1,142 @@
+"""What can be measured of a story without anybody's opinion, and the pairs made of it.
+
+A continuation has up to four faults: it does not end (no end-of-text, or no sign that ends a
+sentence before it); it has a word that the training text does not; it repeats REPEATED tokens in a
+row that it had before; it copies more than COPIED tokens in a row from the training text. Of
+several continuations of one beginning the one with the fewest faults is preferred to the one with
+the most.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from engine.alignment.measure import Measure, mean_of
+from engine.alignment.pairs import Pair
+from engine.errors import Left
+from engine.model import GPT, Array, Flat
+from engine.sampling import Sampling, continuations
+from engine.text import Tokenizer
+
+BEGUN, TOKENS = 8, 112  # tokens of a beginning, and at most of its continuation
+COPIED, REPEATED = 12, 6  # tokens in a row
+CHOICES = 4  # continuations of one beginning
+BEGINNINGS = 16  # continued at once
+PIECE = 1 << 16
+AT_ONCE = CHOICES * BEGINNINGS
+WORD = re.compile(r"[^\W\d_]+")
+ENDS = tuple(".!?\"'")
+HOW = Sampling(temperature=1.0, top_k=None)  # as the model is, nothing left out
+
+
+class Judge:
+    """Counts the faults of continuations, against one training text in tokens."""
+
+    def __init__(self, tokens: Array, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        ends = [0, *np.flatnonzero(tokens == tokenizer.eot_id)[::AT_ONCE].tolist(), tokens.size]
+        self._words = {word for start, end in itertools.pairwise(ends)  # some stories at once
+                       for word in _words(tokenizer.decode(tokens[start:end].tolist()))}
+        self._copied = _runs(tokens, COPIED + 1)
+        self._copied.sort()
+
+    def faults(self, ids: Sequence[int], has_ended: bool) -> int:
+        """How many of the four kinds of fault a continuation has."""
+        text, row = self.tokenizer.decode(ids), np.array(ids, np.uint16)
+        runs, copies = _runs(row, REPEATED), _runs(row, COPIED + 1)
+        at = np.searchsorted(self._copied, copies).clip(max=max(0, self._copied.size - 1))
+        return sum((not (has_ended and text.rstrip().endswith(ENDS)),
+                    not set(_words(text)) <= self._words,
+                    np.unique(runs).size < runs.size,
+                    bool(self._copied.size and np.any(self._copied[at] == copies))))
+
+
+def _words(text: str) -> list[str]:
+    return WORD.findall(text.lower())
+
+
+def _runs(ids: Array, n: int) -> Array:
+    """A hash of each n ids in a row, uint64: two runs that differ share one in 2⁶⁴ by chance."""
+    found = np.zeros(max(0, ids.size - n + 1), np.uint64)
+    for start in range(0, found.size, PIECE):  # a long text needs little beside what is found
+        piece = found[start : start + PIECE]
+        for i in range(start, start + n):
+            piece *= np.uint64(0x9E3779B97F4A7C15)  # wraps, as a polynomial of an odd number does
+            piece += ids[i : i + piece.size].astype(np.uint64) + np.uint64(1)
+            piece ^= piece >> np.uint64(29)
+    return found
+
+
+def beginnings(tokens: Array, eot_id: int, n: int, rng: np.random.Generator,
+               n_more: int = 0) -> list[list[int]]:
+    """The first BEGUN + n_more tokens of n stories drawn of a text, without its end-of-text."""
+    starts = np.flatnonzero(tokens[: -BEGUN - 1] == eot_id) + 1
+    found = []
+    for start in rng.choice(starts, n):
+        story = tokens[start : start + BEGUN + n_more].tolist()
+        found.append(story[: story.index(eot_id)] if eot_id in story else story)
+    return [story for story in found if len(story) >= BEGUN]
+
+
+def continued(model: GPT, params: Flat, tokenizer: Tokenizer, prompts: Sequence[Sequence[int]],
+              rng: np.random.Generator) -> list[tuple[list[int], bool]]:
+    """The ids that the model writes after each beginning, and whether it ended the text."""
+    starts = [[tokenizer.eot_id, *prompt] for prompt in prompts]
+    found = continuations(model, params, starts, TOKENS, rng, eot_id=tokenizer.eot_id, sampling=HOW)
+    return [(ids, len(ids) < TOKENS) for ids in found]
+
+
+def made_pairs(model: GPT, params: Flat, tokenizer: Tokenizer, judge: Judge, tokens: Array,
+               seed: int, i: int) -> list[Pair]:
+    """The i-th batch of pairs of the model's own continuations of stories of the training text."""
+    rng = np.random.default_rng([seed, 8, i])
+    prompts = beginnings(tokens, tokenizer.eot_id, BEGINNINGS, rng)
+    several = [prompt for prompt in prompts for _ in range(CHOICES)]
+    written = continued(model, params, tokenizer, several, rng)
+    found = []
+    for k, prompt in enumerate(prompts):
+        own = written[k * CHOICES : (k + 1) * CHOICES]
+        faults = [judge.faults(*one) for one in own]
+        best, worst = own[int(np.argmin(faults))], own[int(np.argmax(faults))]
+        if min(faults) < max(faults) and best[0]:
+            found.append(Pair(*map(tokenizer.decode, (prompt, best[0], worst[0]))))
+    return [one for one in found if one.chosen != one.rejected]
+
+
+def spin_pairs(model: GPT, params: Flat, tokenizer: Tokenizer, tokens: Array, seed: int,
+               i: int) -> list[Pair]:
+    """The i-th batch of pairs of the text's own continuation and the model's.
+
+    Chen et al. 2024, arXiv:2401.01335 (SPIN): the model that writes is the last iterate.
+    """
+    rng = np.random.default_rng([seed, 9, i])
+    stories = beginnings(tokens, tokenizer.eot_id, AT_ONCE, rng, TOKENS)
+    written = continued(model, params, tokenizer, [one[:BEGUN] for one in stories], rng)
+    texts = [[tokenizer.decode(ids) for ids in (story[:BEGUN], story[BEGUN:], own)]
+             for story, (own, _) in zip(stories, written, strict=True)]
+    return [Pair(*one) for one in texts if one[1] and one[1] != one[2]]
+
+
+def stories_exam(model: GPT, params: Flat, step: int, leave: Callable[[int, int], bool], *,
+                 judge: Judge, tokens: Array, n: int) -> list[Measure]:
+    """The share of faultless continuations of n beginnings of held-out stories, and their length.
+
+    The same beginnings and the same draws every time.
+    """
+    tokenizer, faults, lengths, different = judge.tokenizer, [], [], set()
+    for i in range(0, n, AT_ONCE):
+        if leave(i, n):
+            raise Left(f"the stories at step {step} were left, as asked")
+        rng = np.random.default_rng([10, i])
+        prompts = beginnings(tokens, tokenizer.eot_id, min(AT_ONCE, n - i), rng)
+        for ids, has_ended in continued(model, params, tokenizer, prompts, rng):
+            faults.append(judge.faults(ids, has_ended))
+            lengths.append(len(ids))
+            different |= set(zip(ids, ids[1:], strict=False))
+    n_pairs = max(1, sum(lengths) - len(lengths))
+    return [mean_of("faults a story", step, np.array(faults, float)),
+            mean_of("faultless stories", step, np.array([not one for one in faults], float)),
+            mean_of("tokens a story", step, np.array(lengths, float)),
+            Measure("distinct-2", step, len(different) / n_pairs)]

@@ -1,0 +1,132 @@
+"""The gradient of every loss through the whole model: central differences, and a twin in torch."""
+
+import numpy as np
+import pytest
+
+from engine.alignment.losses import NATS, PAIRWISE, preference
+from engine.alignment.objective import Recipe, example_step, pair_step
+from engine.alignment.pairs import Spelt, batch_of
+from engine.config import Config
+from engine.errors import ConfigError
+from engine.model.gpt import GPT, Flat, init_params
+
+SHAPE = {"n_embd": 8, "n_layer": 1, "n_head": 2, "n_hidden": 6, "vocab_size": 260, "seq_len": 32}
+KINDS = {"untied": {}, "tied": {"tied": True}, "grouped": {"n_head": 4, "n_kv_head": 2},
+         "rwkv": {"mixer": "rwkv"}}
+# Two pairs, of prompts and answers of different lengths: chosen, chosen, rejected, rejected.
+TEXTS = [Spelt((0, 5, 9, 7, 3, 0), 3), Spelt((0, 4, 4, 8, 1, 6, 2, 9, 0), 2),
+         Spelt((0, 5, 9, 1, 0), 3), Spelt((0, 4, 6, 6, 6, 0), 2)]
+BATCH = batch_of(TEXTS, 32, 0)
+REFERENCE = np.array([[-14.0, -13.5], [-31.0, -19.0]])
+
+
+def model_of(kind, seed=1):
+    config = Config(**SHAPE | KINDS[kind])
+    params = init_params(config, seed, np.float64)
+    params.buffer[:] += 0.3 * np.random.default_rng(seed).standard_normal(params.buffer.size)
+    return GPT(config, np.float64), params, Flat.empty(config, np.float64)
+
+
+def of_answers(gpt, params):
+    """ln P of each answer, from the logits, one text at a time, without padding."""
+    found = []
+    for text in TEXTS:
+        z = gpt.logits(params, np.array([text.ids[:-1]]))[0]
+        z = z - z.max(-1, keepdims=True)
+        logs = z - np.log(np.exp(z).sum(-1, keepdims=True))
+        found.append(sum(logs[i - 1, text.ids[i]] for i in range(text.n_given, len(text.ids))))
+    return np.array(found)
+
+
+def mean_loss(gpt, params, recipe):
+    sums = of_answers(gpt, params)
+    if recipe.loss == NATS:
+        return -sums.sum() / BATCH.is_scored.sum()
+    margins = (sums[:2] - REFERENCE[:, 0]) - (sums[2:] - REFERENCE[:, 1])
+    return preference(recipe.loss, margins, recipe.beta, recipe.epsilon)[0].mean()
+
+
+def step(gpt, params, grads, recipe, **how):
+    if recipe.loss == NATS:
+        share = 1 / BATCH.is_scored.sum()
+        return share * example_step(gpt, params, grads, BATCH, share, **how).loss
+    return pair_step(gpt, params, grads, BATCH, REFERENCE, recipe, 0.5, **how).loss / 2
+
+
+@pytest.mark.parametrize(("kind", "loss"), [
+    *(("grouped", loss) for loss in (*PAIRWISE, NATS)), ("tied", "sigmoid"), ("untied", "ipo"),
+    ("rwkv", "sigmoid")])
+def test_every_gradient_is_the_slope_of_the_loss_of_unpadded_texts(kind, loss):
+    """Along random directions in each parameter of the whole model, and at its largest entry."""
+    gpt, params, grads = model_of(kind)
+    recipe, rng, h = Recipe(loss, 0.3), np.random.default_rng(0), 1e-5
+    assert step(gpt, params, grads, recipe) == pytest.approx(mean_loss(gpt, params, recipe),
+                                                             rel=1e-12)
+    largest = np.abs(grads.buffer).max()
+    for name, g in grads.views.items():
+        direction = rng.standard_normal(g.shape)
+        at, peak = params.views[name], np.zeros_like(g)
+        peak.flat[np.abs(g).argmax()] = 1.0
+        for way in (direction, peak):
+            before = at.copy()
+            at[...] = before + h * way
+            above = mean_loss(gpt, params, recipe)
+            at[...] = before - h * way
+            slope = (above - mean_loss(gpt, params, recipe)) / (2 * h)
+            at[...] = before
+            assert abs(slope - np.sum(g * way)) < 1e-6 * largest * max(
+                1.0, np.abs(way).sum()), name
+
+
+def test_the_prompt_is_not_scored_and_passes_accumulate():
+    gpt, params, grads = model_of("untied")
+    recipe, twice = Recipe("sigmoid", 0.3), Flat.empty(gpt.config, np.float64)
+    step(gpt, params, grads, recipe)
+    step(gpt, params, twice, recipe)
+    step(gpt, params, twice, recipe, accumulate=True)
+    assert np.abs(twice.buffer - 2 * grads.buffer).max() < 1e-14
+    assert [row.sum() for row in BATCH.is_scored] == [3, 7, 2, 4]
+    assert [BATCH.targets[i][BATCH.is_scored[i]].tolist() for i in (0, 3)] == [
+        [7, 3, 0], [6, 6, 6, 0]]
+
+
+@pytest.mark.parametrize("loss", PAIRWISE)
+@pytest.mark.parametrize("kind", ["tied", "grouped"])
+def test_thirty_steps_are_those_of_a_twin_in_torch(kind, loss):
+    torch = pytest.importorskip("torch",
+                                reason="the twin is optional: python -m pip install torch")
+    from tests.support.torch_twin import answers
+
+    gpt, params, grads = model_of(kind)
+    recipe, rate = Recipe(loss, 0.3), 0.01 if loss != "ipo" else 0.003
+    twin = {name: torch.tensor(np.array(x), requires_grad=True)
+            for name, x in params.views.items()}
+    reference = torch.tensor(REFERENCE)
+    losses, expected = [], []
+    for _ in range(30):
+        losses.append(step(gpt, params, grads, recipe))
+        params.buffer[:] -= rate * grads.buffer
+        sums = torch.stack([answers(gpt.config, twin, text.ids, text.n_given) for text in TEXTS])
+        m = recipe.beta * ((sums[:2] - reference[:, 0]) - (sums[2:] - reference[:, 1]))
+        log_sigmoid, e = torch.nn.functional.logsigmoid, recipe.epsilon
+        value = {"sigmoid": -log_sigmoid(m), "hinge": torch.relu(1 - m),
+                 "conservative": -(1 - e) * log_sigmoid(m) - e * log_sigmoid(-m),
+                 "ipo": (m / recipe.beta - 1 / (2 * recipe.beta)) ** 2}[loss].mean()
+        slopes = torch.autograd.grad(value, list(twin.values()))
+        with torch.no_grad():
+            for x, slope in zip(twin.values(), slopes, strict=True):
+                x -= rate * slope
+        expected.append(value.item())
+    assert expected[-1] < expected[0]
+    assert np.abs(np.subtract(losses, expected)).max() < 1e-8
+    assert max(np.abs(params.views[name] - x.detach().numpy()).max()
+               for name, x in twin.items()) < 1e-8
+
+
+@pytest.mark.parametrize(("changes", "told"), [
+    ({"loss": "kto"}, "there is no loss 'kto'; use sigmoid"),
+    ({"beta": 0.0}, "beta=0 is out of range"), ({"beta": float("nan")}, "beta=nan is out of"),
+    ({"epsilon": 0.5}, "epsilon=0.5 is no share of wrong pairs")])
+def test_a_recipe_out_of_range_is_told(changes, told):
+    with pytest.raises(ConfigError, match=told):
+        Recipe(**changes)
