@@ -64,9 +64,9 @@ CREATE TABLE measures (             -- what a run that improves another was meas
     run_id INTEGER NOT NULL REFERENCES runs (id),
     name TEXT NOT NULL,             -- such as accuracy, margin, loss on the text
     step INTEGER NOT NULL,          -- 0 is before, of the model it began from
-    value REAL NOT NULL,
-    low REAL,                       -- 95 % interval, where it is a mean over things that vary ...
-    high REAL,
-    n INTEGER,                      -- ... and how many: pairs, problems, texts
+    value REAL NOT NULL,            -- what it measured
+    low REAL,                       -- 95 % interval, where it is a mean over things that vary: from
+    high REAL,                      -- to
+    n INTEGER,                      -- how many of them: pairs, problems, texts
     PRIMARY KEY (run_id, name, step)
 ) STRICT, WITHOUT ROWID"""
