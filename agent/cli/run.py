@@ -11,7 +11,7 @@ import click
 
 from agent.cli.families import family_options, settings_of, sizes_of
 from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
-from agent.cli.grid import say_grid
+from agent.cli.grid import crossing_of, crossing_options, say_grid
 from agent.cli.main import main
 from agent.cli.options import (
     complete_families,
@@ -226,6 +226,7 @@ def _report(ledger: Ledger, run_id: int) -> dict[str, Any]:
               help=f"In place of --sizes, with --params: {', '.join(FAMILIES)}.")
 @click.option("--params", metavar="LIST", help="Parameters of each family's models: 100k,1M.")
 @click.option("--tokens", required=True, metavar="LIST", help="Such as 100k,400k,1.6M.")
+@crossing_options
 @click.option("--dry-run", is_flag=True, help="Show the cells and queue nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @_text_options
@@ -236,13 +237,14 @@ def grid(home: Home, /, tokens: str, dry_run: bool, as_json: bool, **options: An
     Example:  agent grid --sizes 64d/2L,128d/4L --tokens 200k,800k
     """
     sizes = sizes_of(options.pop("sizes"), options.pop("families"), options.pop("params"))
+    crossed = crossing_of(options)
     wish = _wish(home, options)
     with Screen() as screen:
         if dry_run:
-            found = foresee_grid(home, wish, sizes, tokens.split(","), screen.stage)
+            found = foresee_grid(home, wish, sizes, tokens.split(","), screen.stage, crossed)
         else:
             with desk(home, screen, screen.stage) as at:
-                found = queue_grid(at, wish, sizes, tokens.split(","))
+                found = queue_grid(at, wish, sizes, tokens.split(","), crossed)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:

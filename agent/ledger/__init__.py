@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from agent.ledger.find import parent_of as parent_of
     from agent.ledger.foreign import add_foreign as add_foreign
     from agent.ledger.foreign import foreign_uid as foreign_uid
+    from agent.ledger.grid_cells import cells_with as cells_with
+    from agent.ledger.grid_cells import grid_cells as grid_cells
+    from agent.ledger.grid_cells import is_of_law as is_of_law
+    from agent.ledger.grid_cells import is_on_text as is_on_text
+    from agent.ledger.grid_cells import is_part_or_whole as is_part_or_whole
+    from agent.ledger.grid_cells import part_sha256 as part_sha256
+    from agent.ledger.grid_cells import unique_tokens as unique_tokens
     from agent.ledger.ledger import Ledger as Ledger
     from agent.ledger.merge import Taken as Taken
     from agent.ledger.missing import Gap as Gap
@@ -56,6 +63,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import Earned as Earned
     from agent.ledger.records import Ending as Ending
     from agent.ledger.records import Event as Event
+    from agent.ledger.records import GridCell as GridCell
     from agent.ledger.records import Metric as Metric
     from agent.ledger.records import NewCalibration as NewCalibration
     from agent.ledger.records import NewCorpus as NewCorpus
@@ -86,6 +94,8 @@ __all__, __getattr__ = doors(__name__, {
     "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
     "foreign": ("add_foreign", "foreign_uid"),
+    "grid_cells": ("cells_with", "grid_cells", "is_of_law", "is_on_text", "is_part_or_whole",
+                   "part_sha256", "unique_tokens"),
     "ledger": ("Ledger",),
     "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),
@@ -95,7 +105,7 @@ __all__, __getattr__ = doors(__name__, {
     "reader": ("Reader", "damage", "faults", "glance"),
     "rehearsal": ("rehearse",),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
-                "Earned", "Ending", "Event", "GENERATED", "LABEL_LETTERS", "Metric",
+                "Earned", "Ending", "Event", "GENERATED", "GridCell", "LABEL_LETTERS", "Metric",
                 "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run", "State",
                 "Verdict"),
     "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "last_used", "night_of",

@@ -276,6 +276,24 @@ def m008_withdrawn(db: Database) -> None:
     _write_anew(db, "decisions", DECISIONS_8)  # for its comment alone
 
 
+GRID_CELLS = """
+CREATE TABLE grid_cells (           -- what a grid asked for in one of its runs
+    run_id INTEGER PRIMARY KEY REFERENCES runs (id),
+    family TEXT NOT NULL,           -- of shapes
+    size TEXT NOT NULL,             -- as asked for: 64d/2L, 300k, or the label of a published row
+    unique_tokens INTEGER,          -- different training tokens; NULL: all of the text
+    unique_asked TEXT,              -- the same as asked for: 5s are 5 stories, 200k tokens
+    purpose TEXT,                   -- NULL: a point of the law; rate: another learning rate than
+                                    -- the rule's; replicate: the recipe of a published row
+    rate REAL                       -- learning rate over that of the rule; NULL: the rule's
+) STRICT"""
+
+
+@migrations()
+def m010_grid_cells(db: Database) -> None:
+    db.execute(GRID_CELLS.strip())
+
+
 def _write_anew(db: Database, table: str, text: str) -> None:
     """Give a table another text that says the same of how its rows are stored.
 

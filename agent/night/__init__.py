@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.night.crossing import Crossing as Crossing
     from agent.night.enqueue import Wanted as Wanted
     from agent.night.enqueue import idea_of as idea_of
     from agent.night.grids import Forecast as Forecast
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from agent.night.withdrawal import Withdrawal as Withdrawal
 
 __all__, __getattr__ = doors(__name__, {
+    "crossing": ("Crossing",),
     "enqueue": ("Wanted", "idea_of"),
     "grids": ("Forecast", "foresee_grid", "queue_grid"),
     "inbox": ("Idea",),

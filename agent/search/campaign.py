@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from agent.ledger import Calibration, Ledger, Run, corpus_of
+from agent.ledger import Calibration, Ledger, Run, is_on_text
 from agent.machine import Clock
 from agent.search import budget, study, verdict
 from agent.search.outsiders import Outsiders
@@ -179,8 +179,7 @@ class Campaign:
         """
         if self.study is None:
             return True
-        text = corpus_of(self.ledger, run)
-        return text is not None and text.text_sha256 == self.study.text_sha256 and (
+        return is_on_text(self.ledger, run, self.study.text_sha256) and (
             run.calibration_id in (None, self.study.id) or self._is_baseline(run))
 
     def at_end(self) -> Standing | None:

@@ -54,6 +54,7 @@ class Job:
     shards: dict[str, ShardFile] = field(default_factory=dict)  # by names of SHARDS
     rung_step: int | None = None  # evaluated just there, whatever eval_every says
     rung_max_bpb: float | None = None  # above it the run ends there as pruned
+    unique_tokens: int | None = None  # train on so many from the beginning of the text's shuffle
 
     def write(self, path: Path) -> None:
         def name(file: str) -> str:
@@ -73,6 +74,8 @@ class Job:
             if values.pop("version") != VERSION:
                 raise ValueError(f"version is not {VERSION}")
             _check_rung(values.get("rung_step"), values.get("rung_max_bpb"))
+            if (unique := values.get("unique_tokens")) is not None and not _is_count(unique):
+                raise ValueError(f"unique_tokens={unique!r} is not a whole number over 0")
 
             def find(name: str) -> str:
                 return str(find_within(RunFolder(path.parent).home.root, path.parent, name))

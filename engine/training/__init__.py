@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from engine.training.beginning import beginning as beginning
+    from engine.training.beginning import n_tokens_of as n_tokens_of
     from engine.training.data import open_tokens as open_tokens
     from engine.training.evaluate import Score as Score
     from engine.training.evaluate import score_model as score_model
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from engine.training.train import training as training
 
 __all__, __getattr__ = doors(__name__, {
+    "beginning": ("beginning", "n_tokens_of"),
     "data": ("open_tokens",),
     "evaluate": ("Score", "score_model"),
     "optim": ("make_optimizer",),

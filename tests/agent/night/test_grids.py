@@ -148,7 +148,8 @@ def test_what_cannot_be_read_is_refused_before_a_text_is_made(home: Home, text: 
 def test_as_json_it_has_the_time_of_each_cell(home: Home, text: Path) -> None:
     found = foreseen(home, text).as_dict()
     assert [set(cell) for cell in found["cells"]] == [
-        {"config", "budget_tokens", "reason", "size", "run_s"}] * 4
+        {"config", "budget_tokens", "reason", "size", "unique", "seed", "rate", "run_s",
+         "n_params", "predicted_mb"}] * 4
     assert found["total_s"] > 0
 
 
