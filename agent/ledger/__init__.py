@@ -11,6 +11,13 @@ from engine import doors
 
 if TYPE_CHECKING:
     from agent.ledger.anchor import Anchor as Anchor
+    from agent.ledger.cells import cells_with as cells_with
+    from agent.ledger.cells import grid_cells as grid_cells
+    from agent.ledger.cells import is_of_law as is_of_law
+    from agent.ledger.cells import is_on_text as is_on_text
+    from agent.ledger.cells import is_part_or_whole as is_part_or_whole
+    from agent.ledger.cells import part_sha256 as part_sha256
+    from agent.ledger.cells import unique_tokens as unique_tokens
     from agent.ledger.ended import Claim as Claim
     from agent.ledger.ended import EndedRun as EndedRun
     from agent.ledger.ended import claims as claims
@@ -29,13 +36,6 @@ if TYPE_CHECKING:
     from agent.ledger.find import parent_of as parent_of
     from agent.ledger.foreign import add_foreign as add_foreign
     from agent.ledger.foreign import foreign_uid as foreign_uid
-    from agent.ledger.grid_cells import cells_with as cells_with
-    from agent.ledger.grid_cells import grid_cells as grid_cells
-    from agent.ledger.grid_cells import is_of_law as is_of_law
-    from agent.ledger.grid_cells import is_on_text as is_on_text
-    from agent.ledger.grid_cells import is_part_or_whole as is_part_or_whole
-    from agent.ledger.grid_cells import part_sha256 as part_sha256
-    from agent.ledger.grid_cells import unique_tokens as unique_tokens
     from agent.ledger.ledger import Ledger as Ledger
     from agent.ledger.merge import Taken as Taken
     from agent.ledger.missing import Gap as Gap
@@ -90,12 +90,12 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "anchor": ("Anchor",),
+    "cells": ("cells_with", "grid_cells", "is_of_law", "is_on_text", "is_part_or_whole",
+              "part_sha256", "unique_tokens"),
     "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads"),
     "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
     "foreign": ("add_foreign", "foreign_uid"),
-    "grid_cells": ("cells_with", "grid_cells", "is_of_law", "is_on_text", "is_part_or_whole",
-                   "part_sha256", "unique_tokens"),
     "ledger": ("Ledger",),
     "merge": ("Taken",),
     "missing": ("Gap", "gaps", "gaps_in_words"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.ledger.grid_cells import grid_cells, is_part_or_whole
+from agent.ledger.cells import grid_cells, is_part_or_whole
 from agent.ledger.queries import Queries
 from agent.ledger.records import Calibration, Run
 from engine.errors import LedgerError

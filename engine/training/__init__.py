@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
-    from engine.training.beginning import beginning as beginning
-    from engine.training.beginning import n_tokens_of as n_tokens_of
     from engine.training.data import open_tokens as open_tokens
     from engine.training.evaluate import Score as Score
     from engine.training.evaluate import score_model as score_model
@@ -26,13 +24,15 @@ if TYPE_CHECKING:
     from engine.training.train import Trainer as Trainer
     from engine.training.train import seeded as seeded
     from engine.training.train import training as training
+    from engine.training.unique import beginning as beginning
+    from engine.training.unique import n_tokens_of as n_tokens_of
 
 __all__, __getattr__ = doors(__name__, {
-    "beginning": ("beginning", "n_tokens_of"),
     "data": ("open_tokens",),
     "evaluate": ("Score", "score_model"),
     "optim": ("make_optimizer",),
     "pace": ("default_eval_every",),
     "parallel": ("Team", "parts"),
     "train": ("Done", "Eval", "Shard", "Step", "Texts", "Trainer", "seeded", "training"),
+    "unique": ("beginning", "n_tokens_of"),
 }, modules=("checkpoint",))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from agent.ledger.queries import Queries
 from agent.ledger.records import Corpus, GridCell, Run
 
-ORDER = 1  # of the shuffle whose beginnings parts are: engine/training/beginning.py
+ORDER = 1  # of the shuffle whose beginnings parts are: engine/training/unique.py
 
 
 def grid_cells(ledger: Queries, run_id: int | None = None) -> dict[int, GridCell]:
