@@ -31,4 +31,4 @@ __all__, __getattr__ = doors(__name__, {
     "status": ("Status", "detail", "gather", "uniform_bpb"),
     "studies": ("study_list",),
     "table": ("markdown", "write_table"),
-}, modules=("dashboard", "exports", "grid", "report", "run_log"))
+}, modules=("dashboard", "exports", "grid", "report", "run_log", "scaling"))
