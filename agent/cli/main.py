@@ -33,6 +33,7 @@ MODULES = {
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
     "enqueue": "agent.cli.enqueue",
     "explain": "agent.cli.explain",
+    "replicate": "agent.cli.replicate",
     "scaling": "agent.cli.scaling",
     "service": "agent.cli.service",
     **dict.fromkeys(("report", "export-runs"), "agent.cli.report"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.night.launch import end_pause as end_pause
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
+    from agent.night.replicate import run_again as run_again
     from agent.night.wish import Wish as Wish
     from agent.night.withdrawal import Withdrawal as Withdrawal
 
@@ -31,6 +32,7 @@ __all__, __getattr__ = doors(__name__, {
     "grids": ("Forecast", "foresee_grid", "queue_grid"),
     "inbox": ("Idea",),
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
+    "replicate": ("run_again",),
     "wish": ("Wish",),
     "withdrawal": ("Withdrawal",),
 }, modules=("inbox", "withdrawal"))

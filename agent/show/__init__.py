@@ -31,4 +31,5 @@ __all__, __getattr__ = doors(__name__, {
     "status": ("Status", "detail", "gather", "uniform_bpb"),
     "studies": ("study_list",),
     "table": ("markdown", "write_table"),
-}, modules=("dashboard", "exports", "grid", "report", "run_log", "scaling"))
+}, modules=("dashboard", "exports", "grid", "replicated", "report", "run_log",
+            "scaling"))
