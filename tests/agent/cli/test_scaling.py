@@ -1,0 +1,74 @@
+"""`agent scaling` as people call it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.cli import scaling as command
+from agent.home.paths import Home
+from tests.support.example_grids import filled, studied
+from tests.support.example_home import agent
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home with the made grids; the fit is that of all tests, which takes seconds."""
+    def fitted(runs: object, yardsticks: object, progress: object, n_draws: int) -> object:
+        assert runs == studied()[1].runs
+        return studied()[0]
+
+    monkeypatch.setattr(command, "study_of", fitted)
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    home.ledger.write_bytes(filled())
+    return home
+
+
+def test_sentences_on_the_terminal(home: Home) -> None:
+    result = agent(home, "scaling", columns=70)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("On tales, models of ")
+    assert "(95 %: " in result.stdout
+
+
+def test_json_has_what_scripts_rely_on(home: Home) -> None:
+    found = json.loads(agent(home, "scaling", "--json").stdout)
+    assert found.keys() >= {"n_runs", "n_cells", "sizes", "decades_n", "decades_d", "fits",
+                            "families", "thresholds", "text"}
+
+
+def test_written_twice_the_files_are_the_same_and_nothing_else_is_touched(
+        home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    (folder / "nights").mkdir(parents=True)
+    (folder / "nights" / "mine.txt").write_text("mine")
+    first = agent(home, "scaling", "--write", str(folder))
+    assert "report.md, results.csv, bootstrap.csv and " in first.stderr
+    before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    agent(home, "scaling", "--write", str(folder))
+    assert before == {path: path.read_bytes() for path in sorted(folder.rglob("*"))
+                      if path.is_file()}
+    assert (folder / "nights" / "mine.txt").read_text() == "mine"
+
+
+def test_what_is_no_file_of_a_report_is_not_replaced(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "figures").write_text("a list")
+    result = agent(home, "scaling", "--write", str(tmp_path / "results"))
+    assert result.exit_code == 1
+    assert "figures is not what a report would replace" in result.stderr
+
+
+def test_too_few_runs_are_refused_with_what_to_run(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.support.example_home import a_home
+    home = a_home(tmp_path / "few")
+    result = agent(home, "scaling")
+    assert result.exit_code == 1
+    assert "agent grid --params" in result.stderr
+    assert agent(Home(tmp_path / "none"), "scaling").exit_code == 1
+
+
+def test_two_ways_to_say_the_text_are_one_too_many(home: Home) -> None:
+    assert agent(home, "scaling", "--corpus", "tales", "--study", "1").exit_code == 2
