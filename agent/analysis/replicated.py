@@ -121,4 +121,6 @@ def _versus(by_name: dict[str, Again], name: str) -> float | None:
 
 
 def _told(name: str, versus: float | None) -> str:
-    return f"{name or 'nothing'} not run yet" if versus is None else f"{name} {100 * versus:+.1f} %"
+    if versus is None:
+        return f"{name} is not run yet" if name else "none of them is run yet"
+    return f"{name} {100 * versus:+.1f} %"

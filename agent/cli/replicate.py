@@ -16,6 +16,7 @@ from agent.home import Home
 from agent.ledger import Reader
 from agent.night import desk, run_again
 from agent.show import replicated as shown
+from engine.errors import UserError
 
 
 @main.command()
@@ -37,6 +38,9 @@ def replicate(home: Home, /, n_seeds: int, is_look: bool, as_json: bool, **optio
             click.echo(f"{n_left} runs to go; the same command goes on", err=True)
     with Reader.open(home.ledger) as ledger:
         found = replicated_runs(ledger)
+    if not found:
+        raise UserError(f"{home.ledger} has no published rows to run again; `agent import "
+                        "published.csv` adds them")
     claims = published_claims(found)
     if as_json:
         show_json({"rows": [dataclasses.asdict(one) for one in found],

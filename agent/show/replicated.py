@@ -14,10 +14,12 @@ STANDS = {True: "stands", False: "does not stand", None: "not known yet"}
 
 def lines(found: Sequence[Again], claims: Sequence[PublishedClaim], width: int) -> list[str]:
     """The table, then each published finding with what became of it."""
-    table = columns([HEADS, *map(_row, found)])
-    if max(map(len, table)) > width:  # without the recipe
-        table = columns([[cell for i, cell in enumerate(row) if i != 1]
-                         for row in (HEADS, *map(_row, found))])
+    rows = [HEADS, *map(_row, found)]
+    for left_out in ((), (1,), (1, 3)):  # the recipe, and what was published of the unigram
+        table = columns([[cell for i, cell in enumerate(row) if i not in left_out]
+                         for row in rows])
+        if max(map(len, table)) <= width:
+            break
     said = [line for claim in claims for line in words.wrapped(
         f"{claim.name}: {claim.published}. Measured: {claim.measured}. "
         f"It {STANDS[claim.stands]}." if claim.stands is not None else
