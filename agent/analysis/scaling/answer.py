@@ -73,8 +73,9 @@ def _clause(name: str, its: Sequence[Threshold]) -> str:
     where = ("at every size" if len(passed) == len(its) else
              f"from {amount(least)} parameters on" if len(passed) == sum(
                  size >= least for size in sizes) else f"at {len(passed)} of {len(its)} sizes")
-    return (f"{what} {where}, the soonest after {bracket(soonest.above, soonest.below)} tokens "
-            f"with {amount(soonest.size)} parameters")
+    when = ("within" if soonest.above is None else f"after {amount(soonest.above)} to")
+    return (f"{what} {where}, the soonest {when} {amount(soonest.below or 0)} tokens with "
+            f"{amount(soonest.size)} parameters")
 
 
 def sentences(study: Study, ground: Ground, checks: Sequence[RateCheck] = ()
@@ -165,11 +166,12 @@ def _families(study: Study) -> Iterator[tuple[str, str]]:
 
 def _lines(study: Study) -> Iterator[tuple[str, str]]:
     for line in study.lines:
-        other = "tokens" if line.axis == "parameters" else "parameters"
+        is_size = line.axis == "parameters"
+        other, its = ("tokens", "all parameters") if is_size else ("parameters in all", "tokens")
         knee = (f"; the gain falls most behind {amount(line.knee)}"
                 if line.knee is not None else "")
         yield f"over {line.axis}", (
-            f"at {amount(line.at)} {other} the loss goes as {line.axis} to the "
+            f"at {amount(line.at)} {other} the loss goes as {its} to the "
             f"{line.law.exponent:.3f}, R² {line.law.r2:.3f}{knee}")
 
 

@@ -18,6 +18,15 @@ class Surface:
     sizes: list[float]  # parameters of the matrices
     loss: list[list[float]]  # of each size over the tokens, nats per token
 
+    def frontier(self, nats: float) -> list[tuple[float, float]]:
+        """(tokens, parameters) where each size falls to a loss, between the places asked for."""
+        found = []
+        for size, row in zip(self.sizes, self.loss, strict=True):
+            if row[-1] < nats < row[0]:  # it falls along the tokens
+                at = np.interp(-nats, -np.array(row), np.log(self.tokens))
+                found.append((float(np.exp(at)), size))
+        return found
+
 
 def law_surface(study: Study, n_side: int = N_SIDE) -> Surface:
     """The law's losses between the fewest and the most of both."""

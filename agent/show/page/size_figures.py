@@ -1,7 +1,7 @@
 """The pictures of a study of size and data, each under the sentence that says what it shows."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from agent.analysis.scaling import (
@@ -148,7 +148,8 @@ def _over_unique(study: Study) -> Iterator[Figure]:
     parts = [run for run in own if run.unique < min(run.tokens, most)]
     if not parts:
         return
-    size = max(run.n_matrices for run in parts)
+    n_runs = Counter(run.n_matrices for run in parts)
+    size = max(n_runs, key=lambda one: (n_runs[one], one))
     groups: dict[str, list[Point]] = {}
     for unique in sorted({run.unique for run in parts if run.n_matrices == size}):
         groups[f"{amount(unique)} different"] = _means(
@@ -172,12 +173,13 @@ def _contours(study: Study) -> Iterator[Figure]:
     runs = _whole(study.runs)
     levels = linear_ticks(min(heights), max(heights), N_LEVELS)
     step = f"{levels[1] - levels[0]:g} " if len(levels) > 1 else ""
-    marks: list[Mark] = [Contours(xs=its.tokens, ys=its.sizes, heights=its.loss, levels=levels)]
+    marks: list[Mark] = [Contours(xs=its.tokens, ys=its.sizes, heights=its.loss, levels=levels,
+                                  kind=QUIET)]
     for name, (kind, _) in SIGNS.items():
         nats = study.yardsticks.get(name)
-        if nats is not None and min(heights) < nats < max(heights):
-            marks.append(Contours(xs=its.tokens, ys=its.sizes, heights=its.loss, levels=[nats],
-                                  kind=kind, name=f"the {name}'s {nats:.2f}"))
+        if nats is not None and (frontier := its.frontier(nats)):
+            marks.append(Line(points=frontier, kind=kind, is_dashed=name == "trigram",
+                              name=f"the {name}'s {nats:.2f}"))
     cells: dict[Point, list[float]] = defaultdict(list)
     for run in runs:
         cells[run.tokens, run.n_matrices].append(run.loss)
@@ -249,8 +251,9 @@ def _thresholds(study: Study) -> Iterator[Figure]:
             [one for one in its if one.yardstick == name], name, y)]
         finding = f"How many {what} each size needs to know more than counting tells."
         yield Figure(name=f"thresholds-{axis}", finding=finding, height=420, note=(
-            "Upright: between the last run above a yardstick and the first below it. Lines and "
-            "bands: by the law, with its 95 % interval."), pictures=[Plot(
+            "Upright: between the last run above a yardstick and the first below it; with its sign "
+            "at an end it is open on the other. Lines and bands: by the law, with its 95 % "
+            "interval."), pictures=[Plot(
                 title=f"Thresholds in {what}", text=finding,
                 x=_axis([one.size for one in its], PARAMETERS), y=y, marks=marks)])
 
@@ -271,8 +274,11 @@ def _frontier(its: Sequence[Threshold], name: str, y: Scale) -> Iterator[Mark]:
              if one.above is not None or one.below is not None]
     if known:
         yield Errors(points=known, kind=kind)
-        yield Dots(points=[(x, math.sqrt(low * high)) for x, low, high in known], kind=kind,
-                   shape=shape, name=f"the {name}")
+        # In the middle of a bracket; of one with an open end at the end that a run is.
+        yield Dots(points=[(one.size * aside, math.sqrt((one.above or one.below or 0.0)
+                                                        * (one.below or one.above or 0.0)))
+                           for one in its if one.above is not None or one.below is not None],
+                   kind=kind, shape=shape, name=f"the {name}")
 
 
 def _families(study: Study) -> Iterator[Figure]:

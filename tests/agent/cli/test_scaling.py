@@ -8,7 +8,7 @@ import pytest
 from agent.cli import scaling as command
 from agent.home.paths import Home
 from tests.support.example_grids import filled, studied
-from tests.support.example_home import agent
+from tests.support.example_home import a_home, agent
 
 
 @pytest.fixture
@@ -50,19 +50,14 @@ def test_written_twice_the_files_are_the_same_and_nothing_else_is_touched(
     assert before == {path: path.read_bytes() for path in sorted(folder.rglob("*"))
                       if path.is_file()}
     assert (folder / "nights" / "mine.txt").read_text() == "mine"
+    (folder / "report.md").unlink()
+    (folder / "report.md").mkdir()  # somebody's own
+    refused = agent(home, "scaling", "--write", str(folder))
+    assert refused.exit_code == 1
+    assert "report.md is not what a report would replace" in refused.stderr
 
 
-def test_what_is_no_file_of_a_report_is_not_replaced(home: Home, tmp_path: Path) -> None:
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "figures").write_text("a list")
-    result = agent(home, "scaling", "--write", str(tmp_path / "results"))
-    assert result.exit_code == 1
-    assert "figures is not what a report would replace" in result.stderr
-
-
-def test_too_few_runs_are_refused_with_what_to_run(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.support.example_home import a_home
+def test_too_few_runs_are_refused_with_what_to_run(tmp_path: Path) -> None:
     home = a_home(tmp_path / "few")
     result = agent(home, "scaling")
     assert result.exit_code == 1
