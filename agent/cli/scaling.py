@@ -1,10 +1,18 @@
 """`agent scaling`: the law of loss over size and data that the cells of grids tell."""
 
+import dataclasses
 from pathlib import Path
 
 import click
 
-from agent.analysis.scaling import as_dict, observed_of, rate_checks, study_of
+from agent.analysis.scaling import (
+    as_dict,
+    observed_of,
+    rate_checks,
+    seed_sigma,
+    study_of,
+    told_of_rates,
+)
 from agent.cli.given import COUNT, GivenPath
 from agent.cli.main import main
 from agent.cli.options import complete_texts, study_option
@@ -15,6 +23,7 @@ from agent.home import Home
 from agent.ledger import glance
 from agent.show import scaling as shown
 from agent.show.page import scaling_files
+from agent.words import wrapped
 from engine.errors import LedgerError, UserError
 from engine.files import write_atomically
 
@@ -43,8 +52,13 @@ def scaling(home: Home, corpus: str | None, study: int | None, n_draws: int,
         raise LedgerError(f"there is no ledger at {home.ledger}; `agent grid` starts one")
     with glance(home.ledger) as ledger, Screen() as screen:
         ground = observed_of(ledger, corpus, study)
-        checks = rate_checks(ledger)
-        found = study_of(ground.runs, ground.yardsticks, screen.stage, n_draws)
+        checks = rate_checks(ledger, ground.corpora)
+        try:
+            found = study_of(ground.runs, ground.yardsticks, screen.stage, n_draws)
+        except UserError:  # too few for a law; what the rates say is known all the same
+            if told := told_of_rates(checks, seed_sigma(ground.runs)):
+                click.echo("\n".join(wrapped(told, page_width())), err=True)
+            raise
     if folder:
         options = [f" --{name} {value}" for name, value in (
             ("corpus", corpus), ("study", study), ("draws", n_draws if n_draws != 1000 else None))
@@ -52,7 +66,9 @@ def scaling(home: Home, corpus: str | None, study: int | None, n_draws: int,
         _write(folder, scaling_files(found, ground, checks, "".join(options)))
     if as_json:
         show_json(as_dict(found) | {
-            "text": ground.text, "vocab_size": ground.vocab_size, "recipe": ground.recipe})
+            "text": ground.text, "vocab_size": ground.vocab_size, "recipe": ground.recipe,
+            "rates": [dataclasses.asdict(one) | {"best": one.best, "holds": one.holds(found.sigma)}
+                      for one in checks]})
     elif not folder:
         click.echo("\n".join(shown.lines(found, ground, checks, page_width())))
 

@@ -104,5 +104,6 @@ def studied() -> tuple[Study, Ground, list[RateCheck]]:
         path = Path(folder) / "ledger.db"
         path.write_bytes(filled())
         with Reader.open(path) as ledger:
-            ground, checks = observed_of(ledger), rate_checks(ledger)
+            ground = observed_of(ledger)
+            checks = rate_checks(ledger, ground.corpora)
     return study_of(ground.runs, ground.yardsticks, n_draws=40), ground, checks

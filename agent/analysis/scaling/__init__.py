@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
-    from agent.analysis.scaling.answer import amount as amount
     from agent.analysis.scaling.answer import bracket as bracket
     from agent.analysis.scaling.answer import headline as headline
     from agent.analysis.scaling.answer import interval as interval
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from agent.analysis.scaling.observed import Observed as Observed
     from agent.analysis.scaling.rates import RateCheck as RateCheck
     from agent.analysis.scaling.rates import rate_checks as rate_checks
+    from agent.analysis.scaling.rates import seed_sigma as seed_sigma
+    from agent.analysis.scaling.rates import told_of_rates as told_of_rates
     from agent.analysis.scaling.rows import Ground as Ground
     from agent.analysis.scaling.rows import observed_of as observed_of
     from agent.analysis.scaling.study import Family as Family
@@ -34,19 +35,20 @@ if TYPE_CHECKING:
     from agent.analysis.scaling.tables import bootstrap_csv as bootstrap_csv
     from agent.analysis.scaling.tables import results_csv as results_csv
     from agent.analysis.scaling.thresholds import Threshold as Threshold
+    from agent.analysis.scaling.told import amount as amount
     from agent.analysis.scaling.told import as_dict as as_dict
 
 __all__, __getattr__ = doors(__name__, {
-    "answer": ("amount", "bracket", "headline", "interval",
+    "answer": ("bracket", "headline", "interval",
                "main_thresholds", "sentences"),
     "checked": ("Checked", "against_law"),
     "forms": ("foretold", "in_words"),
     "observed": ("Observed",),
-    "rates": ("RateCheck", "rate_checks"),
+    "rates": ("RateCheck", "rate_checks", "seed_sigma", "told_of_rates"),
     "rows": ("Ground", "observed_of"),
     "study": ("Family", "FittedForm", "Study", "families_names", "study_of"),
     "surface": ("Surface", "law_surface"),
     "tables": ("bootstrap_csv", "results_csv"),
     "thresholds": ("Threshold",),
-    "told": ("as_dict",),
+    "told": ("amount", "as_dict"),
 })

@@ -4,24 +4,16 @@ from collections.abc import Iterator, Sequence
 
 from agent.analysis.scaling.forms import REPETITION
 from agent.analysis.scaling.observed import CONVENTIONS
-from agent.analysis.scaling.rates import RateCheck
+from agent.analysis.scaling.rates import RateCheck, told_of_rates
 from agent.analysis.scaling.rows import Ground
 from agent.analysis.scaling.study import FittedForm, Study, families_names
 from agent.analysis.scaling.thresholds import Threshold
-from agent.analysis.scaling.told import apart
+from agent.analysis.scaling.told import amount, apart
 
 KNOWS = {"unigram": "token frequencies", "bigram": "pairs of tokens",
          "trigram": "triples of tokens"}
 BOUNDS = (2e-3, 5.9)  # an exponent's interval that reaches one of them says that it is not told
 NEAR = 2.0  # of AICc, by which a form that is behind is still as good
-
-
-def amount(n: float) -> str:
-    """12.3k, 456k, 3.1M: three digits."""
-    for unit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if n >= 0.9995 * unit:
-            return f"{n / unit:.3g}{sign}"
-    return f"{n:.0f}"
 
 
 def bracket(above: float | None, below: float | None) -> str:
@@ -176,16 +168,8 @@ def _lines(study: Study) -> Iterator[tuple[str, str]]:
 
 
 def _rates(checks: Sequence[RateCheck], sigma: float | None) -> Iterator[tuple[str, str]]:
-    if not checks:
-        return
-    told = [f"{one.size} on {amount(one.tokens)} tokens: "
-            + ("the rule's rate is best" if one.best == 1 else
-               f"{one.best:g} times the rule's is {100 * one.lead:.1f} % better")
-            for one in checks]
-    holds = all(one.holds(sigma) for one in checks)
-    noise = "" if sigma is None else f" (seeds differ by {100 * sigma:.1f} %)"
-    yield "rate", (f"the width rule of the learning rate {'holds' if holds else 'does not hold'}"
-                   f"{noise}: {'; '.join(told)}")
+    if told := told_of_rates(checks, sigma):
+        yield "rate", told
 
 
 def _limits(study: Study, ground: Ground) -> Iterator[tuple[str, str]]:

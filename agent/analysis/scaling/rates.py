@@ -4,9 +4,12 @@ The rule is lr ∝ 1/width (Yang et al. 2021, arXiv:2203.03466, table 8, for hid
 Adam). It holds at a size where no other rate beats its rate by more than seeds differ.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.analysis.scaling.observed import Observed
+from agent.analysis.scaling.told import amount
 from agent.ledger import Queries, Run, cells_with, grid_cells, is_of_law
 from engine.config import Config
 
@@ -37,12 +40,39 @@ class RateCheck:
         return self.best == 1 or (sigma is not None and self.lead <= WITHIN * 2 ** 0.5 * sigma)
 
 
-def rate_checks(ledger: Queries) -> list[RateCheck]:
-    """Every size that finished at the rule's rate and at another, the smallest first."""
+def seed_sigma(runs: Sequence[Observed]) -> float | None:
+    """Standard deviation of ln L over the seeds of a cell, pooled; None without two of one."""
+    cells: dict[object, list[float]] = {}
+    for run in runs:
+        cells.setdefault(run.cell, []).append(math.log(run.loss))
+    left = sum(len(its) - 1 for its in cells.values())
+    squares = sum((one - sum(its) / len(its)) ** 2 for its in cells.values() for one in its)
+    return math.sqrt(squares / left) if left else None
+
+
+def told_of_rates(checks: Sequence[RateCheck], sigma: float | None) -> str | None:
+    """Whether the rule holds, in a sentence; None where nothing was run for it."""
+    if not checks:
+        return None
+    told = [f"{one.size} on {amount(one.tokens)} tokens: "
+            + ("the rule's rate is best" if one.best == 1 else
+               f"{one.best:g} times the rule's is {100 * one.lead:.1f} % better")
+            for one in checks]
+    holds = all(one.holds(sigma) for one in checks)
+    noise = "" if sigma is None else f" (seeds differ by {100 * sigma:.1f} %)"
+    return (f"the width rule of the learning rate {'holds' if holds else 'does not hold'}{noise}: "
+            f"{'; '.join(told)}")
+
+
+def rate_checks(ledger: Queries, corpora: Collection[int]) -> list[RateCheck]:
+    """Every size that finished at the rule's rate and at another, the smallest first.
+
+    corpora  ids of the texts they are looked for on
+    """
     cells = grid_cells(ledger)
     rates = cells_with(cells, "rate")
     done = {run.id: run for run in ledger.runs("finished")
-            if run.strategy == "grid" and run.val_loss is not None}
+            if run.strategy == "grid" and run.val_loss is not None and run.corpus_id in corpora}
     plain = {_twin(run, cells[run.id].size): run for run in done.values()
              if run.id in cells and is_of_law(cells[run.id])}
     found: dict[tuple[object, ...], dict[float, Run]] = {}

@@ -53,6 +53,7 @@ class Ground:
     last_at: str | None
     compute_s: float  # that the runs took together
     uniques: dict[int, str]  # different tokens as they were asked for, by how many they are
+    corpora: frozenset[int]  # ids of the text and its parts
 
 
 def observed_of(ledger: Queries, corpus: str | None = None, study: int | None = None) -> Ground:
@@ -86,7 +87,8 @@ def observed_of(ledger: Queries, corpus: str | None = None, study: int | None = 
         first_at=ended[0] if ended else None, last_at=ended[-1] if ended else None,
         compute_s=sum(run.duration_s or 0.0 for run in own),
         uniques={cell.unique_tokens: cell.unique_asked or f"{cell.unique_tokens:,}"
-                 for run in own if (cell := cells.get(run.id)) and cell.unique_tokens})
+                 for run in own if (cell := cells.get(run.id)) and cell.unique_tokens},
+        corpora=frozenset(one.id for one in corpora.values() if _shard(one) == text))
 
 
 def observed(run: Run, corpus: Corpus, cell: GridCell | None) -> Observed:

@@ -7,6 +7,14 @@ from typing import Any
 from agent.analysis.scaling.study import Family, FittedForm, Study
 
 
+def amount(n: float) -> str:
+    """12.3k, 456k, 3.1M: three digits."""
+    for unit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= 0.9995 * unit:
+            return f"{n / unit:.3g}{sign}"
+    return f"{n:.0f}"
+
+
 def as_dict(study: Study) -> dict[str, Any]:
     """What `agent scaling --json` prints."""
     ground = study.ground

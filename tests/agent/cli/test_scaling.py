@@ -7,6 +7,7 @@ import pytest
 
 from agent.cli import scaling as command
 from agent.home.paths import Home
+from engine.errors import UserError
 from tests.support.example_grids import filled, studied
 from tests.support.example_home import a_home, agent
 
@@ -35,7 +36,7 @@ def test_sentences_on_the_terminal(home: Home) -> None:
 def test_json_has_what_scripts_rely_on(home: Home) -> None:
     found = json.loads(agent(home, "scaling", "--json").stdout)
     assert found.keys() >= {"n_runs", "n_cells", "sizes", "decades_n", "decades_d", "fits",
-                            "families", "thresholds", "text"}
+                            "families", "thresholds", "text", "rates"}
 
 
 def test_written_twice_the_files_are_the_same_and_nothing_else_is_touched(
@@ -63,6 +64,18 @@ def test_too_few_runs_are_refused_with_what_to_run(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "agent grid --params" in result.stderr
     assert agent(Home(tmp_path / "none"), "scaling").exit_code == 1
+
+
+def test_where_the_runs_are_too_few_for_a_law_the_rates_are_told_all_the_same(
+        home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise UserError("an exponent needs more")
+
+    monkeypatch.setattr(command, "study_of", refused)
+    result = agent(home, "scaling")
+    assert result.exit_code == 1
+    assert "the width rule of the learning rate does not hold" in result.stderr
+    assert "agent: an exponent needs more" in result.stderr
 
 
 def test_two_ways_to_say_the_text_are_one_too_many(home: Home) -> None:

@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from agent.analysis.scaling.answer import (
-    amount,
     bracket,
     headline,
     main_thresholds,
@@ -16,12 +15,6 @@ from agent.analysis.scaling.rows import Ground
 from agent.analysis.scaling.study import Study
 from agent.ledger.reader import Reader
 from tests.support.example_grids import ALPHA, SHAPES
-
-
-@pytest.mark.parametrize(("n", "said"), [(999, "999"), (999_600, "1M"), (12_340, "12.3k"),
-                                         (8e6, "8M"), (2.5e9, "2.5G")])
-def test_amounts_have_three_digits_and_a_unit(n: float, said: str) -> None:
-    assert amount(n) == said
 
 
 @pytest.mark.parametrize(("ends", "said"), [
@@ -48,7 +41,7 @@ def test_thresholds_of_another_family_are_not_mixed_in(found: Study) -> None:
 
 def test_the_law_is_told_with_intervals_that_hold_the_truth(
         found: Study, ground: Ground, ledger: Reader) -> None:
-    said = dict(sentences(found, ground, rate_checks(ledger)))
+    said = dict(sentences(found, ground, rate_checks(ledger, ground.corpora)))
     assert "α = 0.3" in said["law"]
     assert "(95 %: " in said["law"]
     low, high = found.best.draws.ci95["alpha"]
@@ -61,7 +54,7 @@ def test_the_law_is_told_with_intervals_that_hold_the_truth(
 
 def test_a_rule_that_another_rate_beats_does_not_hold(
         found: Study, ground: Ground, ledger: Reader) -> None:
-    said = dict(sentences(found, ground, rate_checks(ledger)))["rate"]
+    said = dict(sentences(found, ground, rate_checks(ledger, ground.corpora)))["rate"]
     assert "does not hold" in said
     assert "8d/1L on 800k tokens: the rule's rate is best" in said
     assert "128d/3L on 800k tokens: 0.5 times the rule's is " in said
