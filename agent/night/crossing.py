@@ -93,11 +93,11 @@ def _why_short(part: Part, budget: int, base: Config) -> str | None:
     if part.n_tokens is None or part.asked is None:
         return None
     if part.n_tokens < 2 * base.seq_len:
-        return (f"{part.words} are {part.n_tokens:,} tokens, and windows of {base.seq_len} need "
-                f"{2 * base.seq_len:,}")
+        return (f"its {part.n_tokens:,} different tokens are too few for windows of "
+                f"{base.seq_len}, which need {2 * base.seq_len:,}")
     if budget <= part.n_tokens:
-        return (f"{part.words} are {part.n_tokens:,} tokens, so nothing would be seen twice: it "
-                "is the cell of all of the text")
+        return (f"of its {part.n_tokens:,} different tokens none would be seen twice: it is the "
+                "cell of all of the text")
     return None
 
 
@@ -139,7 +139,7 @@ def _of_rates(table: Table, n_rates: int, part: Part) -> list[grid.Plan]:
             rate = RATE_STEP ** (i - n_rates // 2)
             if rate == 1:
                 continue
-            config = dataclasses.replace(plain, lr=plain.lr * rate)
+            config = _at_rate(plain, rate, size)
             state = table.known.get((part.text_sha256 or "", table.seed, config.hash, budget))
             if state is None:
                 cells.append(grid.Cell(
@@ -150,6 +150,14 @@ def _of_rates(table: Table, n_rates: int, part: Part) -> list[grid.Plan]:
                 skipped.append(grid.Skipped(size, budget, grid.STATES.get(state, state), state,
                                             part.asked, table.seed, rate))
     return [grid.Plan(cells, skipped)]
+
+
+def _at_rate(plain: Config, rate: float, size: str) -> Config:
+    try:
+        return dataclasses.replace(plain, lr=plain.lr * rate)
+    except ConfigError as error:
+        raise ConfigError(f"{rate:g} times the rate of {size} is none to tune with: {error}; give "
+                          "another lr, or fewer rates") from error
 
 
 def rows(sizes: Sequence[str], parts: Sequence[Part]) -> list[str]:

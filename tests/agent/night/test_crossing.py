@@ -1,5 +1,6 @@
 """Parts, seeds and rates beside sizes and tokens: which cells there are, and which are not."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 
@@ -52,14 +53,14 @@ def test_a_part_has_no_cell_where_nothing_would_be_seen_twice(text: TokenSet) ->
     part = [cell.budget_tokens for cell in found.cells if cell.unique == "10s"]
     assert sorted(set(part)) == [20_000, 200_000]
     (skipped,) = {one.reason for one in found.skipped}
-    assert "so nothing would be seen twice" in skipped
+    assert "none would be seen twice" in skipped
     assert all("; 10 stories" in cell.reason for cell in found.cells if cell.unique)
 
 
 def test_a_part_shorter_than_two_windows_is_left_out(text: TokenSet) -> None:
     found = crossing.plan(table(), Crossing(("20",)), text)
     assert found.cells == []
-    assert "windows of 16 need 32" in found.skipped[0].reason
+    assert "windows of 16, which need 32" in found.skipped[0].reason
 
 
 def test_what_ran_on_all_of_the_text_did_not_run_on_a_part(text: TokenSet) -> None:
@@ -83,6 +84,12 @@ def test_rates_are_of_the_smallest_and_the_largest_size_beside_the_rules() -> No
 def test_rates_without_a_middle_one_are_refused() -> None:
     with pytest.raises(ConfigError, match="2 rates have no middle one, which is the rule's; use 3"):
         crossing.plan(table(), Crossing(n_rates=2), None)
+
+
+def test_a_rate_beyond_all_is_named_with_its_size() -> None:
+    wild = dataclasses.replace(table(), base=dataclasses.replace(BASE, lr=0.9))
+    with pytest.raises(ConfigError, match="times the rate of 30k is none to tune with: lr="):
+        crossing.plan(wild, Crossing(n_rates=5), None)
 
 
 def test_cheapest_first_whatever_is_crossed(text: TokenSet) -> None:
