@@ -170,7 +170,7 @@ def _over_unique(study: Study) -> Iterator[Figure]:
 def _contours(study: Study) -> Iterator[Figure]:
     its = law_surface(study)
     heights = [loss for row in its.loss for loss in row]
-    runs = _whole(study.runs)
+    runs = _whole(_own(study))
     levels = linear_ticks(min(heights), max(heights), N_LEVELS)
     step = f"{levels[1] - levels[0]:g} " if len(levels) > 1 else ""
     marks: list[Mark] = [Contours(xs=its.tokens, ys=its.sizes, heights=its.loss, levels=levels,
@@ -189,7 +189,7 @@ def _contours(study: Study) -> Iterator[Figure]:
                "these lines.")
     yield Figure(name="contours", finding=finding, height=460, note=(
         f"Lines of equal loss, {step}nats/token apart, each token seen once; the numbers are the "
-        "runs."), pictures=[Plot(title="Lines of equal loss", text=finding, x=_axis(
+        f"runs of the family {families_names(study.runs)[0]}."), pictures=[Plot(title="Lines of equal loss", text=finding, x=_axis(
             its.tokens, TOKENS), y=_axis(its.sizes, PARAMETERS), marks=marks)])
 
 
