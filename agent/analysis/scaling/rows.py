@@ -31,7 +31,7 @@ YARDSTICKS = ("uniform", "unigram", "bigram", "trigram")
 NO_RECIPE = ("n_embd", "n_layer", "n_head", "n_hidden", "n_kv_head", "mixer", "tied", "lr",
              "vocab_size", "data_order")
 BALANCED = "balanced"
-TO_RUN = ("queue them with `agent grid --params 10k,30k,100k,300k,1M --tokens "
+TO_RUN = ("queue them with `agent grid --params 20k,60k,200k,600k,2M --tokens "
           "50k,150k,500k,1.5M,4M` and let `agent run` compute them")
 
 

@@ -189,8 +189,9 @@ def _contours(study: Study) -> Iterator[Figure]:
                "these lines.")
     yield Figure(name="contours", finding=finding, height=460, note=(
         f"Lines of equal loss, {step}nats/token apart, each token seen once; the numbers are the "
-        f"runs of the family {families_names(study.runs)[0]}."), pictures=[Plot(title="Lines of equal loss", text=finding, x=_axis(
-            its.tokens, TOKENS), y=_axis(its.sizes, PARAMETERS), marks=marks)])
+        f"runs of the family {families_names(study.runs)[0]}."), pictures=[Plot(
+            title="Lines of equal loss", text=finding, x=_axis(its.tokens, TOKENS),
+            y=_axis(its.sizes, PARAMETERS), marks=marks)])
 
 
 def _foretold(checked: Sequence[Checked]) -> Iterator[Figure]:
