@@ -11,6 +11,7 @@ from agent.analysis.scaling import (
     amount,
     bracket,
     headline,
+    law_amount,
     main_thresholds,
     sentences,
 )
@@ -52,11 +53,10 @@ def _told(one: Threshold | None, is_short: bool) -> str:
     """150k to 500k (320k): between runs, and by the law."""
     if one is None:
         return words.UNKNOWN
-    law = "never" if one.foretold is None else amount(one.foretold)
+    law = law_amount(one.foretold, "never")
     if not is_short and one.foretold is not None:
-        low = "?" if one.low is None else amount(one.low)
-        high = "?" if one.high is None else amount(one.high)
-        law = f"{law}; 95 %: {low} to {high}"
+        ends = [law_amount(value, "beyond") for value in (one.low, one.high)]
+        law = f"{law}; 95 %: {' to '.join(ends)}"
     return f"{bracket(one.above, one.below)} ({law})"
 
 

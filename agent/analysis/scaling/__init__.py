@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from agent.analysis.scaling.thresholds import Threshold as Threshold
     from agent.analysis.scaling.told import amount as amount
     from agent.analysis.scaling.told import as_dict as as_dict
+    from agent.analysis.scaling.told import law_amount as law_amount
 
 __all__, __getattr__ = doors(__name__, {
     "answer": ("bracket", "headline", "interval",
@@ -50,5 +51,5 @@ __all__, __getattr__ = doors(__name__, {
     "surface": ("Surface", "law_surface"),
     "tables": ("bootstrap_csv", "results_csv"),
     "thresholds": ("Threshold",),
-    "told": ("amount", "as_dict"),
+    "told": ("amount", "as_dict", "law_amount"),
 })

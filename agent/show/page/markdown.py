@@ -68,7 +68,7 @@ def _block(block: Block, folder: str) -> list[str]:
                              for i, picture in enumerate(block.pictures))
             return [f"**{plain(block.finding)}**", plain(block.note), shown]
         case Finding():
-            return [f"**{plain(block.finding)}**", plain(block.note)]
+            return [*([f"**{plain(block.finding)}**"] if block.finding else []), plain(block.note)]
         case Settings():
             return ["\n".join(["| field | value |", "|---|---|", *(
                 f"| {plain(name)} | {'**' if is_new else ''}{plain(value)}"

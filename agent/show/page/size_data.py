@@ -14,6 +14,7 @@ from agent.analysis.scaling import (
     bracket,
     families_names,
     headline,
+    law_amount,
     main_thresholds,
     results_csv,
     sentences,
@@ -115,12 +116,13 @@ def _tables(study: Study) -> Iterator[Block]:
             Column(name="parameters", is_number=True), Column(name="yardstick"),
             Column(name="between runs"), Column(name="by the law"), Column(name="95 %")],
             rows=[(amount(one.size), one.yardstick, bracket(one.above, one.below),
-                   "never" if one.foretold is None else amount(one.foretold),
-                   f"{_end(one.low)} to {_end(one.high)}") for one in its])
+                   law_amount(one.foretold, "never"), _ends(one.low, one.high)) for one in its])
 
 
-def _end(value: float | None) -> str:
-    return "beyond" if value is None else amount(value)
+def _ends(low: float | None, high: float | None) -> str:
+    """An interval in words; an end that is out of all that a law is asked is beyond."""
+    told = [law_amount(value, "beyond") for value in (low, high)]
+    return told[0] if told[0] == told[1] else " to ".join(told)
 
 
 def _methods(study: Study, ground: Ground) -> Iterator[str]:
