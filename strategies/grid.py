@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,9 @@ class Cell:
     budget_tokens: int
     reason: str
     size: str  # as asked for
+    unique: str | None = None  # different text, as asked for; None: all
+    seed: int | None = None  # None: that of the grid
+    rate: float | None = None  # learning rate over that of the width rule; None: the rule's
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,9 @@ class Skipped:
     budget_tokens: int
     reason: str
     state: str | None = None  # of the run that is this cell already; None where there is none
+    unique: str | None = None
+    seed: int | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ def _checked_shape(text: str, width: int, layers: int) -> tuple[int, int]:
     return width, layers
 
 
+@functools.lru_cache(maxsize=256)  # a grid asks for each size once a seed and a part of the text
 def sized(text: str, base: Config) -> Config:
     """The base in a size: a shape, a count, or a count in a family, as "deep 300k".
 

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from agent.analysis.machine_course import MachineCourse as MachineCourse
     from agent.analysis.predictions import Predicted as Predicted
     from agent.analysis.predictions import predicted as predicted
+    from agent.analysis.replicated import Again as Again
+    from agent.analysis.replicated import PublishedClaim as PublishedClaim
+    from agent.analysis.replicated import published_claims as published_claims
+    from agent.analysis.replicated import replicated_runs as replicated_runs
     from agent.analysis.slices import Slice as Slice
     from agent.analysis.studies import StudyFacts as StudyFacts
     from agent.analysis.studies import study_facts as study_facts
@@ -58,6 +62,7 @@ __all__, __getattr__ = doors(__name__, {
     "lineage": ("Lineage", "Step", "head", "lineage_of"),
     "machine_course": ("MachineCourse",),
     "predictions": ("Predicted", "predicted"),
+    "replicated": ("Again", "PublishedClaim", "published_claims", "replicated_runs"),
     "slices": ("Slice",),
     "studies": ("StudyFacts", "study_facts"),
     "winner": ("Winner",),

@@ -1,26 +1,47 @@
 """What `agent grid` says of the grid it has planned."""
 
 import shlex
+from collections.abc import Callable
 from typing import Any
 
 import click
 from rich.console import Console
 
 from agent import words
-from agent.night import Forecast
+from agent.night import Crossing, Forecast
 from agent.show import grid as grid_table
+
+Command = Callable[..., Any]
+
+
+def crossing_options(command: Command) -> Command:
+    """--unique, --seeds, --tune-lr: what a grid crosses beside sizes and tokens."""
+    for option in reversed([
+        click.option("--unique", default="all", metavar="LIST", show_default=True,
+                     help="Different text: stories as 5s, tokens as 200k, or all."),
+        click.option("--seeds", "n_seeds", type=click.IntRange(1, 100), default=1, metavar="N",
+                     help="Seeds of the corners and the centre: the noise."),
+        click.option("--tune-lr", "n_rates", type=click.IntRange(1, 9), default=1, metavar="N",
+                     help="Rates of the smallest and the largest size, such as 3."),
+    ]):
+        command = option(command)
+    return command
+
+
+def crossing_of(options: dict[str, Any]) -> Crossing:
+    """What these options ask for, taken out of them."""
+    return Crossing(tuple(options.pop("unique").split(",")), options.pop("n_seeds"),
+                    options.pop("n_rates"))
 
 
 def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
     """The table to stdout; what is left out, and what is next, to stderr."""
-    click.echo("\n".join(grid_table.lines(found.sizes, found.tokens, found.cells(),
+    click.echo("\n".join(grid_table.lines(found.rows, found.tokens, found.cells(),
                                           Console().width)))
     if is_dry:
         click.echo("\n".join(["", *grid_table.columns(found.shapes())]))
-    for skipped in found.plan.skipped:
-        if skipped.state is None:
-            click.echo(f"left out: {skipped.size} on {skipped.budget_tokens:,} tokens: "
-                       f"{skipped.reason}", err=True)
+    for line in _left_out(found):
+        click.echo(f"left out: {line}", err=True)
     for line in found.again:
         click.echo(f"{line}; it is tried again", err=True)
     if not found.is_text_known:
@@ -36,6 +57,23 @@ def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
     else:
         click.echo(f"{cells} queued, about {words.duration(found.total_s)} here; "
                    f"`{_run_command(options)}` executes {'it' if n == 1 else 'them'}", err=True)
+
+
+def _left_out(found: Forecast) -> list[str]:
+    """What will not run and why; cells of a part of the text that share a reason together."""
+    by_reason: dict[tuple[str, str | None], list[str]] = {}
+    for one in found.plan.skipped:
+        if one.state is None:
+            key = one.reason, one.unique
+            by_reason.setdefault(key, []).append(f"{one.size} on {one.budget_tokens:,} tokens")
+    lines = []
+    for (reason, unique), cells in by_reason.items():
+        if unique is None:
+            lines += [f"{cell}: {reason}" for cell in cells]
+        else:
+            which = cells[0] if len(cells) == 1 else f"{len(cells)} cells"
+            lines.append(f"{which} of {unique}: {reason}")
+    return lines
 
 
 def _run_command(options: dict[str, Any]) -> str:

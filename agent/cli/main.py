@@ -35,6 +35,8 @@ MODULES = {
     "enqueue": "agent.cli.enqueue",
     "explain": "agent.cli.explain",
     "improve": "agent.cli.improve",
+    "replicate": "agent.cli.replicate",
+    "scaling": "agent.cli.scaling",
     "service": "agent.cli.service",
     **dict.fromkeys(("note", "star"), "agent.cli.note"),
     **dict.fromkeys(("report", "export-runs"), "agent.cli.report"),

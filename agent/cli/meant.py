@@ -47,7 +47,8 @@ COMMANDS: Mapping[str, str] = {
     "markdown": "table",
     **dict.fromkeys(("html", "page", "web", "plot", "figure", "figures", "visualize"), "report"),
     **dict.fromkeys(("csv", "jsonl", "parquet", "pandas", "dump"), "export-runs"),
-    **dict.fromkeys(("scan", "scaling", "matrix"), "grid"),
+    **dict.fromkeys(("scan", "matrix"), "grid"),
+    **dict.fromkeys(("law", "chinchilla", "exponents", "thresholds"), "scaling"),
     **dict.fromkeys(("sim", "simulation", "test"), "simulate"),
 }
 

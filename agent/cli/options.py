@@ -66,6 +66,12 @@ def complete_studies(ctx: click.Context, _param: click.Parameter,
             if number.startswith(incomplete)]
 
 
+def complete_texts(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of texts of the ledger that begin so."""
+    names = {one.name for one in ask_ledger(ctx, lambda ledger: ledger.corpora())}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
 def complete_fields(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Names of fields that begin so; behind the sign =, what the field may be."""
     name, equals, begun = incomplete.partition("=")

@@ -11,7 +11,7 @@ import click
 
 from agent.cli.families import family_options, settings_of, sizes_of
 from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
-from agent.cli.grid import say_grid
+from agent.cli.grid import crossing_of, crossing_options, say_grid
 from agent.cli.main import main
 from agent.cli.notify import hooks_of, notify_options
 from agent.cli.options import (
@@ -55,7 +55,7 @@ from strategies.grid import parse_tokens
 Command = Callable[..., Any]
 
 
-def _text_options(command: Command) -> Command:
+def text_options(command: Command) -> Command:
     """--corpus and how it is read, --set, --seed, --max-ram: what every run depends on."""
     for option in reversed([
         click.option("--corpus", type=GivenText(), metavar="NAME|PATH",
@@ -105,7 +105,7 @@ def _screen(options: dict[str, Any]) -> Screen:
     return Screen(level="always" if quiet else "verbose" if verbose else "usual")
 
 
-def _wish(home: Home, options: dict[str, Any]) -> Wish:
+def wish_of(home: Home, options: dict[str, Any]) -> Wish:
     """The options of run, train and grid as one value."""
     is_text_given = any(options[name] is not None for name in ("corpus", "valid", "stories"))
     what = options["corpus"] or "builtin"
@@ -150,7 +150,7 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
 @notify_options
 @_talk_options
 @family_options
-@_text_options
+@text_options
 @click.pass_obj
 def run(home: Home, /, once: bool, **options: Any) -> None:
     """Run experiments until the time is over or you say stop.
@@ -172,7 +172,7 @@ def require_sense(home: Home, options: dict[str, Any]) -> Wish:
     limits = Limits(min_battery=options["min_battery"], stop_c=options["max_heat"],
                     window=parse_window(window) if window else None,
                     only_charging=options["only_charging"])
-    return dataclasses.replace(_wish(home, options), limits=limits,
+    return dataclasses.replace(wish_of(home, options), limits=limits,
                                with_prior=not options["no_prior"],
                                hooks=hooks_of(home, options))
 
@@ -187,7 +187,7 @@ def require_sense(home: Home, options: dict[str, Any]) -> Wish:
 @click.option("--json", "as_json", is_flag=True, help="Print the finished run as JSON.")
 @_talk_options
 @family_options
-@_text_options
+@text_options
 @click.pass_obj
 def train(home: Home, /, as_json: bool, **options: Any) -> None:
     """Train one configuration by hand, through the path every run takes.
@@ -196,7 +196,7 @@ def train(home: Home, /, as_json: bool, **options: Any) -> None:
     """
     if sum(options[name] is not None for name in ("run_tokens", "steps", "run_s")) > 1:
         raise click.UsageError("--run-tokens, --steps and --run-for all fix the budget; give one")
-    wish = _wish(home, options)
+    wish = wish_of(home, options)
     with _screen(options) as screen, desk(home, screen, screen.stage) as at:
         found = train_once(at, wish)
         report = _report(at.ledger, found.id)
@@ -229,9 +229,10 @@ def _report(ledger: Ledger, run_id: int) -> dict[str, Any]:
               help=f"In place of --sizes, with --params: {', '.join(FAMILIES)}.")
 @click.option("--params", metavar="LIST", help="Parameters of each family's models: 100k,1M.")
 @click.option("--tokens", required=True, metavar="LIST", help="Such as 100k,400k,1.6M.")
+@crossing_options
 @click.option("--dry-run", is_flag=True, help="Show the cells and queue nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-@_text_options
+@text_options
 @click.pass_obj
 def grid(home: Home, /, tokens: str, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Plan a size × data grid; agent run executes it before it mutates.
@@ -239,13 +240,14 @@ def grid(home: Home, /, tokens: str, dry_run: bool, as_json: bool, **options: An
     Example:  agent grid --sizes 64d/2L,128d/4L --tokens 200k,800k
     """
     sizes = sizes_of(options.pop("sizes"), options.pop("families"), options.pop("params"))
-    wish = _wish(home, options)
+    crossed = crossing_of(options)
+    wish = wish_of(home, options)
     with Screen() as screen:
         if dry_run:
-            found = foresee_grid(home, wish, sizes, tokens.split(","), screen.stage)
+            found = foresee_grid(home, wish, sizes, tokens.split(","), screen.stage, crossed)
         else:
             with desk(home, screen, screen.stage) as at:
-                found = queue_grid(at, wish, sizes, tokens.split(","))
+                found = queue_grid(at, wish, sizes, tokens.split(","), crossed)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:

@@ -11,6 +11,13 @@ from engine import doors
 
 if TYPE_CHECKING:
     from agent.ledger.anchor import Anchor as Anchor
+    from agent.ledger.cells import cells_with as cells_with
+    from agent.ledger.cells import grid_cells as grid_cells
+    from agent.ledger.cells import is_of_law as is_of_law
+    from agent.ledger.cells import is_on_text as is_on_text
+    from agent.ledger.cells import is_part_or_whole as is_part_or_whole
+    from agent.ledger.cells import part_sha256 as part_sha256
+    from agent.ledger.cells import unique_tokens as unique_tokens
     from agent.ledger.ended import Claim as Claim
     from agent.ledger.ended import EndedRun as EndedRun
     from agent.ledger.ended import claims as claims
@@ -71,6 +78,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import Earned as Earned
     from agent.ledger.records import Ending as Ending
     from agent.ledger.records import Event as Event
+    from agent.ledger.records import GridCell as GridCell
     from agent.ledger.records import Layer as Layer
     from agent.ledger.records import Metric as Metric
     from agent.ledger.records import NewCalibration as NewCalibration
@@ -100,6 +108,8 @@ if TYPE_CHECKING:
 __all__, __getattr__ = doors(__name__, {
     "anchor": ("Anchor",),
     "meanings": ("described",),
+    "cells": ("cells_with", "grid_cells", "is_of_law", "is_on_text", "is_part_or_whole",
+              "part_sha256", "unique_tokens"),
     "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads"),
     "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
@@ -117,7 +127,7 @@ __all__, __getattr__ = doors(__name__, {
     "questions": ("Recipe", "recipes"),
     "rehearsal": ("rehearse",),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
-                "Earned", "Ending", "Event", "GENERATED", "LABEL_LETTERS", "Layer",
+                "Earned", "Ending", "Event", "GENERATED", "GridCell", "LABEL_LETTERS", "Layer",
                 "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run",
                 "State", "Trace", "Verdict"),
     "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "last_used", "night_of",

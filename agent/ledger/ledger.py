@@ -239,8 +239,8 @@ class Ledger(Reader):
             label = f"{letter}{(last or 0) + 1}"
             run_id = self._insert("runs", columns | {
                 "id": fresh_id(self, "runs"), "label": label, "state": "queued"})
-            if new.prediction:
-                self._insert("predictions", {"run_id": run_id} | asdict(new.prediction))
+            for table, row in new.beside().items():
+                self._insert(table, {"run_id": run_id} | row)
             return self._one(Run, run_id)
 
     def claim(self, now: str, pid: int | None = None, *, run_id: int | None = None) -> Run | None:

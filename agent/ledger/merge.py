@@ -66,7 +66,8 @@ class Merge:
             self._runs[row["id"]] = self._run(row, known.get(row["uid"]))
         for run_id, parent_id in self._parents.items():
             self._ours._update("runs", run_id, {"parent_id": self._runs.get(parent_id)})
-        for table in ("metrics", "blocks", "predictions", "layers", "traces", "measures"):
+        for table in ("metrics", "blocks", "predictions", "layers", "traces", "measures",
+                      "grid_cells"):
             for row in self._rows(table, "run_id"):
                 if row["run_id"] in self._told:
                     self._replace(table, row | {"run_id": self._runs[row["run_id"]]})

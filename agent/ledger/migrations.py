@@ -7,7 +7,15 @@ The tables are written as SQL text because SQLite keeps the comments: `.schema r
 from sqlite_utils import Database, Migrations
 
 from agent.ledger.experiments import EXPERIMENTS
-from agent.ledger.tables import BLOCKS, LAYERS, MEASURES, PREDICTIONS, REMARKS, TRACES
+from agent.ledger.tables import (
+    BLOCKS,
+    GRID_CELLS,
+    LAYERS,
+    MEASURES,
+    PREDICTIONS,
+    REMARKS,
+    TRACES,
+)
 from engine.errors import LedgerError
 
 migrations = Migrations("ledger")
@@ -260,6 +268,11 @@ def m008_withdrawn(db: Database) -> None:
 def m009_layers(db: Database) -> None:
     db.execute(LAYERS.strip())
     db.execute(TRACES.strip())
+
+
+@migrations()
+def m010_grid_cells(db: Database) -> None:
+    db.execute(GRID_CELLS.strip())
 
 
 @migrations()

@@ -123,6 +123,21 @@ class Prediction:
     high_bpb: float
 
 
+Purpose = Literal["rate", "replicate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridCell:
+    """What a grid asked for in one of its runs; the columns of `grid_cells`."""
+
+    family: str
+    size: str
+    unique_tokens: int | None = None  # None: all of the text
+    unique_asked: str | None = None
+    purpose: Purpose | None = None  # None: a point of the law
+    rate: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
     """What must be known to queue a run; the ledger gives it an id and a label."""
@@ -146,11 +161,12 @@ class NewRun:
     notes: str | None = None
     prediction: Prediction | None = None
     recipe: str | None = None  # what else than configuration and seed decides the result
+    cell: GridCell | None = None
 
     def columns(self) -> dict[str, Any]:
         """The row to insert: the fields, and what follows from the configuration."""
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)
-                 if f.name not in ("prediction", "recipe")}
+                 if f.name not in ("prediction", "recipe", "cell")}
         return given | {
             "config": self.config.to_dict(),
             "config_hash": hash_with(self.config, self.recipe),
@@ -158,6 +174,11 @@ class NewRun:
             "n_params": self.config.n_params,
             "n_params_embedding": self.config.n_params_embedding,
         }
+
+    def beside(self) -> dict[str, dict[str, Any]]:
+        """Rows of other tables that go with it, by the table, without its id."""
+        found = {"predictions": self.prediction, "grid_cells": self.cell}
+        return {table: dataclasses.asdict(row) for table, row in found.items() if row}
 
 
 def hash_with(config: Config, recipe: str | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.ledger.cells import grid_cells, is_part_or_whole
 from agent.ledger.queries import Queries
 from agent.ledger.records import Calibration, Run
 from engine.errors import LedgerError
@@ -122,11 +123,12 @@ def waiting_elsewhere(ledger: Queries, study: Calibration) -> list[Waiting]:
     groups: dict[tuple[int | None, str], list[Run]] = {}
     names: dict[str, str] = {}
     corpora = {corpus.id: corpus for corpus in ledger.corpora()}
+    cells = grid_cells(ledger)
     for run in ledger.runs("queued"):
         corpus = corpora.get(run.corpus_id or 0)
         if corpus is None:
             continue  # deleted by hand; `agent run` and the doctor say so
-        is_alike = corpus.text_sha256 == study.text_sha256
+        is_alike = is_part_or_whole(corpus, study.text_sha256, cells.get(run.id))
         if is_alike and (run.calibration_id in (None, study.id) or run.id in own):
             continue
         names.setdefault(corpus.text_sha256, corpus.name)

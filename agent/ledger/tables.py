@@ -70,3 +70,15 @@ CREATE TABLE measures (             -- what a run that improves another was meas
     n INTEGER,                      -- how many of them: pairs, problems, texts
     PRIMARY KEY (run_id, name, step)
 ) STRICT, WITHOUT ROWID"""
+
+GRID_CELLS = """
+CREATE TABLE grid_cells (           -- what a grid asked for in one of its runs
+    run_id INTEGER PRIMARY KEY REFERENCES runs (id),
+    family TEXT NOT NULL,           -- of shapes
+    size TEXT NOT NULL,             -- as asked for: 64d/2L, 300k, or the label of a published row
+    unique_tokens INTEGER,          -- different training tokens; NULL: all of the text
+    unique_asked TEXT,              -- the same as asked for: 5s are 5 stories, 200k tokens
+    purpose TEXT,                   -- NULL: a point of the law; rate: another learning rate than
+                                    -- the rule's; replicate: the recipe of a published row
+    rate REAL                       -- learning rate over that of the rule; NULL: the rule's
+) STRICT"""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.night.crossing import Crossing as Crossing
     from agent.night.enqueue import Wanted as Wanted
     from agent.night.enqueue import idea_of as idea_of
     from agent.night.grids import Forecast as Forecast
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
     from agent.night.messenger import why_not_url as why_not_url
+    from agent.night.replicate import run_again as run_again
     from agent.night.rounds import improve_by_own_pairs as improve_by_own_pairs
     from agent.night.rounds import improve_by_play as improve_by_play
     from agent.night.rounds import improve_by_working as improve_by_working
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from agent.night.withdrawal import Withdrawal as Withdrawal
 
 __all__, __getattr__ = doors(__name__, {
+    "crossing": ("Crossing",),
     "enqueue": ("Wanted", "idea_of"),
     "grids": ("Forecast", "foresee_grid", "queue_grid"),
     "herald": ("Hooks", "has_desktop"),
@@ -41,6 +44,7 @@ __all__, __getattr__ = doors(__name__, {
     "inbox": ("Idea",),
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
     "messenger": ("why_not_url",),
+    "replicate": ("run_again",),
     "rounds": ("improve_by_own_pairs", "improve_by_play", "improve_by_working",
                "improve_in_loop"),
     "wish": ("Wish",),

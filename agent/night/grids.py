@@ -5,15 +5,18 @@ prepares the text and holds the home's lock.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agent import words
 from agent.home import Home
-from agent.ledger import Queries, Run, glance
+from agent.ledger import GridCell, Queries, Run, glance
+from agent.night import crossing
 from agent.night.choice import held_of, with_last_text
+from agent.night.crossing import Crossing
 from agent.night.launch import MEASURING, Desk, on_last_text, tell_measuring
+from agent.night.parts import Part, parts_of, register_part
 from agent.night.wish import Wish
 from agent.search import MAX_PARAMS, foresight, study
 from agent.trial import Progress, require_windows, spawn_worker
@@ -23,9 +26,21 @@ from strategies import grid
 from strategies.base import Limits, shown_size
 from strategies.families import NEAR_SIZE
 
+PLAIN = Crossing()  # every size at every amount of tokens, once
 GRID = "grid"  # kind of the event that notes a grid and the time of its cells
 # States of runs that a grid does not ask for again; of others the next attempt may end better.
 TOLD = ("queued", "running", "finished", "pruned", "diverged")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A grid as somebody asked for it."""
+
+    base: Config
+    wish: Wish
+    sizes: Sequence[str]
+    tokens: Sequence[str]
+    crossed: Crossing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +55,30 @@ class Forecast:
     is_text_known: bool  # whether its length was known, on which scoring and repeats depend
     configs: dict[str, Config]  # by size as asked for
     n_replicas: int
+    parts: list[Part]  # of the text
 
     @property
     def total_s(self) -> float:
         return sum(self.run_s)
 
+    @property
+    def rows(self) -> list[str]:
+        """Names of the rows of its table."""
+        return crossing.rows(self.sizes, self.parts)
+
     def cells(self) -> dict[tuple[str, int], str]:
-        """What to say of every cell: the time it will take, or the state of the run that it is."""
-        timed = {(cell.size, cell.budget_tokens): words.duration(run_s)
-                 for cell, run_s in zip(self.plan.cells, self.run_s, strict=True)}
-        return {(one.size, one.budget_tokens): SAID.get(one.state or "", "left out")
-                for one in self.plan.skipped} | timed
+        """What to say of every cell: the time it will take, or the state of the run that it is.
+
+        Of several seeds and rates what is left to run.
+        """
+        found = {_place(one): SAID.get(one.state or "", "left out")
+                 for one in reversed(self.plan.skipped)}  # of more seeds, the first one's
+        timed: dict[tuple[str, int], list[float]] = {}
+        for cell, run_s in zip(self.plan.cells, self.run_s, strict=True):
+            timed.setdefault(_place(cell), []).append(run_s)
+        return found | {place: words.duration(every[0]) if len(every) == 1 else
+                        f"{len(every)} × {words.duration(max(every))}"
+                        for place, every in timed.items()}
 
     def shapes(self) -> list[list[str]]:
         """What each size is, in words: its name, shape, heads, parameters and memory."""
@@ -66,6 +94,10 @@ class Forecast:
         return plan | {"total_s": self.total_s, "is_text_known": self.is_text_known}
 
 
+def _place(one: grid.Cell | grid.Skipped) -> tuple[str, int]:
+    return crossing.row_of(one.size, one.unique), one.budget_tokens
+
+
 def _heads(config: Config) -> str:
     heads = f"{config.n_head} head{'s' if config.n_head > 1 else ''}"
     if config.mixer == "rwkv":
@@ -77,82 +109,118 @@ SAID = {"finished": "done", **{state: state for state in TOLD if state != "finis
 
 
 def foresee_grid(home: Home, wish: Wish, sizes: Sequence[str], tokens: Sequence[str],
-                 progress: Progress) -> Forecast:
+                 progress: Progress, crossed: Crossing = PLAIN) -> Forecast:
     """The grid as it would be queued, by what lies in the home; nothing is written."""
     base = Config().assign(wish.settings)
+    asked = Asked(base, wish, sizes, tokens, crossed)
     if not home.ledger.exists():
-        found = wish.source.find(base.vocab_size)
-        return _forecast(None, base, wish, sizes, tokens, found, progress)
+        return _forecast(None, asked, wish.source.find(base.vocab_size), progress)
     with glance(home.ledger) as ledger:
-        wish, _ = with_last_text(ledger, wish)
-        found = wish.source.find(base.vocab_size)
-        return _forecast(ledger, base, wish, sizes, tokens, found, progress)
+        asked = dataclasses.replace(asked, wish=with_last_text(ledger, wish)[0])
+        return _forecast(ledger, asked, asked.wish.source.find(base.vocab_size), progress)
 
 
-def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str]) -> Forecast:
+def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str],
+               crossed: Crossing = PLAIN) -> Forecast:
     """Plan a grid and queue its cells; `agent run` executes them."""
     base = Config().assign(wish.settings)
-    _plan(None, base, wish, sizes, tokens, None)  # what cannot be read, before a text is made
-    wish = on_last_text(at, wish)
-    found, now = at.tokens(wish.source)(base.vocab_size), at.clock.stamp()
-    corpus_id = study.register_corpus(at.ledger, found, now)
+    asked = Asked(base, wish, sizes, tokens, crossed)
+    _plan({}, asked, None)  # what cannot be read, before a text is made
+    asked = dataclasses.replace(asked, wish=on_last_text(at, wish))
+    found, now = at.tokens(asked.wish.source)(base.vocab_size), at.clock.stamp()
+    study.register_corpus(at.ledger, found, now)
     require_windows(found, base)
-    forecast = _forecast(at.ledger, base, wish, sizes, tokens, found, at.progress)
-    if not forecast.plan.cells:
-        return forecast
-    with at.ledger.deciding():  # a grid of which a part is missing would tell nothing of it
-        grid_id = at.ledger.add_grid(list(sizes), forecast.tokens, wish.seed, None, now)
-        run_s = {}
-        for cell, seconds in zip(forecast.plan.cells, forecast.run_s, strict=True):
-            run = at.ledger.queue(study.new_run(
-                at.ledger, cell.config, wish.seed, cell.budget_tokens, corpus_id, now,
-                study.Origin("grid", cell.reason, grid_id=grid_id), wish.n_replicas))
-            run_s[run.label] = seconds
-        at.ledger.event(GRID, f"{len(run_s)} cells queued, about "
-                        f"{words.duration(forecast.total_s)}", now,
-                        data={"grid_id": grid_id, "run_s": run_s})
+    forecast = _forecast(at.ledger, asked, found, at.progress)
+    if forecast.plan.cells:
+        with at.ledger.deciding():  # a grid of which a part is missing would tell nothing of it
+            _queue(at, asked, forecast, found, now)
     return forecast
 
 
-def _forecast(ledger: Queries | None, base: Config, wish: Wish, sizes: Sequence[str],
-              tokens: Sequence[str], found: TokenSet | None, progress: Progress) -> Forecast:
-    runs = _runs_of(ledger, found, wish.seed) if ledger and found else []
-    plan = _plan(runs, base, wish, sizes, tokens, found)
+def _queue(at: Desk, asked: Asked, forecast: Forecast, found: TokenSet, now: str) -> None:
+    wish = asked.wish
+    grid_id = at.ledger.add_grid(list(asked.sizes), forecast.tokens, wish.seed, None, now)
+    ids = {part.asked: (register_part(at.ledger, found, part, now), part)
+           for part in forecast.parts}
+    run_s = {}
+    for cell, seconds in zip(forecast.plan.cells, forecast.run_s, strict=True):
+        corpus_id, part = ids[cell.unique]
+        new = study.new_run(
+            at.ledger, cell.config, wish.seed if cell.seed is None else cell.seed,
+            cell.budget_tokens, corpus_id, now,
+            study.Origin("grid", cell.reason, grid_id=grid_id), wish.n_replicas)
+        run = at.ledger.queue(dataclasses.replace(
+            new, cell=_cell_row(asked, cell, part), predicted_mb=(new.predicted_mb or 0.0) + (
+                2e-6 * found.n_tokens["train"] if part.asked else 0.0)))  # the whole is read, too
+        run_s[run.label] = seconds
+    at.ledger.event(GRID, f"{len(run_s)} cells queued, about {words.duration(forecast.total_s)}",
+                    now, data={"grid_id": grid_id, "run_s": run_s})
+
+
+def _cell_row(asked: Asked, cell: grid.Cell, part: Part) -> GridCell:
+    return GridCell(
+        family=crossing.family_of(cell.size, asked.base), size=cell.size,
+        unique_tokens=part.n_tokens, unique_asked=part.asked,
+        purpose=None if cell.rate is None else "rate", rate=cell.rate)
+
+
+def _forecast(ledger: Queries | None, asked: Asked, found: TokenSet | None,
+              progress: Progress) -> Forecast:
+    base, n_replicas = asked.base, asked.wish.n_replicas
+    runs = _runs_of(ledger, found) if ledger and found else {}
+    plan = _plan(runs, asked, found)
     run_s: list[float] = []
     if plan.cells:
-        speed = foresight.known(ledger, wish.n_replicas) if ledger else None
+        speed = foresight.known(ledger, n_replicas) if ledger else None
         if speed is None:
-            speed = foresight.measured(base, wish.n_replicas, spawn_worker,
+            speed = foresight.measured(base, n_replicas, spawn_worker,
                                        lambda seconds: tell_measuring(progress, seconds))
             progress(MEASURING, 1, 1)
         n_valid = found.n_tokens["search"] if found else splits.SEARCH_TOKENS
-        run_s = [speed.run_s(cell.config, cell.budget_tokens, wish.n_replicas, n_valid)
+        run_s = [speed.run_s(cell.config, cell.budget_tokens, n_replicas, n_valid)
                  for cell in plan.cells]
-    newest = {(run.config_hash, run.budget_tokens): run for run in runs}
-    ended = [(cell, newest.get((cell.config.hash, cell.budget_tokens))) for cell in plan.cells]
-    again = [f"{run.label} was this cell and is {run.state}: {run.error or 'no reason was told'}"
-             for _, run in ended if run]
-    budgets = sorted({grid.parse_tokens(text) for text in tokens})
-    return Forecast(plan, list(dict.fromkeys(sizes)), budgets, run_s, again, found is not None,
-                    {size: grid.sized(size, base) for size in sizes}, wish.n_replicas)
+    parts = parts_of(asked.crossed.uniques, found)
+    budgets = sorted({grid.parse_tokens(text) for text in asked.tokens})
+    return Forecast(plan, list(dict.fromkeys(asked.sizes)), budgets, run_s,
+                    _again(plan, runs, parts, asked.wish.seed), found is not None,
+                    {size: grid.sized(size, base) for size in asked.sizes}, n_replicas, parts)
 
 
-def _plan(runs: Sequence[Run] | None, base: Config, wish: Wish, sizes: Sequence[str],
-          tokens: Sequence[str], found: TokenSet | None) -> grid.Plan:
+def _again(plan: grid.Plan, runs: Mapping[str, Sequence[Run]], parts: Sequence[Part],
+           seed: int) -> list[str]:
+    """Cells that ended before they had a score, in words."""
+    texts = {part.asked: part.text_sha256 for part in parts}
+    newest = {(text, run.seed, run.config_hash, run.budget_tokens): run
+              for text, its in runs.items() for run in its}
+    ended = (newest.get((texts[cell.unique] or "", seed if cell.seed is None else cell.seed,
+                         cell.config.hash, cell.budget_tokens)) for cell in plan.cells)
+    return [f"{run.label} was this cell and is {run.state}: {run.error or 'no reason was told'}"
+            for run in ended if run]
+
+
+def _plan(runs: Mapping[str, Sequence[Run]], asked: Asked, found: TokenSet | None) -> grid.Plan:
+    base, wish = asked.base, asked.wish
     text_mb = 2e-6 * (found.n_tokens["train"] + found.n_tokens["search"]) if found else 0.0
     limits = Limits(n_replicas=wish.n_replicas, max_params=round((1 + NEAR_SIZE) * MAX_PARAMS),
                     max_mb=wish.max_ram_mb - text_mb, max_vocab=base.vocab_size,
                     min_steps=study.MIN_STEPS)
-    told = [run for run in runs or () if run.state in TOLD]
-    known = {(held_of(base, Config.from_dict(run.config), wish).hash, run.budget_tokens or 0):
-             run.state for run in told}  # in whatever order of the text: no night for that alone
-    return grid.plan(sizes, tokens, base, limits, known)
+    # In whatever order of the text: no night for that alone.
+    known: dict[crossing.Key, str] = {
+        (text, run.seed or 0, held_of(base, Config.from_dict(run.config), wish).hash,
+         run.budget_tokens or 0): run.state
+        for text, its in runs.items() for run in its if run.state in TOLD}
+    return crossing.plan(crossing.Table(sizes=asked.sizes, tokens=asked.tokens, base=base,
+                                        limits=limits, seed=wish.seed, known=known),
+                         asked.crossed, found)
 
 
-def _runs_of(ledger: Queries, found: TokenSet, seed: int) -> list[Run]:
-    """Measured runs of a text in this vocabulary and of a seed."""
-    ids = {one.id for one in ledger.corpora() if one.text_sha256 == found.corpus.sha256
-           and one.vocab_size == found.vocab_size
-           and one.tokenizer_sha256 == found.tokenizer_sha256}
-    return [run for run in ledger.runs() if run.corpus_id in ids and run.seed == seed
-            and run.source == "measured"]
+def _runs_of(ledger: Queries, found: TokenSet) -> dict[str, list[Run]]:
+    """Measured runs on a text in this vocabulary and on parts of it, by the hash of these."""
+    texts = {one.id: one.text_sha256 for one in ledger.corpora()
+             if one.vocab_size == found.vocab_size
+             and one.tokenizer_sha256 == found.tokenizer_sha256}
+    runs: dict[str, list[Run]] = {}
+    for run in ledger.runs():
+        if run.source == "measured" and run.corpus_id in texts:
+            runs.setdefault(texts[run.corpus_id], []).append(run)
+    return runs

@@ -12,7 +12,7 @@ from typing import Any
 
 from agent import words
 from agent.home import take_command
-from agent.ledger import BLOCKED, Calibration, Run
+from agent.ledger import BLOCKED, Calibration, Run, is_on_text
 from agent.machine import guard
 from agent.night import inbox, remarks, replan, told, withdrawal
 from agent.night.adrift import Harbour
@@ -322,8 +322,8 @@ class Night:
     def _tokens_of(self, run: Run) -> TokenSet:
         """Token files of a run; its text must be the one this night works on."""
         tokens = self.prepare(Config.from_dict(run.config).vocab_size)
-        wanted = self.ledger.corpus(run.corpus_id or 0)
-        if tokens.corpus.sha256 != wanted.text_sha256:
+        if not is_on_text(self.ledger, run, tokens.corpus.sha256):
+            wanted = self.ledger.corpus(run.corpus_id or 0)
             raise UserError(f"{run.label} was queued for the corpus {wanted.name}, this night has "
                             f"{tokens.corpus.name}; start it with that --corpus")
         return tokens

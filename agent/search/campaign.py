@@ -10,8 +10,8 @@ from agent.ledger import (
     Ledger,
     Measures,
     Run,
-    corpus_of,
     in_words,
+    is_on_text,
     measures,
 )
 from agent.machine import Clock
@@ -188,8 +188,7 @@ class Campaign:
         """
         if self.study is None:
             return True
-        text = corpus_of(self.ledger, run)
-        return text is not None and text.text_sha256 == self.study.text_sha256 and (
+        return is_on_text(self.ledger, run, self.study.text_sha256) and (
             run.calibration_id in (None, self.study.id) or self._is_baseline(run))
 
     def at_end(self) -> Standing | None:

@@ -139,8 +139,13 @@ def planned_run_s(night_s: float | None) -> float:
 
 def register_corpus(ledger: Ledger, tokens: TokenSet, now: str) -> int:
     """The ledger's id of a text cut by a tokenizer, with its yardsticks."""
+    return ledger.add_corpus(corpus_row(tokens, now))
+
+
+def corpus_row(tokens: TokenSet, now: str) -> NewCorpus:
+    """What the ledger keeps of a text cut by a tokenizer."""
     corpus, yards = tokens.corpus, tokens.yardsticks
-    return ledger.add_corpus(NewCorpus(
+    return NewCorpus(
         name=corpus.name, source=corpus.source, text_sha256=corpus.sha256,
         vocab_size=tokens.vocab_size, tokenizer_sha256=tokens.tokenizer_sha256,
         search_sha256=corpus.splits["search"].sha256,
@@ -152,7 +157,7 @@ def register_corpus(ledger: Ledger, tokens: TokenSet, now: str) -> int:
         n_bytes_search=tokens.n_bytes["search"], uniform_nats=yards.uniform,
         unigram_nats=yards.unigram, bigram_nats=yards.bigram, trigram_nats=yards.trigram,
         unigram_bpb=tokens.bpb(yards.unigram), bigram_bpb=tokens.bpb(yards.bigram),
-        trigram_bpb=tokens.bpb(yards.trigram)))
+        trigram_bpb=tokens.bpb(yards.trigram))
 
 
 def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, seed: int,

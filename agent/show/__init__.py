@@ -36,4 +36,4 @@ __all__, __getattr__ = doors(__name__, {
     "studies": ("study_list",),
     "table": ("markdown", "write_table"),
     "trace": ("trace_page", "traced"),
-}, modules=("dashboard", "exports", "grid", "report", "run_log"))
+}, modules=("dashboard", "exports", "grid", "replicated", "report", "run_log", "scaling"))

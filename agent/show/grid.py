@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent import words
-from agent.ledger import Queries, Run
+from agent.ledger import GridCell as Asked
+from agent.ledger import Queries, Run, grid_cells
 
 GAP = "  "
 MISSING = "-"
@@ -78,15 +79,22 @@ def state_of(ledger: Queries) -> GridState | None:
          if event.data and event.data.get("grid_id") == newest[0].grid_id), {})
     known = [foreseen[run.label] * (1 - (run.tokens or 0) / (run.budget_tokens or 1))
              for run in left if run.label in foreseen]
+    asked = grid_cells(ledger)
     return GridState(
-        cells=[GridCell(size=size_of(run), tokens=run.budget_tokens or 0, label=run.label,
-                        state=run.state, val_bpb=run.val_bpb) for run in newest],
+        cells=[GridCell(size=_row_of(run, asked.get(run.id)), tokens=run.budget_tokens or 0,
+                        label=run.label, state=run.state, val_bpb=run.val_bpb) for run in newest],
         n_ended=len(newest) - len(left), n_left=len(left),
         left_s=sum(known) if len(known) == len(left) else None)
 
 
 def size_of(run: Run) -> str:
     return f"{run.config.get('n_embd')}d/{run.config.get('n_layer')}L"
+
+
+def _row_of(run: Run, asked: Asked | None) -> str:
+    """A run's row: its shape, and the part of the text where it is trained on one."""
+    part = asked.unique_asked if asked else None
+    return size_of(run) if part is None else f"{size_of(run)}, {part}"
 
 
 def page(found: GridState, width: int) -> list[str]:
@@ -107,6 +115,7 @@ def said(cell: GridCell) -> str:
     return cell.state
 
 
-def _by_size(size: str) -> tuple[int, int]:
-    embd, _, layers = size.partition("d/")
-    return (int(embd) ** 2 * int(layers[:-1]), int(embd))
+def _by_size(size: str) -> tuple[str, int, int]:
+    shape, _, part = size.partition(", ")
+    embd, _, layers = shape.partition("d/")
+    return (part, int(embd) ** 2 * int(layers[:-1]), int(embd))

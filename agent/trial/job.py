@@ -56,6 +56,7 @@ class Job:
     rung_step: int | None = None  # evaluated just there, whatever eval_every says
     rung_max_bpb: float | None = None  # above it the run ends there as pruned
     task: Task | None = None  # of a run that goes on from another's model
+    unique_tokens: int | None = None  # train on so many from the beginning of the text's shuffle
 
     def write(self, path: Path) -> None:
         def name(file: str) -> str:
@@ -76,6 +77,8 @@ class Job:
             if values.pop("version") != VERSION:
                 raise ValueError(f"version is not {VERSION}")
             _check_rung(values.get("rung_step"), values.get("rung_max_bpb"))
+            if (unique := values.get("unique_tokens")) is not None and not _is_count(unique):
+                raise ValueError(f"unique_tokens={unique!r} is not a whole number over 0")
 
             def find(name: str) -> str:
                 return str(find_within(RunFolder(path.parent).home.root, path.parent, name))

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.home import Home, RunFolder, holder
-from agent.ledger import Ending, Ledger, Metric, Outcome, Run, note_measures
+from agent.ledger import Ending, Ledger, Metric, Outcome, Run, note_measures, unique_tokens
 from agent.machine import Clock, guard, machine
 from agent.trial import rung
 from agent.trial.events import blocks_in, measures_in, note, read_events, this_attempt
@@ -131,7 +131,8 @@ class Runner:
                 folder.root.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise storage_error(error, folder.root, 0) from error
-            job_of(run, tokens, eval_every, rung_max_bpb).write(folder.job)
+            job_of(run, tokens, eval_every, rung_max_bpb,
+                   unique_tokens(self.ledger, run)).write(folder.job)
 
     def start(self, run: Run) -> None:
         """Launch the worker of a claimed run, from its checkpoint if it has one."""
@@ -328,7 +329,7 @@ class Runner:
 
 
 def job_of(run: Run, tokens: TokenSet, eval_every: int | None,
-           rung_max_bpb: float | None = None) -> Job:
+           rung_max_bpb: float | None = None, unique: int | None = None) -> Job:
     """The job a worker is given for a run; without a comparable rung there is no limit at it."""
     assert run.seed is not None  # every measured run has both
     assert run.budget_tokens is not None
@@ -340,7 +341,8 @@ def job_of(run: Run, tokens: TokenSet, eval_every: int | None,
                train_tokens=str(tokens.paths["train"]), valid_tokens=str(tokens.paths["search"]),
                n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
                eval_every=eval_every, n_replicas=run.replicas or 1, shards=shards,
-               rung_step=rung_step, rung_max_bpb=None if rung_step is None else rung_max_bpb)
+               rung_step=rung_step, rung_max_bpb=None if rung_step is None else rung_max_bpb,
+               unique_tokens=unique)
 
 
 def _forget_torn_job(folder: RunFolder) -> None:

@@ -51,6 +51,7 @@ from engine.training import (
     Shard,
     Step,
     Texts,
+    beginning,
     checkpoint,
     default_eval_every,
     open_tokens,
@@ -295,7 +296,8 @@ def _open(job: Job, tokenizer: Tokenizer) -> tuple[Texts, dict[str, Cut]]:
         tokens = open_tokens(Path(one.path), vocab_size)
         cuts[name] = cut_blocks(tokens, tokenizer)
         shards[name] = Shard(tokens, one.n_bytes, cuts[name].edges)
-    train = open_tokens(Path(job.train_tokens), vocab_size)
+    train = beginning(open_tokens(Path(job.train_tokens), vocab_size), tokenizer.eot_id,
+                      job.unique_tokens)
     return Texts(train, valid, job.n_valid_bytes, shards, tokenizer.eot_id), cuts
 
 

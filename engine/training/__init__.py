@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from engine.training.train import Trainer as Trainer
     from engine.training.train import seeded as seeded
     from engine.training.train import training as training
+    from engine.training.unique import beginning as beginning
+    from engine.training.unique import n_tokens_of as n_tokens_of
 
 __all__, __getattr__ = doors(__name__, {
     "data": ("open_tokens",),
@@ -35,4 +37,5 @@ __all__, __getattr__ = doors(__name__, {
     "parallel": ("Team", "parts", "shared_zeros"),
     "train": ("Done", "Eval", "RECENT", "Shard", "Step", "Texts", "Trainer", "seeded",
               "training"),
+    "unique": ("beginning", "n_tokens_of"),
 }, modules=("checkpoint",))

@@ -87,5 +87,5 @@ def why_not(ground: Extent) -> str | None:
     if not lacks:
         return None
     return (f"an exponent needs more: there are {', '.join(lacks)}; queue them with `agent grid "
-            "--sizes 10k,30k,100k,300k,1M --tokens 50k,150k,500k,1.5M,4M` and let `agent run` "
+            "--sizes 20k,60k,200k,600k,2M --tokens 50k,150k,500k,1.5M,4M` and let `agent run` "
             "compute them")

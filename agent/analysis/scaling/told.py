@@ -5,6 +5,22 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.analysis.scaling.study import Family, FittedForm, Study
+from agent.analysis.scaling.thresholds import FROM
+
+
+def amount(n: float) -> str:
+    """12.3k, 456k, 3.1M: three digits."""
+    for unit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= 0.9995 * unit:
+            return f"{n / unit:.3g}{sign}"
+    return f"{n:.0f}"
+
+
+def law_amount(n: float | None, beyond: str) -> str:
+    """Where a law passes something, in words; it is asked from 10^FROM tokens on, and to 10^TO."""
+    if n is None:
+        return beyond
+    return f"under {amount(n)}" if n <= 10 ** FROM * (1 + 1e-9) else amount(n)
 
 
 def as_dict(study: Study) -> dict[str, Any]:

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from agent.show.page.html import page as page
     from agent.show.page.markdown import files as files
     from agent.show.page.markdown import text as text
+    from agent.show.page.size_data import scaling_files as scaling_files
     from agent.show.page.whole import report_of as report_of
 
 __all__, __getattr__ = doors(__name__, {
     "blocks": ("Report",),
     "html": ("page",),
     "markdown": ("files", "text"),
+    "size_data": ("scaling_files",),
     "whole": ("report_of",),
 }, modules=("blocks", "draw", "html", "marks", "ranked", "scale", "style"))

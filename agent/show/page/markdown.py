@@ -24,8 +24,11 @@ CELL, TEXT = 200, 1000  # letters
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
 
-def files(report: Report) -> dict[str, str]:
-    """The report as files by their names: the page and its pictures."""
+def files(report: Report, folder: str = "") -> dict[str, str]:
+    """The report as files by their names: the page and its pictures.
+
+    folder  of the pictures, with a slash at its end
+    """
     found = {PAGE: ""}
     lines = [f"# {plain(report.headline)}", plain(report.eyebrow), plain(report.lede)]
     if report.facts:
@@ -35,9 +38,9 @@ def files(report: Report) -> dict[str, str]:
     for section in report.sections:
         lines.append(f"## {plain(section.title)}")
         for block in section.blocks:
-            lines += _block(block)
+            lines += _block(block, folder)
             if isinstance(block, Figure):
-                found |= dict(_pictures(block))
+                found |= {folder + name: drawn for name, drawn in _pictures(block)}
     lines.append(plain(report.foot))
     found[PAGE] = "\n\n".join(line for line in lines if line) + "\n"
     return found
@@ -58,14 +61,14 @@ def _pictures(figure: Figure) -> Iterator[tuple[str, str]]:
         yield f"{name}.svg", drawing(picture, width, figure.height, name, FILE_STYLE) + "\n"
 
 
-def _block(block: Block) -> list[str]:
+def _block(block: Block, folder: str) -> list[str]:
     match block:
         case Figure():
-            shown = " ".join(f"![{plain(picture.title)}]({block.name}-{i}.svg)"
+            shown = " ".join(f"![{plain(picture.title)}]({folder}{block.name}-{i}.svg)"
                              for i, picture in enumerate(block.pictures))
             return [f"**{plain(block.finding)}**", plain(block.note), shown]
         case Finding():
-            return [f"**{plain(block.finding)}**", plain(block.note)]
+            return [*([f"**{plain(block.finding)}**"] if block.finding else []), plain(block.note)]
         case Settings():
             return ["\n".join(["| field | value |", "|---|---|", *(
                 f"| {plain(name)} | {'**' if is_new else ''}{plain(value)}"

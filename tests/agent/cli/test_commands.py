@@ -101,7 +101,8 @@ def test_an_unknown_command_imports_none_and_a_known_one_its_own(
 def test_the_shell_completes_the_names_of_commands() -> None:
     found = ShellComplete(main, {}, "agent", "_CLI.parent_COMPLETE").get_completions([], "s")
     assert [item.value for item in found] == [
-        "sample", "serve", "service", "show", "simulate", "star", "status", "stop", "studies"]
+        "sample", "scaling", "serve", "service", "show", "simulate", "star", "status", "stop",
+        "studies"]
 
 
 def test_the_mapping_is_one() -> None:

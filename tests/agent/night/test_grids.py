@@ -1,18 +1,22 @@
 """A grid before it runs: its cells, their time, and nothing written where it was only asked."""
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.home.paths import Home
+from agent.ledger.cells import grid_cells, is_on_text
 from agent.ledger.ledger import Ledger
+from agent.night.crossing import Crossing
 from agent.night.grids import Forecast, foresee_grid, queue_grid
 from agent.night.launch import Desk, Wish
 from agent.search import foresight
 from agent.search.feasible import Timing, learn
 from agent.trial import Source
+from agent.trial.runner import job_of
 from engine.config import Config
 from engine.errors import ConfigError
 from tests.engine.text.test_corpus import text_file
@@ -148,7 +152,8 @@ def test_what_cannot_be_read_is_refused_before_a_text_is_made(home: Home, text: 
 def test_as_json_it_has_the_time_of_each_cell(home: Home, text: Path) -> None:
     found = foreseen(home, text).as_dict()
     assert [set(cell) for cell in found["cells"]] == [
-        {"config", "budget_tokens", "reason", "size", "run_s"}] * 4
+        {"config", "budget_tokens", "reason", "size", "unique", "seed", "rate", "run_s",
+         "n_params", "predicted_mb"}] * 4
     assert found["total_s"] > 0
 
 
@@ -162,3 +167,27 @@ def test_the_plan_goes_by_what_was_asked(home: Home, text: Path) -> None:
     asked = dataclasses.replace(wish(home, text), settings=[*MODEL, "lr=1e-3"])
     found = foresee_grid(home, asked, ["16d/1L"], ["20k"], lambda *_: None)
     assert found.plan.cells[0].config.lr == 1e-3
+
+
+def test_parts_seeds_and_rates_are_queued_once_and_noted_with_their_runs(
+        home: Home, text: Path) -> None:
+    home.root.mkdir()
+    crossed = Crossing(("2s", "all"), 2, 3)
+    with Ledger.open(home.ledger) as ledger:
+        at = Desk(home, ledger, Listener(), lambda *_: None)
+        found = queue_grid(at, wish(home, text), SIZES, TOKENS, crossed)
+        cells = grid_cells(ledger)
+        assert len(cells) == len(found.plan.cells) == 2 * (4 + 4) + 4
+        assert Counter(cell.purpose for cell in cells.values()) == {None: 16, "rate": 4}
+        (n_part,) = {cell.unique_tokens for cell in cells.values() if cell.unique_asked}
+        parts = [run for run in ledger.runs() if cells[run.id].unique_asked]
+        assert {ledger.corpus(run.corpus_id or 0).n_tokens_train for run in parts} == {n_part}
+        whole = ledger.corpus(1)
+        assert all(is_on_text(ledger, run, whole.text_sha256) for run in ledger.runs())
+        job_tokens = at.tokens(wish(home, text).source)(300)
+        assert job_of(parts[0], job_tokens, None, None, n_part).unique_tokens == n_part
+        assert queue_grid(at, wish(home, text), SIZES, TOKENS, crossed).plan.cells == []
+    again = foresee_grid(home, wish(home, text), SIZES, TOKENS, lambda *_: None, crossed)
+    assert again.plan.cells == []
+    assert set(again.cells().values()) == {"queued"}
+    assert again.rows == ["16d/1L, 2s", "32d/1L, 2s", "16d/1L", "32d/1L"]

@@ -27,6 +27,7 @@ from engine.training import checkpoint
 from engine.training.data import open_tokens
 from engine.training.evaluate import score_model
 from engine.training.train import Texts, Trainer
+from engine.training.unique import beginning
 
 CONFIG = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=4, lr=0.01,
                 schedule="wsd")
@@ -118,6 +119,22 @@ def test_what_a_worker_saved_is_a_whole_model_that_python_loads(
     alone = shutil.copy(folder.checkpoint, tmp_path / "alone.npz")
     found = engine.load(alone).loss(list(tokens.corpus.stories("search")))
     assert (found.nats, found.bpb) == (done["nats"], done["bpb"])
+
+
+def test_a_run_on_a_part_of_the_text_sees_nothing_else_and_goes_on_to_the_same_bits(
+        folder: RunFolder, tokens: TokenSet) -> None:
+    job = a_job(tokens, shards={}, rung_step=None, unique_tokens=200)
+    work(folder, job)
+    os.replace(checkpoint.previous(folder.checkpoint), folder.checkpoint)
+    work(folder, job)
+    first, again = told(folder, "done")
+    part = beginning(open_tokens(tokens.paths["train"], 300), 0, 200)
+    here = Trainer(CONFIG, 1, N_STEPS, Texts(
+        part, open_tokens(tokens.paths["search"], 300), tokens.n_bytes["search"]))
+    for _ in range(N_STEPS):
+        here.advance()
+    assert first["nats"] == again["nats"] == here.evaluate().nats
+    assert [event["step"] for event in told(folder, "start")] == [0, 30]
 
 
 def test_a_job_without_shards_and_rung_tells_of_none(folder: RunFolder, tokens: TokenSet) -> None:

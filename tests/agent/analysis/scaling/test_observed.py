@@ -1,9 +1,13 @@
 """Which runs are enough for an exponent, and how they become points."""
 
+import re
+
 import numpy as np
 import pytest
 
 from agent.analysis.scaling.observed import Observed, extent, points_of, why_not
+from engine.config import Config
+from strategies.grid import parse_tokens, sized
 
 
 def observed(**given) -> Observed:
@@ -34,6 +38,15 @@ def test_what_is_too_little_is_refused_with_what_to_run(runs, lack) -> None:
     assert lack in said
     assert "agent grid --sizes" in said
     assert said.count(". ") == 0
+
+
+def test_the_grid_that_it_says_to_queue_is_enough_with_the_default_vocabulary() -> None:
+    said = why_not(extent([]))
+    (sizes,), (tokens,) = (re.findall(rf"--{name} ([^ `]+)", said) for name in ("sizes", "tokens"))
+    runs = [observed(label=size + amount, config_hash=size, tokens=parse_tokens(amount),
+                     n_matrices=sized(size, Config()).n_layer * sized(size, Config()).block_weights)
+            for size in sizes.split(",") for amount in tokens.split(",")]
+    assert why_not(extent(runs)) is None
 
 
 def test_seeds_share_a_cell_and_nothing_else_does() -> None:
