@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from agent.analysis.findings import Findings as Findings
     from agent.analysis.findings import Yardstick as Yardstick
     from agent.analysis.findings import find_out as find_out
+    from agent.analysis.harvest import Harvested as Harvested
+    from agent.analysis.harvest import Source as Source
+    from agent.analysis.harvest import grow as grow
+    from agent.analysis.harvest import harvested as harvested
+    from agent.analysis.harvest import harvests as harvests
+    from agent.analysis.harvest import matrices as matrices
+    from agent.analysis.harvest import source_of as source_of
     from agent.analysis.importance import ChainGain as ChainGain
     from agent.analysis.importance import Importance as Importance
     from agent.analysis.importance import Ranking as Ranking
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
     from agent.analysis.machine_course import MachineCourse as MachineCourse
     from agent.analysis.predictions import Predicted as Predicted
     from agent.analysis.predictions import predicted as predicted
+    from agent.analysis.scaling.growth import Grown as Grown
     from agent.analysis.slices import Slice as Slice
     from agent.analysis.studies import StudyFacts as StudyFacts
     from agent.analysis.studies import study_facts as study_facts
@@ -50,10 +58,12 @@ __all__, __getattr__ = doors(__name__, {
     "course": ("Course",),
     "curves": ("Curve",),
     "findings": ("Findings", "Yardstick", "find_out"),
+    "harvest": ("Harvested", "Source", "grow", "harvested", "harvests", "matrices", "source_of"),
     "importance": ("ChainGain", "Importance", "Ranking", "rank"),
     "lineage": ("Lineage", "Step", "head", "lineage_of"),
     "machine_course": ("MachineCourse",),
     "predictions": ("Predicted", "predicted"),
+    "scaling.growth": ("Grown",),
     "slices": ("Slice",),
     "studies": ("StudyFacts", "study_facts"),
     "winner": ("Winner",),

@@ -32,6 +32,7 @@ MODULES = {
     **dict.fromkeys(("export", "import-model"), "agent.cli.export"),
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
     "enqueue": "agent.cli.enqueue",
+    "harvest": "agent.cli.harvest",
     "explain": "agent.cli.explain",
     "service": "agent.cli.service",
     **dict.fromkeys(("report", "export-runs"), "agent.cli.report"),

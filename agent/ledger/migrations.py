@@ -276,6 +276,22 @@ def m008_withdrawn(db: Database) -> None:
     _write_anew(db, "decisions", DECISIONS_8)  # for its comment alone
 
 
+RUNS_9 = (RUNS_5.replace("C confirm, A ablate,", "C confirm, A ablate, H harvest,")
+          .replace("baseline, confirm, ablate, grid,", "baseline, confirm, ablate, harvest, grid,"))
+DECISIONS_9 = DECISIONS_8.replace("""\
+-- withdrawn: taken back by a person before it ran
+""", """\
+-- withdrawn: taken back by a person before it ran;
+                                    -- of a harvest: as predicted, not as predicted
+""")
+
+
+@migrations()
+def m009_harvest(db: Database) -> None:
+    for table, text in (("runs", RUNS_9), ("decisions", DECISIONS_9)):
+        _write_anew(db, table, text)  # for their comments alone
+
+
 def _write_anew(db: Database, table: str, text: str) -> None:
     """Give a table another text that says the same of how its rows are stored.
 

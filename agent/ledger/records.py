@@ -17,7 +17,8 @@ State = Literal[
 Ending = Literal["finished", "pruned", "diverged", "killed", "failed"]
 Verdict = Literal[
     "baseline", "kept", "discarded", "pruned", "recorded", "diverged", "killed", "failed", "lost",
-    "confirmed", "refuted", "undecided", "ablated", "withdrawn"]
+    "confirmed", "refuted", "undecided", "ablated", "withdrawn", "as predicted",
+    "not as predicted"]
 
 ENDED: tuple[State, ...] = ("finished", "pruned", "diverged", "killed", "failed", "lost")
 
@@ -26,7 +27,8 @@ EXPERIMENT_COLUMNS = (
     "ID", "Date", "Params", "Config", "Steps", "val_loss", "vs Unigram", "Status", "Notes")
 
 # A label is the letter of the run's strategy and the next number; every mutator makes an E.
-LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T", "confirm": "C", "ablate": "A"}
+LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T", "confirm": "C", "ablate": "A",
+                 "harvest": "H"}
 
 # Sources of a corpus that are made or downloaded here; any other is a file.
 GENERATED = ("builtin", "tinystories")

@@ -2,7 +2,7 @@
 
 In comes a wish (a text, hours, limits), out comes a ledger with one run after the other judged.
 `launch` prepares, `recover` takes up what a dead daemon left, `daemon` ticks, `night` decides what
-is due. It uses `search`, `trial`, `ledger`, `machine` and `home`; APScheduler lives here.
+is due; its last part is the `harvest`. It uses `analysis`, `search`, `trial`, `ledger`, `machine` and `home`; APScheduler lives here.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.night.crop import Crop as Crop
     from agent.night.enqueue import Wanted as Wanted
     from agent.night.enqueue import idea_of as idea_of
     from agent.night.grids import Forecast as Forecast
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
     from agent.night.launch import end_pause as end_pause
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
+    from agent.night.reap import foresee_harvest as foresee_harvest
+    from agent.night.reap import harvest_once as harvest_once
     from agent.night.wish import Wish as Wish
     from agent.night.withdrawal import Withdrawal as Withdrawal
 
 __all__, __getattr__ = doors(__name__, {
+    "crop": ("Crop",),
     "enqueue": ("Wanted", "idea_of"),
     "grids": ("Forecast", "foresee_grid", "queue_grid"),
     "inbox": ("Idea",),
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
+    "reap": ("foresee_harvest", "harvest_once"),
     "wish": ("Wish",),
     "withdrawal": ("Withdrawal",),
 }, modules=("inbox", "withdrawal"))

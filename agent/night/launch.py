@@ -22,7 +22,7 @@ from agent.ledger import (
     waiting_elsewhere,
 )
 from agent.machine import Clock, Guard, Sensors, later, machine, proof
-from agent.night import signals, withdrawal
+from agent.night import harvest, signals, withdrawal
 from agent.night.adrift import Harbour, in_harbour
 from agent.night.choice import Choice, base_of, choose, held_of, note_of, with_last_text
 from agent.night.daemon import Daemon
@@ -161,6 +161,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         at.observer.say(told)
     wish, remark = with_last_text(at.ledger, wish)
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
+    kept_s = harvest.kept_s(wish.night_s, wish.harvest_s)
     # A machine that has no battery is no phone that hides it: silence is worth a word where limits
     # were asked for, and on a phone.
     watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,
@@ -168,7 +169,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
     plan = Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs,
                 wish.with_prior)
     night = at.night(plan, wish.source, watch=watch)
-    found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s, remark))
+    night.harvest.keep(kept_s)
+    found = study.note_noise(at.ledger, _study(at, wish, night, night.plan.deadline_s, remark))
     night.study = found
     correct_budget(night)  # a night before this one may have seen that it is due, and was killed
     sweep(night)
@@ -186,6 +188,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         "budget_tokens": found.budget_tokens, "run_s": found.run_s, "study": found.id,
         "newest_study": max(one.id for one in at.ledger.studies()),
         "source": note_of(at.ledger, wish, found)}, is_said=True)
+    night.harvest.announce(found, is_asked=wish.harvest_s is not None)
     if wish.with_prior:
         at.observer.say(prior.in_words())
     _invite(night)
@@ -193,7 +196,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         night.pause("still paused, since the agent before this one did not live to hear `agent "
                     "resume`; that goes on")
     try:
-        _tick_through(at, night)
+        carry_out(at, night)
     finally:
         watch.close()
     return night
@@ -224,7 +227,9 @@ def _is_left_paused(ledger: Ledger) -> bool:
     return last is not None and last.kind == "pause"
 
 
-def _tick_through(at: Desk, night: Night) -> None:
+def carry_out(at: Desk, night: Night) -> None:
+    """Tick a night until it is over. UserError where it ended held up, or on numbers that are
+    wrong."""
     night.ledger.wait_at_most(LOOK_S)
     Daemon(night, at.asked).run()
     if night.fault:
@@ -341,7 +346,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
                       study.Origin("hand", "asked for with agent train"), wish.n_replicas))
     night.only = run.id
-    _tick_through(at, night)
+    carry_out(at, night)
     return at.ledger.run(run.id)
 
 
