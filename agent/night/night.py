@@ -55,8 +55,7 @@ class Night:
         self.n_ended = 0
         self.is_stopping: str | None = None  # the reason
         self.fault: str | None = None  # why nothing this night computes is to be believed
-        self.is_paused = False
-        self.is_held = False  # by the machine
+        self.is_paused = self.is_held = False  # by a person, by the machine
         self.is_over = False
         self._n_told_silent = 0  # confirmed batches whose silent test was told
         self.wait_until_s = 0.0  # nothing is started before
