@@ -32,7 +32,6 @@ N_DRAWS = 400  # of the law
 FACTORS = tuple(1.25**i for i in range(18))  # of the matrices' parameters, to 44 times
 TOGETHER = ("baseline", "confirm")  # runs whose seeds chose nothing
 OF_SIZE = ("n_embd", "n_layer", "n_head", "n_kv_head", "n_hidden", "lr")
-N_TRUSTED = 4  # runs of a group that count as many; more tell little that is new
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def source_of(ledger: Queries, run: Run, study: Calibration | None) -> Source:
     ground = Ground(
         matrices(config), float(run.tokens or run.budget_tokens or 0),
         float(corpus.n_tokens_train or 1), statistics.fmean(losses), len(losses), sigma,
-        config.effective_schedule, _way(ledger, fair))
+        config.effective_schedule, corpus.trigram_nats, _way(ledger, fair))
     laws, why = _laws(ledger, corpus, ground)
     return Source(run, config, ground, laws, run.val_bpb / run.val_loss, why)
 

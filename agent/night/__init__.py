@@ -2,7 +2,8 @@
 
 In comes a wish (a text, hours, limits), out comes a ledger with one run after the other judged.
 `launch` prepares, `recover` takes up what a dead daemon left, `daemon` ticks, `night` decides what
-is due; its last part is the `harvest`. It uses `analysis`, `search`, `trial`, `ledger`, `machine` and `home`; APScheduler lives here.
+is due; its last part is the `harvest`. It uses `analysis`, `search`, `trial`, `ledger`, `machine`
+and `home`; APScheduler lives here.
 """
 
 from typing import TYPE_CHECKING

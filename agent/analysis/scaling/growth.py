@@ -6,24 +6,24 @@ Every answer is an average over many laws that could have given what was measure
 
 (N₀, D₀) is what the night's own runs have shown, so that each law is corrected to the night's own
 recipe by one constant factor. With runs enough the laws are those of the study's bootstrap. With
-fewer they are drawn from what such laws have been (PRIOR) and weighed by how well they foretell
-the way of the night's own runs: a guess, and told as one. The loss of a run in the middle of its
-way is above that of a run which ends there, since its rate has not fallen yet; by how much was
-measured by schedule (UNSETTLED).
+fewer they are drawn from what such laws have been (GuessedLaws) and weighed by how well they
+foretell the way of the night's own runs: a guess, and told as one. The loss of a run in the middle
+of its way is not that of a run which ends there, since its rate has not fallen yet: by how much it
+is above was measured by schedule (UNSETTLED).
 
 What no law knows widens the interval: seeds, a rate that is carried to another width, a recipe
-that was found at one budget and is used at another.
+that was found at one budget and is used at another, and that a law is none.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from agent.analysis.scaling.bootstrap import Draws
-from agent.analysis.scaling.forms import REPETITION, Form, foretold, worth
+from agent.analysis.scaling.forms import Form, foretold, worth
 from engine.model import Array
 
 SEED = 29  # of the draws, so that a plan is the same again
@@ -33,16 +33,25 @@ SEED_SD = 0.01  # of ln L over seeds, where a study has not measured it
 SIZE_SD = 0.012  # of ln L for each e-fold of parameters: the rate at another width
 TOKENS_SD = 0.012  # the same of tokens: the recipe at another budget
 PASSES_SD = 0.03  # the same of passes over the text beyond the first, which differ by the text
+N_TRUSTED = 4  # runs of a group that count as many
 LEAST_SD = 0.004  # a law is not the truth
 MOST_PASSES = 16.0  # of a text: beyond it, a repeat is worth nothing (Muennighoff, R* 15.4)
 MOST_GROWN = 8.0  # times the parameters of the matrices, where a guess is all there is
 CAUTION = 0.5  # standard deviations that a less certain plan has to be better by
 
-# What a law of these small models has been: shares of the loss at what was measured (a floor, what
-# is lost to the size, what to the data), exponents, and R* of repeats; standard deviations of logs.
-PRIOR_SHARES = (3.0, 1.5, 3.0)  # of a Dirichlet distribution
-PRIOR_EXPONENTS = (("alpha", 0.40, 0.35), ("beta", 0.42, 0.40))
-PRIOR_REPEATS = (15.4, 0.6)  # Muennighoff et al. 2023, arXiv:2305.16264
+# What a law of these small models has been, measured on three texts. Medians and standard
+# deviations of logs: exponents, and the tokens before learning begins beside those of a run.
+PRIOR = {"alpha": (0.40, 0.40), "beta": (0.60, 0.50), "delay": (0.25, 1.2)}
+PRIOR_FLOOR = (0.25, 0.85)  # of the trigram's loss: between these the text's own floor may lie
+PRIOR_BELOW = 0.95  # of what was measured: the floor is below
+PRIOR_NO_TRIGRAM = (0.3, 0.7)  # of the loss that was measured, where no trigram is known
+PRIOR_OF_DATA = (3.0, 1.5)  # of a beta distribution: the data's share of what is above the floor
+PRIOR_REPEATS = (15.4, 0.6)  # R* of Muennighoff et al. 2023, arXiv:2305.16264
+GUESS_SD = 0.3  # of the log of a guessed gain, ln L(N₀, D₀)/L(N, D): no law has its very form
+# A loss that is far above the trigram's falls faster than its way so far says: by so much the log
+# of the gain is larger for each e-fold beyond the first, and so much less sure.
+AHEAD_FROM, AHEAD, AHEAD_SD = 0.15, 1.2, 0.4
+LAW_SD = 0.08  # the same of a fitted law
 # ln of a loss at a share of a run over that of a run which ends there, and its standard deviation.
 UNSETTLED = {"cosine": (0.025, 0.03), "wsd": (0.04, 0.03), "constant": (0.0, 0.02)}
 SHARES = (0.2, 0.8)  # of a run where its loss is looked at for the way it takes
@@ -62,6 +71,7 @@ class Ground:
     n_runs: int
     sigma: float | None  # of ln L over seeds; None where nobody measured it
     schedule: str
+    trigram: float | None = None  # nats per token of the text's trigram, where it is known
     way: tuple[tuple[float, float], ...] = ()  # share of a run, and its loss there
 
     @property
@@ -69,14 +79,73 @@ class Ground:
         return self.sigma if self.sigma is not None else SEED_SD
 
 
-@dataclass(frozen=True, slots=True)
-class Laws:
+class Laws(Protocol):
     """Laws that could be true, and how much each counts."""
+
+    @property
+    def weights(self) -> Array:
+        """(laws,), their sum 1."""
+
+    @property
+    def basis(self) -> Basis: ...
+
+    @property
+    def gain(self) -> tuple[float, float]:
+        """Of the log of a gain's size beside what they foretell: mean and standard deviation."""
+
+    def ln_ratio(self, ground: Ground, n: Array, d: Array) -> Array:
+        """ln of each law's loss at points over that at the ground, (laws, points)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedLaws:
+    """Those of a study that has runs enough: its bootstrap's."""
 
     form: Form
     theta: Array  # (laws, params)
-    weights: Array  # (laws,), their sum 1
-    basis: Basis
+    weights: Array
+    basis: Basis = "law"
+    gain: tuple[float, float] = (0.0, LAW_SD)
+
+    def ln_ratio(self, ground: Ground, n: Array, d: Array) -> Array:
+        here = foretold(self.form, self.theta, ground.n, ground.d, min(ground.d, ground.unique))
+        there = foretold(self.form, self.theta, n, d, np.minimum(d, ground.unique))
+        found: Array = np.log(there) - np.log(here)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class GuessedLaws:
+    """Laws drawn from what such laws have been, (laws,) each:
+
+        L(N, D) / L(N₀, D₀) = floor + of_size (N/N₀)^−α + of_data ((D'/D'₀ + delay)/(1 + delay))^−β
+
+    floor + of_size + of_data = 1. The delay lets a loss fall ever faster at first, as it does
+    where a text has much that is learnt at once: no power of D alone can.
+    """
+
+    floor: Array
+    of_size: Array
+    of_data: Array
+    alpha: Array
+    beta: Array
+    delay: Array
+    ln_r: Array
+    weights: Array
+    basis: Basis = "guess"
+    gain: tuple[float, float] = (0.0, GUESS_SD)
+
+    def ln_ratio(self, ground: Ground, n: Array, d: Array) -> Array:
+        u = np.minimum(d, ground.unique)
+        ln_here, _ = worth(np.array([ground.d]), np.array([min(ground.d, ground.unique)]),
+                           self.ln_r[:, None])
+        ln_there, _ = worth(d, u, self.ln_r[:, None])
+        delay, beta = self.delay[:, None], self.beta[:, None]
+        data = ((np.exp(ln_there - ln_here) + delay) / (1 + delay)) ** -beta
+        size = (n / ground.n) ** -self.alpha[:, None]
+        found: Array = np.log(self.floor[:, None] + self.of_size[:, None] * size
+                              + self.of_data[:, None] * data)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,45 +181,45 @@ class Grown(Generic[T]):
 # --- which laws ------------------------------------------------------------------------------
 
 
-def laws_of(draws: Draws) -> Laws:
+def laws_of(draws: Draws) -> FittedLaws:
     """Those of a study that has runs enough."""
     n = len(draws.theta)
-    return Laws(draws.fit.form, draws.theta, np.full(n, 1 / n), "law")
+    return FittedLaws(draws.fit.form, draws.theta, np.full(n, 1 / n))
 
 
 def laws_guessed(ground: Ground, others: Sequence[Sequence[tuple[float, float, float]]] = (),
-                 n_laws: int = N_LAWS) -> Laws:
+                 n_laws: int = N_LAWS) -> GuessedLaws:
     """Laws drawn from what such laws have been, weighed by the ground's way and by other runs.
 
     others  runs on the same text that differ in size and tokens alone, (n, d, loss) each: a group
             has a recipe of its own, so only the differences inside it tell
     """
     rng = np.random.default_rng(SEED)
-    shares = rng.dirichlet(PRIOR_SHARES, n_laws)
-    alpha, beta = (mean * np.exp(sd * rng.standard_normal(n_laws))
-                   for _, mean, sd in PRIOR_EXPONENTS)
-    ln_r = math.log(PRIOR_REPEATS[0]) + PRIOR_REPEATS[1] * rng.standard_normal(n_laws)
-    ln_loss = math.log(ground.loss)
-    ln_d, _ = worth(np.array([ground.d]), np.array([min(ground.d, ground.unique)]), ln_r[:, None])
-    ln_e, ln_n, ln_data = (ln_loss + np.log(np.maximum(shares[:, i], 1e-9)) for i in range(3))
-    theta = np.stack([ln_n + alpha * math.log(ground.n), ln_data + beta * ln_d[:, 0],
-                      alpha, beta, ln_e, ln_r], axis=1)
-    log_weight = _told_by_way(ground, theta)
+    if ground.trigram is None:
+        floor = rng.uniform(*PRIOR_NO_TRIGRAM, n_laws)
+    else:
+        low, high = (share * ground.trigram / ground.loss for share in PRIOR_FLOOR)
+        floor = rng.uniform(min(low, PRIOR_BELOW / 2), min(high, PRIOR_BELOW), n_laws)
+    of_data = (1 - floor) * rng.beta(*PRIOR_OF_DATA, n_laws)
+    alpha, beta, delay, r = (
+        median * np.exp(sd * rng.standard_normal(n_laws))
+        for median, sd in (*PRIOR.values(), PRIOR_REPEATS))
+    even = GuessedLaws(floor, 1 - floor - of_data, of_data, alpha, beta, delay, np.log(r),
+                       np.full(n_laws, 1 / n_laws), gain=_ahead(ground))
+    log_weight = _told_by_way(ground, even)
     for group in others:
-        log_weight += _told_by_group(group, ground, theta)
+        log_weight += _told_by_group(group, ground, even)
     weights = np.exp(log_weight - log_weight.max())
-    return Laws(REPETITION, theta, weights / weights.sum(), "guess")
+    return replace(even, weights=weights / weights.sum())
 
 
-def _ln_ratio(form: Form, theta: Array, ground: Ground, n: Array, d: Array) -> Array:
-    """ln of each law's loss at points over that at the ground, (laws, points)."""
-    here = foretold(form, theta, ground.n, ground.d, min(ground.d, ground.unique))
-    there = foretold(form, theta, n, d, np.minimum(d, ground.unique))
-    found: Array = np.log(there) - np.log(here)
-    return found
+def _ahead(ground: Ground) -> tuple[float, float]:
+    beyond = 0.0 if ground.trigram is None else max(
+        0.0, math.log(ground.loss / ground.trigram) - AHEAD_FROM)
+    return AHEAD * beyond, math.hypot(GUESS_SD, AHEAD_SD * beyond)
 
 
-def _told_by_way(ground: Ground, theta: Array) -> Array:
+def _told_by_way(ground: Ground, laws: Laws) -> Array:
     """Log likelihood of the losses that the ground's runs had on their way, (laws,).
 
     They are of the same runs, so that together they count as one.
@@ -158,26 +227,27 @@ def _told_by_way(ground: Ground, theta: Array) -> Array:
     ahead, sd = UNSETTLED.get(ground.schedule, UNSETTLED["cosine"])
     way = [(share, loss) for share, loss in ground.way if SHARES[0] <= share <= SHARES[1]]
     if not way:
-        return np.zeros(len(theta))
+        return np.zeros(len(laws.weights))
     shares = np.array([share for share, _ in way])
     ln = np.log([loss for _, loss in way]) - math.log(ground.loss) - ahead
-    found = _ln_ratio(REPETITION, theta, ground, np.full(len(way), ground.n), shares * ground.d)
+    found = laws.ln_ratio(ground, np.full(len(way), ground.n), shares * ground.d)
     spread = sd**2 + 2 * ground.sd**2 / max(1, ground.n_runs)
     likelihood: Array = -0.5 * ((ln - found) ** 2 / spread).mean(axis=1)
     return likelihood
 
 
 def _told_by_group(group: Sequence[tuple[float, float, float]], ground: Ground,
-                   theta: Array) -> Array:
-    """The same of runs that share a recipe of their own, whose level is not known."""
+                   laws: Laws) -> Array:
+    """The same of runs that share a recipe of their own, whose level is not known; many of them
+    count as N_TRUSTED, since no law has their very form."""
     if len(group) < 2:
-        return np.zeros(len(theta))
+        return np.zeros(len(laws.weights))
     n, d, loss = (np.array([one[i] for one in group], float) for i in range(3))
-    missed = np.log(loss) - _ln_ratio(REPETITION, theta, ground, n, d)
+    missed = np.log(loss) - laws.ln_ratio(ground, n, d)
     missed -= missed.mean(axis=1, keepdims=True)
     spread = (2 * SIZE_SD * np.abs(np.log(n / ground.n)) + ground.sd) ** 2 + (
         2 * TOKENS_SD * np.log(d / ground.d)) ** 2
-    likelihood: Array = -0.5 * (missed**2 / spread).sum(axis=1)
+    likelihood: Array = -0.5 * (missed**2 / spread).mean(axis=1) * min(len(group), N_TRUSTED)
     return likelihood
 
 
@@ -186,10 +256,12 @@ def _told_by_group(group: Sequence[tuple[float, float, float]], ground: Ground,
 
 def foretell(laws: Laws, ground: Ground, n: float, d: float) -> Expected:
     """The loss of a model of n parameters after d tokens, by the night's own recipe."""
-    ln = _ln_ratio(laws.form, laws.theta, ground, np.array([n]), np.array([d]))[:, 0]
+    ln = laws.ln_ratio(ground, np.array([n]), np.array([d]))[:, 0]
     rng = np.random.default_rng([SEED, 1])
     which = rng.choice(len(ln), N_SAMPLES, p=laws.weights)
-    samples = ln[which] + sd_beside(ground, n, d) * rng.standard_normal(N_SAMPLES)
+    mean, sd = laws.gain
+    samples = ln[which] * np.exp(mean + sd * rng.standard_normal(N_SAMPLES))
+    samples += sd_beside(ground, n, d) * rng.standard_normal(N_SAMPLES)
     low, mean, high = np.percentile(samples, (2.5, 50, 97.5))
     return Expected(*(float(ground.loss * math.exp(one)) for one in (mean, low, high)))
 
