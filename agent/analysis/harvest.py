@@ -9,7 +9,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,9 @@ from agent.analysis.scaling.forms import FLOOR, REPETITION
 from agent.analysis.scaling.growth import Ground, Grown, Laws, Shape
 from agent.analysis.scaling.observed import Observed, extent, points_of, why_not
 from agent.analysis.scaling.study import REPEATED, SEED
-from agent.ledger import Calibration, Corpus, Prediction, Queries, Run, prediction_of
+from agent.analysis.winner import MOST_SAMPLES, ReadSamples, Sample, spread
+from agent.ledger import Calibration, Corpus, Prediction, Queries, Run, parent_of, prediction_of
+from agent.search.harvest import HARVEST
 from engine.config import Config
 from engine.errors import UserError
 from strategies.base import Limits, repaired, resized
@@ -189,38 +191,54 @@ class Harvested:
     """A harvest as it is told."""
 
     label: str
-    uid: str
+    of: str | None  # the run that was grown
     state: str
+    reason: str | None
     n_params: int
     tokens: int  # of its plan
     foretold: Prediction | None
     measured_bpb: float | None
     verdict: str | None
+    samples: list[Sample] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
         return dataclasses.asdict(self)
 
-    def __str__(self) -> str:
-        size = f"{self.n_params / 1e6:.2g}M" if self.n_params >= 1e6 else (
-            f"{self.n_params / 1e3:.0f}k")
-        amount = f"{self.tokens / 1e6:.2g}M" if self.tokens >= 1e6 else f"{self.tokens / 1e3:.0f}k"
-        its = self.foretold
-        said = f"harvest {self.label}: {size} parameters on {amount} tokens"
-        if its:
-            said += f", foretold {its.mean_bpb:.3f} ({its.low_bpb:.3f} to {its.high_bpb:.3f})"
+    def lines(self) -> list[str]:
+        """What it is and what came of it, in two lines of a terminal at most."""
+        size, amount = _counted(self.n_params), _counted(self.tokens)
+        first = f"harvest {self.label}: {size} parameters on {amount} tokens"
+        told = [] if self.foretold is None else [
+            f"foretold {self.foretold.mean_bpb:.3f} ({self.foretold.low_bpb:.3f} to "
+            f"{self.foretold.high_bpb:.3f})"]
         if self.measured_bpb is not None:
-            said += f", measured {self.measured_bpb:.3f}"
-        return f"{said}: {self.verdict or self.state}"
+            told.append(f"measured {self.measured_bpb:.3f}")
+        return [f"{first},", f"{', '.join(told)}: {self.verdict or self.state}"] if told else [
+            f"{first}: {self.verdict or self.state}"]
+
+    def __str__(self) -> str:
+        return " ".join(self.lines())
 
 
-def harvests(ledger: Queries) -> list[Harvested]:
-    """Every harvest of the ledger, oldest first."""
-    return [harvested(ledger, run) for run in ledger.runs() if run.strategy == "harvest"]
+def _counted(n: int) -> str:
+    return f"{n / 1e6:.1f}M" if n >= 1e6 else f"{n / 1e3:.0f}k"
 
 
-def harvested(ledger: Queries, run: Run) -> Harvested:
+def harvested(ledger: Queries, run: Run, samples: Sequence[Sample] = ()) -> Harvested:
     """One harvest with what was foretold of it."""
     said = [one.verdict for one in ledger.decisions(run.id, limit=1)]
-    return Harvested(run.label, run.uid, run.state, run.n_params or 0, run.budget_tokens or 0,
-                     prediction_of(ledger, run.id), run.val_bpb, said[0] if said else None)
+    parent = parent_of(ledger, run)
+    return Harvested(run.label, parent.label if parent else None, run.state, run.reason,
+                     run.n_params or 0, run.budget_tokens or 0, prediction_of(ledger, run.id),
+                     run.val_bpb, said[0] if said else None, list(samples))
 
+
+def harvests(ledger: Queries, study: int,
+             read_samples: ReadSamples = lambda _uid: ()) -> list[Harvested]:
+    """What was grown of the runs of a study, oldest first, with texts of the newest that has any.
+    """
+    found = [run for run in ledger.runs() if run.strategy == HARVEST
+             and (parent := parent_of(ledger, run)) and parent.calibration_id == study]
+    return [harvested(ledger, run, spread(read_samples(run.uid), MOST_SAMPLES)[-1:]
+                      if run is found[-1] else ()) for run in found]

@@ -210,13 +210,13 @@ class Harvest:
         night.plan = night.campaign.plan = replace(night.plan, deadline_s=deadline_s)
 
 
-def at_end(night: "Night") -> str:
-    """What came of the harvests that this night worked on, in words; nothing where none was."""
+def at_end(night: "Night") -> list[str]:
+    """What came of the harvests that this night worked on, in lines; none where none was."""
     events = night.ledger.events_of_night()
     begun_at = next((event.at for event in events if event.kind == "night"), "")
     ended = [one.run_id for one in night.ledger.decisions(limit=50)
              if one.rule == harvest.RULE and one.decided_at >= begun_at]
     told = [event.run_id for event in events
             if event.kind == "harvest" and event.run_id is not None]
-    return "; ".join(str(harvested(night.ledger, night.ledger.run(run_id)))
-                     for run_id in sorted({*ended, *told}))
+    return [line for run_id in sorted({*ended, *told})
+            for line in harvested(night.ledger, night.ledger.run(run_id)).lines()]

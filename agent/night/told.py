@@ -60,17 +60,16 @@ def noise(ledger: Queries, study: Calibration) -> str | None:
 
 
 def over(reason: str, n_ended: int, end: Standing | None, silent: Silent | None,
-         harvest: str = "") -> Told:
-    """The end of a night, in three lines at most and one on its harvest; without a search, in one.
-    """
+         harvest: Sequence[str] = ()) -> Told:
+    """The end of a night, in three lines and those on its harvest; without a search, in one."""
     first = f"over: {words.first_clause(reason)}; {words.runs(n_ended)} ended this night"
-    last = [harvest] if harvest else []
+    last = [" ".join(harvest)] if harvest else []
     if end is None:
-        return Told("; ".join([first, *last]), level="always", below=[first, *last])
+        return Told("; ".join([first, *last]), level="always", below=[first, *harvest])
     text = "; ".join([(f"{first}; {end.search}" if end.search else first) + end.left, *last])
     second = (_confirmed(end, silent) if silent else end.left.removeprefix("; ") or "; ".join(
         filter(None, ("nothing is confirmed yet", "" if end.untested else end.search))))
-    return Told(text, level="always", below=[first, second, *last, _what_now(reason, end)])
+    return Told(text, level="always", below=[first, second, *harvest, _what_now(reason, end)])
 
 
 def why_none(refusal: str, left_s: float | None, run_s: float | None) -> str:
