@@ -23,7 +23,7 @@ from agent.analysis.scaling.observed import Observed, extent, points_of, why_not
 from agent.analysis.scaling.study import REPEATED, SEED
 from agent.analysis.winner import MOST_SAMPLES, ReadSamples, Sample, spread
 from agent.ledger import Calibration, Corpus, Prediction, Queries, Run, parent_of, prediction_of
-from agent.search.harvest import HARVEST
+from agent.search import harvest as of_search
 from engine.config import Config
 from engine.errors import UserError
 from strategies.base import Limits, repaired, resized
@@ -238,7 +238,7 @@ def harvests(ledger: Queries, study: int,
              read_samples: ReadSamples = lambda _uid: ()) -> list[Harvested]:
     """What was grown of the runs of a study, oldest first, with texts of the newest that has any.
     """
-    found = [run for run in ledger.runs() if run.strategy == HARVEST
+    found = [run for run in ledger.runs() if run.strategy == of_search.HARVEST
              and (parent := parent_of(ledger, run)) and parent.calibration_id == study]
     return [harvested(ledger, run, spread(read_samples(run.uid), MOST_SAMPLES)[-1:]
                       if run is found[-1] else ()) for run in found]

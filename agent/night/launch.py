@@ -196,7 +196,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         night.pause("still paused, since the agent before this one did not live to hear `agent "
                     "resume`; that goes on")
     try:
-        carry_out(at, night)
+        _tick_through(at, night)
     finally:
         watch.close()
     return night
@@ -227,7 +227,7 @@ def _is_left_paused(ledger: Ledger) -> bool:
     return last is not None and last.kind == "pause"
 
 
-def carry_out(at: Desk, night: Night) -> None:
+def _tick_through(at: Desk, night: Night) -> None:
     """Tick a night until it is over. UserError where it ended held up, or on numbers that are
     wrong."""
     night.ledger.wait_at_most(LOOK_S)
@@ -346,7 +346,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
                       study.Origin("hand", "asked for with agent train"), wish.n_replicas))
     night.only = run.id
-    carry_out(at, night)
+    _tick_through(at, night)
     return at.ledger.run(run.id)
 
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from agent.home import Home
 from agent.ledger import Calibration, Corpus, Ledger, Run, current_study, find_run, study_of
 from agent.machine import guard
+from agent.night import launch
 from agent.night.choice import with_last_text
 from agent.night.crop import Crop, crop_of, sow, waiting
-from agent.night.launch import MEASURING, Desk, carry_out, tell_measuring
+from agent.night.launch import MEASURING, Desk, tell_measuring
 from agent.night.needs import require_right
 from agent.night.recover import recover
 from agent.night.wish import Wish
 from agent.search import MAX_PARAMS, Plan, foresight, harvest, study
-from agent.search.searcher import Searcher
 from agent.trial import Progress, end_orphan, spawn_worker
 from agent.words import Told
 from engine.config import Config
@@ -61,7 +61,7 @@ def harvest_once(at: Desk, key: str | None, wish: Wish, seconds: float) -> tuple
     else:
         at.observer.say(Told(f"{begun.label} goes on from its checkpoint", level="always"))
     night.only = begun.id
-    carry_out(at, night)
+    launch._tick_through(at, night)
     return at.ledger.run(begun.id), crop
 
 
@@ -77,7 +77,7 @@ def _to_grow(ledger: Ledger, key: str | None, number: int | None) -> Run:
     if key is not None:
         return find_run(ledger, key, number)
     found = current_study(ledger) if number is None else study_of(ledger, number)
-    run = harvest.to_grow(ledger, Searcher(ledger, found)) if found else None
+    run = harvest.of_study(ledger, found) if found else None
     if run is None:
         raise UserError(f"{f'study {found.id} has' if found else 'there is'} no finished run yet "
                         "that could be grown; `agent run --for 4m` makes some")

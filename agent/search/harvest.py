@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict
 
-from agent.ledger import Ledger, Prediction, Run
+from agent.ledger import Calibration, Ledger, Prediction, Run
 from agent.search import verdict
 from agent.search.searcher import Searcher
 
@@ -46,3 +46,8 @@ def to_grow(ledger: Ledger, searcher: Searcher) -> Run | None:
         return None
     first = ledger.run(search.first_run(node.key))
     return first if first.state == "finished" else ledger.run(node.run_id)
+
+
+def of_study(ledger: Ledger, found: Calibration) -> Run | None:
+    """The same of a study that no night works on."""
+    return to_grow(ledger, Searcher(ledger, found))
