@@ -70,7 +70,9 @@ def source_of(ledger: Queries, run: Run, study: Calibration | None) -> Source:
     ground = Ground(
         matrices(config), float(run.tokens or run.budget_tokens or 0),
         float(corpus.n_tokens_train or 1), statistics.fmean(losses), len(losses), sigma,
-        config.effective_schedule, corpus.trigram_nats, _way(ledger, fair))
+        config.effective_schedule,
+        (corpus.bigram_nats, corpus.trigram_nats) if corpus.bigram_nats and corpus.trigram_nats
+        else None, _way(ledger, fair))
     laws, why = _laws(ledger, corpus, ground)
     return Source(run, config, ground, laws, run.val_bpb / run.val_loss, why)
 

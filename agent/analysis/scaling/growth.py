@@ -42,16 +42,18 @@ CAUTION = 0.5  # standard deviations that a less certain plan has to be better b
 # What a law of these small models has been, measured on three texts. Medians and standard
 # deviations of logs: exponents, and the tokens before learning begins beside those of a run.
 PRIOR = {"alpha": (0.40, 0.40), "beta": (0.60, 0.50), "delay": (0.25, 1.2)}
-PRIOR_FLOOR = (0.25, 0.85)  # of the trigram's loss: between these the text's own floor may lie
+# The text's own floor lies so many steps below the trigram's loss as that is below the bigram's.
+PRIOR_STEPS = (0.5, 3.0)
 PRIOR_BELOW = 0.95  # of what was measured: the floor is below
-PRIOR_NO_TRIGRAM = (0.3, 0.7)  # of the loss that was measured, where no trigram is known
+PRIOR_NO_GRAMS = (0.3, 0.7)  # of the loss that was measured, where no such losses are known
 PRIOR_OF_DATA = (3.0, 1.5)  # of a beta distribution: the data's share of what is above the floor
 PRIOR_REPEATS = (15.4, 0.6)  # R* of Muennighoff et al. 2023, arXiv:2305.16264
-GUESS_SD = 0.3  # of the log of a guessed gain, ln L(N₀, D₀)/L(N, D): no law has its very form
-# A loss that is far above the trigram's falls faster than its way so far says: by so much the log
-# of the gain is larger for each e-fold beyond the first, and so much less sure.
-AHEAD_FROM, AHEAD, AHEAD_SD = 0.15, 1.2, 0.4
-LAW_SD = 0.08  # the same of a fitted law
+GUESS_SD = 0.25  # of the log of a guessed gain: no law has its very form
+# Where a text's trigram is far below its bigram, it has patterns that are learnt at once, and a
+# loss falls faster than its way so far says: for each e-fold between the two beyond the first, by
+# so much the log of a gain is larger, and so much less sure.
+STEEP_FROM, STEEP, STEEP_SD = 0.2, 1.2, 0.8
+LAW_SD = 0.08  # of the log of a gain that a fitted law foretells
 # ln of a loss at a share of a run over that of a run which ends there, and its standard deviation.
 UNSETTLED = {"cosine": (0.025, 0.03), "wsd": (0.04, 0.03), "constant": (0.0, 0.02)}
 SHARES = (0.2, 0.8)  # of a run where its loss is looked at for the way it takes
@@ -71,7 +73,7 @@ class Ground:
     n_runs: int
     sigma: float | None  # of ln L over seeds; None where nobody measured it
     schedule: str
-    trigram: float | None = None  # nats per token of the text's trigram, where it is known
+    grams: tuple[float, float] | None = None  # nats per token of the text's bigram and trigram
     way: tuple[tuple[float, float], ...] = ()  # share of a run, and its loss there
 
     @property
@@ -91,7 +93,11 @@ class Laws(Protocol):
 
     @property
     def gain(self) -> tuple[float, float]:
-        """Of the log of a gain's size beside what they foretell: mean and standard deviation."""
+        """Of the log of a gain's size beside what they foretell: mean and standard deviation. A
+        gain is the log of what is above the floor, over what is above it later."""
+
+    def floor_at(self, ground: Ground) -> Array:
+        """Each law's floor in parts of the ground's loss, (laws,)."""
 
     def ln_ratio(self, ground: Ground, n: Array, d: Array) -> Array:
         """ln of each law's loss at points over that at the ground, (laws, points)."""
@@ -111,6 +117,13 @@ class FittedLaws:
         here = foretold(self.form, self.theta, ground.n, ground.d, min(ground.d, ground.unique))
         there = foretold(self.form, self.theta, n, d, np.minimum(d, ground.unique))
         found: Array = np.log(there) - np.log(here)
+        return found
+
+    def floor_at(self, ground: Ground) -> Array:
+        if not self.form.has_floor:
+            return np.zeros(len(self.theta))
+        here = foretold(self.form, self.theta, ground.n, ground.d, min(ground.d, ground.unique))
+        found: Array = np.exp(self.form.columns(self.theta)["lnE"][:, 0]) / here[:, 0]
         return found
 
 
@@ -146,6 +159,9 @@ class GuessedLaws:
         found: Array = np.log(self.floor[:, None] + self.of_size[:, None] * size
                               + self.of_data[:, None] * data)
         return found
+
+    def floor_at(self, ground: Ground) -> Array:
+        return self.floor
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +211,12 @@ def laws_guessed(ground: Ground, others: Sequence[Sequence[tuple[float, float, f
             has a recipe of its own, so only the differences inside it tell
     """
     rng = np.random.default_rng(SEED)
-    if ground.trigram is None:
-        floor = rng.uniform(*PRIOR_NO_TRIGRAM, n_laws)
+    if ground.grams is None:
+        floor = rng.uniform(*PRIOR_NO_GRAMS, n_laws)
     else:
-        low, high = (share * ground.trigram / ground.loss for share in PRIOR_FLOOR)
-        floor = rng.uniform(min(low, PRIOR_BELOW / 2), min(high, PRIOR_BELOW), n_laws)
+        steps = rng.uniform(*PRIOR_STEPS, n_laws)
+        floor = ground.grams[1] / ground.loss * np.exp(-steps * _step(ground.grams))
+        floor = np.minimum(floor, PRIOR_BELOW * rng.uniform(0.5, 1, n_laws))
     of_data = (1 - floor) * rng.beta(*PRIOR_OF_DATA, n_laws)
     alpha, beta, delay, r = (
         median * np.exp(sd * rng.standard_normal(n_laws))
@@ -213,10 +230,15 @@ def laws_guessed(ground: Ground, others: Sequence[Sequence[tuple[float, float, f
     return replace(even, weights=weights / weights.sum())
 
 
+def _step(grams: tuple[float, float]) -> float:
+    """ln of a bigram's loss over a trigram's."""
+    return max(0.0, math.log(grams[0] / grams[1]))
+
+
 def _ahead(ground: Ground) -> tuple[float, float]:
-    beyond = 0.0 if ground.trigram is None else max(
-        0.0, math.log(ground.loss / ground.trigram) - AHEAD_FROM)
-    return AHEAD * beyond, math.hypot(GUESS_SD, AHEAD_SD * beyond)
+    beyond = max(0.0, _step(ground.grams) - STEEP_FROM) if ground.grams else 0.0
+    is_learnt = ground.grams is not None and ground.loss < ground.grams[1]
+    return 0.0 if is_learnt else STEEP * beyond, math.hypot(GUESS_SD, STEEP_SD * beyond)
 
 
 def _told_by_way(ground: Ground, laws: Laws) -> Array:
@@ -260,7 +282,10 @@ def foretell(laws: Laws, ground: Ground, n: float, d: float) -> Expected:
     rng = np.random.default_rng([SEED, 1])
     which = rng.choice(len(ln), N_SAMPLES, p=laws.weights)
     mean, sd = laws.gain
-    samples = ln[which] * np.exp(mean + sd * rng.standard_normal(N_SAMPLES))
+    floor = laws.floor_at(ground)[which]
+    gap = np.log((np.exp(ln[which]) - floor) / (1 - floor))  # what is left above the floor
+    gap *= np.exp(mean + sd * rng.standard_normal(N_SAMPLES))
+    samples = np.log(floor + (1 - floor) * np.exp(gap))
     samples += sd_beside(ground, n, d) * rng.standard_normal(N_SAMPLES)
     low, mean, high = np.percentile(samples, (2.5, 50, 97.5))
     return Expected(*(float(ground.loss * math.exp(one)) for one in (mean, low, high)))
