@@ -69,7 +69,7 @@ def source_of(ledger: Queries, run: Run, study: Calibration | None) -> Source:
         sigma = study.sigma_bpb / study.mean_bpb
     ground = Ground(
         matrices(config), float(run.tokens or run.budget_tokens or 0),
-        float(corpus.n_tokens_train or 1), statistics.fmean(losses), len(losses), sigma,
+        float(corpus.n_tokens_train or math.inf), statistics.fmean(losses), len(losses), sigma,
         config.effective_schedule,
         (corpus.bigram_nats, corpus.trigram_nats) if corpus.bigram_nats and corpus.trigram_nats
         else None, _way(ledger, fair))

@@ -73,7 +73,7 @@ class Campaign:
         now = self.clock.stamp()
         if run.strategy == harvest.HARVEST:
             found = harvest.judged(run, prediction_of(self.ledger, run.id))
-            self.ledger.decide(run.id, run.parent_id, found.verdict, harvest.RULE, found.evidence,
+            self.ledger.decide(run.id, None, found.verdict, harvest.RULE, found.evidence,
                                found.reason, now)
             tell(run, None, found)
             return

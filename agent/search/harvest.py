@@ -1,7 +1,6 @@
 """What of a search a harvest waits for and grows, and the verdict on what came of it."""
 
 import math
-from dataclasses import asdict
 
 from agent.ledger import Calibration, Ledger, Prediction, Run
 from agent.search import verdict
@@ -25,7 +24,7 @@ def judged(run: Run, its: Prediction | None) -> verdict.Decision:
     return verdict.Decision(
         "as predicted" if is_inside else "not as predicted",
         {"bpb": run.val_bpb, "error_percent": error if math.isfinite(error) else None,
-         **asdict(its)},
+         "foretold_bpb": its.mean_bpb, "from_bpb": its.low_bpb, "to_bpb": its.high_bpb},
         f"foretold {its.mean_bpb:.3f} bits/byte, 95 % from {its.low_bpb:.3f} to "
         f"{its.high_bpb:.3f}; measured {run.val_bpb:.3f}, {where}, {error:+.1f} %")
 

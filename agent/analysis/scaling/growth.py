@@ -68,7 +68,7 @@ class Ground:
 
     n: float  # parameters of the blocks' matrices
     d: float  # tokens of a run
-    unique: float  # tokens of the text
+    unique: float  # tokens of the text; infinite where nobody counted them
     loss: float  # nats per token, mean over seeds
     n_runs: int
     sigma: float | None  # of ln L over seeds; None where nobody measured it
@@ -308,7 +308,7 @@ def grow(laws: Laws, ground: Ground, shapes: Sequence[Shape[T]]) -> Grown[T] | N
 
     None where no shape has time for as many tokens as the ground's runs had.
     """
-    most_text = int(MOST_PASSES * ground.unique)
+    most_text = int(min(MOST_PASSES * ground.unique, 1 << 60))
     best: tuple[float, Grown[T]] | None = None
     for shape in shapes:
         if laws.basis == "guess" and shape.n > MOST_GROWN * ground.n:
