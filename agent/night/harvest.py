@@ -87,21 +87,25 @@ class Harvest:
 
     def takes_over(self) -> bool:
         """The search is over: whether the night goes on all the same, with a test or a harvest."""
-        if self.night.is_stopping or self.state in ("harvest", "over"):
+        night = self.night
+        if night.is_stopping or self.state == "over":
             return False
+        if self.state == "harvest":
+            return self._left_s() > 0 and self.due() is not None
         if self.end_s is None:
-            self.end_s = self.night.clock.boot() + self.seconds
+            self.end_s = night.clock.boot() + self.seconds
         self._plan_until(self.end_s)
-        if not self.night.campaign.is_pending():
+        if not night.campaign.is_pending():
             return self._begin()
-        if self.state == "settling":
+        most = night.plan.max_runs
+        if self.state == "settling" or (most is not None and night.n_ended >= most):
             self.state = "over"
-            self.night.note("harvest", "no harvest: the test on fresh seeds took the time that was "
-                                       "kept; the next night goes on with it")
+            night.note("harvest", "no harvest: what is confirmed is still under test on fresh "
+                                  "seeds; the next night goes on with that")
             return False
         self.state = "settling"
-        self.night.note("harvest", "the harvest waits until the test on fresh seeds is over, so "
-                                   "that what it grows is final")
+        night.note("harvest", "the harvest waits until the test on fresh seeds is over, so that "
+                              "what it grows is final")
         return True
 
     def end_search(self, reason: str) -> None:
@@ -114,24 +118,17 @@ class Harvest:
         where all that is left of it fits."""
         return run.strategy != harvest.HARVEST or self.night.campaign.fits(run)
 
-    def step(self) -> bool:
-        """Do what is due while nothing runs; whether that was all of this tick."""
-        if self.night.is_stopping:
-            return False
+    def due(self) -> int | None:
+        """The id of the run that is next, while it is time for it."""
         if self.state == "settling" and not self.night.campaign.is_pending():
             self._begin()
         if self.state != "harvest":
-            return False
+            return None
         assert self.run is not None
-        run = self.night.ledger.run(self.run.id)
-        if run.state != "queued":
-            self.state = "over"
-            return False  # whatever time is left is the search's
-        if self._left_s() <= 0:
-            self.night.stop("the night's time is over")
-        else:
-            self.night.launch(run)
-        return True
+        if self.night.ledger.run(self.run.id).state in ("queued", "running"):
+            return self.run.id
+        self.state = "over"  # whatever time is left is the search's
+        return None
 
     def look(self) -> None:
         """Tell once where a harvest will not end in this night, by its own first steps."""

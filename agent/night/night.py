@@ -103,13 +103,10 @@ class Night:
             return
         for run in self.ledger.undecided():
             self.judge(run)
-        may_begin = not (self.is_paused or self.is_held) and self._has_waited()
-        if may_begin and self.harvest.step():
-            return
         reason = self.is_stopping or self._why_over()
         if reason and not self.harvest.takes_over():
             self._end(reason)
-        elif may_begin and not reason:
+        elif not (self.is_paused or self.is_held) and self._has_waited():
             self._begin_next()
 
     def _has_waited(self) -> bool:
@@ -244,8 +241,8 @@ class Night:
         """Launch what is queued, or else a proposal."""
         for run in self.ledger.runs("running"):  # claimed, and no room to start it or to say so
             self.ledger.requeue(run.id, self.clock.stamp(), "no worker could be started", STORAGE)
-        if self.only is not None:
-            self.launch(self.ledger.run(self.only))
+        if (due := self.only or self.harvest.due()) is not None:
+            self.launch(self.ledger.run(due))
             return
         replan.correct_budget(self)
         waiting = [run for run in self.ledger.runs("queued") if self.campaign.belongs(run)

@@ -52,20 +52,19 @@ def grown(stage: Stage) -> Run:
 def test_the_prediction_is_in_the_ledger_before_the_run_begins(stage: Stage) -> None:
     run = grown(stage)
     its = prediction_of(stage.ledger, run.id)
-    assert (run.label, run.state, run.strategy) == ("H1", "queued", "harvest")
+    assert (run.label, run.state, run.strategy) == ("H1", "running", "harvest")
     assert its is not None
     assert its.low_bpb < its.mean_bpb < its.high_bpb < 2.2
     assert (run.budget_tokens or 0) > 2 * 3200
     assert run.calibration_id is None
     assert stage.ledger.run(run.parent_id or 0).label == "B1"
-    stage.night.tick()
-    assert grown(stage).state == "running"
+    kinds = [event.kind for event in stage.ledger.events(run_id=run.id)]
+    assert kinds == ["harvest"]  # what is said of it
 
 
 def test_it_is_judged_and_the_night_ends_with_it(stage: Stage) -> None:
     its = prediction_of(stage.ledger, grown(stage).id)
     assert its is not None
-    stage.night.tick()
     stage.time.now_s = START_S + NIGHT_S - 5
     stage.finish(its.mean_bpb)
     assert stage.verdicts()[-1] == "as predicted"
@@ -78,7 +77,6 @@ def test_it_is_judged_and_the_night_ends_with_it(stage: Stage) -> None:
 
 def test_a_harvest_cut_short_is_first_in_the_next_night_on_its_own_schedule(
         stage: Stage, tmp_path: Path, tokens: TokenSet) -> None:
-    stage.night.tick()
     before = grown(stage)
     stage.night.stop("asked to")
     stage.finish(0.0, STOPPED, step(10), {"kind": "stopped", "step": 10, "tokens": 320})
@@ -102,7 +100,6 @@ def test_it_waits_for_a_test_on_fresh_seeds_and_not_beyond_the_night(
     stage.time.now_s = START_S + NIGHT_S - KEPT_S - 1
     stage.finish(2.0, 0, done(confirm_bpb=2.0, test_bpb=2.0))
     assert stage.night.harvest.state == "settling"
-    stage.night.tick()
     assert [run.state for run in ledger.runs() if run.strategy == "confirm"] == ["running"]
     stage.finish(2.0, 0, done(confirm_bpb=2.0, test_bpb=2.0))
     assert stage.night.harvest.state in ("settling", "harvest")
@@ -110,7 +107,6 @@ def test_it_waits_for_a_test_on_fresh_seeds_and_not_beyond_the_night(
 
 
 def test_one_that_will_be_late_says_so_once_and_keeps_its_schedule(stage: Stage) -> None:
-    stage.night.tick()
     run = grown(stage)
     trial = stage.night.runner.trial
     assert trial is not None
