@@ -77,6 +77,7 @@ def sow(ledger: Ledger, crop: Crop, now: str) -> Run:
 
 
 def waiting(ledger: Ledger, corpus_id: int | None = None) -> Run | None:
-    """The oldest harvest that was cut short or has not begun, on a text or on any."""
-    return next((run for run in ledger.runs("queued") if run.strategy == harvest.HARVEST
-                 and corpus_id in (None, run.corpus_id)), None)
+    """The oldest harvest that was cut short or has not begun, on a text or on any; one that a dead
+    daemon left running among them."""
+    return next((run for run in [*ledger.runs("running"), *ledger.runs("queued")]
+                 if run.strategy == harvest.HARVEST and corpus_id in (None, run.corpus_id)), None)

@@ -33,6 +33,8 @@ def test_what_is_foretold_is_written_with_the_run(ledger: Ledger, crop: Crop) ->
     assert (run.label, run.strategy, run.budget_tokens) == ("H1", "harvest", crop.grown.tokens)
     assert prediction_of(ledger, run.id) == crop.source.prediction(crop.grown)
     assert waiting(ledger) == run
+    claimed = ledger.claim(NOW, run_id=run.id)  # by a daemon that dies
+    assert waiting(ledger) == claimed
     assert waiting(ledger, (run.corpus_id or 0) + 1) is None
     with pytest.raises(LedgerError, match="H1"):
         sow(ledger, crop, NOW)
