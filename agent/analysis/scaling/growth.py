@@ -30,8 +30,9 @@ SEED = 29  # of the draws, so that a plan is the same again
 N_LAWS = 6000  # drawn where the runs are too few to tell one
 N_SAMPLES = 4000  # of the foretold loss
 SEED_SD = 0.01  # of ln L over seeds, where a study has not measured it
-SIZE_SD = 0.012  # of ln L for each e-fold of parameters: the rate at another width
-TOKENS_SD = 0.012  # the same of tokens: the recipe at another budget
+# Of ln L for each e-fold of parameters, since a rate is carried to another width, and of tokens,
+# since the recipe is used at another budget. A law was fitted to rates that were carried so.
+CARRIED_SD = {"law": (0.012, 0.012), "guess": (0.035, 0.02)}
 PASSES_SD = 0.03  # the same of passes over the text beyond the first, which differ by the text
 N_TRUSTED = 4  # runs of a group that count as many
 LEAST_SD = 0.004  # a law is not the truth
@@ -46,9 +47,9 @@ PRIOR = {"alpha": (0.40, 0.40), "beta": (0.60, 0.50), "delay": (0.25, 1.2)}
 PRIOR_STEPS = (0.5, 3.0)
 PRIOR_BELOW = 0.95  # of what was measured: the floor is below
 PRIOR_NO_GRAMS = (0.3, 0.7)  # of the loss that was measured, where no such losses are known
-PRIOR_OF_DATA = (3.0, 1.5)  # of a beta distribution: the data's share of what is above the floor
+PRIOR_OF_DATA = (4.5, 0.7)  # of a beta distribution: the data's share of what is above the floor
 PRIOR_REPEATS = (15.4, 0.6)  # R* of Muennighoff et al. 2023, arXiv:2305.16264
-GUESS_SD = 0.25  # of the log of a guessed gain: no law has its very form
+GUESS_SD = 0.3  # of the log of a guessed gain: no law has its very form
 # Where a text's trigram is far below its bigram, it has patterns that are learnt at once, and a
 # loss falls faster than its way so far says: for each e-fold between the two beyond the first, by
 # so much the log of a gain is larger, and so much less sure.
@@ -267,8 +268,9 @@ def _told_by_group(group: Sequence[tuple[float, float, float]], ground: Ground,
     n, d, loss = (np.array([one[i] for one in group], float) for i in range(3))
     missed = np.log(loss) - laws.ln_ratio(ground, n, d)
     missed -= missed.mean(axis=1, keepdims=True)
-    spread = (2 * SIZE_SD * np.abs(np.log(n / ground.n)) + ground.sd) ** 2 + (
-        2 * TOKENS_SD * np.log(d / ground.d)) ** 2
+    of_size, of_tokens = CARRIED_SD[laws.basis]
+    spread = (of_size * np.abs(np.log(n / ground.n)) + ground.sd) ** 2 + (
+        of_tokens * np.log(d / ground.d)) ** 2
     likelihood: Array = -0.5 * (missed**2 / spread).mean(axis=1) * min(len(group), N_TRUSTED)
     return likelihood
 
@@ -286,18 +288,19 @@ def foretell(laws: Laws, ground: Ground, n: float, d: float) -> Expected:
     gap = np.log((np.exp(ln[which]) - floor) / (1 - floor))  # what is left above the floor
     gap *= np.exp(mean + sd * rng.standard_normal(N_SAMPLES))
     samples = np.log(floor + (1 - floor) * np.exp(gap))
-    samples += sd_beside(ground, n, d) * rng.standard_normal(N_SAMPLES)
+    samples += sd_beside(laws, ground, n, d) * rng.standard_normal(N_SAMPLES)
     low, mean, high = np.percentile(samples, (2.5, 50, 97.5))
     return Expected(*(float(ground.loss * math.exp(one)) for one in (mean, low, high)))
 
 
-def sd_beside(ground: Ground, n: float, d: float) -> float:
+def sd_beside(laws: Laws, ground: Ground, n: float, d: float) -> float:
     """Standard deviation of ln L that no law knows of."""
+    of_size, of_tokens = CARRIED_SD[laws.basis]
     passes = max(0.0, math.log(max(1.0, d / ground.unique)) - math.log(
         max(1.0, ground.d / ground.unique)))
     return math.sqrt(LEAST_SD**2 + ground.sd**2 * (1 + 1 / max(1, ground.n_runs))
-                     + (SIZE_SD * math.log(n / ground.n)) ** 2
-                     + (TOKENS_SD * math.log(d / ground.d)) ** 2 + (PASSES_SD * passes) ** 2)
+                     + (of_size * math.log(n / ground.n)) ** 2
+                     + (of_tokens * math.log(d / ground.d)) ** 2 + (PASSES_SD * passes) ** 2)
 
 
 # --- the plan --------------------------------------------------------------------------------
@@ -317,7 +320,7 @@ def grow(laws: Laws, ground: Ground, shapes: Sequence[Shape[T]]) -> Grown[T] | N
         if tokens < ground.d:
             continue
         found = foretell(laws, ground, shape.n, tokens)
-        cost = math.log(found.mean) + CAUTION * sd_beside(ground, shape.n, tokens)
+        cost = math.log(found.mean) + CAUTION * sd_beside(laws, ground, shape.n, tokens)
         if best is None or cost < best[0]:
             best = cost, Grown(shape.config, tokens, found, laws.basis, tokens / ground.unique,
                                "time" if tokens == shape.most_tokens else "text")
