@@ -92,6 +92,8 @@ class Harvest:
             return False
         if self.state == "harvest":
             return self._left_s() > 0 and self.due() is not None
+        if night.is_paused or night.is_held:  # it is planned by the time that is left once it may
+            return self.end_s is None or self._left_s() > 0
         if self.end_s is None:
             self.end_s = night.clock.boot() + self.seconds
         self._plan_until(self.end_s)

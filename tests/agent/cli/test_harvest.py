@@ -58,7 +58,7 @@ def test_without_a_finished_run_of_a_study_it_says_what_makes_one(home: Home) ->
 
 
 def test_it_is_trained_judged_and_named_by_its_word(home: Home) -> None:
-    result = agent(home, "harvest", "T1", "--for", "4s", "--replicas", "1")
+    result = agent(home, "harvest", "T1", "--for", "3s", "--replicas", "1")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("harvest H1: ")
     assert result.stdout.rstrip().endswith("as predicted")

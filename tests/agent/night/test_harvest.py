@@ -106,6 +106,21 @@ def test_it_waits_for_a_test_on_fresh_seeds_and_not_beyond_the_night(
     assert "waits until the test" in " ".join(stage.listener.said)
 
 
+def test_a_pause_puts_it_off_and_the_end_of_the_night_leaves_it_out(
+        tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> None:
+    stage = a_night(tmp_path, ledger, tokens)
+    stage.queue(strategy="baseline", study=stage.study())
+    stage.night.tick()
+    stage.night.pause("paused")
+    stage.time.now_s = START_S + NIGHT_S - KEPT_S + 5
+    stage.finish(2.0, 0, done(confirm_bpb=2.0, test_bpb=2.0))
+    assert newest_harvest(ledger) is None
+    stage.night.is_paused = False
+    stage.night.tick()
+    assert newest_harvest(ledger) == "H1"
+    assert not stage.night.is_over
+
+
 def test_one_that_will_be_late_says_so_once_and_keeps_its_schedule(stage: Stage) -> None:
     run = grown(stage)
     trial = stage.night.runner.trial
