@@ -211,11 +211,15 @@ class Harvest:
 
 def at_end(night: "Night") -> list[str]:
     """What came of the harvests that this night worked on, in lines; none where none was."""
-    events = night.ledger.events_of_night()
-    begun_at = next((event.at for event in events if event.kind == "night"), "")
-    ended = [one.run_id for one in night.ledger.decisions(limit=50)
-             if one.rule == harvest.RULE and one.decided_at >= begun_at]
-    told = [event.run_id for event in events
-            if event.kind == "harvest" and event.run_id is not None]
-    return [line for run_id in sorted({*ended, *told})
+    if night.only is not None:
+        ids = {night.only} & {run.id for run in night.ledger.runs()
+                              if run.strategy == harvest.HARVEST}
+    else:
+        events = night.ledger.events_of_night()
+        begun_at = next((event.at for event in events if event.kind == "night"), "")
+        ids = {one.run_id for one in night.ledger.decisions(limit=50)
+               if one.rule == harvest.RULE and one.decided_at >= begun_at}
+        ids |= {event.run_id for event in events
+                if event.kind == "harvest" and event.run_id is not None}
+    return [line for run_id in sorted(ids)
             for line in harvested(night.ledger, night.ledger.run(run_id)).lines()]

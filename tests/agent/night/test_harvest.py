@@ -73,6 +73,8 @@ def test_it_is_judged_and_the_night_ends_with_it(stage: Stage) -> None:
     assert stage.night.is_over
     assert f"measured {its.mean_bpb:.3f}: as predicted" in " ".join(stage.listener.said)
     assert at_end(stage.night)[0].startswith("harvest H1: ")
+    stage.night.only = 1  # a run by hand, later
+    assert at_end(stage.night) == []
 
 
 def test_a_harvest_cut_short_is_first_in_the_next_night_on_its_own_schedule(
