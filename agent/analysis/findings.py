@@ -16,6 +16,7 @@ from agent.analysis.chain import Chain, chain_of
 from agent.analysis.compare import pooled_sigma
 from agent.analysis.course import CHECKING, Course, course_of, word_of
 from agent.analysis.curves import Curve, curves_of
+from agent.analysis.harvest import Harvested, harvests
 from agent.analysis.hours import Hours
 from agent.analysis.importance import JUDGED, LEAST, Importance, importances
 from agent.analysis.machine_course import MachineCourse, machine_course
@@ -122,6 +123,7 @@ class Findings:
     cells: Cells | None
     machine: MachineCourse
     table: list[TableRow]
+    harvests: list[Harvested] = field(default_factory=list)
     published: list[dict[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -179,6 +181,7 @@ def find_out(ledger: Queries, number: int | None, at: str,
         cells=cells_of(_on_text(every, study, corpora)),
         machine=machine_course(rows, _guard(ledger, rows), hours),
         table=[_table_row(row, noted.get(row.id, NOTHING)) for row in rows],
+        harvests=harvests(ledger, study.id, read_samples) if study else [],
         published=[row.published() for row in every if row.source == "published"])
 
 

@@ -33,6 +33,7 @@ MODULES = {
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
     "datasette-metadata": "agent.cli.datasette",
     "enqueue": "agent.cli.enqueue",
+    "harvest": "agent.cli.harvest",
     "explain": "agent.cli.explain",
     "improve": "agent.cli.improve",
     "replicate": "agent.cli.replicate",

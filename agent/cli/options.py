@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from agent.cli.homes import home_of
 from agent.ledger import GENERATED, Queries, Reader
+from agent.ledger import WORDS as WORDS_OF_RUNS
 from engine.config import CHOICES, Config
 from engine.errors import UserError
 from strategies.families import FAMILIES
@@ -43,7 +44,7 @@ def ask_ledger(ctx: click.Context, ask: Callable[[Queries], list[T]]) -> list[T]
 def complete_labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Labels that begin so, and the words that name a run of a study."""
     labels = ask_ledger(ctx, lambda ledger: [
-        *(run.label for run in ledger.runs()), "best", "head", "baseline"])
+        *(run.label for run in ledger.runs()), *WORDS_OF_RUNS])
     return [label for label in labels if label.lower().startswith(incomplete.lower())]
 
 

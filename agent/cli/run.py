@@ -117,9 +117,10 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
     given = {name: options[name] for name in
              ("max_runs", "steps", "eval_every", "n_replicas", "study", "seed")
              if options.get(name) is not None}
-    for name in ("night_s", "run_s"):
+    for name in ("night_s", "run_s", "harvest_s"):
         if options.get(name):
-            given[name] = units.seconds(options[name])
+            is_none = name == "harvest_s" and options[name] in ("0", "0s", "0m", "0h")
+            given[name] = 0.0 if is_none else units.seconds(options[name])
     if options.get("run_tokens"):
         given["run_tokens"] = parse_tokens(options["run_tokens"])
     max_ram = options["max_ram"]
@@ -132,6 +133,9 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
 
 @main.command()
 @click.option("--for", "night_s", metavar="TIME", help="How long, such as 8h; else until stopped.")
+@click.option("--harvest", "harvest_s", metavar="TIME",
+              help="Kept of its end to grow what is confirmed; 0 is none.  [default: a quarter, "
+                   "from an hour on]")
 @click.option("--runs", "max_runs", type=COUNT, help="End after so many runs.")
 @click.option("--once", is_flag=True, help="Do exactly one run.")
 @click.option("--run-for", "run_s", metavar="TIME",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from agent.ledger.ended import ended_runs as ended_runs
     from agent.ledger.ended import foretold as foretold
     from agent.ledger.ended import leads as leads
+    from agent.ledger.ended import newest_harvest as newest_harvest
+    from agent.ledger.ended import prediction_of as prediction_of
     from agent.ledger.exported import EXPORTED as EXPORTED
     from agent.ledger.exported import Exported as Exported
     from agent.ledger.exported import export_table as export_table
@@ -110,7 +112,8 @@ __all__, __getattr__ = doors(__name__, {
     "meanings": ("described",),
     "cells": ("cells_with", "grid_cells", "is_of_law", "is_on_text", "is_part_or_whole",
               "part_sha256", "unique_tokens"),
-    "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads"),
+    "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads",
+              "newest_harvest", "prediction_of"),
     "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
     "foreign": ("add_foreign", "foreign_uid"),

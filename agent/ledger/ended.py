@@ -105,3 +105,24 @@ def foretold(ledger: Queries, calibration_id: int) -> list[tuple[Prediction, flo
         return []  # of an earlier version
     return [(Prediction(row["mean_bpb"], row["low_bpb"], row["high_bpb"]), row["val_bpb"])
             for row in ledger.rows(_FORETOLD, calibration_id)]
+
+
+def prediction_of(ledger: Queries, run_id: int) -> Prediction | None:
+    """What was expected of a run before it ran; None where nothing was."""
+    if not ledger.rows("SELECT 1 FROM sqlite_master WHERE name = 'predictions'"):
+        return None  # of an earlier version
+    found = ledger.rows("SELECT mean_bpb, low_bpb, high_bpb FROM predictions WHERE run_id = ?",
+                        run_id)
+    return Prediction(**found[0]) if found else None
+
+
+def newest_harvest(ledger: Queries, study: int | None = None) -> str | None:
+    """The label of the last harvest that can write, or else of the last one, of a study or of all.
+
+    A harvest is of no study, since its tokens are its own; its parent is.
+    """
+    found = ledger.rows(
+        "SELECT r.label FROM runs r LEFT JOIN runs p ON p.id = r.parent_id "
+        "WHERE r.strategy = 'harvest' AND (?1 IS NULL OR p.calibration_id = ?1) "
+        "ORDER BY r.state = 'finished' DESC, r.id DESC LIMIT 1", study)
+    return str(found[0]["label"]) if found else None

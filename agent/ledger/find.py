@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 
+from agent.ledger.ended import newest_harvest
 from agent.ledger.queries import Queries
 from agent.ledger.records import Corpus, Event, Run
 from agent.ledger.studies import alike, by_use, current_study, study_of
@@ -11,7 +12,7 @@ from engine.errors import LedgerError, UserError
 # The newest event of one of these kinds tells what the daemon was last up to.
 STATES = {"night": "on", "resume": "on", "pause": "paused", "stop": "stopping",
           "night_over": "over"}
-WORDS = ("best", "head", "baseline")  # that name a run of a study
+WORDS = ("best", "head", "baseline", "harvest")  # that name a run of a study
 MEANT = {**dict.fromkeys(("winner", "top", "champion", "optimum"), "best"),
          **dict.fromkeys(("incumbent", "current", "parent"), "head"),
          **dict.fromkeys(("base", "start", "default", "control", "reference"), "baseline")}
@@ -20,10 +21,11 @@ NEAR = 0.75  # of two words' letters have to be the same for one to be a slip of
 
 def find_run(ledger: Queries, key: str, study: int | None = None, *,
              of_all: bool = False) -> Run:
-    """The run that a person means: a label, an id, the beginning of a uid, or one of three words.
+    """The run that a person means: a label, an id, the beginning of a uid, or one of four words.
 
     best has the fewest bits per byte of its study, head is what that study's next idea would
-    change, and baseline is its first. Their study is that of the number; else the one last worked
+    change, baseline is its first, and harvest the last that was grown of one of its runs (of all
+    studies, where none is named). Their study is that of the number; else the one last worked
     on, for best and baseline the last one that has a finished run. Of all of the ledger, whatever
     text and budget, is the best alone.
     """
@@ -34,6 +36,8 @@ def find_run(ledger: Queries, key: str, study: int | None = None, *,
         return _of_study(ledger, _named(ledger, key), study)
     if word == "head":
         return _head(ledger, study)
+    if word == "harvest":
+        return _harvest(ledger, study)
     return _best(ledger, study, of_all) if word == "best" else _first_baseline(ledger, study)
 
 
@@ -101,6 +105,15 @@ def _head(ledger: Queries, number: int | None) -> Run:
         raise LedgerError(f"{which} has no finished baseline yet, so it has no head; "
                           "`agent run --for 4m` makes some")
     return found
+
+
+def _harvest(ledger: Queries, number: int | None) -> Run:
+    study = None if number is None else study_of(ledger, number).id
+    label = newest_harvest(ledger, study)
+    if label is None:
+        which = "this ledger has" if study is None else f"study {study} has"
+        raise LedgerError(f"{which} no harvest yet; `agent harvest --for 10m` makes one")
+    return ledger.run(label)
 
 
 def _first_baseline(ledger: Queries, number: int | None) -> Run:

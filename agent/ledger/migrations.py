@@ -287,6 +287,24 @@ def m012_measures(db: Database) -> None:
     _write_anew(db, "runs", now.replace("T by hand", "T by hand, I improve"))
 
 
+DECISIONS_13 = DECISIONS_8.replace("""\
+-- withdrawn: taken back by a person before it ran
+""", """\
+-- withdrawn: taken back by a person before it ran;
+                                    -- of a harvest: as predicted, not as predicted
+""")
+
+
+@migrations()
+def m013_harvest(db: Database) -> None:
+    now = db.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()[0]
+    for before in ("C confirm, A ablate,", "baseline, confirm, ablate,"):
+        what = "H harvest" if before[0] == "C" else "harvest"
+        now = now.replace(before, f"{before} {what},")
+    for table, text in (("runs", now), ("decisions", DECISIONS_13)):
+        _write_anew(db, table, text)  # for their comments alone
+
+
 def _write_anew(db: Database, table: str, text: str) -> None:
     """Give a table another text that says the same of how its rows are stored.
 

@@ -18,7 +18,8 @@ State = Literal[
 Ending = Literal["finished", "pruned", "diverged", "killed", "failed"]
 Verdict = Literal[
     "baseline", "kept", "discarded", "pruned", "recorded", "diverged", "killed", "failed", "lost",
-    "confirmed", "refuted", "undecided", "ablated", "withdrawn"]
+    "confirmed", "refuted", "undecided", "ablated", "withdrawn", "as predicted",
+    "not as predicted"]
 
 ENDED: tuple[State, ...] = ("finished", "pruned", "diverged", "killed", "failed", "lost")
 
@@ -28,7 +29,7 @@ EXPERIMENT_COLUMNS = (
 
 # A label is the letter of the run's strategy and the next number; every mutator makes an E.
 LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T", "confirm": "C", "ablate": "A",
-                 "improve": "I"}
+                 "improve": "I", "harvest": "H"}
 
 # Sources of a corpus that are made or downloaded here; any other is a file.
 GENERATED = ("builtin", "sums", "tinystories")

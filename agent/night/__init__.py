@@ -2,7 +2,8 @@
 
 In comes a wish (a text, hours, limits), out comes a ledger with one run after the other judged.
 `launch` prepares, `recover` takes up what a dead daemon left, `daemon` ticks, `night` decides what
-is due. It uses `search`, `trial`, `ledger`, `machine` and `home`; APScheduler lives here.
+is due; its last part is the `harvest`. It uses `analysis`, `search`, `trial`, `ledger`, `machine`
+and `home`; APScheduler lives here.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.night.crop import Crop as Crop
     from agent.night.crossing import Crossing as Crossing
     from agent.night.enqueue import Wanted as Wanted
     from agent.night.enqueue import idea_of as idea_of
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from agent.night.launch import run_night as run_night
     from agent.night.launch import train_once as train_once
     from agent.night.messenger import why_not_url as why_not_url
+    from agent.night.reap import foresee_harvest as foresee_harvest
+    from agent.night.reap import harvest_once as harvest_once
     from agent.night.replicate import run_again as run_again
     from agent.night.rounds import improve_by_own_pairs as improve_by_own_pairs
     from agent.night.rounds import improve_by_play as improve_by_play
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__, __getattr__ = doors(__name__, {
     "crossing": ("Crossing",),
+    "crop": ("Crop",),
     "enqueue": ("Wanted", "idea_of"),
     "grids": ("Forecast", "foresee_grid", "queue_grid"),
     "herald": ("Hooks", "has_desktop"),
@@ -44,6 +49,7 @@ __all__, __getattr__ = doors(__name__, {
     "inbox": ("Idea",),
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
     "messenger": ("why_not_url",),
+    "reap": ("foresee_harvest", "harvest_once"),
     "replicate": ("run_again",),
     "rounds": ("improve_by_own_pairs", "improve_by_play", "improve_by_working",
                "improve_in_loop"),

@@ -22,7 +22,7 @@ from agent.ledger import (
     waiting_elsewhere,
 )
 from agent.machine import Clock, Guard, Sensors, later, machine, proof
-from agent.night import signals, withdrawal
+from agent.night import harvest, signals, withdrawal
 from agent.night.adrift import Harbour, in_harbour
 from agent.night.choice import Choice, base_of, choose, held_of, note_of, with_last_text
 from agent.night.daemon import Daemon
@@ -166,6 +166,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         at.observer.say(told)
     wish, remark = with_last_text(at.ledger, wish)
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
+    kept_s = harvest.kept_s(wish.night_s, wish.harvest_s)
     # A machine that has no battery is no phone that hides it: silence is worth a word where limits
     # were asked for, and on a phone.
     watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,
@@ -173,7 +174,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
     plan = Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs,
                 wish.with_prior)
     night = at.night(plan, wish.source, watch=watch)
-    found = study.note_noise(at.ledger, _study(at, wish, night, deadline_s, remark))
+    night.harvest.keep(kept_s)
+    found = study.note_noise(at.ledger, _study(at, wish, night, night.plan.deadline_s, remark))
     night.study = found
     correct_budget(night)  # a night before this one may have seen that it is due, and was killed
     sweep(night)
@@ -191,6 +193,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         "budget_tokens": found.budget_tokens, "run_s": found.run_s, "study": found.id,
         "newest_study": max(one.id for one in at.ledger.studies()),
         "source": note_of(at.ledger, wish, found)}, is_said=True)
+    night.harvest.announce(found, is_asked=wish.harvest_s is not None)
     if wish.with_prior:
         at.observer.say(prior.in_words())
     _invite(night)
@@ -230,6 +233,8 @@ def _is_left_paused(ledger: Ledger) -> bool:
 
 
 def _tick_through(at: Desk, night: Night, hooks: Hooks | None = None) -> None:
+    """Tick a night until it is over. UserError where it ended held up, or on numbers that are
+    wrong."""
     night.ledger.wait_at_most(LOOK_S)
     with heralded(night, hooks) as herald:
         Daemon(night, at.asked, herald).run()

@@ -4,6 +4,7 @@ Everything is in the ledger before the next thing begins, so a night that dies a
 taken up by the next one where it stood.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from agent.machine import guard
 from agent.night import inbox, remarks, replan, told, withdrawal
 from agent.night.adrift import Harbour
 from agent.night.ground import Ground
+from agent.night.harvest import Harvest, at_end
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, Silent, verdict
@@ -31,7 +33,6 @@ NOT_KEPT = ("discarded", "pruned", "refuted", "diverged", "killed", "failed", "l
 SLEEP_S = 5.0  # of sleep are worth a word
 BACK_OFF_S = 5.0  # before a run the system killed, or memory kept out, is tried again; doubled
 MAX_DOUBLED = 7  # times: 320 s at most
-TOO_SHORT = 2.0  # baseline runs' time: where nothing fits in less, it is time that lacks
 SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
 
 
@@ -49,12 +50,12 @@ class Night:
         self.read_free_mb, self.read_swap, self.watch = read_free_mb, read_swap, watch
         self.harbour: Harbour | None = None  # where the ledger is kept if it is swapped
         self.campaign = Campaign(self.ledger, self.clock, plan, prepare, self._room_mb)
+        self.harvest = Harvest(self)
         self.only: int | None = None  # the one run to execute, by id
         self.n_ended = 0
         self.is_stopping: str | None = None  # the reason
         self.fault: str | None = None  # why nothing this night computes is to be believed
-        self.is_paused = False
-        self.is_held = False  # by the machine
+        self.is_paused = self.is_held = False  # by a person, by the machine
         self.is_over = False
         self._n_told_silent = 0  # confirmed batches whose silent test was told
         self.wait_until_s = 0.0  # nothing is started before
@@ -95,6 +96,7 @@ class Night:
             self._go_without(error)
 
     def _go_on(self) -> None:
+        self.harvest.look()
         is_busy = self.runner.trial is not None and self._follow()
         self._open_inbox()
         if is_busy:
@@ -102,7 +104,7 @@ class Night:
         for run in self.ledger.undecided():
             self.judge(run)
         reason = self.is_stopping or self._why_over()
-        if reason:
+        if reason and not self.harvest.takes_over():
             self._end(reason)
         elif not (self.is_paused or self.is_held) and self._has_waited():
             self._begin_next()
@@ -156,8 +158,7 @@ class Night:
             self.stop("the night's time is over")
 
     def _is_overrun(self) -> bool:
-        deadline = self.plan.deadline_s
-        return deadline is not None and self.clock.boot() > deadline + OVERRUN_S
+        return self.clock.boot() > (self.harvest.end_s or math.inf) + OVERRUN_S
 
     def _why_over(self) -> str | None:
         if self.plan.max_runs is not None and self.n_ended >= self.plan.max_runs:
@@ -172,7 +173,7 @@ class Night:
         silent = self._tell_silent("verbose")  # the end says it, too
         self._note_unheard()
         self._tell_ledger()
-        message = told.over(reason, self.n_ended, self.campaign.at_end(), silent)
+        message = told.over(reason, self.n_ended, self.campaign.at_end(), silent, at_end(self))
         self.ledger.event("night_over", str(message), self.clock.stamp(), None, {
             "reason": reason, "n_ended": self.n_ended, "standing": self.campaign.standing})
         self.is_over = True  # only now: a ledger that failed is told at the next tick
@@ -240,37 +241,33 @@ class Night:
         """Launch what is queued, or else a proposal."""
         for run in self.ledger.runs("running"):  # claimed, and no room to start it or to say so
             self.ledger.requeue(run.id, self.clock.stamp(), "no worker could be started", STORAGE)
-        if self.only is not None:
-            self._launch(self.ledger.run(self.only))
+        if (due := self.only or self.harvest.due()) is not None:
+            self.launch(self.ledger.run(due))
             return
         replan.correct_budget(self)
-        waiting = [run for run in self.ledger.runs("queued") if self.campaign.belongs(run)]
+        waiting = [run for run in self.ledger.runs("queued") if self.campaign.belongs(run)
+                   and self.harvest.may_go_on(run)]
         if waiting and waiting[0].calibration_id is not None:  # of a study: its noise comes first
             waiting.sort(key=lambda run: run.strategy != "baseline")
         if waiting and not self.campaign.fits(waiting[0]):
-            self.stop(f"{waiting[0].label} is queued and would take longer than what is left")
+            self.harvest.end_search(
+                f"{waiting[0].label} is queued and would take longer than what is left")
         elif waiting:
-            self._launch(waiting[0])
+            self.launch(waiting[0])
         elif self.study is None:
             self.stop("nothing is queued")
         else:
             try:
-                self._launch(self.campaign.queue_next(self.n_ended))
+                self.launch(self.campaign.queue_next(self.n_ended))
             except NoProposal as refusal:
-                self.stop(self._why_none(str(refusal)))
-
-    def _why_none(self, refusal: str) -> str:
-        """Why nothing more is proposed: nothing fits in the last moments of a night, say."""
-        end_s, found = self.plan.deadline_s, self.study
-        is_late = (end_s is not None and found is not None and found.run_s is not None
-                   and end_s - self.clock.boot() < TOO_SHORT * found.run_s)
-        return f"the night's time is over; {refusal}" if is_late else refusal
+                self.harvest.end_search(told.why_none(
+                    str(refusal), self.campaign.left_s(), self.study.run_s))
 
     def is_wanted(self, run: Run) -> bool:
         """Whether a run that computes already is one this night would launch."""
         return self.study is not None and self.campaign.belongs(run)
 
-    def _launch(self, waiting: Run) -> None:
+    def launch(self, waiting: Run) -> None:
         """Claim a queued run and start its worker; fail it, or wait, if something is in the way."""
         word = self._memory_for(waiting)
         if word.may_pass:

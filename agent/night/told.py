@@ -16,6 +16,7 @@ from strategies.base import describe_changes
 FAULTS = ("killed", "failed", "lost")  # states whose reason is not of the configuration
 BROKEN = ("diverged", *FAULTS)
 LATER = ("refuted", "undecided", "ablated", "confirmed")  # words on a run that had its first
+TOO_SHORT = 2.0  # baseline runs' time: where nothing fits in less, it is time that lacks
 SMALLEST_BPB = 5e-5  # that is told: four digits are
 
 
@@ -58,15 +59,23 @@ def noise(ledger: Queries, study: Calibration) -> str | None:
             f"{study.n} seeds")
 
 
-def over(reason: str, n_ended: int, end: Standing | None, silent: Silent | None) -> Told:
-    """The end of a night, in three lines at most; of one without a search, in one."""
+def over(reason: str, n_ended: int, end: Standing | None, silent: Silent | None,
+         harvest: Sequence[str] = ()) -> Told:
+    """The end of a night, in three lines and those on its harvest; without a search, in one."""
     first = f"over: {words.first_clause(reason)}; {words.runs(n_ended)} ended this night"
+    last = [" ".join(harvest)] if harvest else []
     if end is None:
-        return Told(first, level="always", below=[first])
-    text = (f"{first}; {end.search}" if end.search else first) + end.left
+        return Told("; ".join([first, *last]), level="always", below=[first, *harvest])
+    text = "; ".join([(f"{first}; {end.search}" if end.search else first) + end.left, *last])
     second = (_confirmed(end, silent) if silent else end.left.removeprefix("; ") or "; ".join(
         filter(None, ("nothing is confirmed yet", "" if end.untested else end.search))))
-    return Told(text, level="always", below=[first, second, _what_now(reason, end)])
+    return Told(text, level="always", below=[first, second, *harvest, _what_now(reason, end)])
+
+
+def why_none(refusal: str, left_s: float | None, run_s: float | None) -> str:
+    """Why nothing more is proposed: nothing fits in the last moments of a night, say."""
+    is_late = left_s is not None and run_s is not None and left_s < TOO_SHORT * run_s
+    return f"the night's time is over; {refusal}" if is_late else refusal
 
 
 def _confirmed(end: Standing, silent: Silent) -> str:

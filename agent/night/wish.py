@@ -20,6 +20,7 @@ class Wish:
     seed: int = 0
     night_s: float | None = None
     max_runs: int | None = None
+    harvest_s: float | None = None  # of the night's end; None: a quarter of one that is long
     run_s: float | None = None
     run_tokens: int | None = None
     steps: int | None = None

@@ -13,9 +13,10 @@ from agent.ledger import (
     in_words,
     is_on_text,
     measures,
+    prediction_of,
 )
 from agent.machine import Clock
-from agent.search import budget, study, verdict
+from agent.search import budget, harvest, study, verdict
 from agent.search.outsiders import Outsiders
 from agent.search.search import LEAST_BATCH
 from agent.search.searcher import KINDS, Searcher, Tell
@@ -79,6 +80,12 @@ class Campaign:
     def judge(self, run: Run, tell: Tell) -> None:
         """Record the decision on a run that has ended, and those that follow from it."""
         now = self.clock.stamp()
+        if run.strategy == harvest.HARVEST:
+            found = harvest.judged(run, prediction_of(self.ledger, run.id))
+            self.ledger.decide(run.id, None, found.verdict, harvest.RULE, found.evidence,
+                               found.reason, now)
+            tell(run, None, found)
+            return
         if run.calibration_id not in {known.id for known in self.ledger.studies()}:
             # Of no study, or of one that was deleted.
             found = _alone(run, measures(self.ledger, run.id))
@@ -141,6 +148,27 @@ class Campaign:
     def silent(self) -> Silent | None:
         """The confirmed chain on the shard that decides nothing."""
         return self._searcher(self.study.id).silent() if self.study else None
+
+    # --- the harvest -------------------------------------------------------------------------
+
+    def is_pending(self) -> bool:
+        """Whether what is confirmed may still change by a test that has begun."""
+        return self.study is not None and harvest.is_pending(
+            self.ledger, self._searcher(self.study.id))
+
+    def to_grow(self) -> Run | None:
+        """The run that a harvest grows; None where none has finished."""
+        return harvest.to_grow(self.ledger, self._searcher(self.study.id)) if self.study else None
+
+    def left_s(self) -> float | None:
+        """Seconds that the search has left; None where nothing ends it."""
+        end_s = self.plan.deadline_s
+        return None if end_s is None else end_s - self.clock.boot()
+
+    def limits(self) -> Limits:
+        """What a run of this study's text may cost in memory, and how its time is foreseen."""
+        assert self.study is not None
+        return self._limits(study.foresee(self.ledger, self.study, self.plan.n_replicas))
 
     # --- the next run ------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ SHOWN = 40  # letters of a word that nobody knows
 
 GLOSSARY: Mapping[str, str] = {
     "ablated": "a confirmed step that was left out again, since the model does as well without it",
+    "as predicted": "a harvest whose score lies in the 95 % interval that was written down before",
     "baseline": "where a study starts: one configuration on five seeds",
     "batch": "the kept steps that one test on fresh seeds is about; also the windows of one step",
     "best": "the run of a study with the fewest bits per byte; arms of a test do not count",
@@ -23,12 +24,14 @@ GLOSSARY: Mapping[str, str] = {
     "failed": "an error ended the run; `agent show` tells which",
     "finished": "all tokens trained, and scored",
     "fresh seed": "a seed that no idea was chosen on, so that its score holds no luck",
+    "harvest": "the confirmed configuration grown to what the last hours of a night can carry",
     "head": "the configuration that the next idea changes",
     "kept": "better than the head in one run by 0.7 of the noise: a lead, no proof",
     "killed": "the system or the memory limit ended the run; says nothing of the idea",
     "lost": "nobody knows how the run ended, or it was withdrawn; says nothing of the idea",
     "nats": "the loss that training lowers, a token; 1 nat is 1.44 bits",
     "noise": "how far runs differ that differ in their seed alone; ± is one standard deviation",
+    "not as predicted": "a harvest whose score lies outside the interval, on either side",
     "pair": "the new and the old configuration, trained on one and the same seed",
     "plateau": "25 ideas in a row kept nothing: other shapes are tried, then sizes, then it ends",
     "pruned": "given up at a quarter of its tokens, where it was not among the better ones",

@@ -115,6 +115,15 @@ def study_of(runs: Sequence[Observed], yardsticks: Mapping[str, float],
                  lines_of(runs), thresholds(points, yardsticks, draws), _sigma(fits))
 
 
+def law_draws(runs: Sequence[Observed], n_draws: int = N_DRAWS) -> Draws:
+    """The law of all runs by matrices, and its draws. Raises UserError where they are too few."""
+    if refusal := why_not(extent(runs)):
+        raise UserError(refusal)
+    points = points_of(runs)
+    form = REPETITION if (points.d > REPEATED * points.u).any() else FLOOR
+    return draws_of(fit(form, points), points, np.random.default_rng(SEED), n_draws)
+
+
 def fitted(form: Form, convention: str, points: Points, n_draws: int = N_DRAWS) -> FittedForm:
     """One law with its intervals, and what speaks for and against it."""
     rng = np.random.default_rng(SEED)

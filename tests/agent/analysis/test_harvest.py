@@ -1,0 +1,91 @@
+"""What the ledger knows of a run that is to be grown, and how a harvest is told."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.analysis import harvest
+from agent.ledger.ledger import Ledger
+from agent.ledger.records import Metric, Prediction, Run
+from engine.config import Config
+from engine.errors import UserError
+from strategies.base import Limits
+from tests.support.parts import NOW, TINY, a_run, a_study
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+def finished(ledger: Ledger, nats: float = 4.5, **how: object) -> Run:
+    run = a_run(ledger, **how)  # type: ignore[arg-type]
+    ledger.claim(NOW, run_id=run.id)
+    ledger.ingest(run.id, [Metric(25, 800, val_loss=1.2 * nats), Metric(100, 3200)], 0, NOW)
+    return ledger.finish(run.id, "finished", NOW, val_loss=nats, val_bpb=nats / 2, tokens=3200,
+                         tok_per_s=1000.0)
+
+
+def limits(token_s: float = 1e-3, **changes: object) -> Limits:
+    """A device on which a token takes as long as the model is large."""
+    def run_s(config: Config, tokens: int) -> float:
+        return token_s * tokens * config.n_params / TINY.n_params
+
+    return Limits(run_s=run_s, min_steps=20, **changes)  # type: ignore[arg-type]
+
+
+def test_runs_that_chose_nothing_stand_for_a_configuration(ledger: Ledger) -> None:
+    study = a_study(ledger)
+    runs = [finished(ledger, 4.0 + seed, seed=seed, study=study,
+                     strategy="baseline" if seed else "tpe") for seed in range(3)]
+    source = harvest.source_of(ledger, runs[0], ledger.calibration(study))
+    assert (source.ground.n_runs, source.ground.loss) == (2, 5.5)  # not the lucky one
+    assert source.ground.way == ((0.25, pytest.approx(1.2 * 5.5)),)
+    assert source.bits == 0.5
+    assert source.laws.basis == "guess"
+    assert source.why_guess is not None
+
+
+def test_a_run_without_a_score_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(UserError, match="T1 is queued and has no score"):
+        harvest.source_of(ledger, a_run(ledger), None)
+
+
+def test_more_time_carries_more_and_memory_bounds_it(ledger: Ledger) -> None:
+    source = harvest.source_of(ledger, finished(ledger), None)
+    short, long = (harvest.grow(source, limits(), seconds) for seconds in (10.0, 60.0))
+    assert short.tokens * short.config.n_params < long.tokens * long.config.n_params
+    assert long.expected.mean < short.expected.mean < 4.5
+    small = harvest.grow(source, limits(max_params=TINY.n_params), 60.0)
+    assert small.config == TINY
+
+
+def test_a_wider_model_gets_its_rate_by_the_width_rule(ledger: Ledger) -> None:
+    source = harvest.source_of(ledger, finished(ledger), None)
+    wider = [one.config for one in harvest.shapes(source, limits(), 60.0)
+             if one.config.n_embd > TINY.n_embd]
+    assert wider
+    for config in wider:
+        assert config.lr == pytest.approx(TINY.lr * TINY.n_embd / config.n_embd, rel=0.06)
+
+
+def test_too_little_time_says_so(ledger: Ledger) -> None:
+    source = harvest.source_of(ledger, finished(ledger), None)
+    with pytest.raises(UserError, match=r"took 3,200 tokens, .* give the harvest more time"):
+        harvest.grow(source, limits(), 2.0)
+
+
+def test_the_cells_of_grids_are_what_a_law_is_fitted_to(ledger: Ledger) -> None:
+    run = finished(ledger, strategy="grid")
+    finished(ledger, seed=1)
+    found = harvest.observed(ledger, ledger.corpus(run.corpus_id or 0))
+    assert [(one.label, one.tokens, one.n_all) for one in found] == [("G1", 3200, TINY.n_params)]
+
+
+def test_it_is_told_with_what_was_foretold() -> None:
+    one = harvest.Harvested("H1", "E4", "finished", "why", 1_200_000, 9_400_000,
+                            Prediction(1.21, 1.15, 1.28), 1.22, "as predicted")
+    assert str(one) == ("harvest H1: 1.2M parameters on 9.4M tokens, foretold 1.210 (1.150 to "
+                        "1.280), measured 1.220: as predicted")
