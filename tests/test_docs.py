@@ -29,7 +29,7 @@ def test_the_readme_is_read_in_four_minutes() -> None:
 
 
 def test_the_generated_parts_are_up_to_date() -> None:
-    pages = ["README.md", "engine/README.md"]
+    pages = ["agent/README.md", "engine/README.md"]
     found = subprocess.run([sys.executable, "-m", "cogapp", "--check", *pages],
                            capture_output=True, text=True, cwd=ROOT)
     assert found.returncode == 0, f"run: cog -r {' '.join(pages)}"

@@ -15,14 +15,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.ledger import Queries
 from agent.machine import machine
 from agent.night.messenger import DESKTOP, WHOLE_S, masked_url
-from agent.night.night import Night
 from agent.words import one_line
 from engine.errors import UserError
+
+if TYPE_CHECKING:
+    from agent.night.night import Night  # which a wish that names hooks comes before
 
 VERSION = 1  # of a letter
 PATIENCE_S = 10.0  # a night's end waits so long at most
@@ -91,7 +93,7 @@ class Letter:
 class Herald:
     """Sends letters of one night, and looks after them."""
 
-    night: Night
+    night: "Night"
     hooks: Hooks
     patience_s: float = PATIENCE_S
     _letters: list[Letter] = field(default_factory=list)
@@ -225,7 +227,7 @@ class Herald:
 
 
 @contextmanager
-def heralded(night: Night, hooks: Hooks | None) -> Iterator[Herald | None]:
+def heralded(night: "Night", hooks: Hooks | None) -> Iterator[Herald | None]:
     """A night whose end is told, however it ends."""
     if hooks is None:
         yield None
@@ -240,7 +242,7 @@ def heralded(night: Night, hooks: Hooks | None) -> Iterator[Herald | None]:
     herald.end("night_over", _last_words(night))
 
 
-def _last_words(night: Night) -> str:
+def _last_words(night: "Night") -> str:
     rows: list[dict[str, Any]] = []
     with suppress(UserError, sqlite3.Error):  # a ledger that is gone by now
         rows = night.ledger.rows(
