@@ -9,7 +9,7 @@ import pytest
 from tests import conftest
 
 ROOT = Path(__file__).parents[1]
-WHOLE = "not slow and not chaos and not android"
+WHOLE = "not slow and not chaos and not android and not browser"
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, *args: str, keyword: str = "", mark: str = WHOLE,

@@ -166,7 +166,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
         at.observer.say(told)
     wish, remark = with_last_text(at.ledger, wish)
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
-    kept_s = harvest.kept_s(wish.night_s, wish.harvest_s)
+    is_counted = wish.max_runs is not None and wish.harvest_s is None  # what was asked is runs
+    kept_s = 0.0 if is_counted else harvest.kept_s(wish.night_s, wish.harvest_s)
     # A machine that has no battery is no phone that hides it: silence is worth a word where limits
     # were asked for, and on a phone.
     watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,

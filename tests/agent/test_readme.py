@@ -90,7 +90,7 @@ def test_the_trip_numbers_its_steps_from_one() -> None:
 
 
 def test_every_link_leads_to_a_file_and_every_anchor_to_a_heading() -> None:
-    for link in re.findall(r"\]\(([^)]+)\)", TEXT):
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
         path, _, anchor = link.partition("#")
         assert FOLDER.joinpath(path).exists(), link
         headings = re.findall(r"^#+ (.*)$", FOLDER.joinpath(path).read_text(encoding="utf-8"),
@@ -106,7 +106,10 @@ def test_the_drawing_of_the_wings_is_the_rule() -> None:
     for line in blocks(section("The wings"))[0].splitlines():
         wing, _, used = line.partition("─►")
         drawn[wing.strip()] = set(re.split(r"\s{3,}", used)[0].split())
-    assert drawn == {wing.removeprefix("agent."): {name.removeprefix("agent.") for name in used}
+    def shown(wing: str) -> str:
+        return wing.removeprefix("agent.").replace(".", "/")
+
+    assert drawn == {shown(wing): {shown(name) for name in used}
                      for wing, used in WINGS.items() if wing.startswith("agent.")}
 
 

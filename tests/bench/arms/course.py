@@ -14,7 +14,7 @@ import numpy as np
 
 from agent.search import feasible, study
 from agent.search.campaign import MAX_PARAMS, SLOWEST
-from engine.config import Config
+from engine.config import LATER, Config
 from engine.errors import Diverged
 from engine.model.workspace import Array
 from engine.text.corpus import TokenSet
@@ -23,6 +23,7 @@ from engine.training.evaluate import score_model
 from engine.training.train import Texts, Trainer
 from strategies import tpe
 from strategies.base import Limits, repaired, resized
+from strategies.optimizers import ALWAYS
 
 START = Config(n_embd=64, n_layer=2, n_head=2, lr=3e-4)  # mediocre: there is something to find
 STARTS = {"mediocre": START,
@@ -89,7 +90,8 @@ class Course:
             return False
         sized = repaired(self.start, resized(self.start, config.n_embd, config.n_layer))
         return all(getattr(config, name) == getattr(sized, name)
-                   for name in ("n_head", "hidden", "vocab_size", "rope_base", "grad_accum"))
+                   for name in ("n_head", "hidden", "vocab_size", "rope_base", "grad_accum",
+                                *LATER)) and config.optimizer in ALWAYS
 
     def train(self, config: Config, seed: int, splits: Sequence[str] = ("search",),
               rungs: Sequence[int] = (), is_hopeless: IsHopeless | None = None) -> Ended:

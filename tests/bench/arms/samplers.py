@@ -29,7 +29,7 @@ def places(start: Config) -> dict[str, Any]:
     found: dict[str, Any] = {axis.name: float(place) for axis, place
                              in zip(tpe.AXES, point, strict=False)}
     found |= {name: getattr(start, name) for name in tpe.CHOICES}
-    return {name: found[name] for name, place in zip(tpe.NAMES, point, strict=True)
+    return {name: found[name] for name, place in zip(tpe.NAMES[:tpe.N_SETTLED], point, strict=False)
             if not math.isnan(place)}
 
 
@@ -37,8 +37,9 @@ def config_of(trial: Any, start: Config) -> Config:
     """The configuration at the place that Optuna suggests."""
     point = [trial.suggest_float(axis.name, 0.0, 1.0) for axis in tpe.AXES]
     point += [options.index(trial.suggest_categorical(name, options[:n]))
-              for (name, options), n in zip(tpe.CHOICES.items(), tpe.N_CHOICES, strict=True)]
-    active = tpe._active(np.array([point], dtype=float))[0]
+              for (name, options), n in zip(tpe.CHOICES.items(), tpe.N_CHOICES, strict=False)]
+    young = tpe._points([start])[0, tpe.N_SETTLED:]  # no parameters of Optuna: the start's
+    active = tpe._active(np.array([[*point, *young]], dtype=float))[0]
     return repaired(start, tpe._fields(active, start))
 
 
