@@ -135,7 +135,7 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
 @click.option("--for", "night_s", metavar="TIME", help="How long, such as 8h; else until stopped.")
 @click.option("--harvest", "harvest_s", metavar="TIME",
               help="Kept of its end to grow what is confirmed; 0 is none.  [default: a quarter, "
-                   "from an hour on]")
+                   "from an hour on; none with --runs]")
 @click.option("--runs", "max_runs", type=COUNT, help="End after so many runs.")
 @click.option("--once", is_flag=True, help="Do exactly one run.")
 @click.option("--run-for", "run_s", metavar="TIME",

@@ -9,7 +9,7 @@ recipe by one constant factor. With runs enough the laws are those of the study'
 fewer they are drawn from what such laws have been (GuessedLaws) and weighed by how well they
 foretell the way of the night's own runs: a guess, and told as one. The loss of a run in the middle
 of its way is not that of a run which ends there, since its rate has not fallen yet: by how much it
-is above was measured by schedule (UNSETTLED).
+is above was looked at on cosine's curves, and is a judgement for the other schedules (UNSETTLED).
 
 What no law knows widens the interval: seeds, a rate that is carried to another width, a recipe
 that was found at one budget and is used at another, and that a law is none.
@@ -56,6 +56,7 @@ GUESS_SD = 0.3  # of the log of a guessed gain: no law has its very form
 STEEP_FROM, STEEP, STEEP_SD = 0.2, 1.2, 0.8
 LAW_SD = 0.08  # of the log of a gain that a fitted law foretells
 # ln of a loss at a share of a run over that of a run which ends there, and its standard deviation.
+# Of ln L, by schedule: how far the middle of a run is above, and how sure that is.
 UNSETTLED = {"cosine": (0.025, 0.03), "wsd": (0.04, 0.03), "constant": (0.0, 0.02)}
 SHARES = (0.2, 0.8)  # of a run where its loss is looked at for the way it takes
 
