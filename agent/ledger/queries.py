@@ -108,12 +108,14 @@ class Queries:
         """Runs on a study's text with its budget, whoever asked for them: none is run again."""
         return self.runs_on(calibration.text_sha256, calibration.budget_tokens)
 
-    def runs_on(self, text_sha256: str, budget_tokens: int) -> list[Run]:
+    def runs_on(self, text_sha256: str, budget_tokens: int,
+                config_hash: str | None = None) -> list[Run]:
         """Measured runs whose scores compare: of one text and one budget, oldest first."""
         return self._runs(
             "JOIN corpora c ON c.id = runs.corpus_id WHERE runs.source = 'measured' "
-            "AND c.text_sha256 = ? AND runs.budget_tokens = ? ORDER BY runs.id",
-            text_sha256, budget_tokens)
+            "AND c.text_sha256 = ? AND runs.budget_tokens = ? "
+            "AND runs.config_hash = COALESCE(?, runs.config_hash) ORDER BY runs.id",
+            text_sha256, budget_tokens, config_hash)
 
     def blocks_on(self, text_sha256: str, budget_tokens: int, shard: Shard,
                   run_id: int | None = None) -> dict[int, Blocks]:
@@ -140,9 +142,9 @@ class Queries:
 
     def baselines(self, calibration: Calibration) -> list[Run]:
         """Runs of a study's starting point on its seeds, also those another study asked for."""
-        config_hash, seeds = Config.from_dict(calibration.config).hash, calibration.seeds
-        return [run for run in self.comparable_runs(calibration)
-                if run.config_hash == config_hash and (seeds is None or run.seed in seeds)]
+        alike = self.runs_on(calibration.text_sha256, calibration.budget_tokens,
+                             Config.from_dict(calibration.config).hash)
+        return [run for run in alike if calibration.seeds is None or run.seed in calibration.seeds]
 
     def n_events(self, run_id: int, kind: str) -> int:
         """How often something happened to a run."""
