@@ -84,11 +84,13 @@ class Config:
     qk_norm: bool = False  # RMS norm of every head's queries and keys; attention only
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            checked(field.name, value, field.default)
-            if isinstance(field.default, float):  # 1 and 1.0 are one configuration
-                object.__setattr__(self, field.name, float(value))
+        for name, default in _defaults().items():
+            value = getattr(self, name)
+            if value is default:
+                continue
+            checked(name, value, default)
+            if isinstance(default, float) and type(value) is not float:  # 1 and 1.0 are one
+                object.__setattr__(self, name, float(value))
         if self.n_embd % self.n_head:
             fits = [h for h in range(1, 65) if self.n_embd % (2 * h) == 0]
             near = sorted(sorted(fits, key=lambda h: abs(h - self.n_head))[:2])
@@ -303,7 +305,7 @@ class Config:
         """Fields of LATER that change nothing here: as if they had never been added."""
         plain = {"n_kv_head": self.n_head, **EARLIER}
         known = self.canonical()
-        return {name for name in LATER if known[name] in (None, plain.get(name, _default(name)))}
+        return {name for name in LATER if known[name] in (None, plain.get(name, _defaults()[name]))}
 
     @property
     def hash(self) -> str:
@@ -328,7 +330,7 @@ class Config:
             if not equals:
                 raise ConfigError(f"'{text}' is not of the form key=value, such as lr=3e-3")
             known = known_name(name.strip(), self.__dataclass_fields__)
-            changes[known] = parsed(known, value.strip(), _default(known))
+            changes[known] = parsed(known, value.strip(), _defaults()[known])
         return dataclasses.replace(self, **changes)
 
 
@@ -340,5 +342,6 @@ def _hash_of(config: Config) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _default(name: str) -> Any:
-    return next(f.default for f in dataclasses.fields(Config) if f.name == name)
+@functools.cache  # a search makes thousands of configurations for an idea
+def _defaults() -> dict[str, Any]:
+    return {field.name: field.default for field in dataclasses.fields(Config)}
