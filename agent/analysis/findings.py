@@ -25,6 +25,7 @@ from agent.analysis.predictions import Predicted, predicted
 from agent.analysis.slices import Slice, slices_of
 from agent.analysis.winner import ReadSamples, Winner, winner_of
 from agent.ledger import (
+    WITHDRAWN,
     Calibration,
     Claim,
     Corpus,
@@ -111,6 +112,7 @@ class Findings:
     yardsticks: list[Yardstick]  # the easiest first
     tally: Tally
     winner: Winner | None
+    lead: str | None  # the head, where it was kept since and no fresh seed has confirmed it
     course: Course
     curves: list[Curve]
     chain: Chain | None
@@ -147,10 +149,11 @@ def find_out(ledger: Queries, number: int | None, at: str,
     rows = _of_study(every, study, corpora)
     nights = _nights(ledger, study)
     hours = Hours(rows)
-    head = ledger.incumbent(study.id) if study else None
-    winner = next((row for row in every if head and row.id == head.id), None)
+    incumbent = ledger.incumbent(study.id) if study else None
     known = {row.id: row for row in every}
     confirmed = _claims(ledger, study, every, known)
+    head = known.get(incumbent.id) if incumbent else None
+    winner = _proved(head, known, {one.label for one in confirmed}) if head else None
     alike = _alike(every, study, corpora)
     sigma = pooled_sigma(one for one in ledger.calibrations(study.text_sha256)
                          if one.budget_tokens == study.budget_tokens) if study else None
@@ -167,6 +170,7 @@ def find_out(ledger: Queries, number: int | None, at: str,
         tally=_tally(rows, nights, hours),
         winner=winner_of(ledger, study, winner, confirmed, nights, read_samples)
         if winner and study else None,
+        lead=head.label if head and head is not winner else None,
         course=course_of(_on_course(rows, study), nights, hours),
         curves=curves_of(ledger, _named(winner, chain, known),
                          [row for row in _on_course(rows, study) if row.state == "finished"
@@ -215,6 +219,20 @@ def _on_course(rows: Sequence[RunRow], study: Calibration | None) -> list[RunRow
 def _alike(every: Sequence[RunRow], study: Calibration | None, corpora: Corpora) -> list[RunRow]:
     """Whatever study they are of: measured runs on this text with this budget."""
     return _on_course(_on_text(every, study, corpora), study) if study else []
+
+
+def _proved(head: RunRow, rows: dict[int, RunRow], claimed: set[str]) -> RunRow:
+    """The newest confirmed run that the head descends from; the head, where there is none.
+
+    What was kept since is a lead: the study claims nothing of it.
+    """
+    run = head
+    while run.verdict == "kept" and run.label not in claimed:
+        parent = rows.get(run.parent_id or 0)
+        if parent is None or parent.id >= run.id:
+            return head
+        run = parent
+    return run if run.label in claimed else head
 
 
 def _named(winner: RunRow | None, chain: Chain | None, known: dict[int, RunRow]) -> list[RunRow]:
@@ -285,7 +303,7 @@ def _tally(rows: Sequence[RunRow], nights: Sequence[Event], hours: Hours) -> Tal
         n_runs=len(ended), n_tried=len(ideas), n_kept=n(ideas, lambda row: bool(row.is_kept)),
         n_confirmed=words.count("confirmed"), n_refuted=words.count("refuted"),
         n_pruned=n(ideas, lambda row: row.state == "pruned"),
-        n_broken=n(ended, lambda row: row.state in BROKEN),
+        n_broken=n(ended, lambda row: row.state in BROKEN and row.verdict != WITHDRAWN),
         n_queued=n(rows, lambda row: row.state == "queued"),
         running=[row.label for row in rows if row.state == "running"], hours=hours.total,
         tokens=sum(row.tokens or 0 for row in ended),

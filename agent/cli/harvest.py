@@ -8,6 +8,7 @@ from agent.analysis import harvested
 from agent.cli.main import main
 from agent.cli.options import complete_labels, study_option
 from agent.cli.progress import Screen
+from agent.cli.read import page_width
 from agent.cli.status import as_json_option, show_json
 from agent.home import Home
 from agent.machine import guard
@@ -51,16 +52,17 @@ def harvest(home: Home, /, key: str | None, time: str, dry_run: bool, as_json: b
     if run.state != "finished":
         raise UserError(f"{run.label} {run.state}: {run.error}")
     if not as_json:
-        click.echo(str(told))
+        click.echo(click.wrap_text(str(told), page_width()))
 
 
 def _say(crop: Crop, as_json: bool) -> None:
     if as_json:
         show_json(crop.as_dict())
         return
-    click.echo(str(crop))
+    click.echo(click.wrap_text(str(crop), page_width()))
     if crop.source.why_guess:
-        click.echo(f"a guess, since {crop.source.why_guess}", err=True)
+        click.echo(click.wrap_text(f"a guess, since {crop.source.why_guess}", page_width()),
+                   err=True)
 
 
 def _wish(home: Home, options: dict[str, Any]) -> Wish:

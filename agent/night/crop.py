@@ -37,7 +37,7 @@ class Crop:
 
     def __str__(self) -> str:
         its, grown = self.source.prediction(self.grown), self.grown
-        told = (f"{self.reason}; {grown.passes:.1f} passes over the text, about "
+        told = (f"{self.reason}; {grown.passes:.2g} passes over the text, about "
                 f"{words.duration(self.run_s)}; foretold {its.mean_bpb:.3f} bits/byte, 95 % from "
                 f"{its.low_bpb:.3f} to {its.high_bpb:.3f}, where {self.source.run.label} has "
                 f"{self.source.bits * self.source.ground.loss:.3f}")

@@ -1,5 +1,6 @@
 """The first line of a night: home, text, study, budget and until when, in one or two lines."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,7 +79,7 @@ def until(wish: Wish, clock: Clock) -> str:
         return runs or "until told to stop"
     told = f"for {words.duration(wish.night_s)}"
     if wish.night_s < 86_400:
-        hour, minute = divmod((clock.local_minutes() + round(wish.night_s / 60)) % 1440, 60)
+        hour, minute = divmod((clock.local_minutes() + math.ceil(wish.night_s / 60)) % 1440, 60)
         told = f"until {hour:02}:{minute:02} ({words.duration(wish.night_s)})"
     return f"{told} or {runs}" if runs else told
 

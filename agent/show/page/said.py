@@ -127,6 +127,8 @@ def lede(found: Findings) -> str:
              + (f", {tally.n_refuted} refuted" if tally.n_refuted else "") + "."]
     if found.winner:
         parts += _silent(found.winner)
+    if found.lead:
+        parts.append(f"{found.lead} was kept since: a lead, not confirmed yet.")
     if tally.running:
         is_one = len(tally.running) == 1
         parts.append(f"{cut(', '.join(tally.running[:3]), NAME)} {'is' if is_one else 'are'} "

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from agent.analysis.findings import Findings, find_out
+from agent.analysis.findings import Findings, _proved, find_out
 from agent.ledger.find import best_run
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import Reader, glance
@@ -86,3 +88,15 @@ def test_a_running_night(path: Path) -> None:
     assert (found.tally.running, found.tally.n_queued, found.tally.n_kept) == (["E3"], 1, 1)
     assert found.importance == []
     assert found.machine.words[0].label == "E2"
+
+
+def test_what_was_kept_since_the_last_claim_is_a_lead_and_no_winner() -> None:
+    def row(number: int, label: str, verdict: str) -> Any:
+        return SimpleNamespace(id=number, label=label, verdict=verdict, parent_id=number - 1)
+
+    rows = {one.id: one for one in (row(1, "B1", "baseline"), row(2, "E3", "confirmed"),
+                                    row(3, "E7", "kept"), row(4, "E9", "kept"))}
+    assert _proved(rows[4], rows, {"E3"}).label == "E3"
+    assert _proved(rows[2], rows, {"E3"}).label == "E3"
+    assert _proved(rows[4], rows, {"E9", "E3"}).label == "E9"  # its verdict is not written yet
+    assert _proved(rows[4], rows, set()).label == "E9"  # nothing is claimed: the head is shown

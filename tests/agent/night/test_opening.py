@@ -82,6 +82,7 @@ def test_the_first_study_is_just_new(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("asked", "expected"), [
     ({}, "until told to stop"), ({"night_s": 5400.0}, "until 00:00 (1 h 30 min)"),
+    ({"night_s": 20.0}, "until 22:31 (20 s)"),
     ({"max_runs": 1}, "1 run"), ({"night_s": 240.0, "max_runs": 20}, "until 22:34 (4 min) or 20 "
                                                                      "runs"),
     ({"night_s": 2 * 86_400.0}, "for 2 d")])
