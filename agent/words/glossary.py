@@ -21,13 +21,18 @@ GLOSSARY: Mapping[str, str] = {
     "discarded": "not better than the head by more than the noise, in one run",
     "diverged": "the loss grew without bound or was no number; says something of the configuration",
     "ended": "a run of which nothing is left to compute: finished, pruned, diverged or broken",
+    "explore": "a strategy that draws shapes and recipes from all that is legal, far from the head",
     "failed": "an error ended the run; `agent show` tells which",
     "finished": "all tokens trained, and scored",
     "fresh seed": "a seed that no idea was chosen on, so that its score holds no luck",
+    "guard": "what looks after memory, battery, heat, disk and hours, and pauses a night for them",
+    "hand": "a run that a person asked for: `agent train` or `agent enqueue`",
     "harvest": "the confirmed configuration grown to what the last hours of a night can carry",
     "head": "the configuration that the next idea changes",
     "kept": "better than the head in one run by 0.7 of the noise: a lead, no proof",
     "killed": "the system or the memory limit ended the run; says nothing of the idea",
+    "label": "B baseline, E idea, C and A arms of tests, G cell of a grid, T by hand, H harvest, "
+             "I improved, M imported",
     "lost": "nobody knows how the run ended, or it was withdrawn; says nothing of the idea",
     "nats": "the loss that training lowers, a token; 1 nat is 1.44 bits",
     "noise": "how far runs differ that differ in their seed alone; ± is one standard deviation",
@@ -45,6 +50,7 @@ GLOSSARY: Mapping[str, str] = {
     "study": "one text, one start, one number of tokens a run, so that its runs compare",
     "undecided": "five fresh seeds did not tell; the idea stays for now",
     "unigram": "a model that counts single tokens; bigram counts pairs, trigram triples",
+    "warm-up": "the first part of a run, in which the learning rate rises from nothing",
     "withdrawn": "taken back by a person before it ran",
     "yardstick": "a counting model (uniform, unigram, bigram, trigram) that a run is held against",
     "z": "a gain in units of chance; it is confirmed where z is at least the number beside it",
@@ -54,7 +60,7 @@ GLOSSARY: Mapping[str, str] = {
 def explained(word: str) -> tuple[str, str]:
     """A word as it stands on the screen, and its meaning; UserError names the nearest ones."""
     known = {one.lower(): one for one in GLOSSARY}
-    plain = " ".join(word.lower().split())
+    plain = " ".join(word.lower().split()).replace(" per ", "/")
     found = known.get(plain) or known.get(plain.removesuffix("s"))
     if found is None:
         near = difflib.get_close_matches(plain, known, n=3, cutoff=NEAR)

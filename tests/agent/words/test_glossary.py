@@ -25,3 +25,7 @@ def test_a_word_that_is_none_names_its_neighbours() -> None:
         explained("prunned")
     with pytest.raises(UserError, match="`agent explain` lists all"):
         explained("qqq")
+
+
+def test_bits_per_byte_is_what_stands_on_the_screen() -> None:
+    assert explained("Bits per byte")[0] == "bits/byte"
