@@ -1,7 +1,7 @@
 """`agent enqueue`: a person's own idea joins the study."""
 
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -10,12 +10,12 @@ from agent.cli.given import SEED
 from agent.cli.main import main
 from agent.cli.options import complete_idea, complete_labels, study_option
 from agent.cli.status import show_json
-from agent.home import Home, holder, only_one
+from agent.cli.withdraw import emptied
+from agent.home import Home
 from agent.ledger import Calibration, Ledger, Reader, Run, current_study, glance
 from agent.machine import guard, utc_stamp
 from agent.night import Idea, Wanted, idea_of, inbox
 from agent.words import typed as units
-from engine.errors import UserError
 
 
 @main.command()
@@ -58,22 +58,16 @@ def submit(home: Home, idea: Idea) -> Run | None:
     night that can prepare its vocabulary.
     """
     inbox.leave(home, idea)
-    with ExitStack() as stack:
-        if holder(home.lock) is None and _is_ours(stack, home):
-            ledger = stack.enter_context(Ledger.open(home.ledger))
-            for message in inbox.take_up(ledger, home, utc_stamp(), None):
-                ledger.event("inbox", message, utc_stamp())
+    emptied(home, _taken_up)
     with Reader.open(home.ledger) as reader:
         return reader.run(idea.uid) if reader.has_uid(idea.uid) else None
 
 
-def _is_ours(stack: ExitStack, home: Home) -> bool:
-    """Hold the home's lock as long as the stack; an agent that was quicker takes the idea up."""
-    try:
-        stack.enter_context(only_one(home.lock))
-    except UserError:
-        return False
-    return True
+def _taken_up(ledger: Ledger, home: Home, now: str) -> Iterator[str]:
+    """Take up what lies in the inbox and note it, as an agent does."""
+    for message in inbox.take_up(ledger, home, now, None):
+        ledger.event("inbox", message, now)
+        yield message
 
 
 def _as_dict(idea: Idea, study: Calibration, run: Run | None, where: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agent.cli import enqueue as cli_enqueue
+from agent.cli import withdraw as cli_withdraw
 from agent.cli.main import main
 from agent.home.lock import only_one
 from agent.home.paths import Home
@@ -209,7 +209,7 @@ def test_while_an_agent_works_the_idea_waits_in_the_inbox(home: Home) -> None:
 
 def test_an_agent_that_was_quicker_takes_the_idea(
         home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_enqueue, "holder", lambda lock: None)  # nobody, a moment ago
+    monkeypatch.setattr(cli_withdraw, "holder", lambda lock: None)  # nobody, a moment ago
     monkeypatch.setattr("agent.home.lock.LOOK_S", 0.0)
     with only_one(home.lock):
         assert value(home, "enqueue", "lr=1e-3")["where"] == "inbox"
