@@ -13,36 +13,17 @@ from engine.model.gpt import GPT, Flat, Past, init_params
 from engine.model.layers import cross_entropy
 from engine.training.evaluate import score_model
 from engine.training.optim import make_optimizer, sum_gradients
+from tests.support.arrays import batch, lively, worst
 
 TINY = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_hidden": 5, "vocab_size": 257, "seq_len": 4}
 KINDS = pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 SEEDS = pytest.mark.parametrize("seed", [0, 1])
 
 
-def lively(config, seed, dtype=np.float64):
-    """Parameters far enough from zero that attention is not uniform and no gradient vanishes."""
-    params = init_params(config, seed, dtype)
-    params.buffer[...] += 0.4 * np.random.default_rng(seed).standard_normal(config.n_params)
-    return params
-
-
-def batch(config, seed, n_batch=2):
-    rng = np.random.default_rng([seed, 5])
-    ids = rng.integers(0, config.vocab_size, (n_batch, config.seq_len + 1), dtype=np.int32)
-    ids[:, 0] = ids[0, 2]  # a repeated token: its embedding gradients add up
-    return ids[:, :-1], ids[:, 1:]
-
-
 def gradient(config, params, ids, targets, **how):
     grads = Flat.empty(config, params.buffer.dtype)
     loss = GPT(config, params.buffer.dtype).loss_and_gradient(params, grads, ids, targets, **how)
     return loss, grads
-
-
-def worst(got, want):
-    """Largest difference in each array, as a share of the largest entry wanted there."""
-    return {name: np.max(np.abs(got[name] - want[name])) / np.max(np.abs(want[name]))
-            for name in want}
 
 
 # --- gradients -------------------------------------------------------------------------------

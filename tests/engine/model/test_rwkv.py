@@ -11,29 +11,12 @@ from engine.model.rwkv import FASTEST, initial
 from engine.sampling import Sampling, continuations
 from engine.training.optim import make_optimizer, sum_gradients
 from engine.training.train import Texts, Trainer, training
+from tests.support.arrays import backward_leaves_and_adds, batch, lively, worst
 
 TINY = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_hidden": 5, "vocab_size": 257, "seq_len": 5,
         "mixer": "rwkv"}
 KINDS = pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 TIMES = pytest.mark.parametrize("n_time", [4, 5, 16, 17, 40])  # chunks that fit and that do not
-
-
-def lively(config, seed, dtype=np.float64):
-    params = init_params(config, seed, dtype)
-    params.buffer[...] += 0.4 * np.random.default_rng(seed).standard_normal(config.n_params)
-    return params
-
-
-def batch(config, seed, n_batch=2):
-    rng = np.random.default_rng([seed, 5])
-    ids = rng.integers(0, config.vocab_size, (n_batch, config.seq_len + 1), dtype=np.int32)
-    ids[:, 0] = ids[0, 2]
-    return ids[:, :-1], ids[:, 1:]
-
-
-def worst(got, want):
-    return {name: np.max(np.abs(got[name] - want[name])) / np.max(np.abs(want[name]))
-            for name in want}
 
 
 # --- gradients of the whole model ------------------------------------------------------------
@@ -89,18 +72,7 @@ def test_grouped_attention_is_that_of_the_twin(tied, n_kv_head):
 @TIMES
 def test_backward_twice_and_two_halves_give_the_same(n_time):
     config = Config(**(TINY | {"seq_len": n_time}))
-    params, (ids, targets) = lively(config, 0), batch(config, 0, n_batch=4)
-    model, whole = GPT(config, np.float64), Flat.empty(config, np.float64)
-    _, cache = model.loss(params, ids, targets)
-    model.backward(params, whole, cache)
-    first = whole.buffer.copy()
-    model.backward(params, whole, cache)
-    assert np.array_equal(whole.buffer, first)
-    halves = Flat.empty(config, np.float64)
-    for i, rows in enumerate((slice(0, 2), slice(2, 4))):
-        model.loss_and_gradient(params, halves, ids[rows], targets[rows], share=0.5,
-                                accumulate=i > 0)
-    assert max(worst(halves.views, whole.views).values()) < 1e-12
+    backward_leaves_and_adds(config, lively(config, 0), *batch(config, 0, n_batch=4))
 
 
 @pytest.mark.parametrize("decay", [-30.0, -3.0, 3.0, FASTEST, 300.0])

@@ -15,7 +15,17 @@ from engine.model.gpt import GPT, Flat, Past, init_params
 from engine.model.workspace import Workspace
 from engine.sampling import Sampling, continuations
 from engine.training.train import Texts, Trainer, training
-from tests.support.arrays import DTYPES, STDS, draw, error, spaces, step
+from tests.support.arrays import (
+    DTYPES,
+    STDS,
+    backward_leaves_and_adds,
+    draw,
+    error,
+    lively,
+    spaces,
+    step,
+    worst,
+)
 
 TINY = Config(n_embd=8, n_layer=2, n_head=2, n_hidden=3, vocab_size=257, seq_len=5)
 IDEAS = {"residual_scalars": True, "bigram_buckets": 7, "qk_norm": True}
@@ -28,12 +38,6 @@ WHOLE = [replace(kind, **IDEAS) for kind in KINDS]
 N_MOVED = 12  # entries of an array that are moved; the twin holds every one
 
 
-def lively(config, seed, dtype=np.float64):
-    params = init_params(config, seed, dtype)
-    params.buffer[...] += 0.4 * np.random.default_rng(seed).standard_normal(config.n_params)
-    return params
-
-
 def batch(config, seed, n_batch=2):
     rng = np.random.default_rng([seed, 5])
     ids = rng.integers(0, config.vocab_size, (n_batch, config.seq_len + 1), dtype=np.int32)
@@ -44,10 +48,6 @@ def batch(config, seed, n_batch=2):
 def named(config):
     return " ".join(config.describe().split()[3:]).replace(
         "n_head=2 n_hidden=3 vocab_size=257 seq_len=5 ", "")
-
-
-def worst(got, want):
-    return {name: error(got[name], want[name]) for name in want}
 
 
 # --- gradients of the whole model ------------------------------------------------------------
@@ -98,18 +98,7 @@ def test_loss_logits_and_every_gradient_are_those_of_the_twin(config):
 
 @pytest.mark.parametrize("config", WHOLE, ids=named)
 def test_backward_twice_and_two_halves_give_the_same(config):
-    params, (ids, targets) = lively(config, 0), batch(config, 0, n_batch=4)
-    model, whole = GPT(config, np.float64), Flat.empty(config, np.float64)
-    _, cache = model.loss(params, ids, targets)
-    model.backward(params, whole, cache)
-    first = whole.buffer.copy()
-    model.backward(params, whole, cache)
-    assert np.array_equal(whole.buffer, first)
-    halves = Flat.empty(config, np.float64)
-    for i, rows in enumerate((slice(0, 2), slice(2, 4))):
-        model.loss_and_gradient(params, halves, ids[rows], targets[rows], share=0.5,
-                                accumulate=i > 0)
-    assert max(worst(halves.views, whole.views).values()) < 1e-12
+    backward_leaves_and_adds(config, lively(config, 0), *batch(config, 0, n_batch=4))
 
 
 @pytest.mark.parametrize("config", WHOLE, ids=named)
