@@ -195,7 +195,7 @@ class Config:
         6 a weight that multiplies and 6 a multiply-add of the mixer, 2 forward and 4 backward:
         Kaplan et al. 2020, arXiv:2001.08361, section 2.1.
         """
-        weights = self.n_layer * self.block_weights + self.vocab_size * self.n_embd
+        weights = self.matrix_weights + self.vocab_size * self.n_embd
         return 6.0 * weights + 6.0 * self.n_layer * self.mixer_products
 
     @property
@@ -215,6 +215,11 @@ class Config:
         if self.optimizer != "muon":
             return known
         return known - sum(one.size for one in matrices(self))
+
+    @property
+    def matrix_weights(self) -> int:
+        """Entries of all blocks' matrices: a model's size as laws of scale count it."""
+        return self.n_layer * self.block_weights
 
     @property
     def block_weights(self) -> int:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from agent.analysis.harvest import grow as grow
     from agent.analysis.harvest import harvested as harvested
     from agent.analysis.harvest import harvests as harvests
-    from agent.analysis.harvest import matrices as matrices
     from agent.analysis.harvest import source_of as source_of
     from agent.analysis.health import Trouble as Trouble
     from agent.analysis.health import troubles as troubles
@@ -64,7 +63,7 @@ __all__, __getattr__ = doors(__name__, {
     "course": ("Course",),
     "curves": ("Curve",),
     "findings": ("Findings", "TableRow", "Yardstick", "find_out"),
-    "harvest": ("Harvested", "Source", "grow", "harvested", "harvests", "matrices", "source_of"),
+    "harvest": ("Harvested", "Source", "grow", "harvested", "harvests", "source_of"),
     "health": ("Trouble", "troubles"),
     "importance": ("ChainGain", "Importance", "Ranking", "rank"),
     "lineage": ("Lineage", "Step", "head", "lineage_of"),

@@ -12,9 +12,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.analysis.scaling import Grown, Observed, growth, law_draws
+from agent import words
+from agent.analysis.scaling import Grown, Observed, growth, law_draws, observed_run
 from agent.analysis.winner import MOST_SAMPLES, ReadSamples, Sample, spread
-from agent.ledger import Calibration, Corpus, Prediction, Queries, Run, parent_of, prediction_of
+from agent.ledger import (
+    Calibration,
+    Corpus,
+    Prediction,
+    Queries,
+    Run,
+    grid_cells,
+    is_of_law,
+    parent_of,
+    prediction_of,
+)
 from agent.search import harvest as of_search
 from engine.config import Config
 from engine.errors import UserError
@@ -60,18 +71,13 @@ def source_of(ledger: Queries, run: Run, study: Calibration | None) -> Source:
     if study and study.sigma_bpb and study.mean_bpb:
         sigma = study.sigma_bpb / study.mean_bpb
     ground = growth.Ground(
-        matrices(config), float(run.tokens or run.budget_tokens or 0),
+        float(config.matrix_weights), float(run.tokens or run.budget_tokens or 0),
         float(corpus.n_tokens_train or math.inf), statistics.fmean(losses), len(losses), sigma,
         config.effective_schedule,
         (corpus.bigram_nats, corpus.trigram_nats) if corpus.bigram_nats and corpus.trigram_nats
         else None, _way(ledger, fair))
     laws, why = _laws(ledger, corpus, ground)
     return Source(run, config, ground, laws, run.val_bpb / run.val_loss, why)
-
-
-def matrices(config: Config) -> float:
-    """Parameters of the blocks' matrices, by which laws count a size."""
-    return float(config.n_layer * config.block_weights)
 
 
 def _finished(ledger: Queries, corpus: Corpus) -> list[Run]:
@@ -102,20 +108,10 @@ def _laws(ledger: Queries, corpus: Corpus, ground: growth.Ground) -> tuple[growt
 
 
 def observed(ledger: Queries, corpus: Corpus) -> list[Observed]:
-    """The cells of grids on a text as a law takes them."""
-    found = []
-    for run in _finished(ledger, corpus):
-        if run.strategy != "grid":
-            continue
-        config = Config.from_dict(run.config)
-        n = round(matrices(config))
-        tokens = run.tokens or 0
-        found.append(Observed(
-            label=run.label, family=config.mixer, config_hash=config.hash, seed=run.seed or 0,
-            n_matrices=n, n_with_head=n + config.vocab_size * config.n_embd,
-            n_all=config.n_params, tokens=tokens,
-            unique=min(tokens, corpus.n_tokens_train or tokens), loss=run.val_loss or 0.0))
-    return found
+    """The points of the law among the cells of grids on a text: no check beside it."""
+    cells = grid_cells(ledger)
+    return [observed_run(run, corpus, cells.get(run.id)) for run in _finished(ledger, corpus)
+            if run.strategy == "grid" and is_of_law(cells.get(run.id))]
 
 
 def _groups(ledger: Queries, corpus: Corpus) -> list[list[tuple[float, float, float]]]:
@@ -127,7 +123,7 @@ def _groups(ledger: Queries, corpus: Corpus) -> list[list[tuple[float, float, fl
         recipe = {name: value for name, value in config.canonical().items()
                   if name not in OF_SIZE}
         key = f"{sorted(recipe.items())} {config.lr * config.n_embd:.2g}"
-        found[key][matrices(config), float(run.tokens or 0)].append(run.val_loss or 0.0)
+        found[key][float(config.matrix_weights), float(run.tokens or 0)].append(run.val_loss or 0.0)
     return [[(n, d, statistics.fmean(losses)) for (n, d), losses in cells.items()]
             for cells in found.values() if len({d for _, d in cells}) > 1]
 
@@ -144,15 +140,16 @@ def shapes(source: Source, limits: Limits, seconds: float) -> list[growth.Shape[
     for factor in FACTORS:
         side = factor ** (1 / 3)  # of width² × layers, in proportion
         width = base.n_embd if factor == 1 else legal_width(base.n_embd * side)
-        layers = max(base.n_layer, round(base.n_layer * matrices(base) * factor / matrices(
-            repaired(base, resized(base, width, base.n_layer)))))
+        layers = max(base.n_layer, round(
+            base.n_layer * base.matrix_weights * factor
+            / repaired(base, resized(base, width, base.n_layer)).matrix_weights))
         config = repaired(base, resized(base, width, min(layers, 2 * base.n_layer + 1)))
-        if config.hash in found or matrices(config) < matrices(base):
+        if config.hash in found or config.matrix_weights < base.matrix_weights:
             continue
         tokens = growth.most_tokens(_timed(run_s, config), config.tokens_per_step, seconds)
         if tokens and why_not_run(config, dataclasses.replace(
                 limits, budget_tokens=tokens, max_s=None)) is None:
-            found[config.hash] = growth.Shape(config, matrices(config), tokens)
+            found[config.hash] = growth.Shape(config, float(config.matrix_weights), tokens)
     return list(found.values())
 
 
@@ -199,7 +196,7 @@ class Harvested:
 
     def lines(self) -> list[str]:
         """What it is and what came of it, in two lines of a terminal at most."""
-        size, amount = _counted(self.n_params), _counted(self.tokens)
+        size, amount = words.counted(self.n_params), words.counted(self.tokens)
         first = f"harvest {self.label}: {size} parameters on {amount} tokens"
         told = [] if self.foretold is None else [
             f"foretold {self.foretold.mean_bpb:.3f} ({self.foretold.low_bpb:.3f} to "
@@ -211,10 +208,6 @@ class Harvested:
 
     def __str__(self) -> str:
         return " ".join(self.lines())
-
-
-def _counted(n: int) -> str:
-    return f"{n / 1e6:.1f}M" if n >= 1e6 else f"{n / 1e3:.0f}k"
 
 
 def harvested(ledger: Queries, run: Run, samples: Sequence[Sample] = ()) -> Harvested:

@@ -8,7 +8,6 @@ from agent.analysis.scaling import (
     RateCheck,
     Study,
     Threshold,
-    amount,
     bracket,
     headline,
     law_amount,
@@ -44,7 +43,7 @@ def threshold_rows(study: Study, axis: str, *, is_short: bool = True) -> list[li
     by_size: dict[float, dict[str, Threshold]] = {}
     for one in its:
         by_size.setdefault(one.size, {})[one.yardstick] = one
-    rows = [[amount(size), *(_told(its.get(name), is_short) for name in names)]
+    rows = [[words.amount(size), *(_told(its.get(name), is_short) for name in names)]
             for size, its in by_size.items()]
     return [["parameters", *names], *rows] if rows else []
 

@@ -96,9 +96,8 @@ def _ideas(found: Morning) -> str:
 
 
 def _spent(found: Morning) -> str:
-    tokens = f"{found.tokens / 1e6:.1f}M" if found.tokens >= 1e6 else f"{found.tokens / 1e3:.0f}k"
     return (f"{words.duration(found.lasted_s)}, {words.duration(found.trained_s)} of it in "
-            f"{words.runs(found.n_runs)}; {tokens} tokens")
+            f"{words.runs(found.n_runs)}; {words.counted(found.tokens)} tokens")
 
 
 def best(status: Status, *, is_short: bool) -> str:

@@ -27,7 +27,7 @@ def features(configs: Sequence[Config], budget_tokens: int) -> Array:
 
 def _shape(config: Config) -> tuple[float, ...]:
     width, hidden = config.n_embd, config.hidden
-    blocks = config.n_layer * config.block_weights
+    blocks = config.matrix_weights
     table = config.vocab_size * width * (2 - config.tied)
     return (log(width), log(config.n_layer), log(config.n_head), log(config.head_size),
             log(hidden / width), log(config.seq_len), log(config.rope_base),

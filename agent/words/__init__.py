@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from agent.words.lines import laid_out as laid_out
     from agent.words.lines import wrapped as wrapped
     from agent.words.said import UNKNOWN as UNKNOWN
+    from agent.words.said import amount as amount
     from agent.words.said import clock as clock
     from agent.words.said import count as count
+    from agent.words.said import counted as counted
     from agent.words.said import cut as cut
     from agent.words.said import decimal as decimal
     from agent.words.said import duration as duration
@@ -42,7 +44,8 @@ __all__, __getattr__ = doors(__name__, {
     "glossary": ("GLOSSARY", "explained"),
     "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "cut_list", "first_clause",
               "laid_out", "wrapped"),
-    "said": ("UNKNOWN", "clock", "count", "cut", "decimal", "duration", "megabytes", "one_line",
-             "percent", "printable", "runs", "seconds_between", "size", "told_error"),
+    "said": ("UNKNOWN", "amount", "clock", "count", "counted", "cut", "decimal", "duration",
+             "megabytes", "one_line", "percent", "printable", "runs", "seconds_between", "size",
+             "told_error"),
     "signs": ("in_ascii", "is_narrow"),
 }, modules=("signs", "typed"))

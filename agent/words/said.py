@@ -57,6 +57,19 @@ def size(n: int | None) -> str:
     return f"{n / 1e6:.1f}M" if n >= 999_950 else f"{n / 1e3:.1f}k"
 
 
+def counted(n: int) -> str:
+    """1.3M or 45k: a count in a line that has little room."""
+    return f"{n / 1e6:.1f}M" if n >= 1e6 else f"{n / 1e3:.0f}k"
+
+
+def amount(n: float) -> str:
+    """12.3k, 456k, 3.1M: three digits."""
+    for unit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= 0.9995 * unit:
+            return f"{n / unit:.3g}{sign}"
+    return f"{n:.0f}"
+
+
 def percent(share: float | None) -> str:
     """-1.3% for -0.013."""
     return UNKNOWN if share is None else f"{100 * share:+.1f}%"

@@ -29,7 +29,7 @@ YARDSTICKS = {"uniform_nats": 5.7, "unigram_nats": 4.6, "bigram_nats": 3.6, "tri
 
 
 def matrices(config: Config) -> int:
-    return config.n_layer * config.block_weights
+    return config.matrix_weights
 
 
 def sized(width: int, layers: int, **changes: object) -> Config:

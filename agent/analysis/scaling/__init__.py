@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agent.analysis.scaling.rates import told_of_rates as told_of_rates
     from agent.analysis.scaling.rows import Ground as Ground
     from agent.analysis.scaling.rows import observed_of as observed_of
+    from agent.analysis.scaling.rows import observed_run as observed_run
     from agent.analysis.scaling.study import Family as Family
     from agent.analysis.scaling.study import FittedForm as FittedForm
     from agent.analysis.scaling.study import Study as Study
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from agent.analysis.scaling.tables import bootstrap_csv as bootstrap_csv
     from agent.analysis.scaling.tables import results_csv as results_csv
     from agent.analysis.scaling.thresholds import Threshold as Threshold
-    from agent.analysis.scaling.told import amount as amount
     from agent.analysis.scaling.told import as_dict as as_dict
     from agent.analysis.scaling.told import law_amount as law_amount
 
@@ -49,11 +49,11 @@ __all__, __getattr__ = doors(__name__, {
     "growth": ("Grown",),
     "observed": ("Observed",),
     "rates": ("RateCheck", "rate_checks", "seed_sigma", "told_of_rates"),
-    "rows": ("Ground", "observed_of"),
+    "rows": ("Ground", "observed_of", "observed_run"),
     "study": ("Family", "FittedForm", "Study", "families_names", "law_draws",
               "study_of"),
     "surface": ("Surface", "law_surface"),
     "tables": ("bootstrap_csv", "results_csv"),
     "thresholds": ("Threshold",),
-    "told": ("amount", "as_dict", "law_amount"),
+    "told": ("as_dict", "law_amount"),
 }, modules=("growth",))

@@ -8,7 +8,8 @@ from agent.analysis.scaling.rates import RateCheck, told_of_rates
 from agent.analysis.scaling.rows import Ground
 from agent.analysis.scaling.study import FittedForm, Study, families_names
 from agent.analysis.scaling.thresholds import Threshold
-from agent.analysis.scaling.told import amount, apart
+from agent.analysis.scaling.told import apart
+from agent.words import amount
 
 KNOWS = {"unigram": "token frequencies", "bigram": "pairs of tokens",
          "trigram": "triples of tokens"}

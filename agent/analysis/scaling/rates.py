@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.analysis.scaling.observed import Observed
-from agent.analysis.scaling.told import amount
 from agent.ledger import Queries, Run, cells_with, grid_cells, is_of_law
+from agent.words import amount
 from engine.config import Config
 
 WITHIN = 2.0  # standard deviations of a difference of two seeds

@@ -79,7 +79,7 @@ def observed_of(ledger: Queries, corpus: str | None = None, study: int | None = 
                 key=lambda one: one.n_tokens_train or 0)
     ended = sorted(run.ended_at for run in own if run.ended_at)
     return Ground(
-        runs=[observed(run, corpora[run.corpus_id or 0], cells.get(run.id)) for run in own],
+        runs=[observed_run(run, corpora[run.corpus_id or 0], cells.get(run.id)) for run in own],
         text=whole.name, vocab_size=whole.vocab_size, n_stories=whole.n_stories_train,
         n_tokens=whole.n_tokens_train, yardsticks=dict(_yardsticks(whole)),
         recipe=json.loads(recipe) if recipe else {}, n_other_texts=len(done) - len(of_text),
@@ -91,10 +91,10 @@ def observed_of(ledger: Queries, corpus: str | None = None, study: int | None = 
         corpora=frozenset(one.id for one in corpora.values() if _shard(one) == text))
 
 
-def observed(run: Run, corpus: Corpus, cell: GridCell | None) -> Observed:
+def observed_run(run: Run, corpus: Corpus, cell: GridCell | None) -> Observed:
     """A finished run with its parameters by each convention."""
     config, tokens = Config.from_dict(run.config), run.tokens or run.budget_tokens or 0
-    matrices = config.n_layer * config.block_weights
+    matrices = config.matrix_weights
     return Observed(
         label=run.label, family=cell.family if cell else BALANCED,
         config_hash=run.config_hash or "", seed=run.seed or 0, n_matrices=matrices,

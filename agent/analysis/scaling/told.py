@@ -6,14 +6,7 @@ from typing import Any
 
 from agent.analysis.scaling.study import Family, FittedForm, Study
 from agent.analysis.scaling.thresholds import FROM
-
-
-def amount(n: float) -> str:
-    """12.3k, 456k, 3.1M: three digits."""
-    for unit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if n >= 0.9995 * unit:
-            return f"{n / unit:.3g}{sign}"
-    return f"{n:.0f}"
+from agent.words import amount
 
 
 def law_amount(n: float | None, beyond: str) -> str:

@@ -30,11 +30,7 @@ def hours(found: float) -> str:
 
 
 def tokens(n: int | None) -> str:
-    if n is None:
-        return words.UNKNOWN
-    if n >= 1e9:
-        return f"{n / 1e9:.3g}G"
-    return f"{n / 1e6:.3g}M" if n >= 1e6 else f"{n / 1e3:.3g}k" if n >= 1e3 else str(n)
+    return words.UNKNOWN if n is None else words.amount(n)
 
 
 def plural(n: int, one: str, many: str = "") -> str:

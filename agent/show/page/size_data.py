@@ -9,7 +9,6 @@ from agent.analysis.scaling import (
     RateCheck,
     Study,
     against_law,
-    amount,
     bootstrap_csv,
     bracket,
     families_names,
@@ -22,6 +21,7 @@ from agent.analysis.scaling import (
 from agent.show.page.blocks import Block, Column, Fact, Finding, Items, Report, Section, Table
 from agent.show.page.markdown import files
 from agent.show.page.size_figures import figures
+from agent.words import amount
 
 FOLDER = "figures/"
 QUESTION = ("At what model size and data volume does a transformer go from token frequencies to "

@@ -9,7 +9,6 @@ from agent.analysis.scaling import (
     Observed,
     Study,
     Threshold,
-    amount,
     families_names,
     law_surface,
     main_thresholds,
@@ -36,6 +35,7 @@ from agent.show.page.marks import (
 )
 from agent.show.page.ranked import Row, Rows
 from agent.show.page.scale import Scale, linear_ticks, scale_of
+from agent.words import amount
 
 LOSS, TOKENS, PARAMETERS = "nats/token", "tokens seen", "parameters of the matrices"
 SHAPES: tuple[Shape, ...] = ("dot", "diamond", "square", "triangle")

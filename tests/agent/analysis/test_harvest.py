@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from agent.analysis import harvest
+from agent.ledger.cells import grid_cells
 from agent.ledger.ledger import Ledger
+from agent.ledger.reader import Reader
 from agent.ledger.records import Metric, Prediction, Run
 from engine.config import Config
 from engine.errors import UserError
 from strategies.base import Limits
+from tests.support import example_grids
 from tests.support.parts import NOW, TINY, a_run, a_study
 
 
@@ -82,6 +85,19 @@ def test_the_cells_of_grids_are_what_a_law_is_fitted_to(ledger: Ledger) -> None:
     finished(ledger, seed=1)
     found = harvest.observed(ledger, ledger.corpus(run.corpus_id or 0))
     assert [(one.label, one.tokens, one.n_all) for one in found] == [("G1", 3200, TINY.n_params)]
+
+
+def test_checks_beside_a_law_are_no_points_of_a_harvest_either(tmp_path: Path) -> None:
+    """Rates that were tried have losses of 9 and 1 there: a law through them would be none."""
+    path = tmp_path / "grids.db"
+    path.write_bytes(example_grids.filled())
+    with Reader.open(path) as ledger:
+        whole = next(one for one in ledger.corpora() if one.name == "tales")
+        found = {one.label for one in harvest.observed(ledger, whole)}
+        cells = grid_cells(ledger)
+        assert found == {run.label for run in ledger.runs("finished") if run.corpus_id == whole.id
+                         and cells[run.id].purpose is None}
+        assert len(found) < sum(run.corpus_id == whole.id for run in ledger.runs("finished"))
 
 
 def test_it_is_told_with_what_was_foretold() -> None:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from agent.analysis.scaling.study import study_of
-from agent.analysis.scaling.told import amount, as_dict, law_amount
+from agent.analysis.scaling.told import as_dict, law_amount
+from agent.words import amount
 from tests.agent.analysis.scaling.test_study import YARDSTICKS, made_runs
 
 
