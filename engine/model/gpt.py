@@ -235,6 +235,7 @@ class GPT:
             share = None
             if x0:
                 share = stream.reweighed(x, x0[0], p[f"block{i}.residual"], buf, ws.at("tmp"))
+                self._tell(f"block{i}", "stream", x)
             cache = self._block(x, ids.shape[0], f"block{i}", p, buf, own)
             caches.append((share, *cache) if keep else None)
         hidden, norm = layers.rms_norm(x, p["norm.gain"] / exponential.NATS, ws.at("norm"))
@@ -285,6 +286,7 @@ class GPT:
         if self.config.qk_norm:
             normed = attention.norm_heads(qkv[: c + self.config.kv_width], _gains(p, name),
                                           self.config.n_head, buf)
+            self._tell(name, "attn.normed", qkv)
         tables = self.tables(n_batch, n // n_batch, past[2] if past else 0)
         o, attn = attention.attention(qkv, (self.config.n_head, self.config.kv_heads), n_batch,
                                       tables, buf.at("attn"), tmp, past)
@@ -319,8 +321,10 @@ class GPT:
             self._block_backward(dx, f"block{i}", p, g, cache, accumulate)
             if dx0 is not None:
                 stream.reweighed_backward(dx, dx0, share, g[f"block{i}.residual"], tmp, accumulate)
+                self._tell(f"block{i}", "dstream", dx)
         if dx0 is not None:
             dx += layers.rms_norm_backward(dx0, x0, tmp)[0]
+            self._tell("", "dembed", dx)
         if "bigram" in g and not accumulate:
             g["bigram"][...] = 0.0
         stream.embedded_backward(dx, ids, g, tmp, self.config.tied or accumulate)
@@ -363,10 +367,11 @@ class GPT:
         do = np.matmul(p[f"{name}.attn.proj"], dx.T, out=tmp("branch", c, n))
         self._tell(name, "dattn.mixed", do)
         dqkv = attention.attention_backward(do, attn, tmp)
-        self._tell(name, "dattn.qkv", dqkv)
         if normed:
+            self._tell(name, "dattn.normed", dqkv)
             attention.norm_heads_backward(dqkv[: c + self.config.kv_width], normed,
                                           _gains(g, name), tmp, accumulate)
+        self._tell(name, "dattn.qkv", dqkv)
         layers.product_into(g[f"{name}.attn.qkv"], dqkv, y, tmp, accumulate)
         return np.matmul(dqkv.T, p[f"{name}.attn.qkv"], out=tmp("branch", n, c))
 

@@ -46,14 +46,38 @@ class Kept:
         return np.unique(np.concatenate([self.ids, self.targets]))
 
     def before(self, block: int) -> Array:
-        """The residual stream that a block is given; of −1, what leaves the last."""
+        """The residual stream that a block's norm is given; of −1, what leaves the last."""
+        if block >= 0 and self.config.residual_scalars:
+            return self.of(block, "stream")
+        return self.above(block)
+
+    def above(self, block: int) -> Array:
+        """What the block before puts out, before it is reweighed; of −1, the last."""
         block = self.config.n_layer if block < 0 else block
         return self.of(block - 1, "residual2") if block else self.of(-1, "embed")
 
     def from_above(self, block: int) -> Array:
         """The gradient of what a block puts out."""
-        last = block == self.config.n_layer - 1
-        return self.of(-1, "dresidual") if last else self.of(block + 1, "dresidual0")
+        if block == self.config.n_layer - 1:
+            return self.of(-1, "dresidual")
+        return self.of(block + 1, "dstream" if self.config.residual_scalars else "dresidual0")
+
+    def to_embedding(self) -> Array:
+        """The gradient of what enters the first block."""
+        return self.of(-1, "dembed") if self.config.residual_scalars else self.of(0, "dresidual0")
+
+    @property
+    def pairs(self) -> Array:
+        """The bucket of each token and the one before it, (T,)."""
+        return np.array(plain.buckets(self.ids, self.config.bigram_buckets))
+
+    @property
+    def given(self) -> str:
+        """The tensor whose queries and keys are turned and multiplied."""
+        return "attn.normed" if self.config.qk_norm else "attn.qkv"
+
+    def gains(self, block: int) -> tuple[Array, Array]:
+        return self.own(block, "attn.q_gain"), self.own(block, "attn.k_gain")
 
     def mixer(self, block: int) -> dict[str, Array]:
         start = f"block{block}.rwkv."
@@ -78,6 +102,40 @@ def _own_scores(kept: Kept, block: int) -> Array:
                            plain.heads(kept.of(block, "attn.qkv"), kept.config)[2])
 
 
+def _entered(kept: Kept, _block: int) -> Array:
+    x = kept.params.views["embed"][kept.ids].astype(kept.dtype)
+    return x + kept.own(-1, "bigram")[kept.pairs] if kept.config.bigram_buckets else x
+
+
+def _stream(kept: Kept, i: int) -> Array:
+    shares = kept.own(i, "residual")
+    return np.asarray(shares[0] * kept.above(i) + shares[1] * plain.unit(kept.of(-1, "embed")))
+
+
+def _dembed(kept: Kept, _block: int) -> Array:
+    """Through the first block's share, and through every block's of the embedded input."""
+    x, gain = kept.of(-1, "embed"), np.ones(kept.config.n_embd)
+    shared = sum((kept.own(i, "residual")[1] * kept.of(i, "dresidual0")
+                  for i in range(kept.config.n_layer)), np.zeros_like(x))
+    return np.asarray(kept.of(0, "dstream") + plain.norm_backward(x, gain, shared))
+
+
+def _dshares(kept: Kept, i: int) -> Array:
+    given, x0 = kept.of(i, "dresidual0"), plain.unit(kept.of(-1, "embed"))
+    return np.array([np.vdot(given, kept.above(i)), np.vdot(given, x0)])
+
+
+def _dgain(which: int) -> Rule:
+    """Of queries' or keys' norm: the sum over heads and times of what reaches it."""
+    def rule(kept: Kept, i: int) -> Array:
+        config, ones = kept.config, np.ones(kept.config.head_size)
+        normed = plain.normed_heads(kept.of(i, "attn.qkv"), (ones, ones), config)
+        dy = kept.of(i, "dattn.normed")
+        return np.asarray(np.sum(plain.heads(normed, config)[which]
+                                 * plain.heads(dy, config)[which], axis=(0, 2)))
+    return rule
+
+
 def _nats(kept: Kept, _block: int) -> Array:
     told = plain.log_softmax(kept.of(-1, "logits") * NATS)
     return np.asarray(-told[kept.targets, np.arange(told.shape[1])])
@@ -98,10 +156,12 @@ def _wkv(kept: Kept, i: int) -> Array:
 
 
 EXPECTED: dict[str, Rule] = {
-    "embed": lambda kept, _: kept.params.views["embed"][kept.ids].astype(kept.dtype),
+    "embed": _entered, "stream": _stream,
     "norm1": lambda kept, i: plain.norm(kept.before(i), kept.own(i, "norm1.gain")),
     "attn.qkv": lambda kept, i: kept.own(i, "attn.qkv") @ kept.of(i, "norm1").T,
-    "attn.scores": lambda kept, i: plain.scores(kept.of(i, "attn.qkv"), kept.config),
+    "attn.normed": lambda kept, i: plain.normed_heads(
+        kept.of(i, "attn.qkv"), kept.gains(i), kept.config),
+    "attn.scores": lambda kept, i: plain.scores(kept.of(i, kept.given), kept.config),
     "attn.mixed": _own_scores,
     "attn.proj": lambda kept, i: kept.of(i, "attn.mixed").T @ kept.own(i, "attn.proj"),
     "rwkv.mix": lambda kept, i: plain.rwkv_mix(kept.of(i, "norm1"), kept.mixer(i)),
@@ -133,10 +193,16 @@ EXPECTED: dict[str, Rule] = {
     "dnorm2": lambda kept, i: kept.of(i, "dmlp.gate_up").T @ kept.own(i, "mlp.gate_up"),
     "dresidual1": lambda kept, i: kept.from_above(i) + _normed_back(kept, i, 2),
     "dattn.mixed": lambda kept, i: kept.own(i, "attn.proj") @ kept.of(i, "dresidual1").T,
-    "dattn.qkv": lambda kept, i: plain.attention_backward(
+    "dattn.normed": lambda kept, i: plain.attention_backward(
+        kept.of(i, "attn.normed"), kept.of(i, "dattn.mixed"), kept.config),
+    "dattn.qkv": lambda kept, i: plain.normed_heads_backward(
+        kept.of(i, "attn.qkv"), kept.gains(i), kept.of(i, "dattn.normed"), kept.config,
+    ) if kept.config.qk_norm else plain.attention_backward(
         kept.of(i, "attn.qkv"), kept.of(i, "dattn.mixed"), kept.config),
     "dnorm1": lambda kept, i: kept.of(i, "dattn.qkv").T @ kept.own(i, "attn.qkv"),
     "dresidual0": lambda kept, i: kept.of(i, "dresidual1") + _normed_back(kept, i, 1),
+    "dstream": lambda kept, i: kept.own(i, "residual")[0] * kept.of(i, "dresidual0"),
+    "dembed": _dembed,
 }
 
 # Gradients of the parameters by the last part of their names; of head and embed the rows `tokens`.
@@ -152,6 +218,8 @@ GRADIENTS: dict[str, Rule] = {
     "norm1.gain": lambda kept, i: _gain(kept.before(i), kept.of(i, "dnorm1")),
     "norm2.gain": lambda kept, i: _gain(kept.of(i, "residual1"), kept.of(i, "dnorm2")),
     "embed": lambda kept, _: _table(kept),
+    "bigram": lambda kept, _: _summed(np.unique(kept.pairs), kept.pairs, kept.to_embedding()),
+    "residual": _dshares, "attn.q_gain": _dgain(0), "attn.k_gain": _dgain(1),
 }
 
 
@@ -162,7 +230,7 @@ def rounded(kept: Kept, block: int) -> float:
     """
     do = kept.of(block, "dattn.mixed")
     c, e = kept.config.n_embd, kept.config.kv_width
-    qkv = kept.of(block, "attn.qkv")
+    qkv = kept.of(block, kept.given)
     q, k, v = (np.sqrt(np.max(np.sum(x * x, axis=0))) for x in (
         qkv[:c], qkv[c : c + e], qkv[c + e :]))
     largest = np.sqrt(np.max(np.sum(do * do, axis=0)))
@@ -174,11 +242,21 @@ def _gain(x: Array, dy: Array) -> Array:
 
 
 def _table(kept: Kept) -> Array:
-    dtable = np.zeros((kept.tokens.size, kept.config.n_embd))
-    if kept.config.tied:
-        dtable += GRADIENTS["head"](kept, -1)
-    np.add.at(dtable, np.searchsorted(kept.tokens, kept.ids), kept.of(0, "dresidual0"))
+    dtable = _summed(kept.tokens, kept.ids, kept.to_embedding())
+    return dtable + GRADIENTS["head"](kept, -1) if kept.config.tied else dtable
+
+
+def _summed(rows: Array, at: Array, dx: Array) -> Array:
+    """dx (T, C) added up by `at` (T,), in the rows of a table that are named, rising."""
+    dtable = np.zeros((rows.size, dx.shape[1]))
+    np.add.at(dtable, np.searchsorted(rows, at), dx)
     return dtable
+
+
+def rows_of(kept: Kept, name: str) -> Array | slice:
+    """The rows of a parameter's gradient that one sequence is about."""
+    tables = {"embed": kept.tokens, "head": kept.tokens}
+    return np.unique(kept.pairs) if name == "bigram" else tables.get(name, slice(None))
 
 
 def branch(kept: Kept) -> str:

@@ -15,6 +15,7 @@ from engine.model import Array
 
 EPS = 1e-6  # of RMSNorm
 RWKV_EPS = 64e-5  # of the norm of a head
+WORD = 2**64 - 1  # of a hash
 FASTEST = 8.0  # ln of the largest −ln w
 Views = Mapping[str, Array]
 
@@ -29,6 +30,26 @@ def norm_backward(x: Array, gain: Array, dy: Array) -> Array:
     r = 1 / np.sqrt(np.mean(x * x, axis=1, keepdims=True) + EPS)
     n, dn = x * r, dy * gain
     return np.asarray(r * (dn - n * np.mean(dn * n, axis=1, keepdims=True)))
+
+
+def unit(x: Array) -> Array:
+    """Rows at unit root mean square: (T, C) → (T, C)."""
+    return norm(x, np.ones(x.shape[1], x.dtype))
+
+
+def buckets(ids: Array, n: int) -> list[int]:
+    """Of every token and the one before it, 0 … n − 1; the first has none before it.
+
+    splitmix64's last steps on (previous + 1) · 2³² + token: Steele, Lea and Flood 2014, figure 15.
+    """
+    found, before = [], -1
+    for token in ids.tolist():
+        x = (before + 1 << 32) + token + 0x9E3779B97F4A7C15 & WORD
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            x = (x ^ x >> shift) * factor & WORD
+        found.append((x ^ x >> 31) % n)
+        before = token
+    return found
 
 
 def sigmoid(x: Array) -> Array:
@@ -46,6 +67,19 @@ def swiglu_backward(gate_up: Array, dh: Array) -> Array:
     gate, up = np.split(gate_up, 2)
     s = sigmoid(gate)
     return np.concatenate([dh * up * s * (1 + gate * (1 - s)), dh * gate * s])
+
+
+def orthogonal(x: Array) -> Array:
+    """Nearly U Vᵀ of x = U S Vᵀ: five steps of Newton and Schulz's iteration, of odd powers of x.
+
+    Jordan et al. 2024, kellerjordan.github.io/posts/muon, with its coefficients.
+    """
+    x = x / max(float(np.sqrt(np.sum(x * x))), 1e-7)
+    for _ in range(5):
+        gram = x @ x.T if x.shape[0] <= x.shape[1] else x.T @ x
+        powers = -4.7750 * gram + 2.0315 * gram @ gram
+        x = 3.4445 * x + (powers @ x if x.shape[0] <= x.shape[1] else x @ powers)
+    return np.asarray(x)
 
 
 def log_softmax(logits: Array) -> Array:
@@ -72,6 +106,29 @@ def heads(qkv: Array, config: Config) -> tuple[Array, Array, Array]:
     q, k, v = qkv[:c], qkv[c : c + e], qkv[c + e :]
     return q.reshape(-1, d, q.shape[1]), k.reshape(-1, d, q.shape[1]), v.reshape(
         -1, d, q.shape[1])
+
+
+def normed_heads(qkv: Array, gains: tuple[Array, Array], config: Config) -> Array:
+    """Queries and keys at unit root mean square by head, times a gain; values as they are.
+
+    qkv (C + 2E, T), gains (D,) each, of queries and of keys. Yang et al. 2025, arXiv:2505.09388.
+    """
+    q, k, v = heads(qkv, config)
+    sides = [unit(x.swapaxes(1, 2).reshape(-1, gain.size)).reshape(
+        len(x), -1, gain.size).swapaxes(1, 2) * gain[:, None]
+        for x, gain in zip((q, k), gains, strict=True)]
+    return np.concatenate([x.reshape(-1, qkv.shape[1]) for x in (*sides, v)])
+
+
+def normed_heads_backward(qkv: Array, gains: tuple[Array, Array], dy: Array,
+                          config: Config) -> Array:
+    """Its gradient by qkv, from that (C + 2E, T) of what it gives."""
+    parts = []
+    for x, dx, gain in zip(heads(qkv, config), heads(dy, config), gains, strict=False):
+        rows, drows = (one.swapaxes(1, 2).reshape(-1, gain.size) for one in (x, dx))
+        parts.append(norm_backward(rows, gain, drows).reshape(
+            len(x), -1, gain.size).swapaxes(1, 2).reshape(-1, qkv.shape[1]))
+    return np.concatenate([*parts, dy[sum(len(one) for one in parts):]])
 
 
 def scores(qkv: Array, config: Config) -> Array:

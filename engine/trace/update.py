@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.blocks import matrices
 from engine.config import Config
 from engine.model import Array
+from engine.trace import plain
 from engine.trace.state import spread
 from engine.trace.watch import split, strange
 from engine.training import Trainer
 
 N_SAMPLED = 8192
 EPS = 1e-8
+MOMENTUM, FASTER = 0.95, 2.0  # of Muon's matrices; their rate by that of the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Before:
     params: Array
     slots: Mapping[str, Array]
     scalars: Mapping[str, float]
+    momentum: Array | None  # all of it, where an update is of whole matrices
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,9 @@ def sampled(trainer: Trainer, asked: Sequence[int] = ()) -> Before:
     return Before(at, np.isin(at, asked), trainer.params.buffer[at].astype(np.float64),
                   {name: spread(trainer.config, slot)[at].astype(np.float64)
                    for name, slot in trainer.optimizer.slots.items()},
-                  dict(trainer.optimizer.scalars()))
+                  dict(trainer.optimizer.scalars()),
+                  trainer.optimizer.slots["m"].copy() if trainer.config.optimizer == "muon"
+                  else None)
 
 
 def moved(trainer: Trainer, before: Before, norm: float, lr: float) -> Moved:
@@ -76,9 +82,8 @@ def moved(trainer: Trainer, before: Before, norm: float, lr: float) -> Moved:
     wanted_lr = rate(config, step, trainer.n_steps)
     change = after - before.params
     with np.errstate(all="ignore"):
-        gradient = grads[before.at].astype(np.float64)
-        gradient *= min(1.0, config.clip / norm) if norm > 0 else 1.0
-        wanted = _change(config, before, gradient, wanted_lr, trainer.params.n_decay)
+        scale = min(1.0, config.clip / norm) if norm > 0 else 1.0
+        wanted = _change(config, before, grads, scale, wanted_lr, trainer.params.n_decay)
         matrices = before.at < trainer.params.n_decay
         share = _rms(change[matrices]) / (_rms(before.params[matrices]) or 1.0)
         factor, gap, worst, is_foreign = 1.0, 0.0, 0, False
@@ -110,29 +115,51 @@ def _name(trainer: Trainer, index: int) -> tuple[int | None, str]:
     return None, ""
 
 
-def _change(config: Config, before: Before, g: Array, lr: float, n_decay: int) -> Array | None:
+def _change(config: Config, before: Before, grads: Array, scale: float, lr: float,
+            n_decay: int) -> Array | None:
     """What the optimizer's formula adds to the sample; None where none is known here."""
     if strange(config):
         return None
-    p, slots = before.params, before.slots
+    p, slots, g = before.params, before.slots, grads[before.at].astype(np.float64) * scale
     falls = config.scheduled_decay and config.effective_schedule != "constant"
     decay = np.where(before.at < n_decay,
                      config.weight_decay * (lr / config.lr if falls else 1.0), 0.0)
     n, b1, b2 = before.scalars.get("n_updates", 0) + 1, config.beta1, config.beta2
-    if config.optimizer == "adamw":  # slots are sums, Loshchilov and Hutter 2019
+    if config.optimizer in ("adamw", "muon"):  # slots are sums, Loshchilov and Hutter 2019
         m, v = b1 * slots["m"] + g, b2 * slots["v"] + g * g
         m, v = m * (1 - b1) / (1 - b1**n), v * (1 - b2) / (1 - b2**n)
         u = m / (np.sqrt(v) + EPS)
-        return np.asarray(-lr * (u + decay * p * (u * p >= 0 if config.cautious_decay else 1)))
-    if config.optimizer == "lion":  # Chen et al. 2023
+        if before.momentum is not None:
+            _turn(config, before, grads, scale, u)
+    elif config.optimizer == "lion":  # Chen et al. 2023
         u = np.sign(b1 * slots["m"] + (1 - b1) * g)
-        return np.asarray(-lr * (u + decay * p * (u * p >= 0 if config.cautious_decay else 1)))
-    if config.optimizer == "schedule_free" and not config.cautious_decay:  # Defazio et al. 2024
-        z, v = slots["z"] if n > 1 else p, b2 * slots["v"] + (1 - b2) * g * g
-        u = g / (np.sqrt(v / (1 - b2**n)) + EPS) + decay * p
-        total = before.scalars.get("weight_sum", 0.0) + lr * lr
-        c = lr * lr / total if total else 1.0
-        x = (p - (1 - b1) * z) / b1
-        z = z - lr * u
-        return np.asarray((1 - b1) * z + b1 * ((1 - c) * x + c * z) - p)
-    return None
+    elif config.optimizer == "schedule_free" and not config.cautious_decay:
+        return _averaged(config, before, g, lr, decay)
+    else:
+        return None
+    return np.asarray(-lr * (u + decay * p * (u * p >= 0 if config.cautious_decay else 1)))
+
+
+def _turn(config: Config, before: Before, grads: Array, scale: float, u: Array) -> None:
+    """Muon's step of the blocks' matrices, over what u has there: Jordan et al. 2024."""
+    assert before.momentum is not None
+    for one in matrices(config):
+        inside = slice(*np.searchsorted(before.at, (one.start, one.stop)))
+        m, g = (flat[one.start : one.stop].astype(np.float64).reshape(one.rows, one.columns)
+                for flat in (before.momentum, grads))
+        g *= scale
+        step = plain.orthogonal(g + MOMENTUM * (MOMENTUM * m + g))
+        u[inside] = FASTER * one.scale * step.reshape(-1)[before.at[inside] - one.start]
+
+
+def _averaged(config: Config, before: Before, g: Array, lr: float, decay: Array) -> Array:
+    """The step of a schedule-free average: Defazio et al. 2024."""
+    p, slots, n = before.params, before.slots, before.scalars.get("n_updates", 0) + 1
+    b1, b2 = config.beta1, config.beta2
+    z, v = slots["z"] if n > 1 else p, b2 * slots["v"] + (1 - b2) * g * g
+    u = g / (np.sqrt(v / (1 - b2**n)) + EPS) + decay * p
+    total = before.scalars.get("weight_sum", 0.0) + lr * lr
+    c = lr * lr / total if total else 1.0
+    x = (p - (1 - b1) * z) / b1
+    z = z - lr * u
+    return np.asarray((1 - b1) * z + b1 * ((1 - c) * x + c * z) - p)

@@ -13,7 +13,7 @@ from engine.trace.compare import Deviation, compare, named, size
 from engine.trace.kept import Kept
 
 FORWARD, BACKWARD = "forward", "backward"
-CHANNEL_MAJOR = ("attn.qkv", "attn.mixed", "mlp.gate_up", "mlp.swiglu", "logits")
+CHANNEL_MAJOR = ("attn.qkv", "attn.normed", "attn.mixed", "mlp.gate_up", "mlp.swiglu", "logits")
 SLOPE = 1e-5  # of an operation's input: how far it is moved to see its slope
 ROUNDING = 1e-6  # of what a gradient of attention is the difference of
 CALM = 0.4  # of the matrices' root mean square: above, RWKV is too bent for float32's slopes
@@ -25,7 +25,8 @@ BLUNT = 1e5  # scores and logits above are rounded by more than the softmax bear
 KNOWN = ("n_embd", "n_layer", "n_head", "n_hidden", "vocab_size", "seq_len", "tied", "rope_base",
          "batch_size", "grad_accum", "optimizer", "lr", "schedule", "warmup_frac", "decay_frac",
          "min_lr_frac", "weight_decay", "beta1", "beta2", "clip", "n_kv_head", "mixer",
-         "cautious_decay", "scheduled_decay", "data_order", "shuffle_stories")
+         "cautious_decay", "scheduled_decay", "data_order", "shuffle_stories", "residual_scalars",
+         "bigram_buckets", "qk_norm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Watched:
                 rule: rules.Rule) -> Deviation | None:
         expected = rule(self._kept, block)
         tolerance = self._tolerance(block, tensor)
-        if tensor == "dattn.qkv":  # one by one: values' may be a hundred times the others'
+        if tensor in ("dattn.qkv", "dattn.normed"):  # one by one, as values may be far larger
             c, e = self._kept.config.n_embd, self._kept.config.kv_width
             noise = ROUNDING * rules.rounded(self._kept, block)
             return next((found for part in (slice(c), slice(c, c + e), slice(c + e, None)) if (
@@ -180,7 +181,7 @@ class Watched:
     def _of_gradient(self, block: int, name: str, values: Array) -> Deviation | None:
         rule = rules.GRADIENTS.get(name)
         if rule:
-            values = values[self._kept.tokens] if name in ("embed", "head") else values
+            values = values[rules.rows_of(self._kept, name)]
             return self._told(lambda: compare(values, rule(self._kept, block), {}, self._known))
         kept, own = self._kept, name.removeprefix("rwkv.")
         if own == name or not np.all(np.isfinite(values)):

@@ -7,7 +7,7 @@ import pytest
 
 from engine.config import Config
 from engine.model import GPT, Flat, init_params
-from engine.trace.kept import EXPECTED, GRADIENTS
+from engine.trace.kept import EXPECTED, GRADIENTS, rows_of
 from engine.trace.watch import Watched
 
 CONFIG = Config(n_embd=16, n_layer=2, n_head=4, n_kv_head=2, vocab_size=260, seq_len=11)
@@ -16,13 +16,20 @@ SLOPES = {"dnorm1"}  # of RWKV, which is compared with a slope
 
 
 @pytest.mark.parametrize("changes", [{}, {"tied": True, "n_kv_head": None},
-                                     {"mixer": "rwkv", "n_kv_head": None}],
-                         ids=["groups", "tied", "rwkv"])
+                                     {"mixer": "rwkv", "n_kv_head": None},
+                                     {"qk_norm": True, "bigram_buckets": 40},
+                                     {"residual_scalars": True, "bigram_buckets": 7, "tied": True},
+                                     {"residual_scalars": True, "mixer": "rwkv",
+                                      "n_kv_head": None}],
+                         ids=["groups", "tied", "rwkv", "normed heads", "scalars", "both"])
 def test_what_a_model_computes_is_what_the_plain_layers_give(changes: dict[str, object]) -> None:
     config = dataclasses.replace(CONFIG, **changes)
     rng, params = np.random.default_rng(0), init_params(config, 0, np.float64)
     for view in params.views.values():
         view *= 1 + 0.3 * rng.standard_normal(view.shape) if view.ndim == 1 else 10
+    for name, view in params.views.items():  # what begins as nothing, and would hide all else
+        if name == "bigram" or name.endswith("residual"):
+            view += 0.3 * rng.standard_normal(view.shape)
     ids = rng.integers(0, 260, 12)
     model, grads = GPT(config, np.float64), Flat.empty(config, np.float64)
     watched = Watched(config, params, ids[:-1], ids[1:])
@@ -38,7 +45,7 @@ def test_what_a_model_computes_is_what_the_plain_layers_give(changes: dict[str, 
         block = 1 if f"block1.{name}" in grads.views else -1
         view = grads.views.get(f"block1.{name}" if block > 0 else name)
         if view is not None and not (name == "head" and config.tied):
-            actual = view[kept.tokens] if name in ("embed", "head") else view
+            actual = view[rows_of(kept, name)]
             expected = rule(kept, block)
             assert np.max(np.abs(actual - expected)) <= WRONG * np.max(np.abs(expected)), name
     watched.gradients(grads)

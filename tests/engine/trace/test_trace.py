@@ -16,9 +16,9 @@ import pytest
 
 from engine.config import Config
 from engine.errors import Diverged
-from engine.model import attention, layers, rwkv
+from engine.model import attention, layers, rwkv, stream
 from engine.trace import Finding, look_over, trace_evaluation, trace_failure
-from engine.training import Texts, Trainer
+from engine.training import Texts, Trainer, optim
 from engine.training import train as training
 
 CONFIG = Config(n_embd=16, n_layer=3, n_head=2, vocab_size=300, seq_len=16, batch_size=2, lr=1e-2)
@@ -140,6 +140,7 @@ def test_a_fault_of_the_numbers_is_named(name: str) -> None:
 def test_a_run_without_a_fault_has_no_finding() -> None:
     assert found() is None
     assert found(config=RWKV) is None
+    assert found(config=dataclasses.replace(IDEAS, optimizer="muon")) is None
 
 
 # --- faults of the code ----------------------------------------------------------------------
@@ -203,6 +204,26 @@ def _no_depth(old: Any, config: Any, seed: int, *args: Any, **more: Any) -> Any:
     return params
 
 
+def _other_pairs(old: Any, ids: Any, before: Any, n: int) -> Any:
+    return (old(ids, before, n) + 1) % n
+
+
+def _share_twice(old: Any, x: Any, x0: Any, share: Any, buf: Any, tmp: Any) -> Any:
+    return old(x, x0, share * 2, buf, tmp)
+
+
+def _heads_back(old: Any, dqk: Any, *args: Any) -> None:
+    old(dqk, *args)
+    dqk *= math.sqrt(CONFIG.head_size)
+
+
+def _five_fold(old: Any, x: Any, y: Any, space: Any) -> Any:
+    u, other = old(x, y, space)
+    u *= 5
+    return u, other
+
+
+IDEAS = dataclasses.replace(CONFIG, residual_scalars=True, bigram_buckets=64, qk_norm=True)
 CODE: dict[str, tuple[Any, str, Any, Config, tuple[Any, ...]]] = {
     "a norm applied twice": (
         layers, "rms_norm", _norm_twice, CONFIG, ("forward", 0, "norm1", "norm applied twice")),
@@ -229,6 +250,16 @@ CODE: dict[str, tuple[Any, str, Any, Config, tuple[Any, ...]]] = {
         ("backward", 1, "gradient of rwkv.decay", "missing scale")),
     "a rate that the schedule does not give": (
         training, "learning_rate", _faster, CONFIG, ("update", ..., ..., "learning rate")),
+    "pairs of tokens that are hashed otherwise": (
+        stream, "buckets", _other_pairs, IDEAS, ("forward", None, "embed", "computed wrongly")),
+    "a stream that is reweighed twice": (
+        stream, "reweighed", _share_twice, IDEAS, ("forward", 0, "stream", "missing scale")),
+    "the gradient of the heads' norm without its scale": (
+        attention, "norm_heads_backward", _heads_back, IDEAS,
+        ("backward", 2, "dattn.qkv", "missing scale")),
+    "a step of Muon that is too long": (
+        optim, "orthogonal", _five_fold, dataclasses.replace(CONFIG, optimizer="muon"),
+        ("update", ..., ..., "computed wrongly")),
     "first values without the root of the depth": (
         training, "init_params", _no_depth, CONFIG, ("forward", 0, "attn.proj", "missing scale")),
 }

@@ -27,9 +27,9 @@ def test_the_rate_is_that_of_the_schedule(schedule: str) -> None:
 
 @pytest.mark.parametrize(("optimizer", "decays"), [
     *((name, {}) for name in OPTIMIZERS),
-    *((name, {"cautious_decay": True, "scheduled_decay": True}) for name in ("adamw", "lion"))])
+    *((name, {"cautious_decay": True, "scheduled_decay": True})
+      for name in ("adamw", "lion", "muon"))])
 def test_an_update_is_what_its_formula_gives(optimizer: str, decays: dict[str, bool]) -> None:
-    """Of Muon's, for which there is none, the rate alone."""
     run = a_trainer(optimizer=optimizer, weight_decay=1.0, **decays)
     for _ in range(4):
         before = sampled(run)
