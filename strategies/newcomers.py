@@ -1,7 +1,8 @@
-"""Fields that no published night has measured yet: how seldom they are drawn, and by what step.
+"""Fields that no published night has moved yet: how seldom they are drawn, and by what step.
 
-What is known of them is the literature's, of larger models. So a draw moves one of them in SHARE
-of all cases, and a strategy that goes through a list has them at its end.
+What each gains by itself was measured (`python -m tests.bench.gains`) and stands in prior.json, so
+a search with a model ranks all of them, `variants`, from its first idea. What draws without a model
+moves one of them in SHARE of all cases, and what goes through a list has them at its end.
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ from strategies.legal import legal_kv_heads
 
 NEWCOMERS = ("n_kv_head", "mixer", "residual_scalars", "bigram_buckets", "qk_norm")
 SHARE = 0.05  # of the draws of random, explore and tpe: some two of a night's forty ideas
+MUON_RATE = 2.0  # times AdamW's rate, where Muon was measured best of both
 PAIRS = 4  # buckets a kind of token, at first; the speed runs that found them took 5
 
 
@@ -29,6 +31,19 @@ def newcomer(config: Config, rng: Generator) -> dict[str, Any]:
     if name == "bigram_buckets":
         return {name: more_pairs(config) if up else fewer_pairs(config) or more_pairs(config)}
     return {name: not getattr(config, name)}
+
+
+def variants(config: Config) -> list[dict[str, Any]]:
+    """A step of every newcomer that has an effect here, each by itself, and Muon."""
+    known, heads = config.canonical(), fewer_key_heads(config)
+    found: list[dict[str, Any]] = [
+        {"bigram_buckets": more_pairs(config)}, mixed_by(config, MIXERS[config.mixer == MIXERS[0]])]
+    found += [{"n_kv_head": heads}] if heads else []
+    found += [{name: not getattr(config, name)} for name in ("residual_scalars", "qk_norm")
+              if known[name] is not None]
+    if config.optimizer in ("adamw", "schedule_free"):  # whose rates are alike
+        found.append({"optimizer": "muon", "lr": MUON_RATE * config.lr})
+    return found
 
 
 def fewer_key_heads(config: Config) -> int | None:

@@ -7,7 +7,7 @@ ones fine. A function of its arguments alone, so a night that was interrupted pr
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +32,7 @@ from strategies.base import (
     scores,
 )
 from strategies.features import features
+from strategies.newcomers import variants
 
 LEAST_BPB = 1e-4  # a text that repeats itself may score 0, which has no logarithm
 WORST = 1.6  # times the best: what is worse counts as this, since how bad it is says nothing
@@ -42,6 +43,7 @@ N_OWN, N_ELSEWHERE = 300, 400  # results that the model takes, the best and the 
 N_STARTS, N_ROUNDS, N_MOVES = 12, 6, 40  # of the search for what the model likes best
 N_TOLD = 4  # changes that are told; the configuration tells all
 N_MUTATORS = 2  # proposals of each strategy
+N_VARIED = 4  # starts of which every newcomer is offered, the head first
 NEAREST = 0.15  # in lengths of the model: what is nearer to a known result would repeat it
 FADED = 1e-3  # what is left of its worth
 BY_LUCK = 0.15  # share of ideas that the bandit's strategy has without the model, which may err
@@ -260,7 +262,8 @@ def _carried(parent: Config, config: Config) -> Config | None:
 
 def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator) -> None:
     """Add to the offers what rounds of bold moves find that the model likes."""
-    found = {one.hash: one for one in starts if view.barrier(one) is None}
+    found = {one.hash: one for one in (*starts, *_varied(starts))
+             if view.barrier(one) is None}
     ranked = list(found.values())
     for _ in range(N_ROUNDS):
         for _ in range(N_MOVES):
@@ -274,6 +277,13 @@ def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator)
         ranked = [ranked[i] for i in np.argsort(-view.worth(ranked), kind="stable")]
     for config in ranked[:4 * N_STARTS]:
         offers.setdefault(config.hash, (config, "explore", "results so far favour it"))
+
+
+def _varied(starts: Sequence[Config]) -> Iterator[Config]:
+    for start in starts[:N_VARIED]:
+        for fields in variants(start):
+            with suppress(ConfigError):  # a shape that the other mixer cannot have
+                yield repaired(start, fields)
 
 
 def _best_offer(offers: Offers, view: View) -> Proposal:

@@ -38,6 +38,7 @@ from engine.training.evaluate import score_model
 from engine.training.train import Texts, Trainer
 from strategies.base import repaired, resized
 from strategies.grid import parse_size, parse_tokens
+from tests.bench.table.rows import differing
 
 IDEAS: dict[str, dict[str, Any]] = {
     "muon": {"optimizer": "muon", "lr": 6e-3},
@@ -50,6 +51,8 @@ IDEAS: dict[str, dict[str, Any]] = {
     "shuffled stories": {"shuffle_stories": True},
     "one key head": {"n_kv_head": 1},
     "rwkv": {"mixer": "rwkv"},
+    "muon + table + scalars": {"optimizer": "muon", "lr": 6e-3, "bigram_buckets": 4096,
+                               "residual_scalars": True},
 }
 DEFAULT = "default"
 Row = dict[str, Any]
@@ -221,6 +224,7 @@ def main(words: Sequence[str]) -> int:
             with Progress(console=Console(stderr=True)) as bars:
                 for key, config in bars.track(todo, description="runs"):
                     row = key | run(config, key["seed"], key["tokens"], tokens)
+                    row["config"] = differing(config)
                     rows.append(row)
                     if options.out:
                         with options.out.open("a", encoding="utf-8") as file:

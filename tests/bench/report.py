@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.search.student import quantile
-from tests.bench import curves
+from tests.bench import arms, curves
 from tests.bench.arms import ARMS
 from tests.bench.nights import Night
 
 HEAD = "head"
-OWN = ("agent", "agent-new", HEAD)
+OWN = (*arms.OWN, HEAD)
 ORDER = (ARMS[0], HEAD, *ARMS[1:])  # of rows
 JUDGING = 100  # from this number on nights judge; those before were looked at while developing
 CHECKING = ("baseline", "confirm", "ablate")  # kinds of runs that look for nothing new

@@ -187,6 +187,13 @@ def test_a_night_without_the_prior_asks_for_other_ideas(stub: Stub) -> None:
     assert ours["verdicts"]["baseline"] == anew["verdicts"]["baseline"] == n
 
 
+def test_a_night_with_all_that_a_person_has_leaves_the_space_of_the_others(stub: Stub) -> None:
+    found = [night(arm, 3, stub, lambda _: None) for arm in ("agent", "agent-all")]
+    inside, outside = ([any(word in line for line in one["story"] for word in (
+        "Muon", "mixer=", "bigram_", "residual_", "qk_norm", "n_kv_head")) for one in found])
+    assert (inside, outside) == (False, True)
+
+
 def test_a_night_of_the_agent_is_the_same_again(stub: Stub) -> None:
     first = night("agent", 1, stub, lambda _: None, is_anytime=True)
     assert night("agent", 1, stub, lambda _: None, is_anytime=True) == first

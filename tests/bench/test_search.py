@@ -98,7 +98,7 @@ def test_without_a_package_its_arms_say_what_to_install(
 
 @pytest.mark.parametrize(("words", "said"), [
     (["--arms", "agent,grid"],
-     "arms are agent, agent-new, tpe, tpe-plain, cma, random, rule, tpe-deaf"),
+     "arms are agent, agent-new, agent-all, tpe, tpe-plain, cma, random, rule, tpe-deaf"),
     (["--nights", "5"], "nights '5' are not FROM:TO, as in 100:112"),
     (["--nights", "5:5"], "nights '5:5' are not FROM:TO"),
     (["--jobs", "0"], "0 nights at a time compute nothing; at least 1"),

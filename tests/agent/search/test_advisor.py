@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.search.advisor import Known, at_rung, choose, results
+from agent.search.advisor import Known, _carried, at_rung, choose, results
 from agent.search.prior import Elsewhere, table
 from engine.config import Config
 from engine.errors import NoProposal
@@ -67,14 +67,29 @@ def test_what_pays_elsewhere_is_tried_first() -> None:
 
 
 @pytest.mark.parametrize("start", [
-    replace(START, mixer="rwkv"), replace(START, n_kv_head=1)])
+    replace(START, mixer="rwkv"), replace(START, n_kv_head=1), replace(START, bigram_buckets=600)])
 def test_recipes_that_knew_no_such_field_leave_it_as_it_is(start: Config) -> None:
-    """What came with the program has neither; that is no word for or against it."""
-    about = known(ended(start), elsewhere=table()[1])
-    for seed in range(6):
-        found = choose(start, about, NAMES, [seed], ROOM).config
-        assert found.mixer == start.mixer
+    """What is silent about a field is no word for or against it."""
+    silent = [row.config for row in table()[1] if "ideas" not in row.study]
+    assert len(silent) > 200
+    for found in filter(None, (_carried(start, config) for config in silent)):
+        assert (found.mixer, found.bigram_buckets) == (start.mixer, start.bigram_buckets)
         assert found.n_head == 1 or (found.kv_heads < found.n_head) == (start.n_kv_head == 1)
+
+
+def test_what_was_measured_to_pay_is_among_the_first_ideas() -> None:
+    """A night of five ideas, each as good as was foretold: with the table, and without."""
+    def moved(elsewhere: tuple[Elsewhere, ...]) -> set[str]:
+        outcomes, head = [ended()], START
+        for seed in range(5):
+            idea = choose(head, known(*outcomes, elsewhere=elsewhere), NAMES, [seed], ROOM)
+            outcomes.append(ended(idea.config, math.exp(idea.expected[0]) if idea.expected
+                                  else 2.0))
+            head = min(outcomes, key=lambda one: one.val_bpb or math.inf).config
+        return {*START.difference(head)}
+
+    young = {"residual_scalars", "bigram_buckets", "mixer"}
+    assert len(moved(table()[1]) & young) >= 2
 
 
 def test_what_was_chosen_elsewhere_is_carried_along() -> None:

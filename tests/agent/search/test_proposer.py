@@ -102,5 +102,6 @@ def test_the_table_that_came_along_is_of_legal_configurations_and_two_texts() ->
     version, rows = prior.table()
     assert version >= 1
     assert len(rows) > 200
-    assert {row.study.partition(" ")[0] for row in rows} == {"tinystories", "builtin"}
+    assert {row.study.partition(" ")[0] for row in rows} == {
+        "tinystories", "builtin", "tinystories-ideas"}
     assert all(0.5 < row.bpb < 8 and row.n >= 1 for row in rows)

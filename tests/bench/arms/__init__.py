@@ -3,6 +3,8 @@
 agent      agent/search/campaign.py over a ledger of its own, as the daemon drives it: calibration,
            search, confirmation and ablation are all paid from the same tokens
 agent-new  the same without the prior, as `agent run --no-prior`: what it finds is its own
+agent-all  the same as a person has it: with every field and optimizer that the engine knows. Its
+           lead is that of the larger space and not of the search alone
 tpe        Optuna's TPESampler(multivariate=True) and MedianPruner, which looks at a quarter and at
            half of a run
 tpe-plain  Optuna's TPESampler(multivariate=False), its default up to version 4; no pruner
@@ -14,18 +16,20 @@ tpe-deaf   tpe, but a trial that may not run is told it failed, of which TPE tak
 `course` is what all are given, `agent`, `samplers` and `rule` are theirs, `night` is the door.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from tests.bench.arms import agent, rule, samplers
 from tests.bench.arms.course import FRESH, SEEDS_APART, Course, Fresh, Report, Standing
 
-ARMS = ("agent", "agent-new", "tpe", "tpe-plain", "cma", "random", "rule", "tpe-deaf")
+OWN = ("agent", "agent-new", "agent-all")
+ARMS = (*OWN, "tpe", "tpe-plain", "cma", "random", "rule", "tpe-deaf")
 N_MARKS = 8  # of a night's tokens, evenly, where what it would hand over is scored
 
 
 def packages_of(arm: str) -> tuple[str, ...]:
     """What an arm needs of the extra `bench`."""
-    if arm in ("agent", "agent-new", "rule"):
+    if arm in (*OWN, "rule"):
         return ()
     return ("optuna", "cmaes") if arm == "cma" else ("optuna",)
 
@@ -34,8 +38,9 @@ def night(arm: str, number: int, course: Course, report: Report,
           is_anytime: bool = False) -> dict[str, Any]:
     """One night of an arm, its winner scored on fresh seeds on the test shard: plain values."""
     seed = SEEDS_APART * (number + 1)
-    if arm in ("agent", "agent-new"):
-        found = agent.agent_night(course, seed, report, with_prior=arm == "agent")
+    if arm in OWN:
+        own = replace(course, is_bound=arm != "agent-all")
+        found = agent.agent_night(own, seed, report, with_prior=arm != "agent-new")
     elif arm == "rule":
         found = rule.rule_night(course, seed, report)
     else:

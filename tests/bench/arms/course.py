@@ -59,6 +59,7 @@ class Course:
     budget_tokens: int  # of a run
     n_runs: int  # that the night's tokens suffice for
     n_fresh: int = 3  # seeds on which a winner is scored
+    is_bound: bool = True  # to the space that all arms have
 
     def shard(self, split: str) -> Shard:
         path = self.tokens.paths[split]
@@ -81,7 +82,7 @@ class Course:
             budget_tokens=self.budget_tokens, max_params=MAX_PARAMS, max_mb=MAX_RAM_MB - text_mb,
             min_vocab=self.start.vocab_size, max_vocab=self.start.vocab_size,
             min_steps=study.MIN_STEPS, max_s=SLOWEST * run_s(self.start, self.budget_tokens),
-            run_s=run_s, is_inside=self.is_inside)
+            run_s=run_s, is_inside=self.is_inside if self.is_bound else None)
 
     def is_inside(self, config: Config) -> bool:
         """Whether Optuna's parameters hold a configuration: the strategies know more fields."""

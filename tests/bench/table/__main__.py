@@ -51,6 +51,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     priors = commands.add_parser("prior", help="choose what a new study starts from")
     priors.add_argument("runs", type=Path, help="what make wrote")
     priors.add_argument("budgets", type=Path, nargs="?", help="what budgets wrote")
+    priors.add_argument("--ideas", action="append", default=[], type=prior.of_text,
+                        help="TEXT=FILE that tests.bench.gains wrote")
     priors.add_argument("--fit", action="store_true", help="fit the model's constants, too")
     priors.add_argument("--to", type=Path, default=prior.PATH)
     priors.set_defaults(run=prior.run_prior)

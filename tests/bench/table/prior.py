@@ -1,10 +1,13 @@
 """What a new study starts from: constants of the search's model, and rows of the table for it.
 
-    python -m tests.bench.table prior RUNS.jsonl [BUDGETS.jsonl]     # strategies/prior.json
+    python -m tests.bench.table prior RUNS.jsonl [BUDGETS.jsonl] [--ideas TEXT=GAINS.jsonl ...]
 
-The constants are the kernel of agent/search/surrogate.py fitted to the runs by marginal likelihood;
-they are printed, to be written there. The rows are each study's best and those farthest from what
-is chosen already, so that few of them cover what is known.
+It writes strategies/prior.json. --ideas takes what tests.bench.gains measured of the engine's small
+ideas on a text: all of it is kept, as studies of their own. The constants are the kernel of
+agent/search/surrogate.py fitted to the runs by marginal likelihood; they are printed, to be written
+there; with --ideas only the lengths of what the table has never moved, the others as they stand.
+The rows are each study's best and those farthest from what is chosen already, so that few of them
+cover what is known.
 """
 
 import argparse
@@ -20,18 +23,20 @@ from typing import Any
 import numpy as np
 
 from agent.search import surrogate
+from agent.search.advisor import UNKNOWN_NOISE
 from engine.config import Config
 from engine.files import write_atomically
 from strategies import features
+from tests.bench import gains
 from tests.bench.table import budgets
 from tests.bench.table.make import BUDGET, NAMES
-from tests.bench.table.rows import differing, read_rows
+from tests.bench.table.rows import OLDEST, differing, read_rows
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 PATH = Path(features.__file__).with_name("prior.json")
-VERSION = 1
-KEPT = {BUDGET: (60, 60)}  # best and spread rows of a study; of other budgets:
+VERSION = 2  # 2: the engine's small ideas
+KEPT = {BUDGET: (52, 52)}  # best and spread rows of a study; of other budgets:
 KEPT_ELSE = (15, 15)
 WORTH = 1.75  # times the best: what is worse need not be covered
 N_FIT = 900  # runs that the constants are fitted to
@@ -59,6 +64,21 @@ def means(runs: Path, others: Path | None) -> list[Mean]:
         found[text, budget].setdefault(config.hash, (config, []))[1].append(bpb)
     return [Mean(study, config, sum(scores) / len(scores), len(scores))
             for study, configs in found.items() for config, scores in configs.values()]
+
+
+def of_ideas(name: str, path: Path) -> list[Mean]:
+    """What a file of tests.bench.gains says, as studies of their own: its text was cut otherwise.
+
+    In which order a text was read is no idea of these, so the rows do not say. Runs that failed
+    say nothing; lines without a configuration are of files older than this.
+    """
+    found: dict[tuple[int, str], tuple[Config, list[float]]] = {}
+    for row in gains.read(path):
+        if row["bpb"] is not None and "config" in row:
+            config = Config.from_dict(row["config"] | {"data_order": OLDEST.data_order})
+            found.setdefault((row["tokens"], config.hash), (config, []))[1].append(row["bpb"])
+    return [Mean((name, budget), config, sum(scores) / len(scores), len(scores))
+            for (budget, _), (config, scores) in found.items()]
 
 
 def x_of(rows: Sequence[Mean]) -> Array:
@@ -126,16 +146,27 @@ class Likelihood:
         return float(value), gradient
 
 
-def fitted(rows: Sequence[Mean], seed: int = 0) -> dict[str, Any]:
-    """Lengths, amplitude, noise and ρ of the largest likelihood."""
+def fitted(rows: Sequence[Mean], ideas: Sequence[Mean] = (), seed: int = 0) -> dict[str, Any]:
+    """Lengths, amplitude, noise and ρ of the largest likelihood.
+
+    With ideas only the lengths of the features that no other row moves are free.
+    """
     from scipy.optimize import minimize  # the extra `bench`
 
     rng = np.random.default_rng(seed)
     picked = rng.permutation(len(rows))[:N_FIT]
-    x, y, study = _data([rows[i] for i in picked])
+    x, y, study = _data([*ideas, *(rows[i] for i in picked)])
     d = x.shape[1]
     start = np.array([math.log(2.0)] * d + [math.log(0.02), math.log(3e-4), 1.0])
     bounds = [(-1.5, 3.5)] * d + [(-6, 2), (-9.5, -4), (-3, 5)]
+    if ideas:
+        shared = surrogate.SHARED
+        stands = [*np.log(surrogate.LENGTHS), 2 * math.log(surrogate.AMPLITUDE),
+                  2 * math.log(UNKNOWN_NOISE), math.log(shared / (1 - shared))]
+        is_new = np.ptp(x_of(rows), axis=0) == 0
+        bounds = [bounds[i] if i < d and is_new[i] else (value, value)
+                  for i, value in enumerate(stands)]
+        start = np.array([(low + high) / 2 for low, high in bounds])
     theta = minimize(Likelihood(x, y, study), start, jac=True, method="L-BFGS-B", bounds=bounds,
                      options={"maxiter": 60}).x
     return {"lengths": [round(float(v), 2) for v in np.exp(theta[:d])],
@@ -154,14 +185,24 @@ def _data(rows: Sequence[Mean]) -> tuple[Array, Array, Array]:
     return x_of(rows), y, study
 
 
+def of_text(word: str) -> tuple[str, Path]:
+    """TEXT=FILE as a text's name and a path. Raises ValueError."""
+    name, equals, path = word.partition("=")
+    if not (name and equals and Path(path).is_file()):
+        raise ValueError(f"'{word}' is not of the form TEXT=FILE with a file that is there")
+    return name, Path(path)
+
+
 def run_prior(options: argparse.Namespace) -> int:
     rows = means(options.runs, options.budgets)
+    ideas = [row for name, path in options.ideas for row in of_ideas(name, path)]
     if options.fit:
-        sys.stdout.write(json.dumps(fitted(rows)) + "\n")
+        sys.stdout.write(json.dumps(fitted(rows, ideas)) + "\n")
     studies: dict[tuple[str, int], list[Mean]] = defaultdict(list)
     for row in rows:
         studies[row.study].append(row)
-    kept = [row for study in studies.values() for row in chosen(study)]
+    kept = [*(row for study in studies.values() for row in chosen(study)), *ideas]
     write_atomically(options.to, document(kept))
-    sys.stdout.write(f"{len(kept)} of {len(rows)} configurations of {len(studies)} studies\n")
+    sys.stdout.write(f"{len(kept) - len(ideas)} of {len(rows)} configurations of {len(studies)} "
+                     f"studies, {len(ideas)} of the small ideas\n")
     return 0

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent.search import surrogate
 from engine.config import Config
+from strategies import features
 from tests.bench.table import budgets, prior
 from tests.bench.table.prior import Likelihood, Mean, chosen, document
 
@@ -39,7 +41,40 @@ def test_the_committed_document_is_one_of_this_program() -> None:
     assert found["version"] == prior.VERSION
     assert {(one["text"], one["budget_tokens"]) for one in found["rows"]} == {
         ("tinystories", 75_000), ("builtin", 75_000), ("tinystories", 20_000),
-        ("tinystories", 225_000), ("tinystories", 500_000)}
+        ("tinystories", 225_000), ("tinystories", 500_000), ("tinystories-ideas", 75_000),
+        ("tinystories-ideas", 500_000), ("tinystories-ideas", 2_000_000)}
+
+
+def ideas_of(folder: Path) -> list[Mean]:
+    """Two seeds of a default, one of Muon, one that diverged, one of an older file."""
+    lines: list[dict[str, object]] = [
+        {"tokens": 500_000, "hash": "a", "bpb": bpb, "config": {"data_order": "circular"}}
+        for bpb in (1.5, 1.6)]
+    muon = {"tokens": 500_000, "hash": "b", "config": {"optimizer": "muon", "lr": 6e-3}}
+    lines += [muon | {"bpb": 1.4}, muon | {"bpb": None}, {"tokens": 9, "hash": "c", "bpb": 1.0}]
+    path = folder / "gains.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return prior.of_ideas(*prior.of_text(f"novel={path}"))
+
+
+def test_ideas_are_studies_of_their_own_with_the_mean_over_seeds(tmp_path: Path) -> None:
+    plain, muon = ideas_of(tmp_path)
+    assert (plain.study, plain.config, plain.bpb, plain.n) == (
+        ("novel", 500_000), Config.from_dict({}), pytest.approx(1.55), 2)
+    assert (muon.config.optimizer, muon.bpb, muon.n) == ("muon", 1.4, 1)
+    with pytest.raises(ValueError, match="'novel' is not of the form TEXT=FILE"):
+        prior.of_text("novel")
+
+
+def test_ideas_move_only_the_lengths_that_no_row_of_the_table_tells(tmp_path: Path) -> None:
+    pytest.importorskip("scipy", reason="the extra bench has it")
+    rows = [row(i, 1.7 + (i % 7) / 100, weight_decay=0.1 * 1.1**i) for i in range(20)]
+    found = prior.fitted(rows, ideas_of(tmp_path))
+    stood = [round(float(value), 2) for value in surrogate.LENGTHS]
+    moved = {features.NAMES[i] for i, length in enumerate(found["lengths"])
+             if length != stood[i]}
+    assert "muon" in moved
+    assert not moved & {"learning rate", "weight decay"}
 
 
 def test_the_gradient_of_the_likelihood_is_its_central_difference() -> None:
