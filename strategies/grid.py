@@ -20,6 +20,7 @@ from strategies.base import (
     why_not,
 )
 from strategies.families import FAMILIES, of_size
+from strategies.trunk import branching
 
 MAX_COUNT = 10**15  # tokens or parameters: a thousand times what a phone sees in a year
 SHOWN = 40  # characters of a count that is refused
@@ -133,10 +134,11 @@ def _count(text: str) -> float | None:
 
 
 def plan(sizes: Sequence[str], tokens: Sequence[str | int], base: Config, limits: Limits,
-         known: Mapping[tuple[str, int], str] | None = None) -> Plan:
+         known: Mapping[tuple[str, int], str] | None = None, *, is_trunk: bool = False) -> Plan:
     """Every size at every token count that fits and has no run yet, cheapest first.
 
-    known holds the state of a run by (config hash, budget). Cheapest first, so that an interrupted
+    known holds the state of a run by (config hash, budget); with is_trunk those of a size are
+    branches of one (trunk.py). Cheapest first, so that an interrupted
     night leaves a complete small corner. Raises ConfigError on a size or count it cannot read.
     """
     cells: list[Cell] = []
@@ -144,8 +146,10 @@ def plan(sizes: Sequence[str], tokens: Sequence[str | int], base: Config, limits
     seen: set[tuple[str, int]] = set()
     shapes = [(size, sized(size, base)) for size in sizes]
     budgets = [parse_tokens(text) for text in tokens]
-    for size, config in shapes:
+    for size, plain in shapes:
+        branches = branching(plain, budgets) if is_trunk else {}
         for budget in budgets:
+            config = branches.get(budget, plain)
             key = (config.hash, budget)
             state = (known or {}).get(key)
             obstacle = _left_out(config, budget, limits, state, key in seen)

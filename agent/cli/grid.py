@@ -15,7 +15,7 @@ Command = Callable[..., Any]
 
 
 def crossing_options(command: Command) -> Command:
-    """--unique, --seeds, --tune-lr: what a grid crosses beside sizes and tokens."""
+    """--unique, --seeds, --tune-lr, --trunk: what a grid crosses beside sizes and tokens."""
     for option in reversed([
         click.option("--unique", default="all", metavar="LIST", show_default=True,
                      help="Different text: stories as 5s, tokens as 200k, or all."),
@@ -23,6 +23,8 @@ def crossing_options(command: Command) -> Command:
                      help="Seeds of the corners and the centre: the noise."),
         click.option("--tune-lr", "n_rates", type=click.IntRange(1, 9), default=1, metavar="N",
                      help="Rates of the smallest and the largest size, such as 3."),
+        click.option("--trunk", "is_trunk", is_flag=True,
+                     help="Train what the runs of a row have in common once: wsd."),
     ]):
         command = option(command)
     return command
@@ -31,7 +33,7 @@ def crossing_options(command: Command) -> Command:
 def crossing_of(options: dict[str, Any]) -> Crossing:
     """What these options ask for, taken out of them."""
     return Crossing(tuple(options.pop("unique").split(",")), options.pop("n_seeds"),
-                    options.pop("n_rates"))
+                    options.pop("n_rates"), options.pop("is_trunk"))
 
 
 def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:

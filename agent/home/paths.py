@@ -118,6 +118,11 @@ class RunFolder:
         return self.root / "checkpoint.npz"
 
     @property
+    def trunk(self) -> Path:
+        """A cell's state where its decay began, from which a longer one goes on."""
+        return self.root / "trunk.npz"
+
+    @property
     def start(self) -> Path:
         """The model that a run which improves one begins from; it stays as it is."""
         return self.root / "start.npz"

@@ -51,8 +51,8 @@ def is_part_or_whole(corpus: Corpus, text_sha256: str, cell: GridCell | None) ->
 
 
 def is_of_law(cell: GridCell | None) -> bool:
-    """Whether a grid's run is a point of the law, and no check beside it."""
-    return cell is None or cell.purpose is None
+    """Whether a grid's run is a point of the law, alone or on a trunk, and no check beside it."""
+    return cell is None or cell.purpose in (None, "trunk")
 
 
 def cells_with(cells: Mapping[int, GridCell], purpose: str) -> dict[int, GridCell]:

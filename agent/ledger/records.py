@@ -124,7 +124,7 @@ class Prediction:
     high_bpb: float
 
 
-Purpose = Literal["rate", "replicate"]
+Purpose = Literal["rate", "replicate", "trunk"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +135,7 @@ class GridCell:
     size: str
     unique_tokens: int | None = None  # None: all of the text
     unique_asked: str | None = None
-    purpose: Purpose | None = None  # None: a point of the law
+    purpose: Purpose | None = None  # None, trunk: a point of the law, alone or a branch of its row
     rate: float | None = None
 
 

@@ -15,6 +15,7 @@ from engine.errors import ConfigError
 from engine.text import TokenSet
 from strategies import grid
 from strategies.base import Limits
+from strategies.trunk import branching
 
 Key = tuple[str, int, str, int]  # text, seed, hash of the configuration, tokens
 RATE_STEP = 2.0  # between neighbouring learning rates
@@ -27,6 +28,7 @@ class Crossing:
     uniques: tuple[str, ...] = (ALL,)
     n_seeds: int = 1
     n_rates: int = 1
+    is_trunk: bool = False  # whether runs of a row share what they have in common
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Table:
     limits: Limits
     seed: int
     known: Mapping[Key, str]  # states of runs
+    is_trunk: bool = False
 
     @property
     def budgets(self) -> list[int]:
@@ -50,6 +53,7 @@ def plan(table: Table, crossing: Crossing, found: TokenSet | None) -> grid.Plan:
     if crossing.n_rates % 2 == 0:
         raise ConfigError(f"{crossing.n_rates} rates have no middle one, which is the rule's; use "
                           f"{crossing.n_rates + 1}")
+    table = dataclasses.replace(table, is_trunk=crossing.is_trunk)
     cells: list[grid.Cell] = []
     skipped: list[grid.Skipped] = []
     parts = parts_of(crossing.uniques, found)
@@ -69,7 +73,8 @@ def _of_seed(table: Table, part: Part, seed: int, *, is_first: bool) -> grid.Pla
     """The table on a part of the text with a seed; of later ones the corners and the centre."""
     states = {(config, tokens): state for (text, its_seed, config, tokens), state
               in table.known.items() if text == part.text_sha256 and its_seed == seed}
-    found = grid.plan(table.sizes, table.tokens, table.base, table.limits, states)
+    found = grid.plan(table.sizes, table.tokens, table.base, table.limits, states,
+                      is_trunk=table.is_trunk)
     short = {budget for budget in table.budgets if _why_short(part, budget, table.base)}
     wanted = None if is_first else set(corners(table, short))
     cells, skipped = [], []
@@ -135,6 +140,8 @@ def _of_rates(table: Table, n_rates: int, part: Part) -> list[grid.Plan]:
     cells, skipped = [], []
     for size in ends:
         plain = grid.sized(size, table.base)
+        if table.is_trunk:
+            plain = branching(plain, budgets)[budget]
         for i in range(n_rates):
             rate = RATE_STEP ** (i - n_rates // 2)
             if rate == 1:

@@ -5,7 +5,7 @@ prepares the text and holds the home's lock.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from engine.text import TokenSet, splits
 from strategies import grid
 from strategies.base import Limits, shown_size
 from strategies.families import NEAR_SIZE
+from strategies.trunk import branch_step
 
 PLAIN = Crossing()  # every size at every amount of tokens, once
 GRID = "grid"  # kind of the event that notes a grid and the time of its cells
@@ -161,7 +162,8 @@ def _cell_row(asked: Asked, cell: grid.Cell, part: Part) -> GridCell:
     return GridCell(
         family=crossing.family_of(cell.size, asked.base), size=cell.size,
         unique_tokens=part.n_tokens, unique_asked=part.asked,
-        purpose=None if cell.rate is None else "rate", rate=cell.rate)
+        purpose="rate" if cell.rate is not None else "trunk" if asked.crossed.is_trunk else None,
+        rate=cell.rate)
 
 
 def _forecast(ledger: Queries | None, asked: Asked, found: TokenSet | None,
@@ -179,11 +181,26 @@ def _forecast(ledger: Queries | None, asked: Asked, found: TokenSet | None,
         n_valid = found.n_tokens["search"] if found else splits.SEARCH_TOKENS
         run_s = [speed.run_s(cell.config, cell.budget_tokens, n_replicas, n_valid)
                  for cell in plan.cells]
+        if asked.crossed.is_trunk:
+            run_s = [seconds * (1 - share) for seconds, share in zip(
+                run_s, _shared(plan.cells), strict=True)]
     parts = parts_of(asked.crossed.uniques, found)
     budgets = sorted({grid.parse_tokens(text) for text in asked.tokens})
     return Forecast(plan, list(dict.fromkeys(asked.sizes)), budgets, run_s,
                     _again(plan, runs, parts, asked.wish.seed), found is not None,
                     {size: grid.sized(size, base) for size in asked.sizes}, n_replicas, parts)
+
+
+def _shared(cells: Sequence[grid.Cell]) -> Iterator[float]:
+    """What part of each cell a shorter one has trained already, cheapest first."""
+    branches: dict[tuple[object, ...], int] = {}
+    for cell in cells:
+        row = cell.size, cell.unique, cell.seed
+        if cell.rate is not None:
+            yield 0.0
+            continue
+        yield branches.get(row, 0) / cell.config.steps_for(cell.budget_tokens)
+        branches[row] = branch_step(cell.config, cell.budget_tokens)
 
 
 def _again(plan: grid.Plan, runs: Mapping[str, Sequence[Run]], parts: Sequence[Part],

@@ -57,6 +57,8 @@ class Job:
     rung_max_bpb: float | None = None  # above it the run ends there as pruned
     task: Task | None = None  # of a run that goes on from another's model
     unique_tokens: int | None = None  # train on so many from the beginning of the text's shuffle
+    trunk_step: int | None = None  # after it the state is kept, for a longer run to go on from
+    trunk: str | None = None  # the state of a shorter run to go on from, where it is still there
 
     def write(self, path: Path) -> None:
         def name(file: str) -> str:
@@ -64,6 +66,7 @@ class Job:
 
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         values |= {field: name(values[field]) for field in FILES}
+        values["trunk"] = self.trunk and name(self.trunk)
         shards = {shard: {"path": name(one.path), "n_bytes": one.n_bytes}
                   for shard, one in self.shards.items()}
         values |= {"version": VERSION, "config": self.config.to_dict(), "shards": shards,
@@ -77,15 +80,18 @@ class Job:
             if values.pop("version") != VERSION:
                 raise ValueError(f"version is not {VERSION}")
             _check_rung(values.get("rung_step"), values.get("rung_max_bpb"))
-            if (unique := values.get("unique_tokens")) is not None and not _is_count(unique):
-                raise ValueError(f"unique_tokens={unique!r} is not a whole number over 0")
+            for count in ("unique_tokens", "trunk_step"):
+                if (n := values.get(count)) is not None and not _is_count(n):
+                    raise ValueError(f"{count}={n!r} is not a whole number over 0")
 
             def find(name: str) -> str:
                 return str(find_within(RunFolder(path.parent).home.root, path.parent, name))
 
             shards = {name: ShardFile(find(one.path), one.n_bytes)
                       for name, one in _shards(values.get("shards", {})).items()}
-            return cls(**values | {field: find(values[field]) for field in FILES} | {
+            paths: dict[str, str | None] = {field: find(values[field]) for field in FILES}
+            paths["trunk"] = find(trunk) if (trunk := values.get("trunk")) else None
+            return cls(**values | paths | {
                 "config": Config.from_dict(values["config"]), "shards": shards,
                 "task": Task.of(values.get("task"))})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

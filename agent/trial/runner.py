@@ -39,6 +39,7 @@ from agent.trial.job import (
     Job,
     ShardFile,
 )
+from agent.trial.trunk import on_trunk
 from agent.trial.watching import seen_in
 from engine.config import Config
 from engine.errors import FolderBusy, StorageError, UserError
@@ -131,8 +132,8 @@ class Runner:
                 folder.root.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise storage_error(error, folder.root, 0) from error
-            job_of(run, tokens, eval_every, rung_max_bpb,
-                   unique_tokens(self.ledger, run)).write(folder.job)
+            job = job_of(run, tokens, eval_every, rung_max_bpb, unique_tokens(self.ledger, run))
+            on_trunk(self.ledger, self.home, run, job).write(folder.job)
 
     def start(self, run: Run) -> None:
         """Launch the worker of a claimed run, from its checkpoint if it has one."""

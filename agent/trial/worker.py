@@ -17,6 +17,7 @@ from typing import Any
 
 from agent.home import RunFolder, holder
 from agent.machine import proof
+from agent.trial import trunk
 from agent.trial.events import Events
 from agent.trial.job import (
     NO_GROUND,
@@ -76,7 +77,7 @@ class Worker:
         self.n_steps = self.job.config.steps_for(self.job.budget_tokens)
         self.tokenizer = Tokenizer.load(Path(self.job.tokenizer))
         texts, self.cuts = _open(self.job, self.tokenizer)
-        saved = self._saved()
+        saved = self._saved() or trunk.taken(self.job, self.n_steps)
         # What comes before this line says nothing of the configuration; what follows may.
         self.events.write("start", pid=os.getpid(), ticks=start_ticks(os.getpid()),
                           step=saved[1]["step"] if saved else 0, n_steps=self.n_steps)
@@ -164,6 +165,8 @@ class Worker:
                               lr=event.lr, grad_norm=event.grad_norm, tok_per_s=self._speed(),
                               **self.trainer.told())
         self.watching.note(event)
+        if event.step == self.job.trunk_step:
+            trunk.keep(self.folder, self.trainer)
         is_due = (event.step % self.job.checkpoint_every_steps == 0
                   or time.monotonic() - self.saved_at >= self.job.checkpoint_every_s)
         if is_due and event.step < self.n_steps:
@@ -183,6 +186,7 @@ class Worker:
 
     def _finish(self, done: Done) -> None:
         self._save()  # the finished model, to sample from
+        trunk.drop_taken(self.folder, self.job)
         self._sample()
         self.watching.look_over()
         shards: dict[str, Any] = {"measures": [*map(told_of, self.trainer.findings(done.score))]}

@@ -72,7 +72,7 @@ def observed_of(ledger: Queries, corpus: str | None = None, study: int | None = 
     of_text = [run for run in done if texts[run.id] == text]
     checks = [run for run in of_text if not is_of_law(cells.get(run.id))]
     points = [run for run in of_text if is_of_law(cells.get(run.id))]
-    recipes = {run.id: recipe_of(run) for run in points}
+    recipes = {run.id: recipe_of(run, cells.get(run.id)) for run in points}
     recipe = _most(Counter(recipes.values()))
     own = [run for run in points if recipes[run.id] == recipe]
     whole = max((one for one in corpora.values() if _shard(one) == text),
@@ -103,11 +103,15 @@ def observed_run(run: Run, corpus: Corpus, cell: GridCell | None) -> Observed:
         loss=run.val_loss or 0.0)
 
 
-def recipe_of(run: Run) -> str:
-    """What a run's configuration has beside its shape that is not the default, as JSON."""
+def recipe_of(run: Run, cell: GridCell | None = None) -> str:
+    """What a run's configuration has beside its shape that is not the default, as JSON.
+
+    Of branches of a trunk the warm-up is the same in steps, and so no part that differs.
+    """
     config, plain = Config.from_dict(run.config).to_dict(), Config().to_dict()
+    left_out = {*NO_RECIPE, "warmup_frac"} if cell and cell.purpose == "trunk" else NO_RECIPE
     return json.dumps({name: value for name, value in config.items()
-                       if name not in NO_RECIPE and value != plain[name]}, sort_keys=True)
+                       if name not in left_out and value != plain[name]}, sort_keys=True)
 
 
 def _shard(corpus: Corpus) -> tuple[str, int, str]:

@@ -14,6 +14,7 @@ from engine.text import corpus
 from engine.text.corpus import TokenSet
 from strategies.base import Limits
 from strategies.grid import sized
+from strategies.trunk import warm_steps
 from tests.engine.text.test_corpus import text_file
 
 BASE = Config(vocab_size=300, seq_len=16, batch_size=4)
@@ -103,3 +104,19 @@ def test_cheapest_first_whatever_is_crossed(text: TokenSet) -> None:
     ("30k", Config(mixer="rwkv"), "rwkv")])
 def test_a_size_tells_its_family(size: str, base: Config, family: str) -> None:
     assert crossing.family_of(size, base) == family
+
+
+def test_cells_of_a_trunk_are_branches_of_their_row_and_rates_of_its_middle_one(
+        text: TokenSet) -> None:
+    cells = crossing.plan(table(), Crossing(n_rates=3, is_trunk=True), None).cells
+    by_row: dict[tuple[str, float | None], set[int]] = {}
+    for cell in cells:
+        assert cell.config.schedule == "wsd"
+        by_row.setdefault((cell.size, cell.rate), set()).add(
+            warm_steps(cell.config, cell.budget_tokens))
+    assert len(cells) == 9 + 4
+    assert all(len(steps) == 1 for steps in by_row.values())
+    (whole,) = crossing.parts_of(("all",), text)
+    key = whole.text_sha256 or "", 7, cells[0].config.hash, cells[0].budget_tokens
+    again = crossing.plan(table({key: "finished"}), Crossing(is_trunk=True), text)
+    assert [one.state for one in again.skipped] == ["finished"]

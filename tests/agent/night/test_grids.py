@@ -191,3 +191,18 @@ def test_parts_seeds_and_rates_are_queued_once_and_noted_with_their_runs(
     assert again.plan.cells == []
     assert set(again.cells().values()) == {"queued"}
     assert again.rows == ["16d/1L, 2s", "32d/1L, 2s", "16d/1L", "32d/1L"]
+
+
+def test_a_row_on_a_trunk_costs_its_longest_run_and_the_ends_of_the_others(
+        home: Home, text: Path) -> None:
+    plain, trunk = (foresee_grid(home, wish(home, text, ("schedule=wsd",)), ["16d/1L"],
+                                 ["20k", "40k", "80k"], lambda *_: None,
+                                 Crossing(is_trunk=is_trunk)) for is_trunk in (False, True))
+    assert trunk.total_s < 0.75 * plain.total_s
+    assert trunk.run_s[0] == plain.run_s[0]
+    assert len(trunk.plan.cells) == 3
+    home.root.mkdir(exist_ok=True)
+    with Ledger.open(home.ledger) as ledger:
+        at = Desk(home, ledger, Listener(), lambda *_: None)
+        queue_grid(at, wish(home, text), ["16d/1L"], ["20k", "40k"], Crossing(is_trunk=True))
+        assert {cell.purpose for cell in grid_cells(ledger).values()} == {"trunk"}
