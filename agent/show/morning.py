@@ -81,7 +81,8 @@ def gather(ledger: Queries, events: Sequence[Event], study_id: int, best: Run | 
     found = Morning(
         why=_why(over), ended_at=ended_at,
         lasted_s=max(0.0, words.seconds_between(started_at, ended_at)),
-        trained_s=_trained_s(tonight, started_at, ended_at), tokens=sum(run.tokens for run in tonight),
+        trained_s=_trained_s(tonight, started_at, ended_at),
+        tokens=sum(run.tokens for run in tonight),
         n_runs=len(tonight), n_tried=len(ideas), n_kept=sum(run.is_kept for run in ideas),
         n_confirmed=sum(run.is_confirmed for run in ideas),
         n_pruned=sum(run.state == "pruned" for run in ideas),

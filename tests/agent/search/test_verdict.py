@@ -17,9 +17,9 @@ from agent.search.verdict import (
     least_z,
     pooled,
     search_step,
-    unpaired,
     seed_correlation,
     seed_noise,
+    unpaired,
 )
 
 BASELINE = [1.50, 1.53, 1.47, 1.52, 1.49]
