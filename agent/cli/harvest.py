@@ -61,8 +61,8 @@ def _say(crop: Crop, as_json: bool) -> None:
         return
     click.echo(click.wrap_text(str(crop), page_width()))
     if crop.source.why_guess:
-        click.echo(click.wrap_text(f"a guess, since {crop.source.why_guess}", page_width()),
-                   err=True)
+        click.echo(click.wrap_text(f"a guess and no law, since {crop.source.why_guess}",
+                                   page_width()), err=True)
 
 
 def _wish(home: Home, options: dict[str, Any]) -> Wish:
