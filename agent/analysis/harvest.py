@@ -66,8 +66,8 @@ class Source:
                else f"the score of {label} alone")
         its = "" if self.ground.n_runs < 2 else f" and its repeats, {self.ground.n_runs} runs"
         others = f" and {words.runs(self.n_others)} beside it" if self.n_others else ""
-        its_width = found.expected.high / found.expected.low
-        doubts = [f"the upper end is {its_width:.0f} times the lower"] if its_width > WIDE else []
+        width = found.expected.high / found.expected.low
+        doubts = [f"the upper end is {width:.0f} times the lower"] if width > WIDE else []
         if self.ground.grams and found.expected.mean < self.ground.grams[1] <= self.ground.loss:
             doubts.append(f"it is below the trigram's {self.bits * self.ground.grams[1]:.3f}, which "
                           f"{label} has not reached")
