@@ -69,8 +69,8 @@ class Source:
         width = found.expected.high / found.expected.low
         doubts = [f"the upper end is {width:.0f} times the lower"] if width > WIDE else []
         if self.ground.grams and found.expected.mean < self.ground.grams[1] <= self.ground.loss:
-            doubts.append(f"it is below the trigram's {self.bits * self.ground.grams[1]:.3f}, which "
-                          f"{label} has not reached")
+            least = f"{self.bits * self.ground.grams[1]:.3f}"
+            doubts.append(f"it is below the trigram's {least}, which {label} has not reached")
         doubt = f"; count on little of it: {', and '.join(doubts)}" if doubts else ""
         return f"that score is a guess, from {way}{its}{others}{doubt}"
 
