@@ -10,6 +10,7 @@ from agent.cli.given import SEED
 from agent.cli.main import main
 from agent.cli.options import complete_idea, complete_labels, study_option
 from agent.cli.status import show_json
+from agent.cli.talk import show, tell
 from agent.cli.withdraw import emptied
 from agent.home import Home
 from agent.ledger import Calibration, Ledger, Reader, Run, current_study, glance
@@ -81,18 +82,18 @@ def _as_dict(idea: Idea, study: Calibration, run: Run | None, where: str) -> dic
 def _say(idea: Idea, study: Calibration, run: Run | None, last: Calibration | None, *,
          is_dry: bool) -> None:
     """What the idea is, and which study it waits for; without a run it is in the inbox."""
-    click.echo(f"{idea.config.describe()}\n{idea.reason}\nseed {idea.seed}, "
-               f"{study.budget_tokens:,} tokens, {idea.config.n_params:,} parameters, "
-               f"{idea.config.predicted_mb(idea.replicas):,.0f} MB predicted")
+    show(f"{idea.config.describe()}\n{idea.reason}\nseed {idea.seed}, "
+         f"{study.budget_tokens:,} tokens, {idea.config.n_params:,} parameters, "
+         f"{idea.config.predicted_mb(idea.replicas):,.0f} MB predicted")
     if is_dry:
-        click.echo("nothing was queued: a dry run", err=True)
+        tell("nothing was queued: a dry run")
         return
     is_last = last is None or last.id == study.id
     command = "`agent run`" if is_last else f"`agent run --study {study.id}`"
     waits = "" if is_last or last is None else (
         f"; it waits for study {study.id}, and the last night worked on study {last.id}")
     if run is not None:
-        click.echo(f"queued as {run.label}; {command} executes and judges it{waits}", err=True)
+        tell(f"queued as {run.label}; {command} executes and judges it{waits}")
     else:
-        click.echo("left in the inbox: the agent at work takes it up, or the next "
-                   f"{command}{waits}", err=True)
+        tell("left in the inbox: the agent at work takes it up, or the next "
+             f"{command}{waits}")

@@ -11,6 +11,7 @@ from agent.cli.main import main
 from agent.cli.options import run_argument, which_run
 from agent.cli.progress import Screen, once_slow
 from agent.cli.status import as_json_option, show_json
+from agent.cli.talk import tell
 from agent.home import Home
 from agent.ledger import Reader, find_run
 from agent.night import desk
@@ -49,8 +50,8 @@ def export(home: Home, /, to: str, folder: Path, force: bool, as_json: bool, **w
                    "path": str(folder.absolute()), "files": sizes})
     else:
         size = f"{sum(sizes.values()) / 1e6:.1f} MB"
-        click.echo(f"{run.label} at step {model.step:,} is in {folder} as {to}: {len(sizes)} "
-                   f"files, {size}; its README.md says how to use it", err=True)
+        tell(f"{run.label} at step {model.step:,} is in {folder} as {to}: {len(sizes)} "
+             f"files, {size}; its README.md says how to use it")
 
 
 @main.command("import-model")
@@ -64,5 +65,5 @@ def import_model(home: Home, folder: Path) -> None:
     model = read_hf(folder)
     with Screen() as screen, desk(home, screen, screen.stage) as at:
         run = adopt(at.ledger, home, model, str(folder.absolute()), at.clock.stamp())
-    click.echo(f"{run.label} is the model of {folder}, {model.config.n_params:,} parameters; "
-               f"`agent sample {run.label}` lets it write", err=True)
+    tell(f"{run.label} is the model of {folder}, {model.config.n_params:,} parameters; "
+         f"`agent sample {run.label}` lets it write")
