@@ -16,6 +16,7 @@ from agent.home import Home
 from agent.ledger import Calibration, Ledger, Reader, Run, current_study, glance
 from agent.machine import guard, utc_stamp
 from agent.night import Idea, Wanted, idea_of, inbox
+from agent.search import footprint
 from agent.words import typed as units
 
 
@@ -44,12 +45,17 @@ def enqueue(home: Home, /, config: tuple[str, ...], dry_run: bool, as_json: bool
     with (glance if dry_run else Reader.open)(home.ledger) as ledger:
         idea = idea_of(ledger, home, wanted, utc_stamp(), sys.stdin)
         study, last = ledger.calibration(idea.calibration_id), current_study(ledger)
+        predicted_mb = idea.config.predicted_mb(idea.replicas) + footprint.beside_mb(
+            ledger, ledger.corpus(study.corpus_id))
     run = None if dry_run else submit(home, idea)
     where = "dry" if dry_run else "inbox" if run is None else "queued"
     if as_json:
-        show_json(_as_dict(idea, study, run, where))
+        show_json(_as_dict(idea, study, run, where) | {"predicted_mb": predicted_mb})
     else:
-        _say(idea, study, run, last, is_dry=dry_run)
+        show(f"{idea.config.describe()}\n{idea.reason}\nseed {idea.seed}, "
+             f"{study.budget_tokens:,} tokens, {idea.config.n_params:,} parameters, "
+             f"{predicted_mb:,.0f} MB predicted")
+        _say(study, run, last, is_dry=dry_run)
 
 
 def submit(home: Home, idea: Idea) -> Run | None:
@@ -75,16 +81,11 @@ def _as_dict(idea: Idea, study: Calibration, run: Run | None, where: str) -> dic
     return {"where": where, "label": run.label if run else None, "uid": idea.uid,
             "config": idea.config.to_dict(), "reason": idea.reason, "seed": idea.seed,
             "parent_id": idea.parent_id, "calibration_id": study.id,
-            "budget_tokens": study.budget_tokens, "n_params": idea.config.n_params,
-            "predicted_mb": idea.config.predicted_mb(idea.replicas)}
+            "budget_tokens": study.budget_tokens, "n_params": idea.config.n_params}
 
 
-def _say(idea: Idea, study: Calibration, run: Run | None, last: Calibration | None, *,
-         is_dry: bool) -> None:
-    """What the idea is, and which study it waits for; without a run it is in the inbox."""
-    show(f"{idea.config.describe()}\n{idea.reason}\nseed {idea.seed}, "
-         f"{study.budget_tokens:,} tokens, {idea.config.n_params:,} parameters, "
-         f"{idea.config.predicted_mb(idea.replicas):,.0f} MB predicted")
+def _say(study: Calibration, run: Run | None, last: Calibration | None, *, is_dry: bool) -> None:
+    """What becomes of the idea, and which study it waits for; without a run it is in the inbox."""
     if is_dry:
         tell("nothing was queued: a dry run")
         return
