@@ -24,7 +24,7 @@ from agent.show.page.marks import (
     Shape,
 )
 from agent.show.page.scale import Scale
-from agent.show.page.ticks import FONT, LETTER, n_ticks, x_ticks, y_ticks
+from agent.show.page.ticks import BOLD, FONT, LETTER, n_ticks, x_ticks, y_ticks
 
 ROW = 17.0  # of a legend and between labels
 MOST_LABEL = 28  # letters beside a point or a line's end
@@ -123,7 +123,7 @@ def _field(plot: Plot, width: int, height: int, top: float) -> Field:
     n_letters = max((len(words) for _, words in plot.y.ticks(n_ticks(height, 1))), default=1)
     left = 8 + LETTER * n_letters
     ends = [line.end for line in plot.marks if isinstance(line, Line) and line.end]
-    right = width - 14 - min(0.4 * width, LETTER * max(map(len, ends), default=0))
+    right = width - 14 - min(0.4 * width, BOLD * max(map(len, ends), default=0))
     return Field(plot.x, plot.y, left, top + (6 if plot.x.label else 0), right,
                  height - (40 if plot.x.label else 24))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from agent.show.page.scale import Scale
 
 LETTER, FONT = 6.6, 12  # width of a letter at the size of the text, which is this high
+BOLD = 7.4  # width of a letter of a line's name, at most
 TICK_ROOM = (62.0, 32.0)  # between ticks of x and of y
 GAP = 8.0  # between words under the axis
 
