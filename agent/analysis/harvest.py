@@ -36,6 +36,7 @@ from strategies.legal import legal_width
 N_DRAWS = 400  # of the law
 FACTORS = tuple(1.25**i for i in range(18))  # of the matrices' parameters, to 44 times
 TOGETHER = ("baseline", "confirm")  # runs whose seeds chose nothing
+WIDE = 2.0  # of an interval, its upper end over its lower: beyond that it is told how wide it is
 OF_SIZE = ("n_embd", "n_layer", "n_head", "n_kv_head", "n_hidden", "lr")
 
 
@@ -49,11 +50,29 @@ class Source:
     laws: growth.Laws
     bits: float  # bits a byte that one nat a token is on this text
     why_guess: str | None  # what the ledger lacks for a law
+    n_others: int = 0  # runs of other sizes or amounts of tokens that a guess goes by, too
 
     def prediction(self, found: Grown[Config]) -> Prediction:
         """What is expected of the grown run, in bits per byte."""
         its = found.expected
         return Prediction(*(self.bits * nats for nats in (its.mean, its.low, its.high)))
+
+    def guess(self, found: Grown[Config]) -> str:
+        """That the prediction is one, from what, and why to doubt it; nothing of a law's."""
+        if self.why_guess is None:
+            return ""
+        n, label = len(self.ground.way), self.run.label
+        way = (f"the loss at {n} point{'s' if n > 1 else ''} on the way of {label}" if n
+               else f"the score of {label} alone")
+        its = "" if self.ground.n_runs < 2 else f" and its repeats, {self.ground.n_runs} runs"
+        others = f" and {words.runs(self.n_others)} beside it" if self.n_others else ""
+        width = found.expected.high / found.expected.low
+        doubts = [f"the upper end is {width:.0f} times the lower"] if width > WIDE else []
+        if self.ground.grams and found.expected.mean < self.ground.grams[1] <= self.ground.loss:
+            least = f"{self.bits * self.ground.grams[1]:.3f}"
+            doubts.append(f"it is below the trigram's {least}, which {label} has not reached")
+        doubt = f"; count on little of it: {', and '.join(doubts)}" if doubts else ""
+        return f"that score is a guess, from {way}{its}{others}{doubt}"
 
 
 def source_of(ledger: Queries, run: Run, study: Calibration | None) -> Source:
@@ -76,8 +95,10 @@ def source_of(ledger: Queries, run: Run, study: Calibration | None) -> Source:
         config.effective_schedule,
         (corpus.bigram_nats, corpus.trigram_nats) if corpus.bigram_nats and corpus.trigram_nats
         else None, _way(ledger, fair))
-    laws, why = _laws(ledger, corpus, ground)
-    return Source(run, config, ground, laws, run.val_bpb / run.val_loss, why)
+    groups = _groups(ledger, corpus)
+    laws, why = _laws(ledger, corpus, ground, groups)
+    return Source(run, config, ground, laws, run.val_bpb / run.val_loss, why,
+                  sum(map(len, groups)))
 
 
 def _finished(ledger: Queries, corpus: Corpus) -> list[Run]:
@@ -99,12 +120,13 @@ def _way(ledger: Queries, runs: Sequence[Run]) -> tuple[tuple[float, float], ...
 # --- laws ------------------------------------------------------------------------------------
 
 
-def _laws(ledger: Queries, corpus: Corpus, ground: growth.Ground) -> tuple[growth.Laws, str | None]:
+def _laws(ledger: Queries, corpus: Corpus, ground: growth.Ground,
+          groups: list[list[tuple[float, float, float]]]) -> tuple[growth.Laws, str | None]:
     rows = observed(ledger, corpus)
     try:
         return growth.laws_of(law_draws(rows, N_DRAWS)), None
     except UserError as refusal:
-        return growth.laws_guessed(ground, _groups(ledger, corpus)), str(refusal)
+        return growth.laws_guessed(ground, groups), str(refusal)
 
 
 def observed(ledger: Queries, corpus: Corpus) -> list[Observed]:

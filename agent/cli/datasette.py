@@ -7,6 +7,7 @@ import click
 
 from agent.cli.given import GivenPath
 from agent.cli.main import main
+from agent.cli.talk import tell
 from agent.home import Home
 from agent.show import metadata
 from engine.errors import UserError
@@ -30,7 +31,7 @@ def datasette_metadata(home: Home, path: Path | None) -> None:
         return
     _require_ours(path)
     write_atomically(path, f"{told}\n".encode())
-    click.echo(f"{path}: datasette {home.ledger} --metadata {path}", err=True)
+    tell(f"{path}: datasette {home.ledger} --metadata {path}")
 
 
 def _require_ours(path: Path) -> None:

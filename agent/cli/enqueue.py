@@ -10,11 +10,13 @@ from agent.cli.given import SEED
 from agent.cli.main import main
 from agent.cli.options import complete_idea, complete_labels, study_option
 from agent.cli.status import show_json
+from agent.cli.talk import show, tell
 from agent.cli.withdraw import emptied
 from agent.home import Home
 from agent.ledger import Calibration, Ledger, Reader, Run, current_study, glance
 from agent.machine import guard, utc_stamp
 from agent.night import Idea, Wanted, idea_of, inbox
+from agent.search import footprint
 from agent.words import typed as units
 
 
@@ -43,12 +45,17 @@ def enqueue(home: Home, /, config: tuple[str, ...], dry_run: bool, as_json: bool
     with (glance if dry_run else Reader.open)(home.ledger) as ledger:
         idea = idea_of(ledger, home, wanted, utc_stamp(), sys.stdin)
         study, last = ledger.calibration(idea.calibration_id), current_study(ledger)
+        predicted_mb = idea.config.predicted_mb(idea.replicas) + footprint.beside_mb(
+            ledger, ledger.corpus(study.corpus_id))
     run = None if dry_run else submit(home, idea)
     where = "dry" if dry_run else "inbox" if run is None else "queued"
     if as_json:
-        show_json(_as_dict(idea, study, run, where))
+        show_json(_as_dict(idea, study, run, where) | {"predicted_mb": predicted_mb})
     else:
-        _say(idea, study, run, last, is_dry=dry_run)
+        show(f"{idea.config.describe()}\n{idea.reason}\nseed {idea.seed}, "
+             f"{study.budget_tokens:,} tokens, {idea.config.n_params:,} parameters, "
+             f"{predicted_mb:,.0f} MB predicted")
+        _say(study, run, last, is_dry=dry_run)
 
 
 def submit(home: Home, idea: Idea) -> Run | None:
@@ -74,25 +81,20 @@ def _as_dict(idea: Idea, study: Calibration, run: Run | None, where: str) -> dic
     return {"where": where, "label": run.label if run else None, "uid": idea.uid,
             "config": idea.config.to_dict(), "reason": idea.reason, "seed": idea.seed,
             "parent_id": idea.parent_id, "calibration_id": study.id,
-            "budget_tokens": study.budget_tokens, "n_params": idea.config.n_params,
-            "predicted_mb": idea.config.predicted_mb(idea.replicas)}
+            "budget_tokens": study.budget_tokens, "n_params": idea.config.n_params}
 
 
-def _say(idea: Idea, study: Calibration, run: Run | None, last: Calibration | None, *,
-         is_dry: bool) -> None:
-    """What the idea is, and which study it waits for; without a run it is in the inbox."""
-    click.echo(f"{idea.config.describe()}\n{idea.reason}\nseed {idea.seed}, "
-               f"{study.budget_tokens:,} tokens, {idea.config.n_params:,} parameters, "
-               f"{idea.config.predicted_mb(idea.replicas):,.0f} MB predicted")
+def _say(study: Calibration, run: Run | None, last: Calibration | None, *, is_dry: bool) -> None:
+    """What becomes of the idea, and which study it waits for; without a run it is in the inbox."""
     if is_dry:
-        click.echo("nothing was queued: a dry run", err=True)
+        tell("nothing was queued: a dry run")
         return
     is_last = last is None or last.id == study.id
     command = "`agent run`" if is_last else f"`agent run --study {study.id}`"
     waits = "" if is_last or last is None else (
         f"; it waits for study {study.id}, and the last night worked on study {last.id}")
     if run is not None:
-        click.echo(f"queued as {run.label}; {command} executes and judges it{waits}", err=True)
+        tell(f"queued as {run.label}; {command} executes and judges it{waits}")
     else:
-        click.echo("left in the inbox: the agent at work takes it up, or the next "
-                   f"{command}{waits}", err=True)
+        tell("left in the inbox: the agent at work takes it up, or the next "
+             f"{command}{waits}")

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from agent import words
+from agent.cli.talk import tell
 from agent.night import Crossing, Forecast
 from agent.show import grid as grid_table
 
@@ -37,28 +38,29 @@ def crossing_of(options: dict[str, Any]) -> Crossing:
 
 
 def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
-    """The table to stdout; what is left out, and what is next, to stderr."""
+    """The table to stdout; its text, what is left out, and what is next, to stderr."""
+    tell(words.printable(f"text {found.text}"))
     click.echo("\n".join(grid_table.lines(found.rows, found.tokens, found.cells(),
                                           Console().width)))
     if is_dry:
         click.echo("\n".join(["", *grid_table.columns(found.shapes())]))
     for line in _left_out(found):
-        click.echo(f"left out: {line}", err=True)
+        tell(f"left out: {line}")
     for line in found.again:
-        click.echo(f"{line}; it is tried again", err=True)
+        tell(f"{line}; it is tried again")
     if not found.is_text_known:
-        click.echo("the text is not prepared yet, so its scoring is foreseen as that of 100,000 "
-                   "tokens", err=True)
+        tell("the text is not prepared yet, so its scoring is foreseen as that of 100,000 "
+             "tokens")
     n = len(found.plan.cells)
     cells = f"{n} cell" if n == 1 else f"{n} cells"
     if not n:
-        click.echo("nothing to queue: every cell has its run, or is left out", err=True)
+        tell("nothing to queue: every cell has its run, or is left out")
     elif is_dry:
-        click.echo(f"{cells}, about {words.duration(found.total_s)} here; a dry run, so nothing "
-                   "was queued", err=True)
+        tell(f"{cells}, about {words.duration(found.total_s)} here; a dry run, so nothing "
+             "was queued")
     else:
-        click.echo(f"{cells} queued, about {words.duration(found.total_s)} here; "
-                   f"`{_run_command(options)}` executes {'it' if n == 1 else 'them'}", err=True)
+        tell(f"{cells} queued, about {words.duration(found.total_s)} here; "
+             f"`{_run_command(options)}` executes {'it' if n == 1 else 'them'}")
 
 
 def _left_out(found: Forecast) -> list[str]:

@@ -8,8 +8,8 @@ from agent.analysis import harvested
 from agent.cli.main import main
 from agent.cli.options import complete_labels, study_option
 from agent.cli.progress import Screen
-from agent.cli.read import page_width
 from agent.cli.status import as_json_option, show_json
+from agent.cli.talk import show, tell
 from agent.home import Home
 from agent.machine import guard
 from agent.night import Crop, Wish, desk, foresee_harvest, harvest_once
@@ -52,17 +52,16 @@ def harvest(home: Home, /, key: str | None, time: str, dry_run: bool, as_json: b
     if run.state != "finished":
         raise UserError(f"{run.label} {run.state}: {run.error}")
     if not as_json:
-        click.echo(click.wrap_text(str(told), page_width()))
+        show(str(told))
 
 
 def _say(crop: Crop, as_json: bool) -> None:
     if as_json:
         show_json(crop.as_dict())
         return
-    click.echo(click.wrap_text(str(crop), page_width()))
+    show(str(crop))
     if crop.source.why_guess:
-        click.echo(click.wrap_text(f"a guess, since {crop.source.why_guess}", page_width()),
-                   err=True)
+        tell(f"a guess and no law, since {crop.source.why_guess}")
 
 
 def _wish(home: Home, options: dict[str, Any]) -> Wish:

@@ -12,6 +12,7 @@ from agent.cli.main import main
 from agent.cli.options import complete_fields, run_argument, which_run
 from agent.cli.progress import Screen
 from agent.cli.status import as_json_option, show_json
+from agent.cli.talk import show
 from agent.home import Home
 from agent.ledger import Ledger, Run, find_run, in_words, measures
 from agent.machine import guard, machine
@@ -139,4 +140,4 @@ def _tell(ledger: Ledger, runs: list[Run], *, as_json: bool) -> None:
         raise UserError(f"{run.label} {run.state}: {run.error}")
     for one in [] if as_json else found:
         told = in_words(one["measures"]).replace("; ", "\n  ")
-        click.echo(f"{one['label']}: {one['reason']}\n  {told}")
+        show(f"{one['label']}: {one['reason']}\n  {told}")

@@ -8,10 +8,8 @@ talk to stderr. Exit status: 0 done, 1 failed with one sentence, 2 misused.
 import importlib
 import io
 import os
-import shutil
 import sqlite3
 import sys
-import textwrap
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -19,6 +17,7 @@ import click
 
 from agent.cli.given import GivenPath, settle_terminal
 from agent.cli.homes import Misused, home_of, options_behind
+from agent.cli.talk import misuse_laid_out, tell
 from agent.home import DEFAULT_HOME, Home
 from agent.words import printable, signs
 from engine.errors import UserError
@@ -78,15 +77,6 @@ class Commands(MutableMapping[str, click.Command]):
         return name in MODULES  # without importing it
 
 
-def _broken_at_words(message: str) -> str:
-    """A message for a terminal, which would break it in the middle of words; else as it is."""
-    if not sys.stderr.isatty():
-        return message
-    width = shutil.get_terminal_size().columns
-    return "\n".join(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
-                     for line in message.splitlines())
-
-
 class Command(click.Command):
     """A command that takes --home, too, so that it may stand on either side of the name."""
 
@@ -134,6 +124,10 @@ class Group(click.Group):
         except click.NoSuchOption as error:
             raise click.UsageError(_no_option(self, ctx, error.option_name), ctx) from error
 
+    def make_context(self, *words: Any, **options: Any) -> click.Context:
+        with misuse_laid_out():
+            return super().make_context(*words, **options)
+
     def resolve_command(self, ctx: click.Context,
                         args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
@@ -153,7 +147,8 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with misuse_laid_out():
+                return super().invoke(ctx)
         except UserError as error:
             _tell(str(error))
             ctx.exit(2 if isinstance(error, Misused) else 1)
@@ -161,7 +156,7 @@ class Group(click.Group):
             _tell("there is not enough memory for that; ask for less, or close other programs")
             ctx.exit(1)
         except KeyboardInterrupt:
-            click.echo("agent: stopped; the same command goes on", err=True)
+            tell("agent: stopped; the same command goes on")
             ctx.exit(1)
         except BrokenPipeError:  # `agent runs | head`
             sys.stderr.close()
@@ -200,7 +195,7 @@ def _in_words(error: OSError) -> str:
 
 def _tell(sentence: str) -> None:
     """One line, whatever names a person gave that stand in it."""
-    click.echo(_broken_at_words(f"agent: {printable(sentence.replace(chr(10), ' '))}"), err=True)
+    tell(f"agent: {printable(sentence.replace(chr(10), ' '))}")
 
 
 @click.group(cls=Group, commands=Commands(),

@@ -7,6 +7,7 @@ import click
 from agent.cli.main import main
 from agent.cli.options import complete_labels, run_argument
 from agent.cli.status import as_json_option, show_json
+from agent.cli.talk import show, tell
 from agent.cli.withdraw import emptied
 from agent.home import Home
 from agent.ledger import Reader, find_run, remark_on
@@ -60,9 +61,9 @@ def _show(home: Home, key: str, as_json: bool) -> None:
     if as_json:
         show_json({"label": run.label} | dataclasses.asdict(remark))
     elif remark.note:
-        click.echo(remark.note)
+        show(remark.note)
     else:
-        click.echo(f"nothing is noted on {run.label}", err=True)
+        tell(f"nothing is noted on {run.label}")
 
 
 def _ask(home: Home, keys: tuple[str, ...], wanted: remarks.Asked) -> None:
@@ -76,4 +77,4 @@ def _ask(home: Home, keys: tuple[str, ...], wanted: remarks.Asked) -> None:
     for one in asked:
         remarks.leave(home, one)
     for message in emptied(home, remarks.take_up) or [LATER]:
-        click.echo(message, err=True)
+        tell(message)

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from agent import words
 from agent.cli import voice
+from agent.cli.talk import tell
 from agent.ledger import Run
 from agent.show import STYLES
 from agent.words import Level, Page, Told
@@ -26,7 +26,7 @@ SLOW_S = 2.0  # after which a person wonders
 @contextmanager
 def told_if_slow(message: str, after_s: float = SLOW_S) -> Iterator[None]:
     """Say on stderr what is computed, if it takes longer than that."""
-    timer = threading.Timer(after_s, click.echo, (message,), {"err": True})
+    timer = threading.Timer(after_s, tell, (message,))
     timer.daemon = True
     timer.start()
     try:

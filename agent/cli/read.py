@@ -17,6 +17,7 @@ from agent.cli.main import main
 from agent.cli.options import complete_studies, run_argument, which_run
 from agent.cli.sought import Sought, sought
 from agent.cli.status import as_json_option, show_json
+from agent.cli.talk import tell
 from agent.home import Home
 from agent.ledger import (
     ENDED,
@@ -57,7 +58,7 @@ def table(home: Home, path: Path | None, as_json: bool) -> None:
         rows = with_remarks(ledger, ledger.experiments())
     if path:
         is_new = write_table(path, rows)
-        click.echo(f"{path}: {len(rows)} rows, {'updated' if is_new else 'as before'}", err=True)
+        tell(f"{path}: {len(rows)} rows, {'updated' if is_new else 'as before'}")
     elif as_json:
         show_json(rows)
     else:
@@ -174,7 +175,7 @@ def follow_log(home: Home, run: Run, say: Callable[[str], Any],
             return ledger.run(run.id).state in ENDED
 
     if run.state == "queued":
-        click.echo(f"{run.label} is queued; waiting until it starts, Ctrl-C ends this", err=True)
+        tell(f"{run.label} is queued; waiting until it starts, Ctrl-C ends this")
     try:
         for text in _lines(run_log.follow(folder, has_ended, sleep), ""):
             say(text)

@@ -12,6 +12,7 @@ from agent.cli.progress import Screen
 from agent.cli.read import page_width
 from agent.cli.run import text_options, wish_of
 from agent.cli.status import show_json
+from agent.cli.talk import tell
 from agent.home import Home
 from agent.ledger import Reader
 from agent.night import desk, run_again
@@ -35,7 +36,7 @@ def replicate(home: Home, /, n_seeds: int, is_look: bool, as_json: bool, **optio
         with Screen() as screen, desk(home, screen, screen.stage) as at:
             n_left = run_again(at, wish_of(home, options), n_seeds)
         if n_left:
-            click.echo(f"{n_left} runs to go; the same command goes on", err=True)
+            tell(f"{n_left} runs to go; the same command goes on")
     with Reader.open(home.ledger) as ledger:
         found = replicated_runs(ledger)
     if not found:

@@ -1,12 +1,12 @@
 """`agent report` and `agent export-runs`: a study as one page, a ledger as tables."""
 
-import shutil
 import sys
 from pathlib import Path
 
 import click
 
 from agent.analysis import Findings, find_out
+from agent.cli import talk
 from agent.cli.given import GivenPath
 from agent.cli.main import main
 from agent.cli.options import study_option
@@ -23,7 +23,6 @@ from engine.files import write_atomically
 SLOW = "reading all runs and fitting a model to them; some seconds more"
 READING = "reading the whole ledger; some seconds more"
 A_PAGE = (b"<!doctype html", b"<html")  # how a file begins that may be replaced
-WIDEST = 100  # columns: longer lines are hard to read
 LOOKED_AT = 200  # bytes of it
 
 
@@ -50,12 +49,8 @@ def report(home: Home, study: int | None, path: Path | None, folder: Path | None
     elif path or folder:
         _write(found, path, folder)
     else:
-        click.echo(text(report_of(found), _width()) if sys.stdout.isatty()
+        click.echo(text(report_of(found), talk.width()) if talk.is_terminal(sys.stdout)
                    else page(report_of(found)))
-
-
-def _width() -> int:
-    return min(WIDEST, shutil.get_terminal_size().columns)
 
 
 def _write(found: Findings, path: Path | None, folder: Path | None) -> None:
@@ -64,13 +59,13 @@ def _write(found: Findings, path: Path | None, folder: Path | None) -> None:
         _require_page(path)
         told = page(whole).encode()
         write_atomically(path, told)
-        click.echo(f"{path}: {len(told) / 1000:,.0f} kB; {whole.headline}", err=True)
+        talk.tell(f"{path}: {len(told) / 1000:,.0f} kB; {whole.headline}")
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         written = files(whole)
         for name, content in written.items():
             write_atomically(folder / name, content.encode())
-        click.echo(f"{folder}: report.md and {len(written) - 1} pictures", err=True)
+        talk.tell(f"{folder}: report.md and {len(written) - 1} pictures")
 
 
 def _require_page(path: Path) -> None:
@@ -127,4 +122,4 @@ def _to_files(tables: list[Exported], folder: Path, form: exports.Format) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     for table in tables:
         path, n_rows = exports.write_file(table, folder, form)
-        click.echo(f"{path}: {n_rows:,} rows", err=True)
+        talk.tell(f"{path}: {n_rows:,} rows")

@@ -21,6 +21,7 @@ from agent.cli.options import (
     complete_text,
 )
 from agent.cli.progress import Screen
+from agent.cli.talk import show, tell
 from agent.home import Home, holder, send_command
 from agent.ledger import (
     GENERATED,
@@ -211,8 +212,8 @@ def train(home: Home, /, as_json: bool, **options: Any) -> None:
     if found.state != "finished":
         raise UserError(f"{found.label} {found.state}: {found.error}")
     if not as_json:
-        click.echo(f"{found.label}: {found.val_loss:.4f} nats/token, {found.val_bpb:.4f} "
-                   f"bits/byte; agent show {found.label} has the rest")
+        show(f"{found.label}: {found.val_loss:.4f} nats/token, {found.val_bpb:.4f} bits/byte; "
+             f"agent show {found.label} has the rest")
 
 
 def _report(ledger: Ledger, run_id: int) -> dict[str, Any]:
@@ -278,7 +279,7 @@ def resume(home: Home) -> None:
     if holder(home.lock) is None and home.ledger.exists():
         with Screen() as screen, desk(home, screen, screen.stage) as at:
             if end_pause(at):
-                click.echo("no agent runs; the next one will not be paused", err=True)
+                tell("no agent runs; the next one will not be paused")
                 return
     _tell(home, "resume", "it goes on from the checkpoint")
 
@@ -298,10 +299,10 @@ def _tell(home: Home, command: str, effect: str) -> None:
     if pid is None:
         raise UserError(f"no agent runs in {home.root}, so there is nothing to {command}")
     if already := _already(home, command):
-        click.echo(f"the agent (pid {pid}) {already}", err=True)
+        tell(f"the agent (pid {pid}) {already}")
         return
     send_command(home.control, command)
-    click.echo(f"told the agent (pid {pid}): {effect}", err=True)
+    tell(f"told the agent (pid {pid}): {effect}")
 
 
 def _already(home: Home, command: str) -> str:
@@ -327,10 +328,10 @@ def import_(home: Home, file: Path, dry_run: bool) -> None:
     Example:  agent import ledger-kept-20260324T231500Z.db
     """
     if dry_run:
-        click.echo(f"{_rehearse(home, file)}; a dry run, so none was", err=True)
+        tell(f"{_rehearse(home, file)}; a dry run, so none was")
         return
     with Screen() as screen, desk(home, screen, screen.stage) as at:
-        click.echo(_take_in(at, file), err=True)
+        tell(_take_in(at, file))
 
 
 def _take_in(at: Desk, file: Path) -> str:

@@ -14,6 +14,7 @@ from agent.cli.given import COUNT, SEED, Finite, GivenPath
 from agent.cli.main import main
 from agent.cli.options import run_argument, which_run
 from agent.cli.status import as_json_option, show_json
+from agent.cli.talk import tell
 from agent.home import Home
 from agent.ledger import Reader, find_run
 from agent.trial import prompts_of, sampler
@@ -122,7 +123,7 @@ class Page:
             return
         if not self._has_begun:  # so that settings out of range are told alone
             if self._title:
-                click.echo(self._title, err=True)
+                tell(self._title)
             self._head(0)
             self._has_begun = True
         click.echo(printable(piece), nl=False)
@@ -153,8 +154,8 @@ def chat(home: Home, /, **how: Any) -> None:
     Example:  agent chat best --stop "."
     """
     speaker = _speaker(home, how)
-    click.echo(f"{speaker.label} at step {speaker.model.step:,} continues what you write; an empty "
-               "line lets it go on, Ctrl-C ends a text, Ctrl-D all", err=True)
+    tell(f"{speaker.label} at step {speaker.model.step:,} continues what you write; an empty "
+         "line lets it go on, Ctrl-C ends a text, Ctrl-D all")
     text = ""
     for i, line in enumerate(_lines(sys.stdin.buffer, sys.stdin.isatty())):
         # A model of texts has no turns: what it goes on with is the text so far.

@@ -19,11 +19,11 @@ from agent.cli.options import complete_texts, study_option
 from agent.cli.progress import Screen
 from agent.cli.read import page_width
 from agent.cli.status import as_json_option, show_json
+from agent.cli.talk import tell
 from agent.home import Home
 from agent.ledger import glance
 from agent.show import scaling as shown
 from agent.show.page import scaling_files
-from agent.words import wrapped
 from engine.errors import LedgerError, UserError
 from engine.files import write_atomically
 
@@ -57,7 +57,7 @@ def scaling(home: Home, corpus: str | None, study: int | None, n_draws: int,
             found = study_of(ground.runs, ground.yardsticks, screen.stage, n_draws)
         except UserError:  # too few for a law; what the rates say is known all the same
             if told := told_of_rates(checks, seed_sigma(ground.runs)):
-                click.echo("\n".join(wrapped(told, page_width())), err=True)
+                tell(told)
             raise
     if folder:
         options = [f" --{name} {value}" for name, value in (
@@ -83,7 +83,7 @@ def _write(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         write_atomically(folder / name, text.encode())
     n = sum(name.endswith(".svg") for name in files)
-    click.echo(f"{folder}: report.md, results.csv, bootstrap.csv and {n} figures", err=True)
+    tell(f"{folder}: report.md, results.csv, bootstrap.csv and {n} figures")
 
 
 def _is_other(path: Path) -> bool:

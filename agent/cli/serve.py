@@ -6,6 +6,7 @@ import click
 
 from agent.cli.given import COUNT
 from agent.cli.main import main
+from agent.cli.talk import tell
 from agent.home import Home
 from agent.serve import Site, bound, show_in_browser
 
@@ -32,13 +33,13 @@ def serve(home: Home, port: int, opens: bool, study: int | None) -> None:
     Example:  agent serve --open
     """
     site = Site(home, study)
-    server, is_asked_for = bound(port, site, lambda told: click.echo(told, err=True))
+    server, is_asked_for = bound(port, site, tell)
     with server:
         taken = "" if is_asked_for or not port else f"port {port} is taken; "
-        click.echo(f"{taken}{server.url} shows {home.root}; Ctrl-C ends this", err=True)
+        tell(f"{taken}{server.url} shows {home.root}; Ctrl-C ends this")
         if opens and not show_in_browser(server.url):
-            click.echo(f"no browser was found here; open {server.url}", err=True)
+            tell(f"no browser was found here; open {server.url}")
         try:
             server.show()
         except KeyboardInterrupt:
-            click.echo("\rended; nothing was written", err=True)
+            tell("\rended; nothing was written")

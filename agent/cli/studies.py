@@ -9,6 +9,7 @@ from agent.cli.main import main
 from agent.cli.options import which_run
 from agent.cli.read import page_width
 from agent.cli.status import as_json_option, show_json
+from agent.cli.talk import tell
 from agent.home import Home
 from agent.ledger import Reader, Run, find_run
 from agent.show import detail, report, run_log, study_list
@@ -43,7 +44,7 @@ def best(home: Home, study: int | None, of_all: bool, as_json: bool) -> None:
         run = find_run(ledger, "best", study, of_all=of_all)
         found = detail(ledger, run)
         if of_all:
-            click.echo(_against_whom(ledger, run), err=True)
+            tell(_against_whom(ledger, run))
     if as_json:
         show_json(found.as_dict())
         return

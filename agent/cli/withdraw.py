@@ -9,6 +9,7 @@ from agent.cli.given import COUNT
 from agent.cli.main import main
 from agent.cli.options import complete_queued, complete_studies
 from agent.cli.status import show_json
+from agent.cli.talk import show, tell
 from agent.home import Home, holder, only_one
 from agent.ledger import Ledger, Reader, glance
 from agent.machine import utc_stamp
@@ -82,18 +83,17 @@ def _is_ours(stack: ExitStack, home: Home) -> bool:
 
 def _say(asked: Withdrawal, told: list[str], is_dry: bool) -> None:
     for run in asked.runs:
-        click.echo(f"{run.label}  {run.config_text}, seed {run.seed}")
+        show(f"{run.label}  {run.config_text}, seed {run.seed}")
     if asked.ideas:
         n = len(asked.ideas)
-        click.echo(f"{n} {'idea' if n == 1 else 'ideas'} in the inbox")
+        show(f"{n} {'idea' if n == 1 else 'ideas'} in the inbox")
     if is_dry:
         what = "" if asked.study is None else f"study {asked.study} and "
-        click.echo(f"would withdraw {what}{len(asked.runs)} queued; a dry run, so nothing was",
-                   err=True)
+        tell(f"would withdraw {what}{len(asked.runs)} queued; a dry run, so nothing was")
         return
     is_grid = any(run.grid_id is not None for run in asked.runs)
     back = (f"; `agent run --study {asked.study}` takes it up again" if asked.study is not None
             else "; `agent grid` plans cells anew" if is_grid
             else "; `agent enqueue` queues an idea anew")
     for message in told or ["left in the inbox: the agent at work withdraws it"]:
-        click.echo(f"{message}{back}", err=True)
+        tell(f"{message}{back}")

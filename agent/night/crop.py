@@ -31,9 +31,12 @@ class Crop:
         changes = describe_changes(self.source.config, self.grown.config)
         by = ("by the law of size and data" if self.grown.basis == "law" else
               "a guess by the way of its own runs")
-        return (f"{self.source.run.label} grown to {words.size(self.grown.config.n_params)} "
-                f"parameters on {self.grown.tokens:,} tokens, {by}"
-                f"{f': {changes}' if changes else ''}")
+        label, tokens = self.source.run.label, f"{self.grown.tokens:,} tokens"
+        is_larger = self.grown.config.n_params > self.source.config.n_params
+        done = (f"{label} grown to {words.size(self.grown.config.n_params)} parameters on {tokens}"
+                if is_larger else
+                f"{label} trained for longer, on {tokens} where it had {self.source.ground.d:,.0f}")
+        return f"{done}, {by}{f': {changes}' if changes else ''}"
 
     def __str__(self) -> str:
         its, grown = self.source.prediction(self.grown), self.grown
@@ -43,7 +46,8 @@ class Crop:
                 f"{self.source.bits * self.source.ground.loss:.3f}")
         if grown.bound == "text":
             told += "; its text allows no more tokens"
-        return told
+        guess = self.source.guess(grown)
+        return f"{told}; {guess}" if guess else told
 
     def as_dict(self) -> dict[str, Any]:
         """What `agent harvest --json` prints before there is a run."""
@@ -54,6 +58,7 @@ class Crop:
             "tokens": grown.tokens, "passes": grown.passes, "bound": grown.bound,
             "run_s": self.run_s, "seconds": self.seconds,
             "now_bpb": self.source.bits * self.source.ground.loss,
+            "guess": self.source.guess(grown) or None,
             "foretold": dataclasses.asdict(self.source.prediction(grown))}
 
 

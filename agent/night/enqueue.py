@@ -14,7 +14,7 @@ from agent.home import Home
 from agent.ledger import WORDS, Calibration, Queries, Run, find_run, study_of
 from agent.machine import machine
 from agent.night.inbox import Idea, waiting
-from agent.search import MAX_PARAMS, study
+from agent.search import MAX_PARAMS, footprint, study
 from agent.words import cut
 from engine.config import Config
 from engine.errors import UserError
@@ -117,7 +117,7 @@ def _text(name: str, stdin: TextIO) -> str:
 
 
 def _require_room(ledger: Queries, idea: Idea, found: Calibration, max_ram_mb: float) -> None:
-    max_mb = max_ram_mb - study.text_mb(ledger.corpus(found.corpus_id))
+    max_mb = max_ram_mb - footprint.beside_mb(ledger, ledger.corpus(found.corpus_id))
     obstacle = why_not(idea.config, Limits(
         budget_tokens=found.budget_tokens, n_replicas=idea.replicas, max_params=MAX_PARAMS,
         max_mb=max_mb, max_vocab=MAX_VOCAB, min_steps=study.MIN_STEPS))

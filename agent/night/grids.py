@@ -57,6 +57,7 @@ class Forecast:
     configs: dict[str, Config]  # by size as asked for
     n_replicas: int
     parts: list[Part]  # of the text
+    text: str  # its name
 
     @property
     def total_s(self) -> float:
@@ -92,7 +93,8 @@ class Forecast:
         for cell, run_s, one in zip(plan["cells"], self.run_s, self.plan.cells, strict=True):
             cell |= {"run_s": run_s, "n_params": one.config.n_params,
                      "predicted_mb": one.config.predicted_mb(self.n_replicas)}
-        return plan | {"total_s": self.total_s, "is_text_known": self.is_text_known}
+        return plan | {"total_s": self.total_s, "is_text_known": self.is_text_known,
+                       "text": self.text}
 
 
 def _place(one: grid.Cell | grid.Skipped) -> tuple[str, int]:
@@ -188,7 +190,8 @@ def _forecast(ledger: Queries | None, asked: Asked, found: TokenSet | None,
     budgets = sorted({grid.parse_tokens(text) for text in asked.tokens})
     return Forecast(plan, list(dict.fromkeys(asked.sizes)), budgets, run_s,
                     _again(plan, runs, parts, asked.wish.seed), found is not None,
-                    {size: grid.sized(size, base) for size in asked.sizes}, n_replicas, parts)
+                    {size: grid.sized(size, base) for size in asked.sizes}, n_replicas, parts,
+                    found.corpus.name if found else asked.wish.source.what)
 
 
 def _shared(cells: Sequence[grid.Cell]) -> Iterator[float]:

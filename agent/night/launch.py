@@ -327,7 +327,8 @@ def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> C
         return known
     base = Config.from_dict(known.config)
     tokens = night.prepare(base.vocab_size)
-    found = study.move_here(at.ledger, known, tokens, at.measure(tokens, base, wish.n_replicas))
+    found = study.move_here(at.ledger, known, tokens, at.measure(tokens, base, wish.n_replicas),
+                            at.clock.stamp())
     night.note(study.MOVED, f"study {known.id} was measured on another device ({known.device}); on "
                f"this one ({found.device}) a run takes about {words.duration(found.run_s or 0.0)}, "
                f"before {words.duration(known.run_s or 0.0)}",

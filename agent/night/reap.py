@@ -15,7 +15,7 @@ from agent.night.launch import MEASURING, Desk, tell_measuring
 from agent.night.needs import require_right
 from agent.night.recover import recover
 from agent.night.wish import Wish
-from agent.search import MAX_PARAMS, Plan, foresight, harvest, study
+from agent.search import MAX_PARAMS, Plan, footprint, foresight, harvest, study
 from agent.trial import Progress, end_orphan, spawn_worker
 from agent.words import Told
 from engine.config import Config
@@ -101,7 +101,7 @@ def _crop(ledger: Ledger, run: Run, wish: Wish, seconds: float, progress: Progre
         wish.max_ram_mb, free_mb - guard.reserve_mb(guard.read_swap()))
     limits = Limits(
         n_replicas=wish.n_replicas, max_params=MAX_PARAMS,
-        max_mb=room_mb - study.text_mb(corpus), max_vocab=corpus.vocab_size,
+        max_mb=room_mb - footprint.beside_mb(ledger, corpus), max_vocab=corpus.vocab_size,
         min_steps=study.MIN_STEPS, run_s=run_s)
     return crop_of(ledger, run, _study_of(ledger, run), limits, seconds)
 

@@ -36,7 +36,7 @@ def decided(ledger: Queries, run: Run, against: Run | None, found: verdict.Decis
     row = Row(run.label, run.val_bpb, found.verdict, _what(ledger, run, found),
               is_whole=run.state in FAULTS or found.verdict in LATER)
     if found.verdict != "confirmed" or "z" not in found.evidence:
-        return Told(text, row=row)
+        return Told(text, row=row, below=_seeming(ledger, run, found))
     return Told(text, row=row, level="always", is_apart=True,
                 below=_claim(ledger, run, against, found))
 
@@ -122,6 +122,18 @@ def _what(ledger: Queries, run: Run, found: verdict.Decision) -> str:
     if run.strategy == "ablate":
         return f"without {parent.label}, seed {run.seed}"
     return changes(parent, run) or f"{parent.label} on seed {run.seed}"
+
+
+def _seeming(ledger: Queries, run: Run, found: verdict.Decision) -> Sequence[str]:
+    """What a run was compared with, where the scores that were shown seem to say otherwise."""
+    if found.verdict not in ("kept", "discarded") or run.calibration_id is None:
+        return ()
+    known = [_parent(ledger, run), ledger.incumbent(run.calibration_id)]
+    shown = [one.val_bpb for one in known if one and one.id != run.id and one.val_bpb is not None]
+    is_kept = found.verdict == "kept"
+    if run.val_bpb is None or all((run.val_bpb < one) == is_kept for one in shown):
+        return ()
+    return (in_short(found.verdict, found.evidence, found.reason),)
 
 
 def changes(before: Run, after: Run) -> str:

@@ -40,5 +40,5 @@ __all__, __getattr__ = doors(__name__, {
     "search": ("Search",),
     "silent": ("Silent",),
     "verdict": ("Decision", "N_BASELINE_SEEDS"),
-}, modules=("advisor", "budget", "feasible", "foresight", "harvest", "plugins", "prior", "student",
-            "study", "verdict"))
+}, modules=("advisor", "budget", "feasible", "footprint", "foresight", "harvest", "plugins",
+            "prior", "student", "study", "verdict"))

@@ -15,7 +15,9 @@ def in_short(verdict: str, evidence: Mapping[str, Any], reason: str) -> str:
     if verdict in ("refuted", "undecided", "confirmed") and isinstance(gain, int | float):
         return f"{_amount(gain)} on {n or 'some'} fresh seeds"
     if verdict in ("kept", "discarded") and isinstance(gain, int | float):
-        return f"{_amount(gain)} than the head"
+        head, seed = evidence.get("head_bpb"), evidence.get("head_seed")
+        known = isinstance(head, int | float) and seed is not None
+        return f"{_amount(gain)} than {f'{head:.3f} of seed {seed}' if known else 'the head'}"
     return first_clause(reason)
 
 

@@ -16,7 +16,7 @@ from agent.ledger import (
     prediction_of,
 )
 from agent.machine import Clock
-from agent.search import budget, harvest, study, verdict
+from agent.search import budget, footprint, harvest, study, verdict
 from agent.search.outsiders import Outsiders
 from agent.search.search import LEAST_BATCH
 from agent.search.searcher import KINDS, Searcher, Tell
@@ -293,10 +293,10 @@ class Campaign:
         max_mb = self.plan.max_ram_mb if room_mb is None else min(self.plan.max_ram_mb, room_mb)
         base = Config.from_dict(self.study.config)
         max_s = run_s and self._max_s(run_s)
-        text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
+        beside_mb = footprint.beside_mb(self.ledger, self.ledger.corpus(self.study.corpus_id))
         return Limits(
             budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,
-            max_params=MAX_PARAMS, max_mb=max_mb - text_mb, max_vocab=base.vocab_size,
+            max_params=MAX_PARAMS, max_mb=max_mb - beside_mb, max_vocab=base.vocab_size,
             min_steps=study.MIN_STEPS, max_s=max_s, run_s=run_s)
 
 

@@ -100,12 +100,14 @@ class Search:
         against = self.rival(trial)
         if against is None:
             return Decision("recorded", {"bpb": trial.bpb, "seed": trial.seed},
-                            f"the head has no run on seed {trial.seed} to compare with")
-        return verdict.search_step(trial.bpb, against.bpb, self.noise)
+                            "no baseline had finished that it could be compared with")
+        noise = self.noise if against.seed == trial.seed else verdict.unpaired(
+            self.noise, self._scores.sigma)
+        return verdict.search_step(trial.bpb, against.bpb, noise, trial.seed, against.seed)
 
     def rival(self, trial: Trial) -> Node | None:
-        """The head's run on the seed of a challenger."""
-        return self.head and self._nodes.get((self.head.key, trial.seed))
+        """The head's run on the seed of a challenger; on its own where a person chose another."""
+        return self.head and self._nodes.get((self.head.key, trial.seed), self.head)
 
     def due(self) -> Due | None:
         """The decision on a batch or on a step that the runs so far allow, if there is one."""

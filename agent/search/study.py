@@ -25,7 +25,7 @@ from agent.ledger import (
     Run,
 )
 from agent.machine import Clock, machine
-from agent.search import feasible, verdict
+from agent.search import feasible, footprint, verdict
 from agent.trial import CONFIRMING, Job, Spawn, end_orphan, last_words, living_worker, read_events
 from engine.config import Config
 from engine.errors import UserError
@@ -52,6 +52,7 @@ class Speed:
     eval_token_s: float  # seconds to score one token
     tokens_per_step: int
     n_replicas: int = 1  # processes that reached it
+    more_mb: float | None = None  # held beyond what the configuration and its text tell
 
     @property
     def tok_per_s(self) -> float:
@@ -80,8 +81,10 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
         status = _measure_once(folder, tokens, config, n_replicas, spawn, timeout_s, look)
         found = [line for line in read_events(folder, 0)[0] if line["kind"] == "measured"]
         if found:
+            peak_mb, text_mb = found[0].get("peak_mb"), 2e-6 * tokens.n_tokens["train"]
             return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step,
-                         n_replicas)
+                         n_replicas, None if peak_mb is None else
+                         peak_mb - config.predicted_mb(n_replicas) - text_mb)
     raise UserError("the speed of this device could not be measured: "
                     f"{last_words(folder, status)}")
 
@@ -164,6 +167,7 @@ def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, s
                speed: Speed, budget_tokens: int) -> Calibration:
     """A new study of this text, baseline and budget, with what was measured of the device."""
     now = clock.stamp()
+    footprint.note(ledger, speed.more_mb, now)
     return ledger.calibration(ledger.add_calibration(NewCalibration(
         created_at=now, corpus_id=register_corpus(ledger, tokens, now),
         text_sha256=tokens.corpus.sha256, budget_tokens=budget_tokens, config=config.to_dict(),
@@ -173,9 +177,11 @@ def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, s
         device=machine.device())))
 
 
-def move_here(ledger: Ledger, study: Calibration, tokens: TokenSet, speed: Speed) -> Calibration:
+def move_here(ledger: Ledger, study: Calibration, tokens: TokenSet, speed: Speed,
+              now: str) -> Calibration:
     """The study as it goes on on another device: its budget and noise, this device's speed."""
     config = Config.from_dict(study.config)
+    footprint.note(ledger, speed.more_mb, now)
     ledger.update_calibration(
         study.id, run_s=speed.run_s(config, study.budget_tokens, tokens.n_tokens["search"]),
         tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
@@ -281,16 +287,12 @@ def new_run(ledger: Ledger, config: Config, seed: int, budget_tokens: int, corpu
     return NewRun(
         uid=uuid.uuid4().hex, created_at=now, config=config, seed=seed,
         budget_tokens=budget_tokens, corpus_id=corpus_id,
-        predicted_mb=config.predicted_mb(n_replicas) + text_mb(ledger.corpus(corpus_id)),
+        predicted_mb=(config.predicted_mb(n_replicas)
+                      + footprint.beside_mb(ledger, ledger.corpus(corpus_id))),
         replicas=n_replicas,
         device=machine.device(), cores=machine.cores(), code_version=machine.code_version(),
         strategy=origin.strategy, reason=origin.reason, calibration_id=origin.calibration_id,
         parent_id=origin.parent_id, grid_id=origin.grid_id)
-
-
-def text_mb(corpus: Corpus) -> float:
-    """What the token files add to a worker's memory: their pages are resident once read."""
-    return 2e-6 * ((corpus.n_tokens_train or 0) + (corpus.n_tokens_search or 0))
 
 
 def note_noise(ledger: Ledger, study: Calibration) -> Calibration:

@@ -25,7 +25,7 @@ from agent.ledger import State, Verdict
 from agent.search.student import quantile
 from agent.search.texts import Spread
 
-RULE = "two-tier/3"
+RULE = "two-tier/4"
 N_BASELINE_SEEDS = 5  # four degrees of freedom; the first incumbent's evidence
 N_BATCH = 4  # kept steps before they are put to the test
 MIN_PAIRS, MAX_PAIRS = 2, 5
@@ -81,6 +81,11 @@ def pooled(baseline: Sequence[float], pairs: Iterable[Sequence[float]] = ()) -> 
     return Noise(math.sqrt(total / df), df)
 
 
+def unpaired(noise: Noise | None, sigma: float | None) -> Noise | None:
+    """Noise of a difference of two runs that share no seed: √2 σ of the baseline over seeds."""
+    return None if noise is None or sigma is None else Noise(math.sqrt(2) * sigma, noise.df)
+
+
 def seed_correlation(baseline: Sequence[float],
                      pairs: Sequence[Sequence[float]]) -> float | None:
     """ρ of two configurations on one seed: 1 − s²(pairs) / 2σ²; None while nothing tells it."""
@@ -100,11 +105,18 @@ def of_state(state: State) -> Verdict:
 # --- the search tier -------------------------------------------------------------------------
 
 
-def search_step(challenger_bpb: float, head_bpb: float, noise: Noise | None) -> Decision:
-    """Kept, provisionally, where one run on the head's seed is better by more than the noise."""
-    gain = head_bpb - challenger_bpb
-    evidence = {"bpb": challenger_bpb, "head_bpb": head_bpb, "gain_bpb": gain, "n": 1}
-    said = f"{_amount(gain)} than the head on one seed"
+def search_step(challenger_bpb: float, head_bpb: float, noise: Noise | None, seed: int,
+                head_seed: int | None = None) -> Decision:
+    """Kept, provisionally, where one run is better than the head by more than the noise.
+
+    seed, head_seed  of the two runs, where they differ: then noise is that of such a difference
+    """
+    gain, head_seed = head_bpb - challenger_bpb, seed if head_seed is None else head_seed
+    evidence = {"bpb": challenger_bpb, "head_bpb": head_bpb, "gain_bpb": gain, "n": 1,
+                "seed": seed, "head_seed": head_seed}
+    said = f"{_amount(gain)} than the head's {head_bpb:.4f} on seed {head_seed}"
+    if head_seed != seed:
+        said += f", as it has no run on seed {seed}"
     if noise:
         evidence |= {"s_d": noise.s_d, "df": noise.df}
         said += f", with a noise of {noise.s_d:.4f}"

@@ -44,7 +44,7 @@ class Morning:
     why: str  # it is over
     ended_at: str
     lasted_s: float
-    trained_s: float  # in runs
+    trained_s: float  # of that, in runs; what one trained in a night before is not in it
     tokens: int
     n_runs: int
     n_tried: int  # ideas
@@ -81,7 +81,8 @@ def gather(ledger: Queries, events: Sequence[Event], study_id: int, best: Run | 
     found = Morning(
         why=_why(over), ended_at=ended_at,
         lasted_s=max(0.0, words.seconds_between(started_at, ended_at)),
-        trained_s=sum(run.duration_s for run in tonight), tokens=sum(run.tokens for run in tonight),
+        trained_s=_trained_s(tonight, started_at, ended_at),
+        tokens=sum(run.tokens for run in tonight),
         n_runs=len(tonight), n_tried=len(ideas), n_kept=sum(run.is_kept for run in ideas),
         n_confirmed=sum(run.is_confirmed for run in ideas),
         n_pruned=sum(run.state == "pruned" for run in ideas),
@@ -90,6 +91,23 @@ def gather(ledger: Queries, events: Sequence[Event], study_id: int, best: Run | 
         course=_course(runs, started_at), sample=read_sample(best) if best else None, next=hints)
     hints += _next(found, start.data or {}, best, n_queued, bool(known))[:FEW]
     return found
+
+
+def _trained_s(runs: Sequence[EndedRun], started_at: str, ended_at: str) -> float:
+    """Seconds of a night in which at least one of its runs trained.
+
+    A run whose agent was killed brings time from the night before, and several may run at once:
+    the plain sum may be longer than the night.
+    """
+    night_s, total_s, free_s = words.seconds_between(started_at, ended_at), 0.0, 0.0
+    spans = []
+    for run in runs:
+        end_s = min(words.seconds_between(started_at, run.ended_at), night_s)
+        spans.append((end_s - run.duration_s, end_s))
+    for begin_s, end_s in sorted(spans):
+        total_s += max(0.0, end_s - max(begin_s, free_s))
+        free_s = max(free_s, end_s)
+    return total_s
 
 
 def _why(over: Event | None) -> str:

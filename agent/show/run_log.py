@@ -70,10 +70,10 @@ def line(event: LogEvent, width: int) -> str:
     """An event in words; a sample takes as many lines as its text needs."""
     kind = str(event.get("kind", "?"))
     say = _SENTENCES.get(kind, _anything)
-    text = words.printable(say(event))
+    text = words.fitted(f"{kind:<10} {words.printable(say(event))}", width, " " * 11)
     if kind == "sample":
         text += "\n" + indented(words.printable(str(event.get("text", ""))), width)
-    return f"{kind:<10} {text}".rstrip()
+    return text.rstrip()
 
 
 def indented(text: str, width: int) -> str:
@@ -141,7 +141,8 @@ def _layers(event: LogEvent) -> str:
 def _range(values: object) -> str:
     known = [value for value in values if isinstance(value, int | float)] if isinstance(
         values, list) else []
-    return f"{min(known):.2g} to {max(known):.2g}" if known else words.UNKNOWN
+    low, high = (f"{one(known):.2g}" if known else words.UNKNOWN for one in (min, max))
+    return low if low == high else f"{low} to {high}"
 
 
 def _trace(event: LogEvent) -> str:

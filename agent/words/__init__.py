@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.words.lines import cut_at_word as cut_at_word
     from agent.words.lines import cut_list as cut_list
     from agent.words.lines import first_clause as first_clause
+    from agent.words.lines import fitted as fitted
     from agent.words.lines import laid_out as laid_out
     from agent.words.lines import wrapped as wrapped
     from agent.words.said import UNKNOWN as UNKNOWN
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __all__, __getattr__ = doors(__name__, {
     "glossary": ("GLOSSARY", "explained"),
     "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "cut_list", "first_clause",
-              "laid_out", "wrapped"),
+              "fitted", "laid_out", "wrapped"),
     "said": ("UNKNOWN", "amount", "clock", "count", "counted", "cut", "decimal", "duration",
              "megabytes", "one_line", "percent", "printable", "runs", "seconds_between", "size",
              "told_error"),

@@ -132,6 +132,22 @@ def wrapped(text: str, width: int, n_lines: int | None = None) -> list[str]:
     return [*lines[: n_lines - 1], cut_at_word(" ".join(lines[n_lines - 1:]), width)]
 
 
+def fitted(text: str, width: int, later: str = "") -> str:
+    """Text whose every line is broken at words and keeps its indent, and later before what goes
+    on; a word that alone is longer, such as a path, stays whole.
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        indent = line[: len(line) - len(line.lstrip(" "))]
+        fits = cells(line) <= width or not line.strip()
+        if fits or cells(line) == len(line):
+            lines += [line] if fits else _wrapped(line, "", indent + later, max(1, width))
+        else:  # letters of two columns, or of none
+            begun, *more = _wrapped_by_cells(line, max(1, width - len(indent + later)))
+            lines += [indent + begun, *(indent + later + one for one in more)]
+    return "\n".join(lines)
+
+
 def cells(text: str) -> int:
     """Columns of a terminal that a text takes: Chinese letters take two, accents none."""
     return len(text) if text.isascii() else sum(map(_cell, text))

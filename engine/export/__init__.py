@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from engine.export.write import FORMATS as FORMATS
     from engine.export.write import WEIGHTS as WEIGHTS
     from engine.export.write import export as export
+    from engine.export.write import is_sayable as is_sayable
     from engine.export.write import require as require
 
 __all__, __getattr__ = doors(__name__, {
     "hf_read": ("read_hf",),
     "layout": ("SAID", "Whole"),
-    "write": ("FORMATS", "WEIGHTS", "export", "require"),
+    "write": ("FORMATS", "WEIGHTS", "export", "is_sayable", "require"),
 })

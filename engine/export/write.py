@@ -5,10 +5,11 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from engine.config import Config
 from engine.errors import CheckpointError, ConfigError
 from engine.export import gguf, hf, safetensors
 from engine.export.folder import require_free, written_whole
@@ -49,6 +50,16 @@ def export(model: Whole, to: str, folder: Path, card: str, name: str, *,
         with _durable(part / WEIGHTS[to]) as file:
             _weights(file, model, to, name, _Counter(f"writing {WEIGHTS[to]}", n_bytes, progress))
         return {path.name: path.stat().st_size for path in sorted(part.iterdir())}
+
+
+def is_sayable(config: dict[str, Any], to: str) -> bool:
+    """Whether a format has words for the network of a configuration, by its fields."""
+    try:
+        if to in TITLES:
+            require_llama(Config.from_dict(config), TITLES[to])
+    except ConfigError:
+        return False
+    return True
 
 
 def require(model: Whole, to: str, folder: Path, *, replaces: bool) -> None:

@@ -24,9 +24,8 @@ from agent.show.page.marks import (
     Shape,
 )
 from agent.show.page.scale import Scale
+from agent.show.page.ticks import BOLD, FONT, LETTER, n_ticks, x_ticks, y_ticks
 
-LETTER, FONT = 6.6, 12  # width of a letter at the size of the text, which is this high
-TICK_ROOM = (62.0, 32.0)  # between ticks of x and of y
 ROW = 17.0  # of a legend and between labels
 MOST_LABEL = 28  # letters beside a point or a line's end
 GRAIN = 2.0  # dots of one kind that lie nearer than that are one
@@ -124,13 +123,9 @@ def _field(plot: Plot, width: int, height: int, top: float) -> Field:
     n_letters = max((len(words) for _, words in plot.y.ticks(n_ticks(height, 1))), default=1)
     left = 8 + LETTER * n_letters
     ends = [line.end for line in plot.marks if isinstance(line, Line) and line.end]
-    right = width - 14 - min(0.4 * width, LETTER * max(map(len, ends), default=0))
+    right = width - 14 - min(0.4 * width, BOLD * max(map(len, ends), default=0))
     return Field(plot.x, plot.y, left, top + (6 if plot.x.label else 0), right,
                  height - (40 if plot.x.label else 24))
-
-
-def n_ticks(length: float, axis: int) -> int:
-    return max(2, int(length / TICK_ROOM[axis]))
 
 
 def _axes(plot: Plot, field: Field) -> list[str]:
@@ -143,17 +138,11 @@ def _axes(plot: Plot, field: Field) -> list[str]:
 
 
 def _x_ticks(field: Field) -> list[tuple[float, str]]:
-    """As many as do not touch each other."""
-    length = field.right - field.left
-    for most in range(n_ticks(length, 0), 1, -1):
-        ticks = field.x.ticks(most)
-        if sum(LETTER * len(words) + 10 for _, words in ticks) <= length:
-            return ticks
-    return field.x.ticks(2)
+    return x_ticks(field.x, field.right - field.left)
 
 
 def _y_ticks(field: Field) -> list[tuple[float, str]]:
-    return field.y.ticks(n_ticks(field.bottom - field.top, 1))
+    return y_ticks(field.y, field.bottom - field.top)
 
 
 def _tick_words(plot: Plot, field: Field) -> list[str]:

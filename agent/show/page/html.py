@@ -29,6 +29,7 @@ from agent.show.page.style import PAGE_STYLE
 WIDE, NARROW, SMALL = 720, 340, 170  # widths of drawings: of a window, a phone, one of many
 LOWER = 0.82  # height on a phone, as part of that of a wide window
 CELL, TEXT = 200, 1000  # letters
+UNIT = re.compile(r"(?<=\d) (?=(?:%|[hds]\b|min\b|[kMG]B\b))")  # a number stays beside it
 COMMAND = re.compile(r"`(agent [^`]{1,60})`")  # in a sentence
 NEW = ' class="new"'
 SCRIPT = """\
@@ -120,7 +121,8 @@ def prose(text: str) -> str:
     parts = COMMAND.split(text)
     return "".join(
         f"<code>{safe.line(part, TEXT)}</code>" if i % 2
-        else safe.apart(safe.text(part, TEXT), "<bdi>", "</bdi>") for i, part in enumerate(parts))
+        else safe.apart(UNIT.sub("\N{NO-BREAK SPACE}", safe.text(part, TEXT)), "<bdi>", "</bdi>")
+        for i, part in enumerate(parts))
 
 
 # --- blocks ----------------------------------------------------------------------------------

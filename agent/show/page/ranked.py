@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent import words
-from agent.show.page.draw import LETTER, SHAPES, element, n_ticks, number, said
+from agent.show.page.draw import SHAPES, element, number, said
 from agent.show.page.marks import BLUE, Shape
 from agent.show.page.scale import Scale
+from agent.show.page.ticks import LETTER, x_ticks
 
 PITCH, TOP = 38, 8  # height of a row, and above the first
 MARGIN_PART, LONGEST = 0.04, 0.5  # beyond values and intervals; beyond values, of those
@@ -54,7 +55,7 @@ def svg(picture: Rows, width: int, name: str, style: str = "") -> str:
     def x(value: float) -> float:
         return left + (right - left) * scale.at(value)
 
-    ticks = scale.ticks(n_ticks(right - left, 0))
+    ticks = x_ticks(scale, right - left)
     grid = "".join(f"M{number(x(value))} {TOP}V{bottom}" for value, _ in ticks)
     parts = [f'<path class="grid" d="{grid}"/>']
     if scale.low < 0 < scale.high:

@@ -114,8 +114,10 @@ def lede(found: Findings) -> str:
     """What it took, and what to know of the number in the headline."""
     tally = found.tally
     if not tally.n_runs:
+        begins = ("This page shows what it finds." if tally.running else
+                  "`agent run --for 8h` begins one, and this page shows what it found.")
         return ("A night trains small models, tries ideas on them and keeps what fresh seeds "
-                "confirm. `agent run --for 8h` begins one, and this page shows what it found.")
+                f"confirm. {begins}")
     parts = [f"{plural(tally.n_runs, 'run')} in {hours(tally.hours)} of training"
              + (f" over {plural(tally.n_nights, 'night')}" if tally.n_nights > 1 else "")
              + f": {plural(tally.n_tried, 'idea')} tried, {tally.n_kept} kept, "
@@ -154,7 +156,8 @@ def facts(found: Findings) -> list[Fact]:
         told.append(Fact(name="gain, bits/byte", value=f"{gain:+.3f}".replace("-", "−"), more=more))
     if winner and winner.val_bpb is not None:
         told.append(Fact(name=f"{winner.label}, bits/byte", value=bits(winner.val_bpb),
-                         more=f"baseline {bits(found.baseline_bpb)}"))
+                         more="" if found.baseline_bpb is None
+                         else f"baseline {bits(found.baseline_bpb)}"))
     if tally.n_runs:
         told += [Fact(name="runs", value=f"{tally.n_runs:,}",
                       more=f"{tokens(tally.tokens)} tokens"),

@@ -1,11 +1,13 @@
 """What the ledger knows of a run that is to be grown, and how a harvest is told."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.analysis import harvest
+from agent.analysis.scaling import growth
 from agent.ledger.cells import grid_cells
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import Reader
@@ -72,6 +74,25 @@ def test_a_wider_model_gets_its_rate_by_the_width_rule(ledger: Ledger) -> None:
     assert wider
     for config in wider:
         assert config.lr == pytest.approx(TINY.lr * TINY.n_embd / config.n_embd, rel=0.06)
+
+
+def test_a_guess_says_from_what_it_is_and_why_to_doubt_it(ledger: Ledger) -> None:
+    study = a_study(ledger)
+    for seed in range(2):
+        run = finished(ledger, seed=seed, study=study, strategy="baseline")
+    source = harvest.source_of(ledger, run, ledger.calibration(study))
+    source = dataclasses.replace(source, n_others=4, ground=dataclasses.replace(
+        source.ground, grams=(4.4, 4.0)))
+    found = harvest.grow(source, limits(), 60.0)
+    said = f"that score is a guess, from the loss at 1 point on the way of {run.label} and its " \
+           "repeats, 2 runs and 4 runs beside it"
+    sure, wide = (dataclasses.replace(found, expected=growth.Expected(*its))
+                  for its in ((4.1, 4.0, 4.2), (1.0, 0.4, 2.0)))
+    assert source.guess(sure) == said
+    assert source.guess(wide) == (
+        f"{said}; count on little of it: the upper end is 5 times the lower, and it is below the "
+        f"trigram's 2.000, which {run.label} has not reached")
+    assert dataclasses.replace(source, why_guess=None).guess(found) == ""
 
 
 def test_too_little_time_says_so(ledger: Ledger) -> None:

@@ -77,6 +77,10 @@ def test_another_network_is_refused_by_its_field(home: Home, tmp_path: Path, to:
     assert result.exit_code == 1
     assert "has no word for mixer=rwkv, and its programs would compute another" in result.stderr
     assert list(tmp_path.iterdir()) == []
+    gap = (run_called(home, "E2").val_bpb or 0.0) - (run_called(home, "E1").val_bpb or 0.0)
+    assert result.stderr.endswith(
+        f"; E1, {gap:.4f} bits/byte ahead, is the best of its study that can: "
+        f"agent export E1 --to {to} {tmp_path / 'm'}\n")
     assert agent(home, "export", "E2", "--to", "npz", str(tmp_path / "m")).exit_code == 0
 
 

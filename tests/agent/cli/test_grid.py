@@ -31,6 +31,7 @@ def test_a_dry_grid_in_a_fresh_home_shows_the_table_and_makes_no_home(
     assert lines[0].split() == ["size", "20k", "1.6M"]
     assert lines[2].count("left out") == 2
     assert "2 cells, about 7 h" in result.stderr
+    assert f"\ntext {words[words.index('--corpus') + 1]}\n" in result.stderr
     assert "a dry run, so nothing was queued" in result.stderr
     assert not home.root.exists()
 

@@ -43,6 +43,9 @@ def test_what_is_foretold_is_written_with_the_run(ledger: Ledger, crop: Crop) ->
 def test_it_is_told_in_words_and_as_values(crop: Crop) -> None:
     assert "a guess by the way of its own runs" in str(crop)
     assert "where T1 has 2.250" in str(crop)
+    guess = "; that score is a guess, from the loss at 1 point on the way of T1; count on little"
+    assert guess in str(crop)
+    assert str(crop).startswith("T1 trained for longer, on ")  # and not grown
     found = crop.as_dict()
     assert found["foretold"]["mean_bpb"] < found["now_bpb"] == 2.25
     assert found["tokens"] == crop.grown.tokens

@@ -179,7 +179,7 @@ def test_without_an_agent_the_idea_is_queued_at_once(home: Home) -> None:
     assert result.stdout == (
         "128d/4L AdamW lr=1e-3\nlearning rate 2e-3 → 1e-3: a person's idea\n"
         "seed 0, 2,048,000 tokens, 1,311,872 parameters, "
-        f"{idea_mb(home):,.0f} MB predicted\n")
+        f"{run_called(home, 'T1').predicted_mb:,.0f} MB predicted\n")
     assert result.stderr == "queued as T1; `agent run` executes and judges it\n"
     run = run_called(home, "T1")
     assert (run.state, run.strategy, run.calibration_id) == ("queued", "hand", 1)

@@ -44,6 +44,18 @@ def test_an_ideas_row_says_what_changed_and_not_the_whole_reason(night: Ledger) 
                           "than the head")
 
 
+def test_a_run_that_scored_below_the_head_and_was_discarded_says_against_what(
+        night: Ledger) -> None:
+    e1 = night.run("E1")
+    assert e1.val_bpb is not None
+    on = {"gain_bpb": -0.002, "head_bpb": e1.val_bpb - 0.01, "seed": 3, "head_seed": 3}
+    idea = dataclasses.replace(night.run("E2"), val_bpb=e1.val_bpb - 0.008, seed=3)
+    lucky = told.decided(night, idea, e1, Decision("discarded", on, "because"))
+    assert lucky.below == ("0.0020 bits/byte worse than 1.149 of seed 3",)
+    assert told.decided(night, night.run("E2"), e1, Decision("discarded", on, "-")).below == ()
+    assert [len(line) <= 80 for line in laid_out(lucky, "14:38:24", Page())] == [True, True]
+
+
 def test_a_baselines_row_says_its_seed_alone(night: Ledger) -> None:
     row = row_of(night, night.run("B2"), "baseline")
     assert row

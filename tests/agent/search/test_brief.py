@@ -13,6 +13,8 @@ from agent.search.brief import in_short
     ("ablated", {"cost_bpb": -0.002, "n": 2}, "0.0020 bits/byte better without it: left out"),
     ("confirmed", {"cost_bpb": 0.02}, "0.0200 bits/byte worse without it: it stays"),
     ("discarded", {"gain_bpb": -0.14, "n": 1}, "0.1400 bits/byte worse than the head"),
+    ("discarded", {"gain_bpb": -0.051, "head_bpb": 1.8421, "head_seed": 3},
+     "0.0510 bits/byte worse than 1.842 of seed 3"),
     ("kept", {"gain_bpb": 0.14}, "0.1400 bits/byte better than the head"),
     ("refuted", {"n": 1, "diverged": [4]}, "the first clause"),
     ("failed", {"error": "x"}, "the first clause")])

@@ -2,6 +2,7 @@
 
 import math
 import random
+import statistics
 from dataclasses import dataclass, field
 
 import pytest
@@ -129,10 +130,24 @@ def test_a_kept_step_is_the_next_head_and_a_discarded_one_is_not(play: Play) -> 
     assert (play.head, play.confirmed) == ("better", "base")
 
 
-def test_a_person_s_run_on_a_seed_the_head_lacks_is_recorded(play: Play) -> None:
+def test_a_person_s_run_on_a_seed_the_head_lacks_is_judged_by_the_head_s_own(play: Play) -> None:
     keep(play, "a")
-    assert play.ended("idea", 7, "search", 0.9) == "recorded"
+    a = play.search.head
+    assert a is not None
+    noise = play.search.noise
+    sigma = statistics.stdev(BASELINE)
+    assert noise is not None
+    assert play.ended("no step", 7, "search", a.bpb - 0.69 * math.sqrt(2) * sigma) == "discarded"
     assert play.head == "a"
+    assert play.ended("idea", 7, "search", a.bpb - 0.71 * math.sqrt(2) * sigma) == "kept"
+    assert (play.head, play.search.head and play.search.head.seed) == ("idea", 7)
+    assert play.search.chain[-1].gain == pytest.approx(0.71 * math.sqrt(2) * sigma)
+
+
+def test_an_idea_before_any_baseline_is_recorded_and_the_reason_says_so() -> None:
+    play = Play()
+    assert play.ended("idea", 7, "search", 0.9) == "recorded"
+    assert play.record[0][2].reason == "no baseline had finished that it could be compared with"
 
 
 @pytest.mark.parametrize("state", ["pruned", "diverged", "killed", "failed", "lost"])

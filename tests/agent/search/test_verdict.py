@@ -19,6 +19,7 @@ from agent.search.verdict import (
     search_step,
     seed_correlation,
     seed_noise,
+    unpaired,
 )
 
 BASELINE = [1.50, 1.53, 1.47, 1.52, 1.49]
@@ -68,18 +69,29 @@ def test_what_a_seed_shares_shows_as_less_noise_between_pairs() -> None:
 @pytest.mark.parametrize(("challenger", "verdict"), [
     (1.4999, "kept"), (1.5, "discarded"), (1.6, "discarded")])
 def test_a_step_is_kept_on_the_sign_of_one_difference(challenger: float, verdict: str) -> None:
-    found = search_step(challenger, 1.5, None)
+    found = search_step(challenger, 1.5, None, 3)
     assert found.verdict == verdict
-    assert found.evidence == {"bpb": challenger, "head_bpb": 1.5, "n": 1,
+    assert found.evidence == {"bpb": challenger, "head_bpb": 1.5, "n": 1, "seed": 3, "head_seed": 3,
                               "gain_bpb": pytest.approx(1.5 - challenger)}
 
 
 def test_a_kept_step_says_how_loud_the_noise_is_and_that_it_is_provisional() -> None:
-    assert search_step(1.4, 1.5, NOISE).reason == (
-        "0.1000 bits/byte better than the head on one seed, with a noise of 0.0200: until fresh "
-        "seeds confirm or refute it")
-    assert search_step(1.6, 1.5, None).reason == "0.1000 bits/byte worse than the head on one seed"
-    assert search_step(1.6, 1.5, NOISE).evidence["s_d"] == 0.02
+    assert search_step(1.4, 1.5, NOISE, 3).reason == (
+        "0.1000 bits/byte better than the head's 1.5000 on seed 3, with a noise of 0.0200: until "
+        "fresh seeds confirm or refute it")
+    assert search_step(1.6, 1.5, None, 3).reason == (
+        "0.1000 bits/byte worse than the head's 1.5000 on seed 3")
+    assert search_step(1.6, 1.5, NOISE, 3).evidence["s_d"] == 0.02
+
+
+def test_a_step_against_another_seed_says_so_and_asks_for_more() -> None:
+    found = search_step(1.49, 1.5, unpaired(NOISE, 0.03), 7, 3)
+    assert found.verdict == "discarded"  # a pair on one seed, whose noise is 0.02, may differ less
+    assert found.reason == (
+        "0.0100 bits/byte better than the head's 1.5000 on seed 3, as it has no run on seed 7, "
+        "with a noise of 0.0424: a step is over 0.0297")
+    assert (found.evidence["seed"], found.evidence["head_seed"]) == (7, 3)
+    assert unpaired(None, 0.03) is unpaired(NOISE, None) is None
 
 
 # --- the confirmation tier -------------------------------------------------------------------

@@ -65,6 +65,18 @@ def test_a_night_that_goes_on_has_no_morning(night: Ledger) -> None:
     assert status(night, alive=True).morning is None
 
 
+def test_the_time_in_runs_is_a_part_of_the_night_s_whoever_killed_the_agent_before(
+        night: Ledger) -> None:
+    start = "2026-03-25T05:58:00Z"
+    night.event("night", "taken up after a kill", start, None, {"started_at": start})
+    for lr, at in ((1e-3, "2026-03-25T05:59:00Z"), (1.5e-3, "2026-03-25T05:59:30Z")):
+        # Of its 104 s the first trained 44 before this night, and the second ran beside it.
+        finish(night, 2.6, at, "discarded", config=Config(lr=lr))
+    end(night)
+    found = morning(night)
+    assert (found.n_runs, found.lasted_s, found.trained_s) == (4, 120.0, 90.0)  # two were spoilt
+
+
 def test_a_night_in_which_nothing_ended_has_a_morning_with_what_to_do(night: Ledger) -> None:
     night.event("night", "another", DAWN, None, {"started_at": DAWN})
     night.event("night_over", "over: asked to", LATER)

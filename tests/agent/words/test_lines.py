@@ -2,7 +2,17 @@
 
 import pytest
 
-from agent.words.lines import Page, Row, Told, cells, cut_at_word, cut_list, laid_out, wrapped
+from agent.words.lines import (
+    Page,
+    Row,
+    Told,
+    cells,
+    cut_at_word,
+    cut_list,
+    fitted,
+    laid_out,
+    wrapped,
+)
 
 CLOCK = "14:38:24"
 CHANGES = "batch 16 → 4, learning rate 3e-3 → 1.5e-3, weight decay 0.1 → 0.05, clipping norm 1 → 2"
@@ -142,3 +152,18 @@ def test_a_number_is_not_the_last_word_of_what_was_cut() -> None:
     assert cut_at_word("the time is over; 66 runs ended this night", 24) == "the time is over…"
     assert cut_at_word("runs: 12 ended, 0 queued", 18) == "runs: 12 ended…"
     assert cut_at_word("batch 16 and more of it", 9) == "batch…"
+
+
+@pytest.mark.parametrize("width", [20, 30, 60])
+def test_sentences_are_broken_at_words_and_keep_indent_and_paths(width: int) -> None:
+    text = ("one sentence that is long enough to be broken\n\n  set off → by two columns, and so "
+            "is what goes on\n  /a/path/that/is/longer/than/twenty/columns here")
+    found = fitted(text, width)
+    assert " ".join(found.split()) == " ".join(text.split())
+    lines = found.split("\n")
+    assert all(cells(line) <= width or line.count("/") > 1 for line in lines)
+    assert all(line.startswith("  ") for line in lines[lines.index("") + 1:])
+    wide = fitted("短い文が二つ並んでいますとても長い", 12).split("\n")
+    assert max(map(cells, wide)) <= 12 < sum(map(cells, wide))
+    assert fitted("first of them, then the rest", 16, "    ") == (
+        "first of them,\n    then the\n    rest")

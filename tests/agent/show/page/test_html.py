@@ -112,3 +112,10 @@ def test_more_rows_than_a_page_holds_are_counted(record: Findings) -> None:
 def test_prose_keeps_code_and_sets_apart_what_turns() -> None:
     assert prose("`agent run` <goes> on") == "<code>agent run</code> &lt;goes&gt; on"
     assert prose(f"E1 {hostile.HEBREW[:4]} ends") == f"E1 <bdi>{hostile.HEBREW[:4]}</bdi> ends"
+
+
+def test_a_number_is_not_parted_from_its_unit_at_the_end_of_a_line() -> None:
+    space = "\N{NO-BREAK SPACE}"
+    assert prose("62 % of it, 1 h 12 min and 254 MB on 2 cores") == (
+        f"62{space}% of it, 1{space}h 12{space}min and 254{space}MB on 2 cores")
+    assert prose("`agent run --for 8 h`") == "<code>agent run --for 8 h</code>"

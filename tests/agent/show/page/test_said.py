@@ -40,6 +40,12 @@ def test_before_there_is_a_winner(empty: Findings, changes: dict[str, object],
     assert said.headline(dataclasses.replace(empty, tally=tally)) == sentence
 
 
+def test_a_night_that_runs_is_not_told_to_begin(empty: Findings) -> None:
+    busy = dataclasses.replace(empty, tally=dataclasses.replace(empty.tally, running=["B1"]))
+    assert said.lede(busy).endswith("confirm. This page shows what it finds.")
+    assert "`agent run --for 8h` begins one" in said.lede(empty)
+
+
 def test_published_rows_alone_are_called_that(empty: Findings) -> None:
     assert said.headline(dataclasses.replace(empty, published=[{"ID": "B1"}])) == (
         "1 published run, and none of this ledger's own yet")

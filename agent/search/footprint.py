@@ -1,0 +1,57 @@
+"""What a run's processes hold that its configuration does not tell: measured here, not guessed.
+
+`Config.predicted_mb` knows the arrays of a model, and a constant for an interpreter with numpy.
+What that really is differs by device, versions and what a run scores and writes, so that it is
+corrected by the runs that ended here; before the first, by the worker that measured the speed.
+"""
+
+import statistics
+from collections.abc import Mapping
+
+from agent.ledger import Corpus, Ledger, Queries, Run
+from agent.machine import machine
+from engine.config import Config
+from engine.errors import UserError
+
+N_RUNS = 8  # the newest of this device
+MEASURED = "footprint"  # kind of the event that notes what the measuring worker held
+
+
+def beside_mb(ledger: Queries, corpus: Corpus) -> float:
+    """MB of a run on a text beside what `Config.predicted_mb` tells of it."""
+    return text_mb(corpus) + _own_mb(ledger)
+
+
+def text_mb(corpus: Corpus) -> float:
+    """What the token files add to a worker's memory: their pages are resident once read."""
+    return 2e-6 * ((corpus.n_tokens_train or 0) + (corpus.n_tokens_search or 0))
+
+
+def note(ledger: Ledger, more_mb: float | None, now: str) -> None:
+    """Keep what the measuring worker held beyond what was foreseen; None where it cannot tell."""
+    if more_mb is not None:
+        ledger.event(MEASURED, f"a worker here takes {more_mb:+,.0f} MB beside what was foreseen",
+                     now, data={"more_mb": more_mb, "device": machine.device()})
+
+
+def _own_mb(ledger: Queries) -> float:
+    """Median over the newest runs here; never below 0, since the constant was measured, too."""
+    corpora = {corpus.id: corpus for corpus in ledger.corpora()}
+    more = [mb for run in ledger.timed_runs(machine.device(), machine.cores(), N_RUNS)
+            if (mb := _more_mb(run, corpora)) is not None]
+    if not more:
+        more = [data["more_mb"] for event in ledger.events_of(MEASURED)[:1]
+                if (data := event.data or {}).get("device") == machine.device()]
+    return max(0.0, statistics.median(more)) if more else 0.0
+
+
+def _more_mb(run: Run, corpora: Mapping[int, Corpus]) -> float | None:
+    """What a run held beyond what was foreseen of its configuration and text."""
+    corpus = corpora.get(run.corpus_id or 0)
+    if run.peak_mb is None or corpus is None:
+        return None
+    try:
+        config = Config.from_dict(run.config)
+    except UserError:  # of another version
+        return None
+    return run.peak_mb - config.predicted_mb(run.replicas or 1) - text_mb(corpus)
