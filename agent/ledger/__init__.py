@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from agent.ledger.logged import trace_of as trace_of
     from agent.ledger.meanings import described as described
     from agent.ledger.merge import Taken as Taken
+    from agent.ledger.merge import merge as merge
+    from agent.ledger.merge import rehearse as rehearse
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
     from agent.ledger.missing import gaps_in_words as gaps_in_words
@@ -92,11 +94,11 @@ if TYPE_CHECKING:
     from agent.ledger.records import State as State
     from agent.ledger.records import Trace as Trace
     from agent.ledger.records import Verdict as Verdict
-    from agent.ledger.rehearsal import rehearse as rehearse
     from agent.ledger.studies import WITHDRAWN as WITHDRAWN
     from agent.ledger.studies import Waiting as Waiting
     from agent.ledger.studies import by_use as by_use
     from agent.ledger.studies import current_study as current_study
+    from agent.ledger.studies import is_of_home as is_of_home
     from agent.ledger.studies import last_used as last_used
     from agent.ledger.studies import night_of as night_of
     from agent.ledger.studies import require_current as require_current
@@ -120,7 +122,7 @@ __all__, __getattr__ = doors(__name__, {
     "improved": ("Measures", "in_words", "measures", "note_measures", "same_improvement"),
     "ledger": ("Ledger",),
     "logged": ("layers_of", "trace_of"),
-    "merge": ("Taken",),
+    "merge": ("Taken", "merge", "rehearse"),
     "missing": ("Gap", "gaps", "gaps_in_words"),
     "notes": ("Remark", "remark_on", "remarks", "set_remark", "with_remarks"),
     "overview": ("RunRow", "run_rows"),
@@ -128,12 +130,11 @@ __all__, __getattr__ = doors(__name__, {
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "damage", "faults", "glance"),
     "questions": ("Recipe", "recipes"),
-    "rehearsal": ("rehearse",),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "GENERATED", "GridCell", "LABEL_LETTERS", "Layer",
                 "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run",
                 "State", "Trace", "Verdict"),
-    "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "last_used", "night_of",
-                "require_current", "study_of", "waiting_elsewhere", "withdrawn_studies"),
+    "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "is_of_home", "last_used",
+                "night_of", "require_current", "study_of", "waiting_elsewhere", "withdrawn_studies"),
     "withdrawal": ("withdraw", "withdraw_study", "withdrawn_runs"),
 })
