@@ -48,8 +48,9 @@ if TYPE_CHECKING:
     from agent.ledger.logged import trace_of as trace_of
     from agent.ledger.meanings import described as described
     from agent.ledger.merge import Taken as Taken
-    from agent.ledger.merge import merge as merge
     from agent.ledger.merge import rehearse as rehearse
+    from agent.ledger.merge import require_other as require_other
+    from agent.ledger.merge import take_in as take_in
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
     from agent.ledger.missing import gaps_in_words as gaps_in_words
@@ -122,7 +123,7 @@ __all__, __getattr__ = doors(__name__, {
     "improved": ("Measures", "in_words", "measures", "note_measures", "same_improvement"),
     "ledger": ("Ledger",),
     "logged": ("layers_of", "trace_of"),
-    "merge": ("Taken", "merge", "rehearse"),
+    "merge": ("Taken", "rehearse", "require_other", "take_in"),
     "missing": ("Gap", "gaps", "gaps_in_words"),
     "notes": ("Remark", "remark_on", "remarks", "set_remark", "with_remarks"),
     "overview": ("RunRow", "run_rows"),
@@ -135,6 +136,7 @@ __all__, __getattr__ = doors(__name__, {
                 "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run",
                 "State", "Trace", "Verdict"),
     "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "is_of_home", "last_used",
-                "night_of", "require_current", "study_of", "waiting_elsewhere", "withdrawn_studies"),
+                "night_of", "require_current", "study_of", "waiting_elsewhere",
+                "withdrawn_studies"),
     "withdrawal": ("withdraw", "withdraw_study", "withdrawn_runs"),
 })

@@ -105,7 +105,7 @@ class Ledger(Reader):
                 self._db.execute("PRAGMA quick_check(1)").fetchone()  # which reads every page
 
     def keep(self, path: Path) -> None:
-        """All that this ledger holds as a file of its own, which `merge` takes in."""
+        """All that this ledger holds as a file of its own, which `take_in` of another takes."""
         with self._lock, in_words(path):
             keep(self._connection, path)
 

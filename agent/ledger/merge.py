@@ -56,7 +56,7 @@ class Taken:
         return self.new["runs"]
 
 
-def merge(ledger: Ledger, others: Sequence[Path]) -> list[Taken]:
+def take_in(ledger: Ledger, others: Sequence[Path]) -> list[Taken]:
     """Take other ledgers in, all of them or nothing.
 
     LedgerError or UserError where one is missing, no ledger, damaged, locked, of a newer program
@@ -75,24 +75,24 @@ def merge(ledger: Ledger, others: Sequence[Path]) -> list[Taken]:
 
 
 def rehearse(ours: Queries | None, others: Sequence[Path]) -> list[Taken]:
-    """What `merge` would do, found out on a copy: nothing of ours is written.
+    """What `take_in` would do, found out on a copy: nothing of ours is written.
 
     ours  None: there is no ledger yet
     """
-    for path in others if ours else ():
-        require_other(path, ours.path)
+    for path in others:
+        require_other(path, ours.path if ours else Path())
     with tempfile.TemporaryDirectory(prefix="phi-auto-") as folder:
         copy = Path(folder) / "ledger.db"
         if ours:
             with closing(sqlite3.connect(copy)) as target:
                 ours.copy_to(target)
         with _called(copy, ours.path if ours else copy), Ledger.open(copy) as ledger:
-            return merge(ledger, others)
+            return take_in(ledger, others)
 
 
 def require_other(path: Path, ledger: Path) -> None:
     """Refuse what is no ledger, and the ledger itself."""
-    if not path.exists():
+    if identity(path) is None:
         raise UserError(f"there is no ledger at {path}; name the ledger.db of another home")
     if identity(path) == identity(ledger):  # to open it once more would end SQLite's locks
         raise UserError(f"{path} is the ledger of this --home itself; name another one")
@@ -112,8 +112,8 @@ def columns_of_program() -> dict[str, tuple[str, ...]]:
 def copied(path: Path, copy: Path, columns: Columns) -> tuple[str, ...]:
     """A sound copy of a ledger, brought to the newest schema; what in it is a person's own."""
     if found := faults(path):
-        raise LedgerError(f"{path} is damaged: {found[0]}; nothing of it was taken in, and `sqlite3 "
-                          f"{path} .recover` prints what can still be read")
+        raise LedgerError(f"{path} is damaged: {found[0]}; nothing of it was taken in, and "
+                          f"`sqlite3 {path} .recover` prints what can still be read")
     with in_words(path), closing(connect(path, "mode=ro")) as source:
         check_schema(path, source, is_reader=False)
         with closing(sqlite3.connect(copy)) as target:
@@ -158,7 +158,8 @@ def _take(ledger: Ledger, path: Path, copy: Path, columns: Columns,
         new |= {"remarks": len(written.remarks)}
         if written.is_news:
             written.write(ledger._connection)
-            new |= carry(theirs, other._connection, written, ledger._connection, found.told, columns)
+            new |= carry(theirs, other._connection, written, ledger._connection, found.told,
+                         columns)
     n_renewed = sum(found.told.values()) - new["runs"]
     return Taken(
         str(path), _devices(theirs), new, n_renewed, _others(theirs, written),

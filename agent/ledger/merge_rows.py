@@ -156,7 +156,7 @@ class _Loader:
     def _name_runs(self) -> None:
         """Evidence that names a run by its label names it by its uid."""
         labels = {run["label"]: uid for uid, run in self.side["runs"].items()}
-        for key, row in list(self.side["decisions"].items()):
+        for row in self.side["decisions"].values():
             evidence = parsed(row["evidence"])
             if isinstance(evidence, dict) and (uid := labels.get(str(evidence.get("with")))):
                 row["evidence"] = evidence | {"with": LABEL_OF + uid}

@@ -61,7 +61,7 @@ class _Uniter:
             "corpora": self._corpus, "calibrations": self._study, "runs": self._run}
         for table in NUMBERED:
             known, out = self.found.rows[table], self._out[table]
-            rule = rules.get(table, lambda key, row, here: here or row)
+            rule = rules.get(table, _once)
             for key, row in self.theirs[table].items():
                 if not self._may_come(table, row):
                     out.add(key)
@@ -117,7 +117,7 @@ class _Uniter:
 
     @staticmethod
     def _version(side: Side, key: str, row: Row) -> tuple[str, str]:
-        return side.versions.get(key, row["created_at"]), text(row)
+        return side.versions.get(key) or str(row["created_at"]), text(row)
 
     def _run(self, uid: str, row: Row, known: Row | None) -> Row:
         if known is None:
@@ -183,6 +183,11 @@ class _Uniter:
 
     def _name(self, what: str, why: str) -> None:
         self.found.conflicts.append(Conflict(what, why))
+
+
+def _once(_key: str, row: Row, known: Row | None) -> Row:
+    """What is all said by its key is there, or it is not."""
+    return known or row
 
 
 def _elder(one: Row, other: Row) -> Row:

@@ -34,7 +34,7 @@ class Written:
                      for table in NUMBERED}
         self._ids = {table: {key: i for i, key in enumerate(keys, 1)}
                      for table, keys in self.keys.items()}
-        for table, known in ours.ids.items():  # rows that are gone keep a number of their own
+        for table in NUMBERED:  # rows that are gone keep a number of their own
             wanted = {int(key.removeprefix(GONE)) for other, names in POINTERS.items()
                       for name, to in names.items() if to == table
                       for row in found.rows[other].values()

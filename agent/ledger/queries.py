@@ -85,7 +85,8 @@ class Queries:
         """The queued run that would compute exactly this, if there is one."""
         found = self._runs(
             "WHERE state = 'queued' AND config_hash = ? AND seed = ? AND budget_tokens = ? "
-            f"AND corpus_id = ? AND {self._own('runs')}", config.hash, seed, budget_tokens, corpus_id)
+            f"AND corpus_id = ? AND {self._own('runs')}",
+            config.hash, seed, budget_tokens, corpus_id)
         return found[0] if found else None
 
     def study_runs(self, calibration_id: int) -> list[Run]:
@@ -266,7 +267,7 @@ class Queries:
                             *([] if run_id is None else [run_id]), _limit(limit))
 
     def events_of_night(self) -> list[Event]:
-        """What happened here since the newest night began, newest first; all of it if none did."""
+        """What happened here since the newest night began, newest first; all if none did."""
         return self._events(
             "WHERE e.id >= COALESCE((SELECT max(id) FROM events n WHERE kind = 'night' AND "
             f"{self._own('n')}), 0) AND {self._own('e')} ORDER BY e.id DESC")
