@@ -88,7 +88,8 @@ def in_words(taken: Taken, *, is_dry: bool) -> Iterator[str]:
         came.append(f"news of {words.runs(taken.n_renewed)}")
     yield (f"{taken.path}{on if taken.devices else ''}: "
            + (f"{', '.join(came)} {would}added" if came else "nothing new"))
-    yield from _relabelled(taken.renamed, "there", is_dry)
+    if came:
+        yield from _relabelled(taken.renamed, "there", is_dry)
     yield from _relabelled(taken.relabelled, "here", is_dry)
     for one in taken.conflicts:
         yield f"left alone: {one.what} {one.why}"

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from agent.ledger.find import parent_of as parent_of
     from agent.ledger.foreign import add_foreign as add_foreign
     from agent.ledger.foreign import foreign_uid as foreign_uid
+    from agent.ledger.homes import housemates as housemates
+    from agent.ledger.homes import is_of_home as is_of_home
+    from agent.ledger.homes import near as near
+    from agent.ledger.homes import this_home as this_home
     from agent.ledger.improved import Measures as Measures
     from agent.ledger.improved import in_words as in_words
     from agent.ledger.improved import measures as measures
@@ -99,7 +103,6 @@ if TYPE_CHECKING:
     from agent.ledger.studies import Waiting as Waiting
     from agent.ledger.studies import by_use as by_use
     from agent.ledger.studies import current_study as current_study
-    from agent.ledger.studies import is_of_home as is_of_home
     from agent.ledger.studies import last_used as last_used
     from agent.ledger.studies import night_of as night_of
     from agent.ledger.studies import require_current as require_current
@@ -120,6 +123,7 @@ __all__, __getattr__ = doors(__name__, {
     "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
     "foreign": ("add_foreign", "foreign_uid"),
+    "homes": ("housemates", "is_of_home", "near", "this_home"),
     "improved": ("Measures", "in_words", "measures", "note_measures", "same_improvement"),
     "ledger": ("Ledger",),
     "logged": ("layers_of", "trace_of"),
@@ -135,8 +139,7 @@ __all__, __getattr__ = doors(__name__, {
                 "Earned", "Ending", "Event", "GENERATED", "GridCell", "LABEL_LETTERS", "Layer",
                 "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run",
                 "State", "Trace", "Verdict"),
-    "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "is_of_home", "last_used",
-                "night_of", "require_current", "study_of", "waiting_elsewhere",
-                "withdrawn_studies"),
+    "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "last_used", "night_of",
+                "require_current", "study_of", "waiting_elsewhere", "withdrawn_studies"),
     "withdrawal": ("withdraw", "withdraw_study", "withdrawn_runs"),
 })

@@ -7,8 +7,12 @@ knows the same name without asking. What is written here has no name until a mer
 import sqlite3
 import uuid
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from agent.ledger.records import Calibration, Run
+
+if TYPE_CHECKING:
+    from agent.ledger.queries import Queries
 
 THIS = "SELECT max(uid) FROM this_home"
 _EVENT = "SELECT at || ' ' || kind || ' ' || message FROM events ORDER BY id LIMIT 1"
@@ -35,15 +39,31 @@ def name_of(connection: sqlite3.Connection) -> str:
             else uuid.uuid4()).hex
 
 
-def this_home(connection: sqlite3.Connection) -> str | None:
-    """The name of a file's home; None of an earlier version."""
-    if own(connection, "runs") == "1":
+def this_home(ledger: "Queries") -> str | None:
+    """The name of a file's home; None of an earlier version, or where somebody deleted it."""
+    if ledger._own("runs") == "1":
         return None
-    return connection.execute(THIS).fetchone()[0] or name_of(connection)
+    found: str | None = next(iter(ledger._rows(THIS)[0].values()))
+    return found
 
 
-def near(connection: sqlite3.Connection, study: Calibration, runs: Iterable[Run]) -> list[Run]:
-    """Those of runs that are of a study, or of its home."""
-    this = this_home(connection)
+def is_of_home(ledger: "Queries", study: Calibration) -> bool:
+    """Whether a study was begun in the home of this ledger."""
+    return study.home in (None, this_home(ledger))
+
+
+def near(ledger: "Queries", study: Calibration, runs: Iterable[Run]) -> list[Run]:
+    """Those of runs that are of a study or its home, which alone are pairs with its own."""
+    this = this_home(ledger)
     return [run for run in runs if run.calibration_id == study.id
             or (run.home or this) == (study.home or this)]
+
+
+def housemates(ledger: "Queries", run_id: int) -> set[int]:
+    """The ids of all runs of the home that a run is of."""
+    this = this_home(ledger)
+    if this is None:
+        return {row["id"] for row in ledger._rows("SELECT id FROM runs")}
+    return {row["id"] for row in ledger._rows(
+        "SELECT id FROM runs WHERE coalesce(home, ?1) IS "
+        "(SELECT coalesce(home, ?1) FROM runs WHERE id = ?2)", this, run_id)}

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from agent.ledger.homes import this_home
+from agent.ledger.homes import name_of, this_home
 from agent.ledger.ledger import Ledger
 from agent.ledger.merge_rows import RULES, Side, load
 from agent.ledger.merge_union import Conflict, unite
@@ -150,7 +150,7 @@ def _take(ledger: Ledger, path: Path, copy: Path, columns: Columns,
           own: tuple[str, ...]) -> Taken:
     """One ledger, inside a transaction."""
     with _called(copy, path), Ledger.open(copy) as other:
-        ours, theirs = (load(one, this_home(one._connection) or "", columns)
+        ours, theirs = (load(one, this_home(one) or name_of(one._connection), columns)
                         for one in (ledger, other))
         found = unite(ours, theirs)
         written = Written(found)

@@ -133,7 +133,7 @@ class Queries:
 
         Of its own home: the same seed on another device is another number, and no pair with it.
         """
-        alike = near(self._connection, calibration, self.runs_on(
+        alike = near(self, calibration, self.runs_on(
             calibration.text_sha256, calibration.budget_tokens,
             Config.from_dict(calibration.config).hash))
         return [run for run in alike if calibration.seeds is None or run.seed in calibration.seeds]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.ledger.cells import grid_cells, is_part_or_whole
-from agent.ledger.homes import this_home
+from agent.ledger.homes import is_of_home
 from agent.ledger.queries import Queries
 from agent.ledger.records import Calibration, Run
 from engine.errors import LedgerError
@@ -43,11 +43,6 @@ def current_study(ledger: Queries) -> Calibration | None:
     worked_on = [newest.study, *(night.study for night in nights)]
     last = next((number for number in worked_on if number not in gone), None)
     return next((one for one in studies if one.id == last), studies[0])
-
-
-def is_of_home(ledger: Queries, study: Calibration) -> bool:
-    """Whether a study was begun in the home of this ledger."""
-    return study.home in (None, this_home(ledger._connection))
 
 
 def withdrawn_studies(ledger: Queries) -> set[int]:
