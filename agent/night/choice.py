@@ -185,15 +185,17 @@ def choose(ledger: Queries, wish: Wish, text_sha256: str, text: str) -> Choice:
         if is_of_home(ledger, known) and not differences(known):
             return Choice(known, Config.from_dict(known.config), last,
                           differences(last) if last else ())
-    return Choice(None, base, last, (*_elsewhere(ledger, last), *differences(last),
+    return Choice(None, base, last, (*_elsewhere(ledger, last, wish), *differences(last),
                                      *_since(last, base)) if last else ())
 
 
-def _elsewhere(ledger: Queries, known: Calibration) -> Iterator[Difference]:
+def _elsewhere(ledger: Queries, known: Calibration, wish: Wish) -> Iterator[Difference]:
     """That a study is another home's: its runs and those of this device are no pairs."""
     if not is_of_home(ledger, known):
-        yield Difference("home", f"a home of its own, not that of study {known.id} "
-                         f"({known.device or 'its device is unknown'})", "this home")
+        advice = "" if wish.run_tokens else (
+            f", and scores compare with --run-tokens {known.budget_tokens}")
+        yield Difference("home", f"that is of another home ({known.device or 'of an unknown device'}"
+                         f"), whose runs are no pairs with those of this one{advice}", "this home")
 
 
 def _since(last: Calibration, base: Config) -> Iterator[Difference]:
