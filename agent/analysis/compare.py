@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from agent.analysis import unlike
-from agent.ledger import Calibration, Metric, Queries, Run, corpus_of, find_run
+from agent.ledger import Calibration, Metric, Queries, Run, corpus_of, find_run, housemates
 from agent.search import student
 from engine.config import Config
 from engine.errors import LedgerError, UserError
@@ -77,18 +77,20 @@ def compare_runs(ledger: Queries, first_key: str, second_key: str,
     else:
         scores = [by_seed(run for run in runs_alike(ledger, one)
                           if run.config_hash == one.config_hash) for one in (first, second)]
+    is_paired = not unlike.told_devices(ledger, first, second)
     for run, found in zip((first, second), scores, strict=True):
         if not found:
             raise UserError(f"{run.label} ({run.state}) has no score, and no other seed of it has "
                             "finished; compare finished runs"
                             f"{unlike.told_at_quarter(first, second)}")
     sigmas = [noise(ledger, run) for run in (first, second)]
-    found_gain = gain(scores[0], scores[1], max(filter(None, sigmas), default=None))
+    found_gain = gain(scores[0], scores[1], max(filter(None, sigmas), default=None),
+                      is_paired=is_paired)
     return Comparison(
         first=first, second=second, first_bpb=scores[0], second_bpb=scores[1],
         changes=describe_changes(Config.from_dict(first.config), Config.from_dict(second.config)),
         gain=found_gain, sentence=in_words(found_gain, first.label, second.label)
-        + unlike.told_budgets(first, second),
+        + unlike.told_budgets(first, second) + unlike.told_devices(ledger, first, second),
         first_curve=ledger.metrics(first.id), second_curve=ledger.metrics(second.id),
         note=unlike.why_this(ledger, first_key, second_key, first, second))
 
@@ -108,11 +110,14 @@ def find(ledger: Queries, key: str, study: int | None = None) -> Run:
 
 
 def runs_alike(ledger: Queries, run: Run) -> list[Run]:
-    """Measured runs on the text and the budget of a run, itself among them; none of a published."""
+    """Measured runs of a run's home on its text and budget, itself among them; of a published none.
+    """
     corpus = corpus_of(ledger, run)
     if corpus is None or run.budget_tokens is None:
         return []
-    return ledger.runs_on(corpus.text_sha256, run.budget_tokens)
+    mates = housemates(ledger, run.id)
+    return [one for one in ledger.runs_on(corpus.text_sha256, run.budget_tokens)
+            if one.id in mates]
 
 
 # --- the statistics --------------------------------------------------------------------------
@@ -146,14 +151,17 @@ def pooled_sigma(studies: Iterable[Calibration]) -> float | None:
     return math.sqrt(sum(df * sigma * sigma for df, sigma in known.values()) / total)
 
 
-def gain(first: Mapping[int, float], second: Mapping[int, float], sigma: float | None) -> Gain:
+def gain(first: Mapping[int, float], second: Mapping[int, float], sigma: float | None, *,
+         is_paired: bool = True) -> Gain:
     """What the second saves against the first; scores in bits per byte by seed, neither empty.
 
     With two or more shared seeds the mean of their differences with its t interval; else Welch's
     interval, where both have two runs; else the difference and no interval. `sigma` is the
     standard deviation of one run over seeds.
+
+    is_paired  whether the same seed is the same luck, as on unlike devices it is not
     """
-    shared = sorted(first.keys() & second.keys())
+    shared = sorted(first.keys() & second.keys()) if is_paired else []
     if len(shared) > 1:
         pairs = [first[seed] - second[seed] for seed in shared]
         error = statistics.stdev(pairs) / math.sqrt(len(pairs))

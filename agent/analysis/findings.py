@@ -37,9 +37,11 @@ from agent.ledger import (
     claims,
     current_study,
     foretold,
+    housemates,
     remarks,
     run_rows,
     study_of,
+    this_home,
 )
 from engine.config import Config
 from strategies.base import Outcome, scores
@@ -157,8 +159,8 @@ def find_out(ledger: Queries, number: int | None, at: str,
     alike = _alike(every, study, corpora)
     sigma = pooled_sigma(one for one in ledger.calibrations(study.text_sha256)
                          if one.budget_tokens == study.budget_tokens) if study else None
-    chain = chain_of(winner, known, [row for row in alike if row.state == "finished"],
-                     confirmed, sigma) if winner and study else None
+    chain = chain_of(winner, known, _mates(ledger, winner, alike), confirmed, sigma
+                     ) if winner and study else None
     shares, n_judged = _importance(alike, study, sigma)
     corpus = corpora.get(study.corpus_id) if study else None
     noted = remarks(ledger)
@@ -183,7 +185,7 @@ def find_out(ledger: Queries, number: int | None, at: str,
                if row.rung_bpb is not None and row.val_bpb is not None],
         predicted=predicted(foretold(ledger, study.id)) if study else None,
         cells=cells_of(_on_text(every, study, corpora)),
-        machine=machine_course(rows, _guard(ledger, rows), hours),
+        machine=machine_course(rows, _guard(ledger, rows, study), hours),
         table=[_table_row(row, noted.get(row.id, NOTHING)) for row in rows],
         harvests=harvests(ledger, study.id, read_samples) if study else [],
         published=[row.published() for row in every if row.source == "published"])
@@ -219,6 +221,12 @@ def _on_course(rows: Sequence[RunRow], study: Calibration | None) -> list[RunRow
 def _alike(every: Sequence[RunRow], study: Calibration | None, corpora: Corpora) -> list[RunRow]:
     """Whatever study they are of: measured runs on this text with this budget."""
     return _on_course(_on_text(every, study, corpora), study) if study else []
+
+
+def _mates(ledger: Queries, winner: RunRow, alike: Sequence[RunRow]) -> list[RunRow]:
+    """Finished runs of the winner's home: the same seed on another device is no pair."""
+    ids = housemates(ledger, winner.id)
+    return [row for row in alike if row.state == "finished" and row.id in ids]
 
 
 def _proved(head: RunRow, rows: dict[int, RunRow], claimed: set[str]) -> RunRow:
@@ -265,15 +273,18 @@ def _claims(ledger: Queries, study: Calibration | None, every: Sequence[RunRow],
     return found
 
 
-def _guard(ledger: Queries, rows: Sequence[RunRow]) -> list[Event]:
-    """What the guard said while these runs were made."""
+def _guard(ledger: Queries, rows: Sequence[RunRow], study: Calibration | None) -> list[Event]:
+    """What the guard of a study's home said while these runs were made."""
+    this = this_home(ledger)
+    home = (study.home if study else None) or this
+    homes = (home, None) if home == this else (home,)
     stamps = [row.created_at for row in rows] + [row.ended_at for row in rows if row.ended_at]
     if not stamps:
         return []
     labels = {row.label for row in rows}
     first, last = min(stamps), max(stamps)
     return [event for event in ledger.events_of("guard") if event.label in labels
-            or (event.label is None and first <= event.at <= last)]
+            or (event.label is None and first <= event.at <= last and event.home in homes)]
 
 
 def _baseline(rows: Sequence[RunRow], study: Calibration | None) -> float | None:

@@ -10,6 +10,7 @@ from agent.ledger import (
     Decision,
     Queries,
     current_study,
+    is_of_home,
     last_used,
     withdrawn_runs,
     withdrawn_studies,
@@ -22,7 +23,7 @@ class StudyFacts:
     """All that `agent studies` shows of one."""
 
     study: int  # its number
-    is_last: bool  # last worked on: `agent run` goes on with it
+    is_last: bool  # last worked on here: `agent run` goes on with it
     text: str
     start: str  # its baseline, as the table writes it
     config: dict[str, Any]
@@ -37,6 +38,8 @@ class StudyFacts:
     opened_at: str
     last_used_at: str
     is_withdrawn: bool = False  # `agent run` passes over it, until it is named again
+    device: str | None = None
+    is_of_home: bool = True  # or else another home's, which a merge brought
 
 
 def study_facts(ledger: Queries) -> list[StudyFacts]:
@@ -48,7 +51,8 @@ def study_facts(ledger: Queries) -> list[StudyFacts]:
             number = ledger.run(decision.run_id).calibration_id or 0
             of_study.setdefault(number, []).append(decision)
     gone = withdrawn_studies(ledger)
-    found = (_facts(ledger, one, of_study.get(one.id, []), used[one.id], one == current)
+    found = (_facts(ledger, one, of_study.get(one.id, []), used[one.id],
+                    one == current and is_of_home(ledger, one))
              for one in reversed(ledger.studies()))
     return [dataclasses.replace(one, is_withdrawn=one.study in gone) for one in found]
 
@@ -72,7 +76,8 @@ def _facts(ledger: Queries, study: Calibration, decisions: Iterable[Decision], u
         n_confirmed=sum(gain > 0 for gain in claims),
         confirmed_bpb=sum(claims) if claims else None,
         head=head.label if head else None, head_bpb=head.val_bpb if head else None,
-        opened_at=study.created_at, last_used_at=used_at)
+        opened_at=study.created_at, last_used_at=used_at, device=study.device,
+        is_of_home=is_of_home(ledger, study))
 
 
 def confirmed_gains(decisions: Iterable[Decision]) -> list[float]:

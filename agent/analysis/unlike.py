@@ -8,7 +8,7 @@ nothing compares, and the sentence says which texts, and what would.
 from collections.abc import Callable, Iterator
 
 from agent import words
-from agent.ledger import Calibration, Corpus, Queries, Run, corpus_of
+from agent.ledger import Calibration, Corpus, Queries, Run, corpus_of, housemates
 from engine.errors import UserError
 
 BASELINE = "baseline"  # the word for a study's starting point
@@ -131,6 +131,15 @@ def told_at_quarter(first: Run, second: Run) -> str:
         return ""
     return (f"; at a quarter of the budget {first.label} had {first.rung_bpb:.4f} bits/byte, "
             f"{second.label} {second.rung_bpb:.4f}")
+
+
+def told_devices(ledger: Queries, first: Run, second: Run) -> str:
+    """What two devices make of the same seed; nothing where one device, or one home, ran both."""
+    if second.id in housemates(ledger, first.id) or None in (first.device, second.device) or (
+            first.device == second.device):
+        return ""
+    return (f"; {first.label} ran on {words.one_line(first.device)}, {second.label} on "
+            f"{words.one_line(second.device)}: a seed of one is no pair with that of the other")
 
 
 def told_budgets(first: Run, second: Run) -> str:

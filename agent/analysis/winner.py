@@ -67,7 +67,8 @@ def _settings(config: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[Se
 
 def _silent(ledger: Queries, nights: Sequence[Event]) -> dict[str, Any] | None:
     """The newest silent test that a night of the study made."""
-    begun = sorted(event.id for event in ledger.events_of("night"))
+    begun = sorted(event.id for event in ledger.events_of("night")
+                   if event.home in {night.home for night in nights})
     own = {event.id for event in nights}
     for event in ledger.events_of("silent_test"):
         before = [number for number in begun if number < event.id]

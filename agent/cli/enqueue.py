@@ -65,12 +65,12 @@ def submit(home: Home, idea: Idea) -> Run | None:
     night that can prepare its vocabulary.
     """
     inbox.leave(home, idea)
-    emptied(home, _taken_up)
+    emptied(home, taken_up)
     with Reader.open(home.ledger) as reader:
         return reader.run(idea.uid) if reader.has_uid(idea.uid) else None
 
 
-def _taken_up(ledger: Ledger, home: Home, now: str) -> Iterator[str]:
+def taken_up(ledger: Ledger, home: Home, now: str) -> Iterator[str]:
     """Take up what lies in the inbox and note it, as an agent does."""
     for message in inbox.take_up(ledger, home, now, None):
         ledger.event("inbox", message, now)

@@ -35,6 +35,7 @@ MODULES = {
     "harvest": "agent.cli.harvest",
     "explain": "agent.cli.explain",
     "improve": "agent.cli.improve",
+    "merge": "agent.cli.merge",
     "replicate": "agent.cli.replicate",
     "scaling": "agent.cli.scaling",
     "service": "agent.cli.service",

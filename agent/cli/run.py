@@ -13,6 +13,7 @@ from agent.cli.families import family_options, settings_of, sizes_of
 from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
 from agent.cli.grid import crossing_of, crossing_options, say_grid
 from agent.cli.main import main
+from agent.cli.merge import say_merged
 from agent.cli.notify import hooks_of, notify_options
 from agent.cli.options import (
     complete_families,
@@ -26,18 +27,15 @@ from agent.home import Home, holder, send_command
 from agent.ledger import (
     GENERATED,
     Ledger,
-    Queries,
     Reader,
     glance,
     is_ledger,
     last_state,
     new_rows,
-    rehearse,
     table_text,
 )
-from agent.machine import COOLER_C, Limits, guard, parse_window, utc_stamp
+from agent.machine import COOLER_C, Limits, guard, parse_window
 from agent.night import (
-    Desk,
     Wish,
     desk,
     end_pause,
@@ -49,7 +47,6 @@ from agent.night import (
 from agent.trial import Source
 from agent.words import typed as units
 from engine.errors import UserError
-from engine.files import identity
 from strategies.families import FAMILIES
 from strategies.grid import parse_tokens
 
@@ -323,45 +320,24 @@ def _already(home: Home, command: str) -> str:
 @click.option("--dry-run", is_flag=True, help="Say what would be added and add nothing.")
 @click.pass_obj
 def import_(home: Home, file: Path, dry_run: bool) -> None:
-    """Add the runs of another ledger, or the rows of a published table, to the ledger.
+    """Add the rows of a published table, or of another ledger as agent merge does.
 
     Example:  agent import ledger-kept-20260324T231500Z.db
     """
-    if dry_run:
-        tell(f"{_rehearse(home, file)}; a dry run, so none was")
-        return
-    with Screen() as screen, desk(home, screen, screen.stage) as at:
-        tell(_take_in(at, file))
-
-
-def _take_in(at: Desk, file: Path) -> str:
-    """What came in of a ledger, which SQLite's first bytes tell, or of a published table."""
-    _require_other(file, at.ledger.path)
     if is_ledger(file):
-        with Reader.open(file) as other:
-            return f"{at.ledger.take_in(other, at.clock.stamp())} added"
-    n = at.ledger.import_published(table_text(file), at.clock.stamp())
-    return f"{n} rows added"
+        say_merged(home, [file], is_dry=dry_run)
+    elif dry_run:
+        tell(f"{_rows(_n_new(home, file))} would be added; a dry run, so none was")
+    else:
+        with Screen() as screen, desk(home, screen, screen.stage) as at:
+            tell(f"{_rows(at.ledger.import_published(table_text(file), at.clock.stamp()))} added")
 
 
-def _require_other(file: Path, ledger: Path) -> None:
-    if identity(file) == identity(ledger):  # to open it once more would end SQLite's locks
-        raise UserError(f"{file} is the ledger of this --home itself; name another one")
+def _n_new(home: Home, file: Path) -> int:
+    """How many rows would come in; nothing is written, nor made where there is no ledger."""
+    with glance(home.ledger) if home.ledger.exists() else nullcontext() as ours:
+        return len(new_rows(home.ledger, table_text(file), ours.labels() if ours else {}))
 
 
-def _rehearse(home: Home, file: Path) -> str:
-    """What would come in, in words; nothing is written, nor made where there is no ledger."""
-    ledger = home.ledger
-    if ledger.exists():
-        _require_other(file, ledger)
-    with glance(ledger) if ledger.exists() else nullcontext() as ours:
-        if is_ledger(file):
-            with Reader.open(file) as other:
-                return f"{rehearse(ours, other, utc_stamp())} would be added"
-        n = len(new_rows(ledger, table_text(file), _labels(ours)))
-        return f"{n} {'row' if n == 1 else 'rows'} would be added"
-
-
-def _labels(ledger: Queries | None) -> dict[str, str]:
-    """Where the runs of a ledger come from, by label."""
-    return ledger.labels() if ledger else {}
+def _rows(n: int) -> str:
+    return f"{n} {'row' if n == 1 else 'rows'}"

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from agent.ledger.find import parent_of as parent_of
     from agent.ledger.foreign import add_foreign as add_foreign
     from agent.ledger.foreign import foreign_uid as foreign_uid
+    from agent.ledger.homes import housemates as housemates
+    from agent.ledger.homes import is_of_home as is_of_home
+    from agent.ledger.homes import near as near
+    from agent.ledger.homes import this_home as this_home
     from agent.ledger.improved import Measures as Measures
     from agent.ledger.improved import in_words as in_words
     from agent.ledger.improved import measures as measures
@@ -48,6 +52,9 @@ if TYPE_CHECKING:
     from agent.ledger.logged import trace_of as trace_of
     from agent.ledger.meanings import described as described
     from agent.ledger.merge import Taken as Taken
+    from agent.ledger.merge import rehearse as rehearse
+    from agent.ledger.merge import require_other as require_other
+    from agent.ledger.merge import take_in as take_in
     from agent.ledger.missing import Gap as Gap
     from agent.ledger.missing import gaps as gaps
     from agent.ledger.missing import gaps_in_words as gaps_in_words
@@ -92,7 +99,6 @@ if TYPE_CHECKING:
     from agent.ledger.records import State as State
     from agent.ledger.records import Trace as Trace
     from agent.ledger.records import Verdict as Verdict
-    from agent.ledger.rehearsal import rehearse as rehearse
     from agent.ledger.studies import WITHDRAWN as WITHDRAWN
     from agent.ledger.studies import Waiting as Waiting
     from agent.ledger.studies import by_use as by_use
@@ -117,10 +123,11 @@ __all__, __getattr__ = doors(__name__, {
     "exported": ("EXPORTED", "Exported", "export_table"),
     "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
     "foreign": ("add_foreign", "foreign_uid"),
+    "homes": ("housemates", "is_of_home", "near", "this_home"),
     "improved": ("Measures", "in_words", "measures", "note_measures", "same_improvement"),
     "ledger": ("Ledger",),
     "logged": ("layers_of", "trace_of"),
-    "merge": ("Taken",),
+    "merge": ("Taken", "rehearse", "require_other", "take_in"),
     "missing": ("Gap", "gaps", "gaps_in_words"),
     "notes": ("Remark", "remark_on", "remarks", "set_remark", "with_remarks"),
     "overview": ("RunRow", "run_rows"),
@@ -128,7 +135,6 @@ __all__, __getattr__ = doors(__name__, {
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "damage", "faults", "glance"),
     "questions": ("Recipe", "recipes"),
-    "rehearsal": ("rehearse",),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "GENERATED", "GridCell", "LABEL_LETTERS", "Layer",
                 "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run",

@@ -22,7 +22,6 @@ from agent.ledger import published
 from agent.ledger.anchor import Anchor, keep, set_aside_foreign
 from agent.ledger.fresh import fresh_id
 from agent.ledger.logged import forget, take
-from agent.ledger.merge import Merge, Taken
 from agent.ledger.migrations import check_sound, migrations, taken_steps
 from agent.ledger.reader import Reader, check_columns, check_schema, connect, connect_reader
 from agent.ledger.records import (
@@ -116,13 +115,6 @@ class Ledger(Reader):
             is_all = not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             self.anchor.written()
             return is_all
-
-    def take_in(self, other: Reader, now: str) -> Taken:
-        """Add what another ledger knows and this one does not; all of it or nothing."""
-        with self._writing(synchronous="FULL"):
-            taken = Merge(self, other).run()
-            self.event("import", f"{taken} of {other.path}", now)
-            return taken
 
     @property
     def schema_version(self) -> int:
@@ -221,14 +213,15 @@ class Ledger(Reader):
     # --- writing: the life of a run ----------------------------------------------------------
 
     def queue(self, new: NewRun) -> Run:
-        """The run, labelled and waiting; LedgerError if the same one is or was under way."""
+        """The run, labelled and waiting; LedgerError if the same one is or was under way here."""
         columns = new.columns()
         with self._writing():
             same = self._rows(
                 "SELECT label, state FROM runs WHERE source = 'measured' "
                 "AND state NOT IN ('killed', 'failed', 'lost') AND config_hash = ? "
-                "AND seed = ? AND budget_tokens = ? AND corpus_id = ?",
-                columns["config_hash"], new.seed, new.budget_tokens, new.corpus_id)
+                "AND seed = ? AND budget_tokens = ? AND corpus_id = ? "
+                f"AND ({self._own('runs')} OR calibration_id = ?)", columns["config_hash"],
+                new.seed, new.budget_tokens, new.corpus_id, new.calibration_id)
             if same:
                 raise LedgerError(
                     f"{same[0]['label']} ({same[0]['state']}) has this configuration, seed "
@@ -244,14 +237,14 @@ class Ledger(Reader):
             return self._one(Run, run_id)
 
     def claim(self, now: str, pid: int | None = None, *, run_id: int | None = None) -> Run | None:
-        """The oldest queued run, or the one named, now running; None if it does not wait.
+        """The oldest queued run, or the one named, now running; None if it does not wait here.
 
         Two never get the same.
         """
         with self._writing():
             waiting = self._rows(
                 "SELECT id FROM runs WHERE state = 'queued' AND id = COALESCE(?, id) "
-                "ORDER BY id LIMIT 1", run_id)
+                f"AND {self._own('runs')} ORDER BY id LIMIT 1", run_id)
             if not waiting:
                 return None
             run_id = waiting[0]["id"]
@@ -315,7 +308,8 @@ class Ledger(Reader):
     def stale(self, now: str, older_than_s: float) -> list[Run]:
         """Running runs without a sign of life for longer than that, oldest first."""
         cutoff = dt.datetime.fromisoformat(now) - dt.timedelta(seconds=older_than_s)
-        return self._runs("WHERE state = 'running' AND heartbeat_at < ? ORDER BY id",
+        return self._runs(f"WHERE state = 'running' AND heartbeat_at < ? AND {self._own('runs')} "
+                          "ORDER BY id",
                           cutoff.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def mark_lost(self, run_id: int, now: str) -> Run:

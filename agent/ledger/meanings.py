@@ -57,6 +57,7 @@ UNSAID = {
     "events.message": "What happened, in words",
     "blocks.shard": "confirm, or test, which decides nothing",
     "predictions.high_bpb": "The upper end of that, bits per byte",
+    "home": "`this_home` of the ledger it was written in; NULL: in this one, and not merged since",
     "experiments.ID": "The run's label",
     "experiments.Date": "Month and day it began",
     "experiments.Params": "Parameters, in thousands or millions",

@@ -7,13 +7,16 @@ The tables are written as SQL text because SQLite keeps the comments: `.schema r
 from sqlite_utils import Database, Migrations
 
 from agent.ledger.experiments import EXPERIMENTS
+from agent.ledger.homes import name_of
 from agent.ledger.tables import (
     BLOCKS,
     GRID_CELLS,
+    HOME,
     LAYERS,
     MEASURES,
     PREDICTIONS,
     REMARKS,
+    THIS_HOME,
     TRACES,
 )
 from engine.errors import LedgerError
@@ -303,6 +306,20 @@ def m013_harvest(db: Database) -> None:
         now = now.replace(before, f"{before} {what},")
     for table, text in (("runs", now), ("decisions", DECISIONS_13)):
         _write_anew(db, table, text)  # for their comments alone
+
+
+@migrations()
+def m015_homes(db: Database) -> None:
+    for table, comment in HOME.items():
+        if "home" in db.table(table).columns_dict:
+            raise LedgerError(f"{table} has a column home that is not of this program, which needs "
+                              "the name; ALTER TABLE … RENAME COLUMN home TO … gives it another")
+        db.execute(f"ALTER TABLE {table} ADD COLUMN home TEXT {comment}\n DEFAULT NULL")
+    db.execute(THIS_HOME.strip())
+    db.execute("INSERT INTO this_home VALUES (?)", [name_of(db.conn)])
+    # Two homes may have run the same; `Ledger.queue` refuses what this one has.
+    db.execute("DROP INDEX IF EXISTS runs_once")
+    db.execute("CREATE INDEX runs_alike ON runs (config_hash, seed, budget_tokens, corpus_id)")
 
 
 def _write_anew(db: Database, table: str, text: str) -> None:

@@ -9,7 +9,9 @@ from typing import Any, Literal, get_args
 
 from agent.ledger.columns import TABLES, present, selected
 from agent.ledger.experiments import EXPERIMENTS
+from agent.ledger.homes import near, own
 from agent.ledger.labels import hint
+from agent.ledger.questions import EARNED
 from agent.ledger.records import (
     Blocks,
     Calibration,
@@ -33,26 +35,6 @@ Shard = Literal["confirm", "test"]
 _CURRENT = (("state = 'running'", "heartbeat_at"),
             ("state = 'queued' AND started_at IS NOT NULL", "id"),
             ("state NOT IN ('queued', 'running')", "ended_at"))
-
-_EARNED = """
-    WITH told AS (SELECT run_id, max(verdict = 'kept') AS is_kept,
-                         max(verdict = 'confirmed') AS is_confirmed,
-                         max(iif(verdict = 'kept', json_extract(evidence, '$.gain_bpb'), NULL))
-                             AS gain_bpb
-                  FROM decisions
-                  WHERE run_id IN (SELECT id FROM runs WHERE calibration_id = ?1)
-                  GROUP BY run_id)
-    SELECT coalesce(r.strategy, 'hand') AS strategy, count(*) AS n_runs,
-           sum(coalesce(told.is_kept, 0)) AS n_kept,
-           sum(coalesce(told.is_confirmed, 0)) AS n_confirmed,
-           sum(r.state = 'pruned') AS n_pruned, sum(told.gain_bpb) AS gain_bpb,
-           sum(coalesce(r.tokens, 0)) AS tokens,
-           sum(iif(r.state = 'pruned', r.budget_tokens - r.tokens, 0)) AS saved_tokens
-    FROM runs r LEFT JOIN told ON told.run_id = r.id
-    WHERE r.calibration_id = ?1 AND r.state NOT IN ('queued', 'running')
-          AND NOT EXISTS (SELECT 1 FROM decisions d
-                          WHERE d.run_id = r.id AND d.verdict = 'withdrawn')
-    GROUP BY 1 ORDER BY sum(told.gain_bpb) DESC, count(*) DESC, 1"""
 
 BUSY_S = 10.0  # how long a statement waits for another program's lock
 MAX_DIGITS = 19  # of an id: SQLite counts up to 2⁶³
@@ -87,8 +69,13 @@ class Queries:
 
     def runs(self, state: State | None = None, limit: int | None = None, *,
              newest_first: bool = False) -> list[Run]:
-        """All runs, or those in one state, in the order of queuing or from the newest."""
+        """All runs, or those in one state, in the order of queuing or from the newest.
+
+        What waits or runs in another home is that home's to do, and not among them.
+        """
         where = "" if state is None else "WHERE state = ?"
+        if state in ("queued", "running"):
+            where += f" AND {self._own('runs')}"
         order = "DESC" if newest_first else "ASC"
         return self._runs(f"{where} ORDER BY id {order} LIMIT ?",
                           *([] if state is None else [state]), _limit(limit))
@@ -98,7 +85,8 @@ class Queries:
         """The queued run that would compute exactly this, if there is one."""
         found = self._runs(
             "WHERE state = 'queued' AND config_hash = ? AND seed = ? AND budget_tokens = ? "
-            "AND corpus_id = ?", config.hash, seed, budget_tokens, corpus_id)
+            f"AND corpus_id = ? AND {self._own('runs')}",
+            config.hash, seed, budget_tokens, corpus_id)
         return found[0] if found else None
 
     def study_runs(self, calibration_id: int) -> list[Run]:
@@ -141,9 +129,13 @@ class Queries:
         return found[::-1]
 
     def baselines(self, calibration: Calibration) -> list[Run]:
-        """Runs of a study's starting point on its seeds, also those another study asked for."""
-        alike = self.runs_on(calibration.text_sha256, calibration.budget_tokens,
-                             Config.from_dict(calibration.config).hash)
+        """Runs of a study's starting point on its seeds, also those another study asked for.
+
+        Of its own home: the same seed on another device is another number, and no pair with it.
+        """
+        alike = near(self, calibration, self.runs_on(
+            calibration.text_sha256, calibration.budget_tokens,
+            Config.from_dict(calibration.config).hash))
         return [run for run in alike if calibration.seeds is None or run.seed in calibration.seeds]
 
     def n_events(self, run_id: int, kind: str) -> int:
@@ -158,7 +150,8 @@ class Queries:
         Asked at every tick, also of a daemon that waits: two indexes answer, no row is read.
         """
         return self._runs(
-            "WHERE source = 'measured' AND id IN (SELECT id FROM runs WHERE state IN "
+            f"WHERE source = 'measured' AND {self._own('runs')} AND id IN (SELECT id FROM runs "
+            "WHERE state IN "
             "('finished', 'pruned', 'diverged', 'killed', 'failed', 'lost') AND NOT EXISTS "
             "(SELECT 1 FROM decisions d WHERE d.run_id = runs.id)) ORDER BY id")
 
@@ -216,8 +209,9 @@ class Queries:
         """The measured run that runs, else one that was interrupted, else the last that ended."""
         for which, order in _CURRENT:
             # The id alone first: sorting whole rows of ten thousand runs takes three times as long.
+            here = "1" if order == "ended_at" else self._own("runs")
             found = self._runs(f"WHERE runs.id = (SELECT id FROM runs WHERE source = 'measured' "
-                               f"AND {which} ORDER BY {order} DESC, id DESC LIMIT 1)")
+                               f"AND {which} AND {here} ORDER BY {order} DESC, id DESC LIMIT 1)")
             if found:
                 return found[0]
         return None
@@ -234,8 +228,9 @@ class Queries:
 
     def counts(self) -> dict[State, int]:
         """How many measured runs are in each state."""
-        found = self._rows("SELECT state, count(*) AS n FROM runs "
-                           "WHERE source = 'measured' GROUP BY state")
+        found = self._rows("SELECT state, count(*) AS n FROM runs WHERE source = 'measured' AND ("
+                           f"state NOT IN ('queued', 'running') OR {self._own('runs')}) "
+                           "GROUP BY state")
         counts: dict[State, int] = dict.fromkeys(get_args(State), 0)
         return counts | {row["state"]: row["n"] for row in found}
 
@@ -272,19 +267,20 @@ class Queries:
                             *([] if run_id is None else [run_id]), _limit(limit))
 
     def events_of_night(self) -> list[Event]:
-        """What happened since the newest night began, newest first; all of it if none did."""
+        """What happened here since the newest night began, newest first; all if none did."""
         return self._events(
-            "WHERE e.id >= COALESCE((SELECT max(id) FROM events WHERE kind = 'night'), 0) "
-            "ORDER BY e.id DESC")
+            "WHERE e.id >= COALESCE((SELECT max(id) FROM events n WHERE kind = 'night' AND "
+            f"{self._own('n')}), 0) AND {self._own('e')} ORDER BY e.id DESC")
 
     def events_since_night_over(self, kind: str) -> list[Event]:
-        """Events of a kind since a night last came to its end, newest first.
+        """Events of a kind since a night here last came to its end, newest first.
 
         One that died did not: what happened in it still counts.
         """
         return self._events(
-            "WHERE e.kind = ? AND e.id > COALESCE((SELECT max(id) FROM events "
-            "WHERE kind = 'night_over'), 0) ORDER BY e.id DESC", kind)
+            f"WHERE e.kind = ? AND {self._own('e')} AND e.id > COALESCE((SELECT max(id) FROM "
+            f"events n WHERE kind = 'night_over' AND {self._own('n')}), 0) ORDER BY e.id DESC",
+            kind)
 
     def _events(self, clauses: str, *values: Any) -> list[Event]:
         rows = self._rows(f"SELECT {self._columns(Event, 'e')}, r.label FROM events e "
@@ -297,8 +293,9 @@ class Queries:
 
     def newest_stamp(self) -> str | None:
         """The latest moment at which this program wrote; None where it never has."""
-        found = self._rows("SELECT max(at) AS at FROM (SELECT max(at) AS at FROM events "
-                           "UNION ALL SELECT max(heartbeat_at) FROM runs)")
+        found = self._rows(f"SELECT max(at) AS at FROM (SELECT max(at) AS at FROM events "
+                           f"WHERE {self._own('events')} UNION ALL "
+                           f"SELECT max(heartbeat_at) FROM runs WHERE {self._own('runs')})")
         return None if found[0]["at"] is None else str(found[0]["at"])
 
     def corpora(self) -> list[Corpus]:
@@ -328,7 +325,7 @@ class Queries:
 
     def earned(self, calibration_id: int) -> list[Earned]:
         """What each strategy's ended runs of a study came to, the largest gain first."""
-        return [Earned(**row) for row in self._rows(_EARNED, calibration_id)]
+        return [Earned(**row) for row in self._rows(EARNED, calibration_id)]
 
     def grid(self, grid_id: int) -> Grid:
         return self._one(Grid, grid_id)
@@ -336,7 +333,7 @@ class Queries:
     def waiting_grid(self) -> list[Run]:
         """All runs of the newest grid of which some wait or run, in their order."""
         return self._runs("WHERE grid_id = (SELECT max(grid_id) FROM runs WHERE state IN "
-                          "('queued', 'running')) ORDER BY id")
+                          f"('queued', 'running') AND {self._own('runs')}) ORDER BY id")
 
     def labels(self) -> dict[str, str]:
         """Where each run comes from, by its label: measured or published."""
@@ -359,6 +356,10 @@ class Queries:
             self._connection.backup(target)
 
     # --- underneath --------------------------------------------------------------------------
+
+    def _own(self, alias: str) -> str:
+        with self._lock, in_words(self.path):
+            return own(self._connection, alias)
 
     def _rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         with self._lock, in_words(self.path):

@@ -68,6 +68,27 @@ FROM runs WHERE tok_per_s IS NOT NULL GROUP BY device, replicas, size
 ORDER BY device, replicas, size;
 """
 
+# What each strategy's ended runs of a study came to, as `Queries.earned` asks.
+EARNED = """
+    WITH told AS (SELECT run_id, max(verdict = 'kept') AS is_kept,
+                         max(verdict = 'confirmed') AS is_confirmed,
+                         max(iif(verdict = 'kept', json_extract(evidence, '$.gain_bpb'), NULL))
+                             AS gain_bpb
+                  FROM decisions
+                  WHERE run_id IN (SELECT id FROM runs WHERE calibration_id = ?1)
+                  GROUP BY run_id)
+    SELECT coalesce(r.strategy, 'hand') AS strategy, count(*) AS n_runs,
+           sum(coalesce(told.is_kept, 0)) AS n_kept,
+           sum(coalesce(told.is_confirmed, 0)) AS n_confirmed,
+           sum(r.state = 'pruned') AS n_pruned, sum(told.gain_bpb) AS gain_bpb,
+           sum(coalesce(r.tokens, 0)) AS tokens,
+           sum(iif(r.state = 'pruned', r.budget_tokens - r.tokens, 0)) AS saved_tokens
+    FROM runs r LEFT JOIN told ON told.run_id = r.id
+    WHERE r.calibration_id = ?1 AND r.state NOT IN ('queued', 'running')
+          AND NOT EXISTS (SELECT 1 FROM decisions d
+                          WHERE d.run_id = r.id AND d.verdict = 'withdrawn')
+    GROUP BY 1 ORDER BY sum(told.gain_bpb) DESC, count(*) DESC, 1"""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:

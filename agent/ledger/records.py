@@ -99,6 +99,7 @@ class Calibration(NewCalibration):
     """A study the ledger holds; the sigmas are None until the baseline's seeds have finished."""
 
     id: int
+    home: str | None = None
 
 
 class Measured(TypedDict, total=False):
@@ -238,6 +239,7 @@ class Run:
     confirm_bpb: float | None
     test_bpb: float | None
     rung_bpb: float | None
+    home: str | None = None
 
 
 class Outcome(TypedDict, total=False):
@@ -337,6 +339,7 @@ class Event:
     label: str | None
     message: str
     data: dict[str, Any] | None
+    home: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.ledger.cells import grid_cells, is_part_or_whole
+from agent.ledger.homes import is_of_home
 from agent.ledger.queries import Queries
 from agent.ledger.records import Calibration, Run
 from engine.errors import LedgerError
@@ -29,11 +30,13 @@ class NightOf:
 def current_study(ledger: Queries) -> Calibration | None:
     """The study last worked on: the newest night's, or one that was opened since; None of none.
 
-    One that was withdrawn since is passed over.
+    One that was withdrawn since is passed over, and those of other homes where this has its own.
     """
     gone = withdrawn_studies(ledger)
     studies = [one for one in ledger.studies() if one.id not in gone]
-    nights = iter(_nights(ledger, -1 if gone else 1))
+    here = [one for one in studies if is_of_home(ledger, one)]
+    studies = here or studies
+    nights = iter(_nights(ledger, -1 if gone else 1, of_home=bool(here)))
     newest = next(nights, None)
     if newest is None or not studies or studies[0].id > newest.newest_study:
         return studies[0] if studies else None
@@ -153,9 +156,13 @@ def night_of(ledger: Queries, study: Calibration) -> NightOf | None:
                  if night.study == study.id and night.source), None)
 
 
-def _nights(ledger: Queries, limit: int = -1) -> Iterator[NightOf]:
-    """What nights noted of their studies, the newest first; SQLite reads -1 as no limit."""
-    for row in ledger._rows("SELECT at, data FROM events WHERE kind = 'night' "
+def _nights(ledger: Queries, limit: int = -1, *, of_home: bool = False) -> Iterator[NightOf]:
+    """What nights noted of their studies, the newest first; SQLite reads -1 as no limit.
+
+    of_home  whether nights of other homes are passed over
+    """
+    own = ledger._own("events") if of_home else "1"
+    for row in ledger._rows(f"SELECT at, data FROM events WHERE kind = 'night' AND {own} "
                             "ORDER BY id DESC LIMIT ?", limit):
         data = json.loads(row["data"] or "{}")
         if not isinstance(data, dict):

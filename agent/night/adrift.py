@@ -1,7 +1,7 @@
 """A ledger, or a whole home, that was swapped while a night wrote it: what it learnt is kept.
 
 The connection still has the file that was opened. What that holds is copied to a file of its own,
-which `agent import` takes, and nothing of ours stays beside the file that lies there now.
+which `agent merge` takes, and nothing of ours stays beside the file that lies there now.
 """
 
 import os
@@ -79,7 +79,7 @@ class Harbour:
         if self._kept is None:
             return (f"{why}, and what was learnt could not be kept whole; each run's own log stays "
                     f"in {self.home.root / 'runs'}")
-        return (f"{why}; what was learnt is kept in {self._kept}: `agent {ours} import "
+        return (f"{why}; what was learnt is kept in {self._kept}: `agent {ours} merge "
                 f"{shlex.quote(str(self._kept))}` adds it to the ledger of that home")
 
     def _settle(self) -> bool:

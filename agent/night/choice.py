@@ -18,9 +18,11 @@ from agent.ledger import (
     Queries,
     by_use,
     current_study,
+    is_of_home,
     night_of,
     study_of,
 )
+from agent.machine import machine
 from agent.night.wish import Wish
 from agent.search import study as studies
 from agent.trial import Source
@@ -172,14 +174,28 @@ def choose(ledger: Queries, wish: Wish, text_sha256: str, text: str) -> Choice:
 
     if wish.study is not None:
         named = study_of(ledger, wish.study)
+        if not is_of_home(ledger, named) and named.device not in (None, machine.device()):
+            raise UserError(f"study {named.id} is of another home and device ({named.device}), "
+                            "whose runs are no pairs with those of this one; leave out --study, "
+                            "and a study of the same start begins here")
         if found := differences(named):
             raise UserError(_conflict(named, found))
         return Choice(named, base, last, ())
-    for known in by_use(ledger):
-        if not differences(known):
+    for known in by_use(ledger):  # what other homes do is theirs to go on with
+        if is_of_home(ledger, known) and not differences(known):
             return Choice(known, Config.from_dict(known.config), last,
                           differences(last) if last else ())
-    return Choice(None, base, last, (*differences(last), *_since(last, base)) if last else ())
+    return Choice(None, base, last, (*_elsewhere(ledger, last, wish), *differences(last),
+                                     *_since(last, base)) if last else ())
+
+
+def _elsewhere(ledger: Queries, known: Calibration, wish: Wish) -> Iterator[Difference]:
+    """That a study is another home's: its runs and those of this device are no pairs."""
+    if not is_of_home(ledger, known):
+        advice = "" if wish.run_tokens else (
+            f", and scores compare with --run-tokens {known.budget_tokens}")
+        device = known.device or "of an unknown device"
+        yield Difference("home", f"that is of another home ({device}), whose runs are no pairs with those of this one{advice}", "this home")
 
 
 def _since(last: Calibration, base: Config) -> Iterator[Difference]:

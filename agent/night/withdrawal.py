@@ -55,7 +55,7 @@ def planned(ledger: Queries, home: Home, keys: Sequence[str], number: int | None
     study, current = study_of(ledger, number), current_study(ledger)
     if is_agent_at_work and current and current.id == study.id:
         raise UserError(f"an agent works on study {study.id}; `agent stop` first")
-    runs = tuple(run for run in ledger.study_runs(study.id) if run.state == "queued")
+    runs = tuple(run for run in ledger.runs("queued") if run.calibration_id == study.id)
     ideas = tuple(home.inbox / f"{idea.uid}.json" for idea in inbox.waiting(home)
                   if idea.calibration_id == study.id)
     if study.id in withdrawn_studies(ledger) and not runs and not ideas:
@@ -71,6 +71,8 @@ def _waiting(ledger: Queries, key: str) -> Run:
     if run.state != "queued":
         raise UserError(f"{run.label} is {run.state}; only runs that are queued can be withdrawn, "
                         "and `agent runs --state queued` lists them")
+    if run.id not in {one.id for one in ledger.runs("queued")}:
+        raise UserError(f"{run.label} waits in another home; withdraw it there")
     if run.strategy == "baseline" and run.calibration_id is not None:
         raise UserError(f"{run.label} is a seed of the start of study {run.calibration_id}, which "
                         f"`agent run` would queue anew; `agent withdraw --study "

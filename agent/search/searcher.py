@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from agent.ledger import Blocks, Calibration, Ledger, Prediction, Run
+from agent.ledger import Blocks, Calibration, Ledger, Prediction, Run, near
 from agent.ledger import Decision as Recorded
 from agent.search import proposer, silent
 from agent.search.actions import Due, Kind, Pending, Propose, Repeat, Stop, Trial, Wait, Without
@@ -188,7 +188,7 @@ class Searcher:
                    to hear of one of them first, there is nothing to queue: None
         """
         runs = self.ledger.comparable_runs(self.study)
-        for run in runs:
+        for run in near(self.ledger, self.study, runs):  # another device's stand in no one's way
             may_stand = run.id not in in_flight and run.state not in ("killed", "failed", "lost")
             self.search.avoid(run.seed or 0, run.config_hash if may_stand else None)
         pending = [self._pending(run) for run in runs if run.id in in_flight]
@@ -204,7 +204,8 @@ class Searcher:
                 outside = outsiders.at(len(runs)) if outsiders else {}
                 return self._propose(action, runs, limits, seed, outside, is_timed)
             config = self._without(action)
-            if (config and not self._is_known(config, action.seed, runs)
+            if (config and not self._is_known(config, action.seed, near(
+                    self.ledger, self.study, runs))
                     and why_not(config, limits) is None):
                 return Wanted(config, action.seed, Origin(
                     "ablate", action.why, self.study.id, action.step.node.run_id))

@@ -23,6 +23,7 @@ from agent.ledger import (
     NewRun,
     Queries,
     Run,
+    this_home,
 )
 from agent.machine import Clock, machine
 from agent.search import feasible, footprint, verdict
@@ -242,8 +243,10 @@ def baseline_seeds(ledger: Queries, text_sha256: str, config: Config, budget_tok
     A run of an older version, or one by hand, has no score on the shard that confirms, or will
     have none, and nothing runs twice.
     """
+    this = this_home(ledger)
     silent = {run.seed for run in ledger.runs_on(text_sha256, budget_tokens)
-              if run.config_hash == config.hash and run.confirm_bpb is None
+              if run.home in (None, this) and run.config_hash == config.hash
+              and run.confirm_bpb is None
               and (run.state in ("finished", "pruned")
                    or run.state in ("queued", "running") and run.strategy not in CONFIRMING)}
     fresh = (number for number in itertools.count(seed) if number not in silent)

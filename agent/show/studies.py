@@ -33,6 +33,9 @@ def study_list(studies: Sequence[StudyFacts], width: int) -> str:
     indent = " " * (len(_COLUMNS[0].block(studies)[0]) + len(GAP))
     for row, one in zip(lines_of, studies, strict=True):
         lines += [row, *_wrapped(f"from {one.start}", width, indent)]
+        if not one.is_of_home:
+            lines += _wrapped(f"of another home ({one.device or 'its device is unknown'})", width,
+                              indent)
         if one.is_withdrawn:
             lines += _wrapped(f"withdrawn: `agent run --study {one.study}` takes it up again",
                               width, indent)
