@@ -1,6 +1,7 @@
 """learning_rate: close in on the best rate for this recipe, then on its schedule."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -39,11 +40,10 @@ def propose(parent: Config, history: Sequence[Outcome], rng: Generator,
 def _candidates(parent: Config, history: Sequence[Outcome], rng: Generator,
                 limits: Limits) -> Iterator[Change]:
     """The fitted minimum, then the schedule once the rate is bracketed, then steps."""
-    kin = [o for o in history
-           if dataclasses.replace(o.config, lr=parent.lr).hash == parent.hash]
+    own = _recipe(parent)
+    kin = [o for o in history if _recipe(o.config) == own]
     ranked = scores(history, limits.budget_tokens)
-    judged = {s.config.lr: s for s in ranked
-              if dataclasses.replace(s.config, lr=parent.lr).hash == parent.hash}
+    judged = {s.config.lr: s for s in ranked if _recipe(s.config) == own}
     finished = {lr: s.bpb for lr, s in judged.items() if s.has_finished}
     best = min(finished, key=lambda lr: finished[lr], default=parent.lr)
     ceiling = min((o.config.lr for o in kin if _limits_the_rate(o) and o.config.lr > best),
@@ -62,6 +62,12 @@ def _candidates(parent: Config, history: Sequence[Outcome], rng: Generator,
     for change in _steps(finished, best, direction, STEPS[::-1] if is_near else STEPS):
         if change.fields["lr"] < ceiling:
             yield change
+
+
+@functools.lru_cache(maxsize=1 << 14)  # asked of every known run, for every idea
+def _recipe(config: Config) -> str:
+    """What a configuration is beside its rate: the same hash for the same recipe."""
+    return dataclasses.replace(config, lr=Config().lr).hash
 
 
 def _limits_the_rate(outcome: Outcome) -> bool:
@@ -112,7 +118,7 @@ def _recipes(ranked: Sequence[Scored], parent: Config) -> list[list[float]]:
     found: dict[str, list[float]] = {}
     for one in ranked:
         if one.config.optimizer == parent.optimizer:
-            recipe = dataclasses.replace(one.config, lr=parent.lr).hash
+            recipe = _recipe(one.config)
             if one.has_finished or recipe in found:  # those that finished come first
                 found.setdefault(recipe, []).append(
                     one.config.lr * one.config.n_embd / parent.n_embd)
