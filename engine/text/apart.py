@@ -13,6 +13,7 @@ from engine.text import copies, pieces
 from engine.text.given import Found, counted
 from engine.text.splits import (
     HELD_OUT_BYTES,
+    dealt,
     hold_out,
     require_stories,
     require_validation,
@@ -84,7 +85,7 @@ def _ends(found: Found) -> Parts:
     ends = "its end" if len(found.stories) == 1 else "the end of each"
     said = (f"{found.title}: {what}, cut at paragraphs into {len(train) + len(held):,} pieces; "
             f"{ends}, {len(held):,} of them, is held out")
-    return Parts(train, held, (*found.remarks, said, *_left_out(
+    return Parts(train, dealt(held), (*found.remarks, said, *_left_out(
         n_left_out, "paragraph", "paragraphs", "held out")))
 
 

@@ -6,9 +6,9 @@ part between stories, so they are the same bytes for every vocabulary:
 - Where a validation file is given, all of the other file is train; of a few long documents the ends
   are held out (apart.py, which also keeps copies of a story on one side). Otherwise stories are
   held out of the text: as many as hold HELD_OUT_BYTES, at most every tenth, at least 3. They are
-  taken at even distances, because a text may be sorted and its end may differ from its beginning,
-  and put in the order 0 4 8 … 2 6 10 … 1 5 9 … 3 7 11 … so that every shard comes from all of the
-  text.
+  taken at even distances, because a text may be sorted and its end may differ from its beginning.
+  Both are dealt out in the order 0 4 8 … 2 6 10 … 1 5 9 … 3 7 11 …, so that every shard comes from
+  all of what is held out: two chapters, or two plays, are not equally hard.
 - search is the first of them, up to SEARCH_TOKENS tokens of the reference tokenizer, which is
   trained on train with the vocabulary of Config's defaults, or the largest that train supports;
   and no more than half of the stories. confirm and test halve the rest, so that each has a quarter
@@ -71,10 +71,14 @@ def hold_out(stories: Stories) -> tuple[Stories, Stories]:
     n_bytes = sum(len(story.encode()) for story in stories)
     n_held = max(3, min(n // 10, -(-HELD_OUT_BYTES * n // n_bytes)))
     at = [(2 * i + 1) * n // (2 * n_held) for i in range(n_held)]
-    order = [i for phase in (0, 2, 1, 3) for i in at[phase::4]]
     held = set(at)
     return ([story for i, story in enumerate(stories) if i not in held],
-            [stories[i] for i in order])
+            dealt([stories[i] for i in at]))
+
+
+def dealt(stories: Stories) -> Stories:
+    """0 4 8 … 2 6 10 … 1 5 9 … 3 7 11 …: whoever takes a part of them has some from all over."""
+    return [story for phase in (0, 2, 1, 3) for story in stories[phase::4]]
 
 
 def shard(stories: Stories,
