@@ -111,16 +111,17 @@ def columns_of_program() -> dict[str, tuple[str, ...]]:
 
 def copied(path: Path, copy: Path, columns: Columns) -> tuple[str, ...]:
     """A sound copy of a ledger, brought to the newest schema; what in it is a person's own."""
-    if found := faults(path):
-        raise LedgerError(f"{path} is damaged: {found[0]}; nothing of it was taken in, and "
-                          f"`sqlite3 {path} .recover` prints what can still be read")
     with in_words(path), closing(connect(path, "mode=ro")) as source:
         check_schema(path, source, is_reader=False)
         with closing(sqlite3.connect(copy)) as target:
             source.backup(target)
         own = _own(source, columns)
     with _called(copy, path), Ledger.open(copy):
-        return own
+        found = faults(copy)
+    if found:
+        raise LedgerError(f"{path} is damaged: {found[0]}; nothing of it was taken in, and "
+                          f"`sqlite3 {path} .recover` prints what can still be read")
+    return own
 
 
 def _own(db: sqlite3.Connection, columns: Columns) -> tuple[str, ...]:
