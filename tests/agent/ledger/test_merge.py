@@ -252,7 +252,7 @@ def test_a_study_that_two_copies_went_on_with_stays_as_it_is_here(
             ledger.decide(ended(ledger, run).id, kept.id, "discarded", "r", {}, "no", NOW)
         taken = take(ours, copy)
     assert [one.what for one in taken.conflicts] == ["study 1"]
-    assert [run.label for run in ours.study_runs(1)] == ["B1", "E1", "E2"]
+    assert [run.strategy for run in ours.study_runs(1)] == ["baseline", "random", "random"]
     assert {run.label for run in ours.runs()} == {"B1", "E1", "E2", "E2a"}
     before = all_rows(ours.path)
     take_in(ours, [tmp_path / "copy.db"])

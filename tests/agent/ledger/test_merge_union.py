@@ -35,7 +35,6 @@ def template() -> sqlite3.Connection:
 def copy(db: sqlite3.Connection) -> sqlite3.Connection:
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     db.backup(fresh)
-    fresh.execute("PRAGMA foreign_keys = ON")
     return fresh
 
 
