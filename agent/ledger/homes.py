@@ -9,10 +9,17 @@ import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from agent.ledger.columns import present
 from agent.ledger.records import Calibration, Run
 
 if TYPE_CHECKING:
     from agent.ledger.queries import Queries
+
+# The columns that step 15 of the schema adds.
+HOME = {
+    "runs": "-- this_home.uid of where it was queued; NULL: here, and not merged since",
+    "calibrations": "-- this_home.uid of where it was begun; NULL: here, and not merged since",
+    "events": "-- this_home.uid of where it happened; NULL: here, and not merged since"}
 
 THIS = "SELECT max(uid) FROM this_home"
 _EVENT = "SELECT at || ' ' || kind || ' ' || message FROM events ORDER BY id LIMIT 1"
@@ -23,7 +30,7 @@ def own(connection: sqlite3.Connection, alias: str) -> str:
 
     alias  of runs, calibrations or events
     """
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'this_home'").fetchone():
+    if not present(connection, "this_home"):
         return "1"
     return f"({alias}.home IS NULL OR {alias}.home = ({THIS}))"
 

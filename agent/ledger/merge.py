@@ -69,9 +69,23 @@ def take_in(ledger: Ledger, others: Sequence[Path]) -> list[Taken]:
     with tempfile.TemporaryDirectory(prefix="phi-auto-") as folder:
         copies = [Path(folder) / f"{i}.db" for i in range(len(others))]
         own = [copied(path, copy, columns) for path, copy in zip(others, copies, strict=True)]
-        with ledger.deciding():
+        with _by_numbers_alone(ledger), ledger.deciding():
             return [_take(ledger, path, copy, columns, extra)
                     for path, copy, extra in zip(others, copies, own, strict=True)]
+
+
+@contextmanager
+def _by_numbers_alone(ledger: Ledger) -> Iterator[None]:
+    """Rows are numbered anew without SQLite following references by itself.
+
+    It would trip over rows that somebody deleted, and do twice what a person's own table cascades.
+    """
+    with ledger._lock:
+        ledger._db.execute("PRAGMA foreign_keys = OFF")
+        try:
+            yield
+        finally:
+            ledger._db.execute("PRAGMA foreign_keys = ON")
 
 
 def rehearse(ours: Queries | None, others: Sequence[Path]) -> list[Taken]:
@@ -111,16 +125,17 @@ def columns_of_program() -> dict[str, tuple[str, ...]]:
 
 def copied(path: Path, copy: Path, columns: Columns) -> tuple[str, ...]:
     """A sound copy of a ledger, brought to the newest schema; what in it is a person's own."""
-    if found := faults(path):
-        raise LedgerError(f"{path} is damaged: {found[0]}; nothing of it was taken in, and "
-                          f"`sqlite3 {path} .recover` prints what can still be read")
     with in_words(path), closing(connect(path, "mode=ro")) as source:
         check_schema(path, source, is_reader=False)
         with closing(sqlite3.connect(copy)) as target:
             source.backup(target)
         own = _own(source, columns)
     with _called(copy, path), Ledger.open(copy):
-        return own
+        found = faults(copy)
+    if found:
+        raise LedgerError(f"{path} is damaged: {found[0]}; nothing of it was taken in, and "
+                          f"`sqlite3 {path} .recover` prints what can still be read")
+    return own
 
 
 def _own(db: sqlite3.Connection, columns: Columns) -> tuple[str, ...]:
@@ -157,9 +172,13 @@ def _take(ledger: Ledger, path: Path, copy: Path, columns: Columns,
         new = {table: len(keys) for table, keys in written.new.items()}
         new |= {"remarks": len(written.remarks)}
         if written.is_news:
+            n_gone = len(ledger.rows("PRAGMA foreign_key_check"))
             written.write(ledger._connection)
             new |= carry(theirs, other._connection, written, ledger._connection, found.told,
                          columns)
+            if len(ledger.rows("PRAGMA foreign_key_check")) > n_gone:
+                raise LedgerError(f"{path} cannot be taken in: a row would refer to none; nothing "
+                                  "of it was")
     n_renewed = sum(found.told.values()) - new["runs"]
     return Taken(
         str(path), _devices(theirs), new, n_renewed, _others(theirs, written),

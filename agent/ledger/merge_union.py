@@ -116,8 +116,8 @@ class _Uniter:
         return _filled(first, second)
 
     @staticmethod
-    def _version(side: Side, key: str, row: Row) -> tuple[str, str]:
-        return side.versions.get(key) or str(row["created_at"]), text(row)
+    def _version(side: Side, key: str, row: Row) -> tuple[str, int, str]:
+        return side.versions.get(key) or str(row["created_at"]), row["n"] or 0, text(row)
 
     def _run(self, uid: str, row: Row, known: Row | None) -> Row:
         if known is None:

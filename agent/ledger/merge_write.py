@@ -90,7 +90,6 @@ class Written:
 
     def write(self, db: sqlite3.Connection) -> None:
         """All of it, in the transaction that is under way; what hangs on runs is not among it."""
-        db.execute("PRAGMA defer_foreign_keys = ON")  # until the commit, which asks
         self._renumber(db)
         for table in NUMBERED:
             for key in self.keys[table]:

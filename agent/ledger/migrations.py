@@ -7,11 +7,10 @@ The tables are written as SQL text because SQLite keeps the comments: `.schema r
 from sqlite_utils import Database, Migrations
 
 from agent.ledger.experiments import EXPERIMENTS
-from agent.ledger.homes import name_of
+from agent.ledger.homes import HOME, name_of
 from agent.ledger.tables import (
     BLOCKS,
     GRID_CELLS,
-    HOME,
     LAYERS,
     MEASURES,
     PREDICTIONS,
@@ -183,6 +182,10 @@ CREATE TRIGGER decisions_never_go BEFORE DELETE ON decisions
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only; add a new one'); END""",
 )
 
+RUNS_ONCE_15 = """
+CREATE UNIQUE INDEX runs_once ON runs (config_hash, seed, budget_tokens, corpus_id) WHERE
+source = 'measured' AND home IS NULL AND state NOT IN ('killed', 'failed', 'lost')"""
+
 CREATE_EXPERIMENTS = """
 CREATE VIEW experiments AS          -- the published table: its own rows first, cell by cell
 """ + EXPERIMENTS
@@ -317,8 +320,8 @@ def m015_homes(db: Database) -> None:
         db.execute(f"ALTER TABLE {table} ADD COLUMN home TEXT {comment}\n DEFAULT NULL")
     db.execute(THIS_HOME.strip())
     db.execute("INSERT INTO this_home VALUES (?)", [name_of(db.conn)])
-    # Two homes may have run the same; `Ledger.queue` refuses what this one has.
-    db.execute("DROP INDEX IF EXISTS runs_once")
+    db.execute("DROP INDEX IF EXISTS runs_once")  # two homes may have run the same
+    db.execute(RUNS_ONCE_15.strip())
     db.execute("CREATE INDEX runs_alike ON runs (config_hash, seed, budget_tokens, corpus_id)")
 
 

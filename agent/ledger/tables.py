@@ -76,11 +76,6 @@ CREATE TABLE this_home (            -- the home this file is of: one row, which 
     uid TEXT PRIMARY KEY            -- of the first run queued in it, mostly
 ) STRICT"""
 
-HOME = {  # columns that step 15 adds
-    "runs": "-- this_home.uid of where it was queued; NULL: here, and not merged since",
-    "calibrations": "-- this_home.uid of where it was begun; NULL: here, and not merged since",
-    "events": "-- this_home.uid of where it happened; NULL: here, and not merged since"}
-
 GRID_CELLS = """
 CREATE TABLE grid_cells (           -- what a grid asked for in one of its runs
     run_id INTEGER PRIMARY KEY REFERENCES runs (id),

@@ -194,9 +194,9 @@ def _elsewhere(ledger: Queries, known: Calibration, wish: Wish) -> Iterator[Diff
     if not is_of_home(ledger, known):
         advice = "" if wish.run_tokens else (
             f", and scores compare with --run-tokens {known.budget_tokens}")
-        device = known.device or "of an unknown device"
-        yield Difference("home", f"that is of another home ({device}), whose runs are no pairs "
-                         f"with those of this one{advice}", "this home")
+        on = known.device or "of an unknown device"
+        yield Difference("home", f"that is of another home ({on}), whose runs are no pairs with "
+                         f"those of this one{advice}", "this home")
 
 
 def _since(last: Calibration, base: Config) -> Iterator[Difference]:

@@ -8,7 +8,7 @@ import pytest
 
 from agent.ledger.cells import cells_with, grid_cells, is_on_text, part_sha256, unique_tokens
 from agent.ledger.ledger import Ledger
-from agent.ledger.reader import Reader
+from agent.ledger.merge import take_in
 from agent.ledger.records import GridCell, Run
 from agent.search.study import Origin, new_run
 from tests.support.parts import NOW, TEXT, TINY, a_run, new_corpus
@@ -56,9 +56,9 @@ def test_purposes_part_the_law_from_its_checks(ledger: Ledger) -> None:
 
 def test_cells_go_with_their_runs_into_another_ledger(ledger: Ledger, tmp_path: Path) -> None:
     on_part(ledger)
-    with Ledger.open(tmp_path / "other.db") as other, Reader.open(ledger.path) as ours:
+    with Ledger.open(tmp_path / "other.db") as other:
         a_run(other)
-        other.take_in(ours, NOW)
+        take_in(other, [ledger.path])
         (run,) = [one for one in other.runs() if one.strategy == "grid"]
         assert grid_cells(other) == {run.id: PART}
         assert is_on_text(other, run, TEXT)

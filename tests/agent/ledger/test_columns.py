@@ -119,7 +119,7 @@ def test_a_new_run_never_gets_what_was_noted_of_one_that_was_deleted(path: Path,
         newest = ledger.runs()[-1].id
     row = {"decisions": f"VALUES (99, 'x', {newest}, NULL, 'kept', 'r', '{{}}', '')",
            "metrics": f"(run_id, step, tokens) VALUES ({newest}, 1, 1)",
-           "events": f"VALUES (99, 'x', 'retry', {newest}, '', NULL)"}[table]
+           "events": f"VALUES (99, 'x', 'retry', {newest}, '', NULL, NULL)"}[table]
     change(path, f"INSERT INTO {table} {row}", f"DELETE FROM runs WHERE id = {newest}")
     with Ledger.open(path) as ledger:
         run = example.queue(ledger, seed=8)

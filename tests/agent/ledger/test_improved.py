@@ -7,7 +7,7 @@ import pytest
 
 from agent.ledger.improved import in_words, measures, note_measures, same_improvement
 from agent.ledger.ledger import Ledger
-from agent.ledger.reader import Reader
+from agent.ledger.merge import take_in
 from agent.search.study import Origin, new_run
 from tests.support.parts import NOW, TINY, a_run
 
@@ -44,8 +44,8 @@ def test_measures_are_kept_once_and_come_in_with_a_ledger(path: Path, tmp_path: 
         note_measures(ledger, run.id, ROWS)
         note_measures(ledger, run.id, ROWS)
         assert measures(ledger, run.id) == ROWS
-    with Ledger.open(tmp_path / "other.db") as other, Reader.open(path) as known:
-        other.take_in(known, NOW)
+    with Ledger.open(tmp_path / "other.db") as other:
+        take_in(other, [path])
         assert measures(other, other.run(run.uid).id) == ROWS
 
 

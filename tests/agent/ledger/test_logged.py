@@ -10,6 +10,7 @@ import pytest
 
 from agent.ledger.ledger import Ledger
 from agent.ledger.logged import forget, layers_of, trace_of
+from agent.ledger.merge import take_in
 from agent.ledger.reader import Reader
 from agent.ledger.records import Layer, Metric, Trace
 from tests.support.parts import NOW, a_run, a_study
@@ -49,7 +50,7 @@ def test_they_go_with_their_run_into_another_ledger(ledger: Ledger, tmp_path: Pa
     ledger.ingest(1, [Metric(1, 32)], 10, NOW, [*LAYERS, TRACE])
     ledger.finish(1, "diverged", NOW, error="loss nan")
     with Ledger.open(tmp_path / "other.db") as other:
-        other.take_in(ledger, NOW)
+        take_in(other, [ledger.path])
         assert layers_of(other, 1) == layers_of(ledger, 1)
         assert trace_of(other, 1) == TRACE
 

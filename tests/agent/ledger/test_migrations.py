@@ -30,7 +30,8 @@ INSERT INTO runs (id, uid, label, created_at, ended_at, state, strategy, grid_id
     1, 1, '{"lr": 0.001}', 'abcd', '128d/4L', 0, 1311872, 1000, 10, 5.25, -0.01, 1, 'to see');
 INSERT INTO metrics (run_id, step, tokens, train_loss) VALUES (1, 10, 1000, 5.5);
 INSERT INTO decisions VALUES (1, '2026-03-24T10:11:00Z', 1, NULL, 'kept', 'noise-1', '{}', 'good');
-INSERT INTO events VALUES (1, '2026-03-24T10:11:00Z', 'tick', 1, 'on', NULL);
+INSERT INTO events (id, at, kind, run_id, message, data)
+    VALUES (1, '2026-03-24T10:11:00Z', 'tick', 1, 'on', NULL);
 """
 STEPS = known_steps()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.ledger.ledger import Ledger
+from agent.ledger.merge import take_in
 from agent.ledger.notes import Remark, remark_on, remarks, set_remark, with_remarks
 from agent.ledger.reader import Reader
 from engine.errors import LedgerError
@@ -60,7 +61,7 @@ def test_of_two_ledgers_the_later_word_counts(path: Path, tmp_path: Path) -> Non
         set_remark(ours, first, Remark("ours"), LATER)
         set_remark(theirs, first, Remark("theirs"), NOW)
         set_remark(theirs, second, Remark(None, True), NOW)
-        ours.take_in(theirs, NOW)
+        take_in(ours, [other])
         assert remarks(ours) == {first: Remark("ours"), second: Remark(None, True)}
-        theirs.take_in(ours, NOW)
+        take_in(theirs, [path])
         assert remarks(theirs) == remarks(ours)
