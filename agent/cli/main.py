@@ -146,6 +146,10 @@ class Group(click.Group):
             completion.register()
         super()._main_shell_completion(*words, **options)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from agent.cli import sections
+        sections.write(self.commands, formatter)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with misuse_laid_out():

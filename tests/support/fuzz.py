@@ -134,7 +134,7 @@ def is_told(result: Result) -> bool:
     assert "Traceback" not in result.output
     assert "Warning:" not in result.stderr
     told = [line for line in result.stderr.splitlines() if line.startswith(("agent: ", "Error: "))]
-    if result.exit_code and "\nCommands:\n" not in result.stderr:  # no command at all: the list
+    if result.exit_code and "\nA night:\n" not in result.stderr:  # no command at all: the list
         assert len(told) == 1, result.output
         assert len(told[0].strip()) > len("agent: ")
     return result.exit_code == 0
