@@ -61,7 +61,7 @@ def by_trainer(config: Config, texts: Texts) -> list[float]:
     return losses
 
 
-def in_parts(config: Config, texts: Texts, n_parts: int, dtype: type = np.float32) -> list[float]:
+def in_parts(config: Config, texts: Texts, n_parts: int, dtype: Any = np.float32) -> list[float]:
     """The same, each batch in parts whose gradients are summed as those of replicas are.
 
     In one process, since replicas that wait for each other under emulation take minutes.
@@ -108,7 +108,7 @@ def strays(losses: Losses, double: list[float]) -> dict[str, list[float]]:
 def judged(here: Losses, there: Losses) -> tuple[list[str], dict[str, float]]:
     """What of there is more than rounding, a clause each; and the figures of the comparison."""
     double = here["double"]
-    apart = max(abs(a - b) for a, b in zip(double, there["double"], strict=True))
+    apart = float(np.max(np.abs(np.subtract(double, there["double"]))))
     faults = [] if apart <= DOUBLE else [f"double precision differs by {apart:.1e} nats"]
     own, others, far, most = strays(here, double), strays(there, double), 0.0, 0.0
     for step, loss in enumerate(double):
