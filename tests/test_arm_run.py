@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 
 from tests.arm import losses
+from tests.support.patience import patience
 
 RUN = Path(__file__).parent / "arm" / "run"
 TOOLS = ("bash", "cat", "cut", "dirname", "env", "realpath", "rm", "mkdir")
 
 
 def run(*words: str, path: str | None = None) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | ({"PATH": path} if path else {})
     return subprocess.run([RUN, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          env={**os.environ, **({"PATH": path} if path else {})}, timeout=60)
+                          env=environment, timeout=patience(60))
 
 
 @pytest.fixture
@@ -127,3 +129,18 @@ def test_a_training_strays_by_rounding_alone_and_a_wrong_product_is_seen() -> No
     parts = losses.in_parts(config, texts, 3)
     assert losses.judged(found, found | {"trainer": parts})[0] == []
     assert losses.judged(found, found | {"trainer": off_by_a_little})[0]
+
+
+# --- patience --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("environ", "seconds"), [({}, 60), ({"PATIENCE": ""}, 60),
+                                                  ({"PATIENCE": "2.5"}, 150)], ids=str)
+def test_tests_wait_longer_where_they_are_told_to(environ: dict[str, str], seconds: float) -> None:
+    assert patience(60, environ) == seconds
+
+
+@pytest.mark.parametrize("factor", ["0", "-1", "inf", "nan", "long"])
+def test_a_factor_that_is_none_is_refused(factor: str) -> None:
+    with pytest.raises(ValueError, match=factor):
+        patience(60, {"PATIENCE": factor})
