@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from agent.machine import container
+from agent.machine import container, processor
 
 MIN_DISK_MB = 200.0  # free: with less a run waits, and agent doctor fails
 ROOT = Path(__file__).resolve().parents[2]  # the folder our packages lie in
@@ -25,14 +25,9 @@ def device() -> str:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return processor.name(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
     except OSError:
-        lines = []
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip() in ("model name", "Hardware") and value.strip():
-            return value.strip()
-    return platform.machine()
+        return platform.machine()
 
 
 def n_cores() -> int:

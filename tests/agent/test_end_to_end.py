@@ -17,8 +17,9 @@ import pytest
 
 from engine.text.stories.write import write_stories
 from tests.support.parts import settings
+from tests.support.patience import patience
 
-PATIENCE_S = 60.0  # a real process is waited for so long before a test fails
+PATIENCE_S = patience(60.0)  # a real process is waited for so long before a test fails
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,12 @@ import pytest
 from engine.text.stories.write import write_stories
 from tests.support.example_plugins import a_package
 from tests.support.parts import settings
+from tests.support.patience import patience
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(__file__).parent / "example_package"
 README = (ROOT / "strategies" / "README.md").read_text(encoding="utf-8")
-PATIENCE_S = 120.0
+PATIENCE_S = patience(120.0)
 # With it, the first proposal of a night is asked of cooldown; nothing was earned before it.
 SEED = "7"
 

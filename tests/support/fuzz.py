@@ -29,8 +29,9 @@ from agent.trial import sampler
 from engine.text.corpus import TokenSet
 from tests.support.example_home import a_home
 from tests.support.example_machine import machine
+from tests.support.patience import patience
 
-LIMIT_S = 30  # a case that works so long has got past its border
+LIMIT_S = int(patience(30))  # a case that works so long has got past its border
 MORE = os.environ.get("FUZZ")  # so many cases of everything, other ones each time
 HUGE = "1" + "0" * 400
 NASTY = ["", " ", "-", "--", "~", "~/x", "~nosuchuser", "~nosuchuser/y", "../..", ".", "/dev/null",

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import patience
+
 TERMUX = Path(__file__).parents[2] / "termux"
-LIMIT_S = 30  # after which a script that does not end fails its test
+LIMIT_S = int(patience(30))  # after which a script that does not end fails its test
 
 # A line of tab-separated words for each call.
 STUB = """#!/bin/sh

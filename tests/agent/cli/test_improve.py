@@ -17,6 +17,7 @@ from agent.trial import worker
 from engine.training import checkpoint
 from tests.support.example_home import agent, printed, run_called, value
 from tests.support.parts import settings
+from tests.support.patience import patience
 
 TRAIN = ["train", "--corpus", "builtin", "--stories", "60", "--steps", "40", "--quiet",
          "--replicas", "1", *settings()]
@@ -98,7 +99,7 @@ def test_a_kill_changes_no_number_and_no_weight(
         killed.events._file.close()
         killed._lock.close()
     subprocess.run([sys.executable, "-m", "agent.trial.worker", str(folder.root), str(os.getpid())],
-                   env=machine.worker_environment(), check=True, timeout=60)
+                   env=machine.worker_environment(), check=True, timeout=patience(60))
     again = json.loads(folder.events.read_text().splitlines()[-1])
     told = ("measures", "nats", "train_loss", "tokens")
     assert {name: again[name] for name in told} == {name: done[name] for name in told}

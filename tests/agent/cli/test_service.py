@@ -11,6 +11,7 @@ import pytest
 
 from agent.home.paths import Home
 from tests.support.example_home import agent, printed
+from tests.support.patience import patience
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,7 @@ def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path, name: str) -> None:
     path = tmp_path / "phi-auto.service"
     path.write_text(printed(Home(tmp_path / name), "service", "--for", "8h"))
     found = subprocess.run(["systemd-analyze", "--user", "verify", str(path)],
-                           capture_output=True, text=True, timeout=60,
+                           capture_output=True, text=True, timeout=patience(60),
                            env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)})
     assert "phi-auto.service" not in found.stderr
     assert found.returncode == 0 or "bus" in found.stderr

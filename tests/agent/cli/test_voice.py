@@ -13,6 +13,7 @@ import pytest
 from agent.cli import voice
 from agent.cli.voice import END_S, PATIENCE_S, ROOM, Mouth, Outlet, Unheard
 from tests.support.example_home import a_home
+from tests.support.patience import patience
 
 FULL = Path("/dev/full")
 needs_dev_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
@@ -21,7 +22,7 @@ needs_dev_full = pytest.mark.skipif(not FULL.exists(), reason="this system has n
 def agent(*words: str, stdout: object = subprocess.PIPE, stderr: object = subprocess.PIPE,
           home: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "agent", *words], stdout=stdout, stderr=stderr,
-                          text=True, timeout=60, stdin=subprocess.DEVNULL,
+                          text=True, timeout=patience(60), stdin=subprocess.DEVNULL,
                           env=os.environ | ({"AGENT_HOME": str(home)} if home else {}))
 
 
@@ -153,7 +154,7 @@ def test_without_streams_the_numbers_are_taken_so_that_no_file_gets_the_talk(
             "    sys.stderr.write('lost'); print('lost')\n"
             "sys.exit(0 if fd > 2 else 3)\n")
     found = subprocess.run(["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", sys.executable, "-c",
-                            code], timeout=60)
+                            code], timeout=patience(60))
     assert found.returncode == 0
     assert (tmp_path / "file").read_bytes() == b""
 
@@ -161,6 +162,6 @@ def test_without_streams_the_numbers_are_taken_so_that_no_file_gets_the_talk(
 def test_a_traceback_of_a_bug_is_still_read() -> None:
     code = "from agent.cli.voice import speaking\nwith speaking():\n    1 / 0\n"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                           timeout=60)
+                           timeout=patience(60))
     assert found.returncode == 1
     assert "ZeroDivisionError: division by zero" in found.stderr

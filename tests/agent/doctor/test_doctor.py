@@ -280,6 +280,15 @@ def test_a_check_that_hangs_is_left_behind() -> None:
                       Check("next", "ok", "", None)]
 
 
+def test_what_is_known_to_take_long_on_a_slow_processor_is_waited_for() -> None:
+    release = threading.Event()
+    named = [("numbers", lambda: ("ok", str(release.wait(0.05)), None)),
+             ("next", lambda: ("ok", "", None))]
+    assert doctor.examine(named, limit_s=0.0, slow_s={"numbers": 60.0, "next": 60.0})[0] == Check(
+        "numbers", "ok", "False", None)
+    assert set(doctor.SLOW_S) <= set(HOME)
+
+
 def test_lines_are_aligned_and_remedies_whole() -> None:
     assert doctor.render(CHECKS, 46).splitlines() == [
         "warn  cores    3 of 8 cores\N{REPLACEMENT CHARACTER} are usable now",

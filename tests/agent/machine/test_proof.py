@@ -1,6 +1,7 @@
 """What a child finds wrong, and which setting a person is told to use."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -65,6 +66,40 @@ def test_a_child_that_cannot_even_begin_is_a_fault() -> None:
     found = proof.ask_child(SMALL, 1, {"PYTHONHOME": "/nowhere"})
     assert len(found) == 1
     assert found[0].startswith("a test of it ended with status 1: ")
+
+
+def test_a_child_that_computes_without_end_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of its processor's time, which a machine that others load does not use up."""
+    monkeypatch.setattr(subprocess, "run", lambda words, **how: subprocess.CompletedProcess(
+        words, -signal.SIGXCPU, b"", b""))
+    assert proof.ask_child(SMALL, 1, {}) == ["a test of it gave no answer in 60 s of computing"]
+
+
+def test_a_child_may_compute_for_so_long_and_no_longer() -> None:
+    request = json.dumps({"config": SMALL.to_dict(), "n_replicas": 1})
+    code = ("import resource, sys; from agent.machine import proof; proof.main(sys.argv[1:]); "
+            "print(resource.getrlimit(resource.RLIMIT_CPU)[0])")
+    child = subprocess.run([sys.executable, "-c", code, request], capture_output=True, text=True,
+                           env=machine.worker_environment(), check=True)
+    assert child.stdout == f"[]{proof.COMPUTES_S}\n"
+
+
+def test_a_child_that_others_keep_from_computing_is_no_wrong_number(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "WAITS_S", 0.0)
+    with pytest.raises(UserError, match="a test of numpy was not over after 0 s: other programs"):
+        proof.wrong_numbers(SMALL)
+
+
+def test_what_is_wrong_is_told_where_a_remedy_could_not_be_tried() -> None:
+    def ask(_config: Config, _n: int, settings: Mapping[str, str]) -> list[str]:
+        if settings:
+            raise UserError("no answer")
+        return ["2 by 2 is 5"]
+    found = proof.wrong_numbers(SMALL, 1, ask, "aarch64")
+    assert found
+    assert found[0].endswith("2 by 2 is 5")
+    assert found[1].startswith(proof.ANOTHER)
 
 
 def test_no_room_for_a_child_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ from engine.config import Config
 from engine.errors import UserError
 from tests.engine.text.test_corpus import made_by_rule_1, text_file
 from tests.support.parts import MODEL, NOW, TINY, Listener, a_study
+from tests.support.patience import patience
 
 
 def wish(**changes: Any) -> Wish:
@@ -168,7 +169,7 @@ def worker(folder: str) -> "subprocess.Popen[bytes]":
 def test_an_orphan_is_ended(tmp_path: Path) -> None:
     with worker(str(tmp_path)) as child:
         end_orphan(child.pid, tmp_path)
-        assert child.wait(10) != 0
+        assert child.wait(patience(10)) != 0
 
 
 def test_a_process_that_only_has_the_pid_of_an_orphan_is_left_alone(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from agent.night.messenger import LATE, masked_url, post, run, why_not_url
+from tests.support.patience import patience
 
 ENVIRON = {"PATH": os.environ["PATH"], "WHERE": "here"}
 
@@ -30,7 +31,7 @@ def is_alive(pid: int) -> bool:
 
 def are_gone(*pids: int) -> bool:
     """Whether all of them end within a moment: a signal takes its time on a machine at work."""
-    until_s = time.monotonic() + 30
+    until_s = time.monotonic() + patience(30)
     while any(map(is_alive, pids)) and time.monotonic() < until_s:
         time.sleep(0.01)
     return not any(map(is_alive, pids))
@@ -55,7 +56,7 @@ def test_one_that_hangs_is_ended_with_all_it_forked(tmp_path: Path) -> None:
     began_s = time.monotonic()
     command = f'sleep 600 & sleep 600 & echo $! $$ > "{path}"; trap "" TERM; sleep 600'
     assert run(command, b"", ENVIRON, limit_s=0.3) == LATE
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < patience(5)
     assert are_gone(*map(int, path.read_text().split()))
 
 
@@ -79,7 +80,7 @@ def test_the_child_ends_its_hook_when_it_is_ended(tmp_path: Path) -> None:
         assert child.stdin
         child.stdin.write(json.dumps(letter).encode())
         child.stdin.close()
-        until_s = time.monotonic() + 60
+        until_s = time.monotonic() + patience(60)
         while not path.exists() and time.monotonic() < until_s:
             time.sleep(0.01)
         child.send_signal(signal.SIGTERM)

@@ -22,6 +22,7 @@ from tests.agent.night.test_night import Stage, tokens  # noqa: F401 a fixture
 from tests.agent.search.test_budget import TOKENS, a_plan
 from tests.support.parts import done, settings
 from tests.support.parts import write_events as write
+from tests.support.patience import patience
 
 
 @pytest.fixture
@@ -223,8 +224,8 @@ def test_a_real_night_that_measured_wrong_ends_with_one_budget(
     words = [sys.executable, "-c", MISMEASURED.format(factor=factor), "--home",
              str(tmp_path / "home"), "run", "--run-for", "3s", "--runs", "3", "--corpus",
              str(text), *settings()]
-    found = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False,
-                           env=os.environ)
+    found = subprocess.run(words, capture_output=True, text=True, timeout=patience(120),
+                           check=False, env=os.environ)
     assert found.returncode == 0, found.stderr
     assert found.stderr.count("the budget is corrected once") == 1
     with Ledger.open(tmp_path / "home" / "ledger.db") as ledger:

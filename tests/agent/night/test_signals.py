@@ -19,6 +19,7 @@ from agent.night.launch import desk
 from agent.night.signals import Asked, taken
 from tests.agent.night.test_daemon import Stub
 from tests.support.parts import Listener
+from tests.support.patience import patience
 
 ASKING = pytest.mark.parametrize("number", list(signals.REASONS), ids=lambda one: one.name)
 
@@ -124,5 +125,5 @@ def test_a_worker_keeps_ignoring_what_its_daemon_ignored(how: str) -> None:
             "print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, "
             "callable(signal.getsignal(signal.SIGTERM)))")
     found = subprocess.run(["sh", "-c", f'{how} "$@"', "sh", sys.executable, "-c", code],
-                           capture_output=True, text=True, timeout=60)
+                           capture_output=True, text=True, timeout=patience(60))
     assert found.stdout == "True True\n"

@@ -33,6 +33,7 @@ from strategies.base import Limits, Outcome, why_not
 from tests.agent.night.test_night import Stage
 from tests.reference.make_step_times import draw
 from tests.support.parts import NOW, TINY, a_run, a_study, new_corpus
+from tests.support.patience import patience
 
 TABLE = json.loads((Path(__file__).parents[2] / "reference" / "step_times.json").read_text("utf-8"))
 
@@ -321,7 +322,7 @@ def test_a_worker_takes_the_memory_foreseen_within_15_percent(
         n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
         n_replicas=n_replicas).write(folder.job)
     subprocess.run([sys.executable, "-m", "agent.trial.worker", str(folder.root), str(os.getpid())],
-                   env=machine.worker_environment(), check=True, timeout=60)
+                   env=machine.worker_environment(), check=True, timeout=patience(60))
     events = map(json.loads, folder.events.read_text("utf-8").splitlines())
     peak_mb = next(event["peak_mb"] for event in events if event["kind"] == "done")
     text_mb = 2e-6 * (tokens.n_tokens["train"] + tokens.n_tokens["search"])

@@ -28,6 +28,7 @@ from engine.training.data import open_tokens
 from engine.training.evaluate import score_model
 from engine.training.train import Texts, Trainer
 from engine.training.unique import beginning
+from tests.support.patience import patience
 
 CONFIG = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=4, lr=0.01,
                 schedule="wsd")
@@ -65,7 +66,7 @@ def work(folder: RunFolder, job: Job) -> None:
     """Run a worker on the job to its end."""
     job.write(folder.job)
     subprocess.run([sys.executable, "-m", "agent.trial.worker", str(folder.root), str(os.getpid())],
-                   env=machine.worker_environment(), check=True, timeout=60)
+                   env=machine.worker_environment(), check=True, timeout=patience(60))
 
 
 def told(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
@@ -287,7 +288,8 @@ def test_a_worker_has_one_thread_where_it_forks_its_replicas(
         folder: RunFolder, tokens: TokenSet) -> None:
     a_job(tokens, n_replicas=3).write(folder.job)
     ended = subprocess.run([sys.executable, "-c", COUNTS_THREADS.format(folder=str(folder.root))],
-                           env=machine.worker_environment(), timeout=60, capture_output=True)
+                           env=machine.worker_environment(), timeout=patience(60),
+                           capture_output=True)
     assert (ended.returncode, set(ended.stdout.split())) == (0, {b"1"}), ended.stderr
 
 
@@ -313,8 +315,8 @@ def dies(folder: RunFolder, job: Job | None, error: str = "") -> tuple[int, list
         job.write(folder.job)
     how = (["-c", BREAKS.format(error=error, folder=str(folder.root))] if error
            else ["-m", "agent.trial.worker", str(folder.root), str(os.getpid())])
-    status = subprocess.run([sys.executable, *how], env=machine.worker_environment(), timeout=60,
-                            stderr=subprocess.DEVNULL).returncode
+    status = subprocess.run([sys.executable, *how], env=machine.worker_environment(),
+                            timeout=patience(60), stderr=subprocess.DEVNULL).returncode
     if not folder.events.exists():
         return status, []
     return status, [json.loads(line)["kind"] for line in folder.events.read_text().splitlines()]

@@ -21,6 +21,7 @@ from engine.training import checkpoint
 from engine.training.evaluate import nats_in, score_model
 from engine.training.parallel import Team, parts, shared_zeros
 from engine.training.train import Shard, Step, Texts, Trainer, training
+from tests.support.patience import patience
 
 ROOT = Path(__file__).parents[3]
 CONFIG = Config(n_embd=16, n_layer=2, n_head=2, n_hidden=20, vocab_size=257, seq_len=16,
@@ -554,7 +555,7 @@ def test_replicas_do_not_outlive_a_killed_leader(activity, leader):
     process = leader(activity)
     process.kill()
     # The replicas hold the other end of these pipes: they end when nobody is left.
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=patience(30))
     assert process.returncode == -signal.SIGKILL
     assert (out, err) == ("", "")
 
@@ -577,7 +578,7 @@ Team(3, [phase]).run(0)
 
 def test_replicas_whose_leader_dies_while_they_compute_end_without_a_word():
     found = subprocess.run([sys.executable, "-c", DYING_LEADER], cwd=ROOT, text=True,
-                           capture_output=True, timeout=30)
+                           capture_output=True, timeout=patience(30))
     assert (found.returncode, found.stdout, found.stderr) == (-signal.SIGKILL, "", "")
 
 
@@ -586,7 +587,7 @@ def test_a_signal_to_the_whole_group_leaves_the_replicas_serving_until_the_leade
         number, leader):
     process = leader("asked")
     os.killpg(process.pid, number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=patience(30))
     assert (process.returncode, out, err) == (0, "closed\n", "")
 
 
@@ -594,7 +595,7 @@ def test_a_signal_to_the_whole_group_leaves_the_replicas_serving_until_the_leade
 def test_a_signal_that_ends_the_leader_ends_the_replicas(number, leader):
     process = leader("busy")
     os.killpg(process.pid, number)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=patience(30))
     assert process.returncode == -number
     assert out == ""
 
