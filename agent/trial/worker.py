@@ -28,7 +28,7 @@ from agent.trial.job import (
     UNREADY,
     Job,
 )
-from agent.trial.lesson import told_of, trainer_of
+from agent.trial.lesson import trainer_of
 from agent.trial.orphan import only_worker, start_ticks
 from agent.trial.watching import Watching
 from agent.words import told_error
@@ -185,7 +185,7 @@ class Worker:
         self._save()  # the finished model, to sample from
         self._sample()
         self.watching.look_over()
-        shards: dict[str, Any] = {"measures": [*map(told_of, self.trainer.findings(done.score))]}
+        shards: dict[str, Any] = {"measures": [one[:6] for one in self.trainer.findings(done.score)]}
         for name, one in self.cuts.items():
             self.shard = name
             score = self.trainer.evaluate(name)
@@ -244,7 +244,7 @@ class Worker:
         if now - self.told_at >= TELL_S:
             self.told_at = now
             self.events.write("scoring", step=self.trainer.step, shard=self.shard, done=done,
-                              total=total)
+                              total=total, what=self.trainer.asks)
         return self._should_stop()
 
     def _should_stop(self) -> bool:
