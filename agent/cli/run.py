@@ -10,15 +10,15 @@ from typing import Any
 import click
 
 from agent.cli.families import family_options, settings_of, sizes_of
-from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
+from agent.cli.given import COUNT, Finite, GivenPath, GivenText
 from agent.cli.grid import crossing_of, crossing_options, say_grid
 from agent.cli.main import main
 from agent.cli.notify import hooks_of, notify_options
 from agent.cli.options import (
     complete_families,
-    complete_fields,
     complete_studies,
     complete_text,
+    training_options,
 )
 from agent.cli.progress import Screen
 from agent.home import Home, holder, send_command
@@ -70,16 +70,8 @@ def text_options(command: Command) -> Command:
                      help="Pass over broken lines of JSON, and say how many."),
         click.option("--stories", type=click.IntRange(4, COUNT.max),
                      help="How many stories to write or download."),
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-                     shell_complete=complete_fields,
-                     help="Change a field of the configuration; may be repeated."),
-        click.option("--seed", type=SEED,
-                     help="Seed of initialisation, data order and proposals.  "
-                          "[default: the last study's, at first 0]"),
-        click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),
-                     help="Processes that share a run's training.  [default: cores]"),
-        click.option("--max-ram", metavar="SIZE", help="End a run whose processes take more "
-                     "memory.  [default: 3G, or half of the machine]"),
+        training_options("Seed of initialisation, data order and proposals.  "
+                         "[default: the last study's, at first 0]"),
     ]):
         command = option(command)
     return command

@@ -6,7 +6,6 @@ in an order that a kill does not change.
 
 import functools
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from engine.text import Tokenizer
 from engine.training import Texts, Trainer, checkpoint
 
 if TYPE_CHECKING:
-    from engine.alignment import Exam, Lesson, Pair
+    from engine.alignment import Lesson, Pair
 
 TRIES = 4  # times as many batches as are needed where each gives what it can
 LEAST = 4  # things to learn from
@@ -86,7 +85,9 @@ def _make(batch: "Callable[[int], list[Pair]]", n_batches: int, n: int, folder: 
         whole = file.read().rpartition(b"\n")[0]
         kept = [json.loads(line) for line in whole.split(b"\n") if line]
         os.truncate(file.fileno(), len(whole) + bool(whole))
-        for i in itertools.takewhile(lambda _: len(found) < n, range(n_batches)):
+        for i in range(n_batches):
+            if len(found) >= n:
+                break
             if i >= len(kept):
                 kept.append([[one.prompt, one.chosen, one.rejected] for one in batch(i)])
                 file.write(json.dumps(kept[i]).encode() + b"\n")

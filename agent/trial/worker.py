@@ -185,7 +185,8 @@ class Worker:
         self._save()  # the finished model, to sample from
         self._sample()
         self.watching.look_over()
-        shards: dict[str, Any] = {"measures": [one[:6] for one in self.trainer.findings(done.score)]}
+        findings = self.trainer.findings(done.score)
+        shards: dict[str, Any] = {"measures": [one[:6] for one in findings]}
         for name, one in self.cuts.items():
             self.shard = name
             score = self.trainer.evaluate(name)

@@ -194,23 +194,29 @@ def star(place: Place, known: set[tuple[Any, ...]]) -> Runs:
                                                            options.n, seed, i)]
             last, found = place.improved(base, learnt, [], recipe, seed, n_epochs, exam)
             if tuple(key.values()) not in known:
-                yield row_of(key, found, n_train=len(learnt), sound=sound(learnt),
+                yield row_of(key, found, n_train=len(learnt), kept=kept(learnt),
                              is_plain=key["round"] > options.rounds)
 
 
-def sound(learnt: Sequence[Pair]) -> float:
-    """The share of examples whose steps, too, are those of the text, and not only the answer."""
-    return sum(one.chosen == _solution(one.prompt) for one in learnt) / max(1, len(learnt))
+def kept(learnt: Sequence[Pair]) -> dict[str, list[int]]:
+    """By number of digits: how many examples, and of how many the steps, too, are the text's."""
+    found: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for one in learnt:
+        digits, solution = _solution(one.prompt)
+        found[str(digits)][0] += 1
+        found[str(digits)][1] += one.chosen == solution
+    return dict(sorted(found.items()))
 
 
-def _solution(question: str) -> str:
+def _solution(question: str) -> tuple[int, str]:
     figures = {name: str(i) for i, name in enumerate(sums.NAMES)} | {"plus": "+"}
     in_words = any(name in question for name in sums.NAMES)
     parts = [figures.get(part, part) for part in question.split(" ")]
     at = next(i for i, part in enumerate(parts) if part in ("+", "or"))
     a, b = ("".join(part for part in side if part.isdigit())
             for side in (parts[:at], parts[at + 1 :]))
-    return (sums._sum if parts[at] == "+" else sums._comparison)(a, b, in_words).solution
+    make = sums._sum if parts[at] == "+" else sums._comparison
+    return len(a), make(a, b, in_words).solution
 
 
 # --- what they say ---------------------------------------------------------------------------
@@ -230,7 +236,7 @@ def report(rows: Sequence[Row]) -> list[Row]:
         told: Row = {"by": by, "beta": beta, "n_epochs": n_epochs, "round": number,
                      "n_seeds": len(own), "n_train": [row["n_train"] for row in own],
                      "is_plain": own[0].get("is_plain", False),
-                     "sound": [row["sound"] for row in own if "sound" in row]}
+                     "kept": [row["kept"] for row in own if "kept" in row]}
         values: dict[str, list[list[Any]]] = defaultdict(list)
         for row in own:
             for name, step, *rest in row["measures"]:
@@ -260,12 +266,20 @@ def text_of(found: Sequence[Row]) -> str:
             where = f"{row['beta'] or ''}, {row['n_epochs']:g}, {row['round']}" + (
                 " plain" if row["is_plain"] else "")
             learnt = ", ".join(map(str, row["n_train"])) + (
-                "" if not row["sound"] else
-                f" (sound {', '.join(f'{one:.0%}' for one in row['sound'])})")
+                "" if not row["kept"] else f" ({_sound(row['kept'])})")
             lines.append(f"| {where} | {row['n_seeds']} | {learnt} | " + " | ".join(
                 _said(row, name) for name in names) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _sound(kept_of: Sequence[dict[str, list[int]]]) -> str:
+    """Of all seeds, by digits: how many were kept, and the share of them whose steps are right."""
+    told = []
+    for digits in sorted({digits for one in kept_of for digits in one}):
+        n, n_sound = (sum(one.get(digits, [0, 0])[i] for one in kept_of) for i in (0, 1))
+        told.append(f"{digits} digits {n}, sound {n_sound / n:.0%}")
+    return "; ".join(told)
 
 
 def _said(row: Row, name: str) -> str:
