@@ -1,7 +1,6 @@
 """`agent improve`: go on from a run's model with preferences, measured before and after."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import click
 
 from agent.cli.given import Finite, GivenPath
 from agent.cli.main import main
-from agent.cli.options import run_argument, training_options, which_run
+from agent.cli.options import Command, run_argument, training_options, which_run
 from agent.cli.progress import Screen
 from agent.cli.read import page_width
 from agent.cli.status import as_json_option, show_json
@@ -26,8 +25,10 @@ _USUAL = Recipe()
 MADE = "made"  # instead of a file: pairs of the model's own stories
 
 
-def _how_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def _how_options(command: Command) -> Command:
     """What the model learns from, and how."""
+    command = training_options(
+        "Seed of what is drawn and of the order it is learnt in.  [default: 0]")(command)
     for option in reversed([
         click.option("--pairs", metavar="FILE|made", type=GivenPath(dir_okay=False),
                      help='JSON lines {"prompt": …, "chosen": …, "rejected": …}; made: of its own '
@@ -44,7 +45,6 @@ def _how_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="Pairs that are made, or problems that are worked, each round."),
         click.option("--rounds", "n_rounds", type=click.IntRange(1, 100), default=3,
                      show_default=True, help="Rounds of spin, at most, or of star."),
-        training_options("Seed of what is drawn and of the order it is learnt in.  [default: 0]"),
     ]):
         command = option(command)
     return command

@@ -127,7 +127,7 @@ def which_run(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 
-def training_options(seeds: str) -> Callable[[Command], Command]:
+def training_options(seeds: str) -> Command:
     """--set, --seed, --replicas and --max-ram: what every training depends on.
 
     seeds  what the seed is of, and where none is given

@@ -57,6 +57,8 @@ Command = Callable[..., Any]
 
 def text_options(command: Command) -> Command:
     """--corpus and how it is read, --set, --seed, --max-ram: what every run depends on."""
+    command = training_options("Seed of initialisation, data order and proposals.  "
+                               "[default: the last study's, at first 0]")(command)
     for option in reversed([
         click.option("--corpus", type=GivenText(), metavar="NAME|PATH",
                      shell_complete=complete_text,
@@ -70,8 +72,6 @@ def text_options(command: Command) -> Command:
                      help="Pass over broken lines of JSON, and say how many."),
         click.option("--stories", type=click.IntRange(4, COUNT.max),
                      help="How many stories to write or download."),
-        training_options("Seed of initialisation, data order and proposals.  "
-                         "[default: the last study's, at first 0]"),
     ]):
         command = option(command)
     return command

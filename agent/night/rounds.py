@@ -5,6 +5,7 @@ The same command goes on where it stood: a round that is done is found again by 
 
 import math
 from dataclasses import replace
+from typing import Literal
 
 from agent.ledger import Run, corpus_of, in_words, measures
 from agent.night.improve import Improving, Round, make_round, model_of
@@ -111,7 +112,7 @@ def _weighed(at: Desk, found: list[Run], kept: Run) -> tuple[Run, bool]:
     last = found[-1]
     why_over = _collapse(at, found[0], last)
     is_kept, reason = (False, why_over) if why_over else _is_better(at, last)
-    verdict = "kept" if is_kept else "discarded"
+    verdict: Literal["kept", "discarded"] = "kept" if is_kept else "discarded"
     if at.ledger.decisions(last.id, limit=1)[0].rule != RULE:  # not by a loop before this one
         at.ledger.decide(last.id, kept.id, verdict, RULE, {}, reason, at.clock.stamp())
     at.observer.say(f"{last.label} {verdict}: {reason}")

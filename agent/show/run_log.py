@@ -161,7 +161,7 @@ def _scoring(event: LogEvent) -> str:
 
 def _making(event: LogEvent) -> str:
     return (f"{words.count(event.get('done'))} of {words.count(event.get('of'))} things to learn "
-            f"from, {words.counted(event.get('batch') or 0, 'batch', 'batches')} written")
+            f"from, batch {words.count(event.get('batch'))}")
 
 
 def _anything(event: LogEvent) -> str:

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.home import RunFolder
 from agent.trial.events import Events
@@ -79,7 +79,7 @@ def _make(batch: "Callable[[int], list[Pair]]", n_batches: int, n: int, folder: 
     """Let a model write n things to learn from, or what it can; a kill takes one batch of it."""
     from engine.alignment import Pair
 
-    found: list[list[str | None]] = []
+    found: list[Any] = []
     with open(folder.making, "a+b", buffering=0) as file:
         file.seek(0)
         whole = file.read().rpartition(b"\n")[0]

@@ -183,14 +183,15 @@ class AlignedTrainer(Trainer):
         return super().arrays() | {"alignment.reference": self.reference}
 
     def scalars(self) -> dict[str, Any]:
-        before = self.before and [one._asdict() for one in self.before]
+        before = None if self.before is None else [one._asdict() for one in self.before]
         return super().scalars() | {"recent_told": list(self.recent_told), "before": before,
                                     "news": self._news, "n_read": self._n_read}
 
     def restore(self, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
         super().restore(arrays, scalars)
         self.recent_told = deque(scalars["recent_told"], maxlen=RECENT)
-        self.before = scalars["before"] and [Measure(**one) for one in scalars["before"]]
+        before = scalars["before"]
+        self.before = None if before is None else [Measure(**one) for one in before]
         self._news, self._n_read = scalars["news"], scalars["n_read"]
 
 
