@@ -1,30 +1,23 @@
 """`agent improve`: go on from a run's model with preferences, measured before and after."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from agent.cli.given import SEED, Finite, GivenPath
+from agent.cli.given import Finite, GivenPath
 from agent.cli.main import main
-from agent.cli.options import complete_fields, run_argument, which_run
+from agent.cli.options import Command, run_argument, training_options, which_run
 from agent.cli.progress import Screen
+from agent.cli.read import page_width
 from agent.cli.status import as_json_option, show_json
 from agent.cli.talk import show
 from agent.home import Home
-from agent.ledger import Ledger, Run, find_run, in_words, measures
+from agent.ledger import Ledger, Run, find_run, measures
 from agent.machine import guard, machine
-from agent.night import (
-    Improving,
-    desk,
-    improve_by_own_pairs,
-    improve_by_pairs,
-    improve_by_play,
-    improve_by_working,
-    improve_in_loop,
-)
+from agent.night import Improving, desk, improve_in_rounds
+from agent.show import before_and_after
 from agent.words import typed as units
 from engine.alignment import PAIRWISE, Recipe, read_pairs
 from engine.errors import UserError
@@ -33,8 +26,10 @@ _USUAL = Recipe()
 MADE = "made"  # instead of a file: pairs of the model's own stories
 
 
-def _how_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def _how_options(command: Command) -> Command:
     """What the model learns from, and how."""
+    command = training_options(
+        "Seed of what is drawn and of the order it is learnt in.  [default: 0]")(command)
     for option in reversed([
         click.option("--pairs", metavar="FILE|made", type=GivenPath(dir_okay=False),
                      help='JSON lines {"prompt": …, "chosen": …, "rejected": …}; made: of its own '
@@ -51,15 +46,6 @@ def _how_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="Pairs that are made, or problems that are worked, each round."),
         click.option("--rounds", "n_rounds", type=click.IntRange(1, 100), default=3,
                      show_default=True, help="Rounds of spin, at most, or of star."),
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-                     shell_complete=complete_fields,
-                     help="Change a field of its training, such as lr; may be repeated."),
-        click.option("--seed", type=SEED, default=0, show_default=True,
-                     help="Seed of the order of what it learns from."),
-        click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),
-                     help="Processes that share the training.  [default: cores]"),
-        click.option("--max-ram", metavar="SIZE", help="End it where it takes more memory.  "
-                     "[default: 3G, or half of the machine]"),
     ]):
         command = option(command)
     return command
@@ -92,32 +78,25 @@ def improve(home: Home, /, by: str, loops: bool, as_json: bool, **options: Any) 
         if remark:
             screen.say(remark)
         run = find_run(at.ledger, **which)
-        if asked.pairs:
-            found = [improve_by_pairs(at, run, asked)]
-        elif loops:
-            found = improve_in_loop(at, run, asked, by)
-        else:
-            make = {"dpo": improve_by_own_pairs, "spin": improve_by_play,
-                    "star": improve_by_working}[by]
-            found = make(at, run, asked)
+        found = improve_in_rounds(at, run, dataclasses.replace(asked, loops=loops))
         _tell(at.ledger, found, as_json=as_json)
 
 
 def _asked(by: str, options: dict[str, Any]) -> tuple[Improving, str]:
     """The options as one value, and what is to be said of the file."""
     file: Path | None = options["pairs"]
-    given = None if file is None or str(file) == MADE else read_pairs(
+    pairs, broken = ([], None) if file is None or str(file) == MADE else read_pairs(
         _bytes_of(file), str(file), skip_broken=options["skip_broken"])
     max_ram = options["max_ram"]
     asked = Improving(
-        recipe=Recipe(options["loss"], options["beta"]), pairs=given.pairs if given else (),
+        by=by, recipe=Recipe(options["loss"], options["beta"]), pairs=pairs,
         name=file.name if file else "", settings=options["settings"],
         n_epochs=options["n_epochs"] or (1.0 if by != "star" else 3.0), n=options["n"],
-        n_rounds=options["n_rounds"], seed=options["seed"],
+        n_rounds=options["n_rounds"], seed=options["seed"] or 0,
         n_replicas=options["n_replicas"] or machine.n_cores(),
         max_ram_mb=units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb())
-    return asked, "" if not given or not given.n_broken else (
-        f"{given.n_broken} broken lines passed over, the first: {given.first_broken}")
+    return asked, "" if not broken or not broken.n else (
+        f"{broken.n} broken lines passed over, the first: {broken.first}")
 
 
 def _bytes_of(file: Path) -> bytes:
@@ -139,5 +118,5 @@ def _tell(ledger: Ledger, runs: list[Run], *, as_json: bool) -> None:
     if run.state != "finished":
         raise UserError(f"{run.label} {run.state}: {run.error}")
     for one in [] if as_json else found:
-        told = in_words(one["measures"]).replace("; ", "\n  ")
-        show(f"{one['label']}: {one['reason']}\n  {told}")
+        show(f"{one['label']}: {one['reason']}")
+        click.echo("\n".join(before_and_after(one["measures"], page_width())))

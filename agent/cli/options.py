@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from agent.cli.given import SEED
 from agent.cli.homes import home_of
 from agent.ledger import GENERATED, Queries, Reader
 from agent.ledger import WORDS as WORDS_OF_RUNS
@@ -20,6 +21,7 @@ from engine.errors import UserError
 from strategies.families import FAMILIES
 
 T = TypeVar("T")
+Command = Callable[..., Any]
 
 # What fields may be that are no numbers.
 WORDS = CHOICES | {field.name: ("false", "true") for field in dataclasses.fields(Config)
@@ -121,6 +123,30 @@ any_option = click.option("--any", "of_all", is_flag=True,
 def which_run(command: Callable[..., Any]) -> Callable[..., Any]:
     """--study and --any: of which study `best` is the best."""
     return study_option(any_option(command))
+
+
+
+
+def training_options(seeds: str) -> Command:
+    """--set, --seed, --replicas and --max-ram: what every training depends on.
+
+    seeds  what the seed is of, and where none is given
+    """
+    def given(command: Command) -> Command:
+        for option in reversed([
+            click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+                         shell_complete=complete_fields,
+                         help="Change a field of the configuration; may be repeated."),
+            click.option("--seed", type=SEED, help=seeds),
+            click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),
+                         help="Processes that share a run's training.  [default: cores]"),
+            click.option("--max-ram", metavar="SIZE", help="End a run whose processes take more "
+                         "memory.  [default: 3G, or half of the machine]"),
+        ]):
+            command = option(command)
+        return command
+
+    return given
 
 
 run_argument = click.argument("key", metavar="RUN", shell_complete=complete_labels)

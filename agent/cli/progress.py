@@ -122,7 +122,11 @@ class Screen:
         """Progress of a run under way."""
         start, step = newest.get("start"), newest.get("step")
         if (scoring := scored_now(newest)) is not None:
-            self._show(f"{run.label} scoring", scoring["done"], scoring["total"], "")
+            # Of a run that improves another more than windows of a text is asked.
+            what = scoring.get("what", "windows").replace("windows", "scoring")
+            self._show(f"{run.label} {what}", scoring["done"], scoring["total"], "")
+        elif start and not step and (making := newest.get("making")):
+            self._show(f"{run.label} writing", making["done"], making["of"], "to learn from")
         elif start and step:
             notes = [f"loss {step['loss']:.3f}"]
             if "eval" in newest:

@@ -10,16 +10,16 @@ from typing import Any
 import click
 
 from agent.cli.families import family_options, settings_of, sizes_of
-from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
+from agent.cli.given import COUNT, Finite, GivenPath, GivenText
 from agent.cli.grid import crossing_of, crossing_options, say_grid
 from agent.cli.main import main
 from agent.cli.merge import say_merged
 from agent.cli.notify import hooks_of, notify_options
 from agent.cli.options import (
     complete_families,
-    complete_fields,
     complete_studies,
     complete_text,
+    training_options,
 )
 from agent.cli.progress import Screen
 from agent.cli.talk import show, tell
@@ -55,6 +55,8 @@ Command = Callable[..., Any]
 
 def text_options(command: Command) -> Command:
     """--corpus and how it is read, --set, --seed, --max-ram: what every run depends on."""
+    command = training_options("Seed of initialisation, data order and proposals.  "
+                               "[default: the last study's, at first 0]")(command)
     for option in reversed([
         click.option("--corpus", type=GivenText(), metavar="NAME|PATH",
                      shell_complete=complete_text,
@@ -68,16 +70,6 @@ def text_options(command: Command) -> Command:
                      help="Pass over broken lines of JSON, and say how many."),
         click.option("--stories", type=click.IntRange(4, COUNT.max),
                      help="How many stories to write or download."),
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-                     shell_complete=complete_fields,
-                     help="Change a field of the configuration; may be repeated."),
-        click.option("--seed", type=SEED,
-                     help="Seed of initialisation, data order and proposals.  "
-                          "[default: the last study's, at first 0]"),
-        click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),
-                     help="Processes that share a run's training.  [default: cores]"),
-        click.option("--max-ram", metavar="SIZE", help="End a run whose processes take more "
-                     "memory.  [default: 3G, or half of the machine]"),
     ]):
         command = option(command)
     return command

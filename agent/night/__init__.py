@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from agent.night.herald import Hooks as Hooks
     from agent.night.herald import has_desktop as has_desktop
     from agent.night.improve import Improving as Improving
-    from agent.night.improve import improve_by_pairs as improve_by_pairs
     from agent.night.inbox import Idea as Idea
     from agent.night.launch import Desk as Desk
     from agent.night.launch import desk as desk
@@ -32,10 +31,7 @@ if TYPE_CHECKING:
     from agent.night.reap import foresee_harvest as foresee_harvest
     from agent.night.reap import harvest_once as harvest_once
     from agent.night.replicate import run_again as run_again
-    from agent.night.rounds import improve_by_own_pairs as improve_by_own_pairs
-    from agent.night.rounds import improve_by_play as improve_by_play
-    from agent.night.rounds import improve_by_working as improve_by_working
-    from agent.night.rounds import improve_in_loop as improve_in_loop
+    from agent.night.rounds import improve_in_rounds as improve_in_rounds
     from agent.night.wish import Wish as Wish
     from agent.night.withdrawal import Withdrawal as Withdrawal
 
@@ -45,14 +41,13 @@ __all__, __getattr__ = doors(__name__, {
     "enqueue": ("Wanted", "idea_of"),
     "grids": ("Forecast", "foresee_grid", "queue_grid"),
     "herald": ("Hooks", "has_desktop"),
-    "improve": ("Improving", "improve_by_pairs"),
+    "improve": ("Improving",),
     "inbox": ("Idea",),
     "launch": ("Desk", "desk", "end_pause", "run_night", "train_once"),
     "messenger": ("why_not_url",),
     "reap": ("foresee_harvest", "harvest_once"),
     "replicate": ("run_again",),
-    "rounds": ("improve_by_own_pairs", "improve_by_play", "improve_by_working",
-               "improve_in_loop"),
+    "rounds": ("improve_in_rounds",),
     "wish": ("Wish",),
     "withdrawal": ("Withdrawal",),
 }, modules=("inbox", "remarks", "withdrawal"))

@@ -21,7 +21,7 @@ from agent.night.recover import recover
 from agent.night.wish import Wish
 from agent.search import Plan, study
 from agent.trial import Job, Source, Task, end_orphan, keep_model, sampler
-from engine.alignment import NATS, Pair, Recipe, split
+from engine.alignment import NATS, Pair, Recipe
 from engine.config import Config
 from engine.door import Model
 from engine.errors import UserError
@@ -38,6 +38,7 @@ WARMUP = 0.1
 class Improving:
     """What was asked for."""
 
+    by: str = "dpo"  # or spin, star
     recipe: Recipe
     pairs: Sequence[Pair] = ()
     name: str = "the pairs"  # of the file they came from
@@ -45,6 +46,7 @@ class Improving:
     n_epochs: float = 1.0
     n: int = 500  # pairs or problems that a round makes
     n_rounds: int = 1
+    loops: bool = False  # rounds are kept only where they are better
     seed: int = 0
     n_replicas: int = 1
     max_ram_mb: float = 3000.0
@@ -59,20 +61,8 @@ class Round:
     task: Task
     n_train: int  # pairs or examples an epoch has
     reason: str
-    lines: bytes | None = None  # what it learns from; None: the worker makes it
-    writer: Model | None = None
-
-
-def improve_by_pairs(at: Desk, run: Run, asked: Improving) -> Run:
-    """The run that goes on from a run's model with a person's pairs."""
-    train, held = split(asked.pairs, asked.name)
-    recipe = asked.recipe
-    task = Task(kind="given", loss=recipe.loss, beta=recipe.beta, epsilon=recipe.epsilon)
-    reason = (f"{run.label} improved by {recipe.loss} DPO, β {recipe.beta:g}, with {len(train)} "
-              f"pairs of {asked.name}; {len(held)} held out")
-    return make_round(at, asked, Round(
-        parent=run, start=model_of(at, run), task=task, n_train=len(train), reason=reason,
-        lines=b"".join(pair.line() for pair in asked.pairs)))
+    lines: bytes | None = None  # what it learns from; None: the worker lets a model write it
+    writer: Model | None = None  # where it is another than the start
 
 
 def model_of(at: Desk, run: Run) -> Model:

@@ -3,15 +3,15 @@
 The same command goes on where it stood: a round that is done is found again by what decides it.
 """
 
-import functools
 import math
 from dataclasses import replace
+from typing import Literal
 
 from agent.ledger import Run, corpus_of, in_words, measures
 from agent.night.improve import Improving, Round, make_round, model_of
 from agent.night.launch import Desk
 from agent.trial import Task
-from engine.alignment import NATS, worked
+from engine.alignment import NATS, split, worked
 from engine.errors import UserError
 from engine.text import sums
 
@@ -23,40 +23,61 @@ JUDGED = "faults a story"
 WITHIN = (("loss on the text", 0.0, 1.05), ("distinct-2", 0.8, 5.0), ("tokens a story", 0.5, 2.0))
 
 
-def improve_by_own_pairs(at: Desk, run: Run, asked: Improving) -> list[Run]:
-    """The run that learns to prefer its own better stories, by what can be measured of them."""
-    recipe, n = asked.recipe, asked.n
-    return [make_round(at, asked, Round(
-        parent=run, start=model_of(at, run), n_train=round(SHARE * n),
-        task=Task(kind="made", loss=recipe.loss, beta=recipe.beta, epsilon=recipe.epsilon, n=n,
-                  n_asked=N_STORIES),
-        reason=f"{run.label} improved by {recipe.loss} DPO, β {recipe.beta:g}, with {n} pairs of "
-               "its own stories, the one with fewer faults preferred"))]
+def improve_in_rounds(at: Desk, run: Run, asked: Improving) -> list[Run]:
+    """The runs that go on from a run's model, the last of them queued where it was stopped.
 
+    dpo   one round, with a person's pairs or those of the model's own stories
+    spin  each round learns to tell the text from what the round before it writes: Chen et al. 2024,
+          arXiv:2401.01335. It ends when the held-out win rate of the text against the model no
+          longer falls, or after asked.n_rounds
+    star  improve_by_working
 
-def improve_by_play(at: Desk, run: Run, asked: Improving) -> list[Run]:
-    """SPIN: each round learns to tell the text from what the round before it writes.
-
-    Chen et al. 2024, arXiv:2401.01335. It ends when the held-out win rate of the text against the
-    model no longer falls, or after asked.n_rounds.
+    A loop of dpo or spin goes on from the last round that was kept: where held-out beginnings, of
+    which none is trained on, are continued with fewer faults than before, beyond the noise of the
+    differences story by story. Where it is not, the next one tries other pairs. What collapsed is
+    left out, and nothing follows it.
     """
-    found: list[Run] = []
-    last, recipe, won = run, asked.recipe, [math.inf]
-    for k in range(1, asked.n_rounds + 1):
-        last = make_round(at, asked, Round(
-            parent=last, start=model_of(at, last), n_train=round(SHARE * asked.n),
-            task=Task(kind="spin", loss=recipe.loss, beta=recipe.beta, epsilon=recipe.epsilon,
-                      n=asked.n, n_asked=N_STORIES),
-            reason=f"round {k} of SPIN from {run.label}: the text against {last.label}"))
+    if asked.by == "star":
+        return improve_by_working(at, run, asked)
+    found, kept, won = list[Run](), run, math.inf
+    for k in range(1 if asked.by == "dpo" and not asked.loops else asked.n_rounds):
+        one = replace(asked, seed=asked.seed + k) if asked.loops else asked
+        last = make_round(at, one, _round(at, run, kept, one, k + 1))
         found.append(last)
         if last.state != "finished":
             break
-        won.append(_last(at, last, "win rate"))
-        if won[-1] >= won[-2]:
-            at.observer.say(f"the text wins {won[-1]:.3f} of the held-out pairs, {won[-2]:.3f} "
-                            "before: it no longer falls, so SPIN ends")
+        if asked.loops:
+            kept, is_over = _weighed(at, found, kept)
+        else:
+            kept, before, won = last, won, _last(at, last, "win rate")
+            is_over = won >= before
+            if is_over:
+                at.observer.say(f"the text wins {won:.3f} of the held-out pairs, {before:.3f} "
+                                "before: it no longer falls, so SPIN ends")
+        if is_over:
             break
+    if asked.loops:
+        at.observer.say(f"the loop ends with {kept.label}")
     return found
+
+
+def _round(at: Desk, run: Run, last: Run, asked: Improving, k: int) -> Round:
+    """The k-th round of dpo or spin from a run: what goes on from the last one."""
+    recipe = asked.recipe
+    by = f"improved by {recipe.loss} DPO, β {recipe.beta:g}, with"
+    task = Task(kind="spin" if asked.by == "spin" else "made", loss=recipe.loss, beta=recipe.beta,
+                epsilon=recipe.epsilon, n=asked.n, n_asked=N_STORIES)
+    found = Round(parent=last, start=model_of(at, last), n_train=round(SHARE * asked.n), task=task,
+                  reason=f"round {k} of SPIN from {run.label}: the text against {last.label}")
+    if asked.by == "spin":
+        return found
+    if not asked.pairs:
+        return replace(found, reason=f"{last.label} {by} {asked.n} pairs of its own stories, the "
+                                     "one with fewer faults preferred")
+    train, held = split(asked.pairs, asked.name)
+    return replace(found, task=replace(task, kind="given", n=0, n_asked=0), n_train=len(train),
+                   reason=f"{last.label} {by} {len(train)} pairs of {asked.name}; {len(held)} held "
+                          "out", lines=b"".join(pair.line() for pair in asked.pairs))
 
 
 def improve_by_working(at: Desk, run: Run, asked: Improving) -> list[Run]:
@@ -69,50 +90,33 @@ def improve_by_working(at: Desk, run: Run, asked: Improving) -> list[Run]:
     if text is None or text.name != "sums":
         raise UserError(f"STaR needs answers that can be checked, and {run.label} was not trained "
                         "on --corpus sums; improve one that was")
-    base, found = model_of(at, run), list[Run]()
-    task = functools.partial(Task, loss=NATS, n_asked=N_PROBLEMS, most_digits=sums.DIGITS + 1)
+    base, last, found = model_of(at, run), run, list[Run]()
+    task = Task(kind="star", loss=NATS, n=asked.n, n_asked=N_PROBLEMS, most_digits=sums.DIGITS + 1)
     for k in range(1, asked.n_rounds + 1):
-        found.append(make_round(at, asked, Round(
-            parent=run, start=base, writer=model_of(at, found[-1]) if found else None,
-            n_train=asked.n, task=task(kind="star", n=asked.n),
-            reason=f"round {k} of STaR from {run.label}: {asked.n} problems worked by "
-                   f"{found[-1].label if found else run.label}")))
-        if found[-1].state != "finished":
-            return found
-    n = at.home.run(found[-1].uid).pairs.read_bytes().count(b"\n")
-    lines = b"".join(one.line() for one in worked.plain_answers(n, asked.seed))
-    found.append(make_round(at, asked, Round(
-        parent=run, start=base, lines=lines, n_train=asked.n,
-        task=task(kind="plain"),
-        reason=f"plain training from {run.label} on {n} right answers, as {found[-1].label} had")))
-    return found
-
-
-def improve_in_loop(at: Desk, run: Run, asked: Improving, by: str) -> list[Run]:
-    """Rounds of dpo or spin, each from the last that was kept, until asked.n_rounds or a collapse.
-
-    A round is kept where held-out beginnings, of which none is trained on, are continued with fewer
-    faults than before, beyond the noise of the differences story by story. Where it is not, the
-    next one tries other pairs. What collapsed is left out, and nothing follows it.
-    """
-    found, kept = list[Run](), run
-    for k in range(asked.n_rounds):
-        one = replace(asked, seed=asked.seed + k, n_rounds=1)
-        (last,) = (improve_by_play if by == "spin" else improve_by_own_pairs)(at, kept, one)
+        one = Round(parent=run, start=base, writer=model_of(at, last) if found else None, task=task,
+                    n_train=asked.n, reason=f"round {k} of STaR from {run.label}: {asked.n} "
+                                            f"problems worked by {last.label}")
+        last = make_round(at, asked, one)
         found.append(last)
         if last.state != "finished":
-            break
-        why_over = _collapse(at, found[0], last)
-        is_kept, reason = (False, why_over) if why_over else _is_better(at, last)
-        if at.ledger.decisions(last.id, limit=1)[0].rule != RULE:  # not by a loop before this one
-            at.ledger.decide(last.id, kept.id, "kept" if is_kept else "discarded", RULE, {}, reason,
-                             at.clock.stamp())
-        at.observer.say(f"{last.label} {'kept' if is_kept else 'discarded'}: {reason}")
-        if why_over:
-            break
-        kept = last if is_kept else kept
-    at.observer.say(f"the loop ends with {kept.label}")
-    return found
+            return found
+    n = at.home.run(last.uid).pairs.read_bytes().count(b"\n")
+    return [*found, make_round(at, asked, replace(
+        one, task=replace(task, kind="plain", n=0), writer=None,
+        lines=b"".join(pair.line() for pair in worked.plain_answers(n, asked.seed)),
+        reason=f"plain training from {run.label} on {n} right answers, as {last.label} had"))]
+
+
+def _weighed(at: Desk, found: list[Run], kept: Run) -> tuple[Run, bool]:
+    """What a loop goes on from after its newest round, and whether it is over; noted and said."""
+    last = found[-1]
+    why_over = _collapse(at, found[0], last)
+    is_kept, reason = (False, why_over) if why_over else _is_better(at, last)
+    verdict: Literal["kept", "discarded"] = "kept" if is_kept else "discarded"
+    if at.ledger.decisions(last.id, limit=1)[0].rule != RULE:  # not by a loop before this one
+        at.ledger.decide(last.id, kept.id, verdict, RULE, {}, reason, at.clock.stamp())
+    at.observer.say(f"{last.label} {verdict}: {reason}")
+    return last if is_kept else kept, why_over is not None
 
 
 def _is_better(at: Desk, run: Run) -> tuple[bool, str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.show.dashboard import BAR as BAR
     from agent.show.dashboard import STYLES as STYLES
     from agent.show.datasette import metadata as metadata
+    from agent.show.measures import before_and_after as before_and_after
     from agent.show.status import Status as Status
     from agent.show.status import detail as detail
     from agent.show.status import gather as gather
@@ -32,6 +33,7 @@ __all__, __getattr__ = doors(__name__, {
     "curve": ("LEGEND", "chart", "loss_range"),
     "dashboard": ("BAR", "STYLES"),
     "datasette": ("metadata",),
+    "measures": ("before_and_after",),
     "status": ("Status", "detail", "gather", "uniform_bpb"),
     "studies": ("study_list",),
     "table": ("markdown", "write_table"),

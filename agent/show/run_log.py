@@ -157,7 +157,12 @@ def _tracing(event: LogEvent) -> str:
 def _scoring(event: LogEvent) -> str:
     shard = f" on {event['shard']}" if event.get("shard") else ""
     return (f"{_at_step(event)}  {words.count(event.get('done'))} of "
-            f"{words.count(event.get('total'))} windows{shard}")
+            f"{words.count(event.get('total'))} {event.get('what') or 'windows'}{shard}")
+
+
+def _making(event: LogEvent) -> str:
+    return (f"{words.count(event.get('done'))} of {words.count(event.get('of'))} things to learn "
+            f"from, batch {words.count(event.get('batch'))}")
 
 
 def _anything(event: LogEvent) -> str:
@@ -167,5 +172,5 @@ def _anything(event: LogEvent) -> str:
 _SENTENCES: dict[str, Callable[[LogEvent], str]] = {
     "start": _start, "step": _step, "eval": _eval, "sample": _at_step, "checkpoint": _at_step,
     "rung": _rung, "pruned": _pruned, "done": _done, "diverged": _diverged,
-    "scoring": _scoring, "layers": _layers, "trace": _trace, "tracing": _tracing,
+    "scoring": _scoring, "making": _making, "layers": _layers, "trace": _trace, "tracing": _tracing,
 }

@@ -22,7 +22,7 @@ from engine.text import Tokenizer
 from engine.training import Texts, Trainer, checkpoint
 
 if TYPE_CHECKING:
-    from engine.alignment import Exam, Lesson, Measure, Pair
+    from engine.alignment import Lesson, Pair
 
 TRIES = 4  # times as many batches as are needed where each gives what it can
 LEAST = 4  # things to learn from
@@ -43,35 +43,42 @@ def trainer_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
 def lesson_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
               events: Events) -> "Lesson":
     """What the folder of a run holds for it to learn, and what is asked of it before and after."""
-    from engine.alignment import Lesson, Pair, Recipe, qualities, split, worked
+    from engine.alignment import Lesson, Pair, Recipe, Writer, qualities, split, worked
 
-    task = job.task
+    task, exam = job.task, None
     assert task is not None  # who asks has seen it
-    exam: Exam | None = None
-    if task.kind in ("made", "spin"):
-        exam = functools.partial(
-            qualities.stories_exam, judge=qualities.Judge(texts.train, tokenizer),
-            tokens=texts.valid, n=task.n_asked)
+    start = model_at(folder.start, job)
+    writer = Writer(GPT(job.config), start, tokenizer)
+    if folder.writer.exists():
+        writer = writer._replace(params=model_at(folder.writer, job))
+    make: Callable[[int], list[Pair]] | None = None  # the batch of a number
+    n_batches = TRIES * -(-task.n // qualities.BEGINNINGS)
+    if task.kind in ("star", "plain"):
+        exam = functools.partial(worked.sums_exam, n=task.n_asked, most_digits=task.most_digits)
+        make = functools.partial(worked.right_answers, writer, task.n, job.seed)
+        n_batches = -(-task.n // worked.AT_ONCE)
     elif task.kind != "given":
-        exam = functools.partial(worked.sums_exam, tokenizer=tokenizer, n=task.n_asked,
-                                 most_digits=task.most_digits)
-    if not folder.pairs.exists():
-        _make(job, folder, texts, tokenizer, events)
+        judge = qualities.Judge(texts.train, tokenizer)
+        exam = functools.partial(qualities.stories_exam, judge=judge, tokens=texts.valid,
+                                 n=task.n_asked)
+        make = functools.partial(qualities.spin_pairs, writer, texts.train, job.seed)
+        if task.kind == "made":
+            make = functools.partial(qualities.made_pairs, writer, judge, texts.train, job.seed)
+    if not folder.pairs.exists() and make is not None:
+        _make(make, n_batches, task.n, folder, events)
     lines = folder.pairs.read_bytes().split(b"\n")
     pairs = [Pair(**json.loads(line)) for line in lines if line]
     recipe = Recipe(task.loss, task.beta, task.epsilon)
     train, held = split(pairs, folder.pairs.name) if recipe.is_pairwise else (pairs, [])
-    return Lesson(start=model_at(folder.start, job), pairs=train, held=held, recipe=recipe,
-                  tokenizer=tokenizer, exam=exam)
+    return Lesson(start=start, pairs=train, held=held, recipe=recipe, tokenizer=tokenizer,
+                  exam=exam)
 
 
-def _make(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer, events: Events) -> None:
-    """Let a model write what is learnt from, until it is enough; a kill takes one batch of it."""
+def _make(batch: "Callable[[int], list[Pair]]", n_batches: int, n: int, folder: RunFolder,
+          events: Events) -> None:
+    """Let a model write n things to learn from, or what it can; a kill takes one batch of it."""
     from engine.alignment import Pair
 
-    task = job.task
-    assert task is not None
-    n_batches, batch = _batches(job, folder, texts, tokenizer)
     found: list[Any] = []
     with open(folder.making, "a+b", buffering=0) as file:
         file.seek(0)
@@ -79,44 +86,20 @@ def _make(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer, event
         kept = [json.loads(line) for line in whole.split(b"\n") if line]
         os.truncate(file.fileno(), len(whole) + bool(whole))
         for i in range(n_batches):
+            if len(found) >= n:
+                break
             if i >= len(kept):
                 kept.append([[one.prompt, one.chosen, one.rejected] for one in batch(i)])
                 file.write(json.dumps(kept[i]).encode() + b"\n")
                 os.fsync(file.fileno())
             found += kept[i]
-            events.write("making", done=min(len(found), task.n), of=task.n, batch=i + 1)
-            if len(found) >= task.n:
-                break
+            events.write("making", done=min(len(found), n), of=n, batch=i + 1)
     if len(found) < LEAST:
-        raise CorpusError(f"only {len(found)} of {task.n} things to learn from could be made; "
-                          "begin from a model that was trained longer")
-    once = dict.fromkeys(map(tuple, found[: task.n]))  # what came twice is learnt once
+        raise CorpusError(f"only {len(found)} of {n} things to learn from could be made; begin "
+                          "from a model that was trained longer")
+    once = dict.fromkeys(map(tuple, found[:n]))  # what came twice is learnt once
     write_atomically(folder.pairs, b"".join(Pair(*one).line() for one in once))
     folder.making.unlink()
-
-
-def _batches(job: Job, folder: RunFolder, texts: Texts,
-             tokenizer: Tokenizer) -> tuple[int, Callable[[int], "list[Pair]"]]:
-    """How many batches there are at most, and the one of a number."""
-    from engine.alignment import qualities, worked
-
-    task = job.task
-    assert task is not None
-    path = folder.writer if folder.writer.exists() else folder.start
-    writer = (GPT(job.config), model_at(path, job), tokenizer)
-    if task.kind == "star":
-        return -(-task.n // worked.AT_ONCE), functools.partial(
-            worked.right_answers, *writer, task.n, job.seed)
-    n_batches = TRIES * -(-task.n // qualities.BEGINNINGS)
-    if task.kind == "spin":
-        return n_batches, functools.partial(qualities.spin_pairs, *writer, texts.train, job.seed)
-    judge = qualities.Judge(texts.train, tokenizer)
-    return n_batches, functools.partial(qualities.made_pairs, *writer, judge, texts.train, job.seed)
-
-
-def told_of(measure: "Measure") -> list[Any]:
-    """What an event tells of a measure."""
-    return [measure.name, measure.step, measure.value, measure.low, measure.high, measure.n]
 
 
 def model_at(path: Path, job: Job) -> Flat:

@@ -29,7 +29,7 @@ from agent.trial.job import (
     UNREADY,
     Job,
 )
-from agent.trial.lesson import told_of, trainer_of
+from agent.trial.lesson import trainer_of
 from agent.trial.orphan import only_worker, start_ticks
 from agent.trial.watching import Watching
 from agent.words import told_error
@@ -189,7 +189,8 @@ class Worker:
         trunk.drop_taken(self.folder, self.job)
         self._sample()
         self.watching.look_over()
-        shards: dict[str, Any] = {"measures": [*map(told_of, self.trainer.findings(done.score))]}
+        findings = self.trainer.findings(done.score)
+        shards: dict[str, Any] = {"measures": [one[:6] for one in findings]}
         for name, one in self.cuts.items():
             self.shard = name
             score = self.trainer.evaluate(name)
@@ -248,7 +249,7 @@ class Worker:
         if now - self.told_at >= TELL_S:
             self.told_at = now
             self.events.write("scoring", step=self.trainer.step, shard=self.shard, done=done,
-                              total=total)
+                              total=total, what=self.trainer.asks)
         return self._should_stop()
 
     def _should_stop(self) -> bool:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
-    from engine.alignment.losses import NATS as NATS
-    from engine.alignment.losses import PAIRWISE as PAIRWISE
-    from engine.alignment.losses import preference as preference
     from engine.alignment.measure import Measure as Measure
+    from engine.alignment.objective import NATS as NATS
+    from engine.alignment.objective import PAIRWISE as PAIRWISE
     from engine.alignment.objective import Recipe as Recipe
     from engine.alignment.pairs import Pair as Pair
     from engine.alignment.pairs import read_pairs as read_pairs
@@ -21,11 +20,12 @@ if TYPE_CHECKING:
     from engine.alignment.train import AlignedTrainer as AlignedTrainer
     from engine.alignment.train import Exam as Exam
     from engine.alignment.train import Lesson as Lesson
+    from engine.alignment.writer import Writer as Writer
 
 __all__, __getattr__ = doors(__name__, {
-    "losses": ("NATS", "PAIRWISE", "preference"),
     "measure": ("Measure",),
-    "objective": ("Recipe",),
+    "objective": ("NATS", "PAIRWISE", "Recipe"),
     "pairs": ("Pair", "read_pairs", "split"),
     "train": ("AlignedTrainer", "Exam", "Lesson"),
+    "writer": ("Writer",),
 }, modules=("qualities", "worked"))

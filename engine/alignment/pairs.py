@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.errors import CorpusError
 from engine.model import Array
-from engine.text import Tokenizer
+from engine.text import Broken, JsonText, Tokenizer, decode
 
 HELD_OUT = 0.2  # of all pairs, by a hash of the prompt, so that a pair is so in every file
 LEAST = 2  # pairs on either side
@@ -36,61 +36,32 @@ class Pair:
         return json.dumps(told, ensure_ascii=False).encode() + b"\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The pairs of a file; what was passed over, and the first of it in words."""
-
-    pairs: list[Pair]
-    n_broken: int = 0
-    first_broken: str = ""
-
-
-def read_pairs(data: bytes, name: str, *, skip_broken: bool = False) -> Given:
-    """The pairs in the bytes of a file; blank lines are passed over.
+def read_pairs(data: bytes, name: str, *, skip_broken: bool = False) -> tuple[list[Pair], Broken]:
+    """The pairs in the bytes of a file, and what of it was passed over; blank lines are none.
 
     CorpusError, naming file and line, for the first that is broken; with skip_broken those are
     counted, and it is raised only where none is left.
     """
-    found, n_broken, first = [], 0, ""
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            found.append(_pair(line, f"{name} line {number}"))
-        except CorpusError as error:
-            if not skip_broken:
-                raise CorpusError(f"{error}, or pass it over with --skip-broken") from error
-            n_broken, first = n_broken + 1, first or str(error).partition("; ")[0]
+    how = JsonText(skip_broken=skip_broken)
+    found = list(how.each(data, name, decode, _pair, FORM))
     if not found:
-        raise CorpusError(f"{name} holds no pair{f' ({first})' if first else ''}; write {FORM} on "
-                          "each line")
-    return Given(found, n_broken, first)
+        first = f" ({how.broken.first})" if how.broken.n else ""
+        raise CorpusError(f"{name} holds no pair{first}; write {FORM} on each line")
+    return found, how.broken
 
 
-def _pair(line: bytes, where: str) -> Pair:
-    try:
-        value: Any = json.loads(line.decode())
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{where} is not UTF-8; save the file as UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        why = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
-        raise CorpusError(f"{where} is not JSON: {why}; write {FORM} on each line") from error
+def _pair(value: Any, where: str) -> Pair:
     if not isinstance(value, dict):
         raise CorpusError(f"{where} is no object; write {FORM} on each line")
-    texts = [value.get(key) for key in ("prompt", "chosen", "rejected")]
-    for key, text in zip(("prompt", "chosen", "rejected"), texts, strict=True):
-        if not isinstance(text, str):
+    for key in ("prompt", "chosen", "rejected"):
+        if not isinstance(value.get(key), str):
             raise CorpusError(f'{where} has no "{key}" that is a string; write {FORM} on each line')
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise CorpusError(f"{where} holds the lone surrogate {text[error.start]!a}, which no "
-                              "UTF-8 can store; remove it") from error
-    prompt, chosen, rejected = map(str, texts)
-    if not chosen or chosen == rejected:
-        told = 'its "chosen" is empty' if not chosen else "its two answers are the same"
+        JsonText(key).of(value, where)  # which UTF-8 can store
+    found = Pair(value["prompt"], value["chosen"], value["rejected"])
+    if not found.chosen or found.chosen == found.rejected:
+        told = "its two answers are the same" if found.chosen else 'its "chosen" is empty'
         raise CorpusError(f"{where} prefers nothing, as {told}; write two answers that differ")
-    return Pair(prompt, chosen, rejected)
+    return found
 
 
 def split(pairs: Sequence[Pair], name: str) -> tuple[list[Pair], list[Pair]]:
@@ -100,22 +71,15 @@ def split(pairs: Sequence[Pair], name: str) -> tuple[list[Pair], list[Pair]]:
     nearly empty, as with one prompt for all. CorpusError where there are too few.
     """
     for whole in (False, True):
-        is_held = [_is_held(pair, whole=whole) for pair in pairs]
-        n_held = sum(is_held)
-        if min(n_held, len(pairs) - n_held) >= max(LEAST, HELD_OUT / 4 * len(pairs)):
-            sides = zip(pairs, is_held, strict=True)
-            apart: tuple[list[Pair], list[Pair]] = ([], [])
-            for pair, held in sides:
-                apart[held].append(pair)
+        apart: tuple[list[Pair], list[Pair]] = ([], [])
+        for pair in pairs:
+            told = (pair.prompt, pair.chosen, pair.rejected or "") if whole else (pair.prompt,)
+            digest = hashlib.sha256("\0".join(told).encode()).digest()
+            apart[int.from_bytes(digest[:4], "big") < HELD_OUT * 2**32].append(pair)
+        if min(map(len, apart)) >= max(LEAST, HELD_OUT / 4 * len(pairs)):
             return apart
     raise CorpusError(f"the {len(pairs)} pairs of {name} leave too few to train on or to hold out; "
                       "give 20 or more")
-
-
-def _is_held(pair: Pair, *, whole: bool) -> bool:
-    told = "\0".join((pair.prompt, pair.chosen, pair.rejected or "") if whole else (pair.prompt,))
-    digest = hashlib.sha256(told.encode()).digest()
-    return int.from_bytes(digest[:4], "big") < HELD_OUT * 2**32
 
 
 # --- batches ---------------------------------------------------------------------------------

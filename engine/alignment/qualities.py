@@ -9,15 +9,15 @@ the most.
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from engine.alignment.measure import Measure, mean_of
 from engine.alignment.pairs import Pair
-from engine.errors import Left
-from engine.model import GPT, Array, Flat
-from engine.sampling import Sampling, continuations
+from engine.alignment.writer import Leave, Writer
+from engine.model import Array
+from engine.sampling import Sampling
 from engine.text import Tokenizer
 
 BEGUN, TOKENS = 8, 112  # tokens of a beginning, and at most of its continuation
@@ -28,7 +28,7 @@ PIECE = 1 << 16
 AT_ONCE = CHOICES * BEGINNINGS
 WORD = re.compile(r"[^\W\d_]+")
 ENDS = tuple(".!?\"'")
-HOW = Sampling(temperature=1.0, top_k=None)  # as the model is, nothing left out
+AS_IT_IS = Sampling(temperature=1.0, top_k=None)  # nothing of the model is left out
 
 
 class Judge:
@@ -80,63 +80,56 @@ def beginnings(tokens: Array, eot_id: int, n: int, rng: np.random.Generator,
     return [story for story in found if len(story) >= BEGUN]
 
 
-def continued(model: GPT, params: Flat, tokenizer: Tokenizer, prompts: Sequence[Sequence[int]],
+def continued(writer: Writer, prompts: Sequence[Sequence[int]],
               rng: np.random.Generator) -> list[tuple[list[int], bool]]:
     """The ids that the model writes after each beginning, and whether it ended the text."""
-    starts = [[tokenizer.eot_id, *prompt] for prompt in prompts]
-    found = continuations(model, params, starts, TOKENS, rng, eot_id=tokenizer.eot_id, sampling=HOW)
-    return [(ids, len(ids) < TOKENS) for ids in found]
+    return [(ids, len(ids) < TOKENS) for ids in writer.after(prompts, TOKENS, rng, AS_IT_IS)]
 
 
-def made_pairs(model: GPT, params: Flat, tokenizer: Tokenizer, judge: Judge, tokens: Array,
-               seed: int, i: int) -> list[Pair]:
+def made_pairs(writer: Writer, judge: Judge, tokens: Array, seed: int, i: int) -> list[Pair]:
     """The i-th batch of pairs of the model's own continuations of stories of the training text."""
     rng = np.random.default_rng([seed, 8, i])
-    prompts = beginnings(tokens, tokenizer.eot_id, BEGINNINGS, rng)
-    several = [prompt for prompt in prompts for _ in range(CHOICES)]
-    written = continued(model, params, tokenizer, several, rng)
+    prompts = beginnings(tokens, writer.tokenizer.eot_id, BEGINNINGS, rng)
+    written = continued(writer, [one for one in prompts for _ in range(CHOICES)], rng)
     found = []
     for k, prompt in enumerate(prompts):
         own = written[k * CHOICES : (k + 1) * CHOICES]
         faults = [judge.faults(*one) for one in own]
         best, worst = own[int(np.argmin(faults))], own[int(np.argmax(faults))]
-        if min(faults) < max(faults) and best[0]:
-            found.append(Pair(*map(tokenizer.decode, (prompt, best[0], worst[0]))))
-    return [one for one in found if one.chosen != one.rejected]
+        if min(faults) < max(faults):
+            found.append(Pair(*map(writer.tokenizer.decode, (prompt, best[0], worst[0]))))
+    return [one for one in found if one.chosen and one.chosen != one.rejected]
 
 
-def spin_pairs(model: GPT, params: Flat, tokenizer: Tokenizer, tokens: Array, seed: int,
-               i: int) -> list[Pair]:
+def spin_pairs(writer: Writer, tokens: Array, seed: int, i: int) -> list[Pair]:
     """The i-th batch of pairs of the text's own continuation and the model's.
 
     Chen et al. 2024, arXiv:2401.01335 (SPIN): the model that writes is the last iterate.
     """
     rng = np.random.default_rng([seed, 9, i])
-    stories = beginnings(tokens, tokenizer.eot_id, AT_ONCE, rng, TOKENS)
-    written = continued(model, params, tokenizer, [one[:BEGUN] for one in stories], rng)
-    texts = [[tokenizer.decode(ids) for ids in (story[:BEGUN], story[BEGUN:], own)]
+    stories = beginnings(tokens, writer.tokenizer.eot_id, AT_ONCE, rng, TOKENS)
+    written = continued(writer, [one[:BEGUN] for one in stories], rng)
+    found = [Pair(*map(writer.tokenizer.decode, (story[:BEGUN], story[BEGUN:], own)))
              for story, (own, _) in zip(stories, written, strict=True)]
-    return [Pair(*one) for one in texts if one[1] and one[1] != one[2]]
+    return [one for one in found if one.chosen and one.chosen != one.rejected]
 
 
-def stories_exam(model: GPT, params: Flat, step: int, leave: Callable[[int, int], bool], *,
-                 judge: Judge, tokens: Array, n: int) -> list[Measure]:
+def stories_exam(writer: Writer, step: int, leave: Leave, *, judge: Judge, tokens: Array,
+                 n: int) -> list[Measure]:
     """The share of faultless continuations of n beginnings of held-out stories, and their length.
 
     The same beginnings and the same draws every time.
     """
-    tokenizer, faults, lengths, different = judge.tokenizer, [], [], set()
+    faults, lengths, different = [], [], set()
     for i in range(0, n, AT_ONCE):
-        if leave(i, n):
-            raise Left(f"the stories at step {step} were left, as asked")
+        leave(i, n, "stories")
         rng = np.random.default_rng([10, i])
-        prompts = beginnings(tokens, tokenizer.eot_id, min(AT_ONCE, n - i), rng)
-        for ids, has_ended in continued(model, params, tokenizer, prompts, rng):
-            faults.append(judge.faults(ids, has_ended))
-            lengths.append(len(ids))
-            different |= set(zip(ids, ids[1:], strict=False))
-    n_pairs = max(1, sum(lengths) - len(lengths))
-    return [mean_of("faults a story", step, np.array(faults, float)),
-            mean_of("faultless stories", step, np.array([not one for one in faults], float)),
-            mean_of("tokens a story", step, np.array(lengths, float)),
-            Measure("distinct-2", step, len(different) / n_pairs)]
+        prompts = beginnings(tokens, writer.tokenizer.eot_id, min(AT_ONCE, n - i), rng)
+        for ids, has_ended in continued(writer, prompts, rng):
+            faults.append(float(judge.faults(ids, has_ended)))
+            lengths.append(float(len(ids)))
+            different |= set(itertools.pairwise(ids))
+    means = {"faults a story": faults, "faultless stories": [float(not one) for one in faults],
+             "tokens a story": lengths}
+    return [*(mean_of(name, step, np.array(values)) for name, values in means.items()),
+            Measure("distinct-2", step, len(different) / max(1.0, sum(lengths) - len(lengths)))]

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from engine.text.cut import Cut as Cut
     from engine.text.cut import cut_blocks as cut_blocks
     from engine.text.given import How as How
+    from engine.text.jsontext import Broken as Broken
+    from engine.text.jsontext import JsonText as JsonText
     from engine.text.ngram import Yardsticks as Yardsticks
     from engine.text.parquet import write_parquet as write_parquet
+    from engine.text.textfile import decode as decode
     from engine.text.textfile import parse as parse
     from engine.text.textfile import read_bytes as read_bytes
     from engine.text.textfile import separate as separate
@@ -29,8 +32,9 @@ __all__, __getattr__ = doors(__name__, {
     "corpus": ("N_STORIES", "TokenSet", "builtin", "prepare_tokens"),
     "cut": ("Cut", "cut_blocks"),
     "given": ("How",),
+    "jsontext": ("Broken", "JsonText"),
     "ngram": ("Yardsticks",),
     "parquet": ("write_parquet",),
-    "textfile": ("parse", "read_bytes", "separate"),
+    "textfile": ("decode", "parse", "read_bytes", "separate"),
     "tokenizer": ("Progress", "Tokenizer"),
 }, modules=("copies", "corpus", "splits", "sums"))

@@ -4,11 +4,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from engine.errors import CorpusError
 
+T = TypeVar("T")
 KEY = "text"
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of such bytes
+PASS_OVER = "or pass it over with --skip-broken"
 MOST_KEYS = 8  # that are named where the one asked for is missing
 
 
@@ -35,16 +38,25 @@ class JsonText:
     def lines(self, data: bytes, name: str,
               decode: Callable[[bytes, str], str]) -> Iterator[str]:
         """The text of each line that is not blank; CorpusError at the first that is broken."""
+        return self.each(data, name, decode, self.of, f'{{"{self.key or KEY}": …}}')
+
+    def each(self, data: bytes, name: str, decode: Callable[[bytes, str], str],
+             take: Callable[[Any, str], T], form: str) -> Iterator[T]:
+        """What is taken of the value of each line that is not blank, given where it stands.
+
+        form  what a line is to look like, for who has written another
+        """
         try:
             text = decode(data, name)
-        except CorpusError:
+        except CorpusError as error:
             if not self.skip_broken:
-                raise
+                raise CorpusError(f"{error}, {PASS_OVER}") from error
             text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
         for number, line in enumerate(text.split("\n"), 1):
             try:
                 if line.strip():
-                    yield self._line(line, f"{name} line {number}")
+                    where = f"{name} line {number}"
+                    yield take(_value(line, where, form), where)
             except CorpusError as error:
                 self._pass_over(error)
 
@@ -80,21 +92,20 @@ class JsonText:
                               "UTF-8 can store; remove it") from error
         return found
 
-    def _line(self, line: str, where: str) -> str:
-        if _NOT_UTF8.search(line):
-            raise CorpusError(f"{where} is not UTF-8")
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise CorpusError(f'{where} is not JSON: {_why(error)}; write '
-                              f'{{"{self.key or KEY}": …}} on each line, or pass it over with '
-                              "--skip-broken") from error
-        return self.of(value, where)
-
     def _pass_over(self, error: CorpusError) -> None:
         if not self.skip_broken:
-            raise error
+            raise CorpusError(f"{error}, {PASS_OVER}") from error
         self.broken.add(str(error).partition("; ")[0])
+
+
+def _value(line: str, where: str, form: str) -> Any:
+    if _NOT_UTF8.search(line):
+        raise CorpusError(f"{where} is not UTF-8")
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{where} is not JSON: {_why(error)}; write {form} on each line"
+                          ) from error
 
 
 def _why(error: Exception) -> str:

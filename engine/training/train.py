@@ -110,6 +110,7 @@ class Trainer:
         # Asked before each window of the leader, told how many are done of how many; the
         # evaluation is left where it says so.
         self.should_leave: Callable[[int, int], bool] = lambda done, total: False
+        self.asks = "windows"  # what is counted there
         # Told what the leader computes for the last rows of the next batch, where set.
         self.watch: Watch | None = None
         self.step = 0

@@ -67,6 +67,9 @@ class Outcome:
 class Night:
     """One home, its daemon and who can be killed in it."""
 
+    gap_s = GAP_S
+    claims = CLAIMS
+
     def __init__(self, root: Path, seed: int) -> None:
         self.root, self.home = root, root / "night"
         self.text = root / "stories.txt"
@@ -88,7 +91,7 @@ class Night:
     def disturb(self, kills: int) -> None:
         """Kill so many processes; a daemon that is gone is started again."""
         while self.outcome.kills.total() < kills:
-            if self._works_on(self.rng.uniform(*GAP_S)):
+            if self._works_on(self.rng.uniform(*self.gap_s)):
                 self._kill()
             else:
                 self.daemon = self._start()  # over before all kills were spent: another night
@@ -154,7 +157,7 @@ class Night:
             self.daemon.kill()
             self.daemon.wait()
             found.faults.append(f"the night was not over {PATIENCE_S:.0f} s after the last kill")
-        found.faults += [claim for claim, sql in CLAIMS.items() if not self._ask(sql)[0][0]]
+        found.faults += [claim for claim, sql in self.claims.items() if not self._ask(sql)[0][0]]
         sound = self._ask("PRAGMA integrity_check"), self._ask("PRAGMA foreign_key_check")
         if sound != ([("ok",)], []):
             found.faults.append("the ledger is not sound")
@@ -224,7 +227,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         night = Night(Path(folder), options.seed)
         night.disturb(options.kills)
-        found = night.finish()
+        return told(night.finish())
+
+
+def told(found: Outcome) -> int:
+    """Say what a night came to; the exit status."""
     sys.stdout.write(
         f"{found.kills.total()} kills {dict(found.kills)}; runs {dict(found.runs)}; "
         f"{found.adopted} workers adopted; {found.compared} losses compared, faults found: "

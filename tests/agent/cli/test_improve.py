@@ -39,7 +39,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, pairs: Path) -> Home:
     assert agent(found, *TRAIN).exit_code == 0
     result = agent(found, "improve", "T1", "--by", "dpo", "--pairs", str(pairs), *HOW)
     assert result.exit_code == 0, result.output
-    assert "win rate 1 (1 to 1)" in result.stdout
+    assert "pairs: the better one gained more          1.000  1.000 to 1.000" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
     return found
 
 

@@ -1,7 +1,7 @@
 """Rounds: from which model each begins, when they end, and which are kept."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ from engine.errors import UserError
 from tests.support.parts import NOW, FakeTime, Listener, a_run
 
 ASKED = Improving(recipe=Recipe(), n=50, n_rounds=4)
+LOOP = replace(ASKED, loops=True)
 
 
 @dataclass
@@ -59,10 +60,11 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 def test_star_trains_from_the_base_on_what_the_last_one_worked_out(
         bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    star = replace(ASKED, by="star")
     with pytest.raises(UserError, match="T1 was not trained on --corpus sums"):
-        rounds.improve_by_working(bench.at, bench.base, ASKED)
+        rounds.improve_in_rounds(bench.at, bench.base, star)
     monkeypatch.setattr(rounds, "corpus_of", lambda *_: SimpleNamespace(name="sums"))
-    found = rounds.improve_by_working(bench.at, bench.base, ASKED)
+    found = rounds.improve_in_rounds(bench.at, bench.base, star)
     assert [run.label for run in found] == ["I1", "I2", "I3", "I4", "I5"]
     assert [(one.start, one.writer, one.task.kind) for one, _ in bench.made] == [
         ("T1", None, "star"), ("T1", "I1", "star"), ("T1", "I2", "star"), ("T1", "I3", "star"),
@@ -77,7 +79,7 @@ def test_star_trains_from_the_base_on_what_the_last_one_worked_out(
 def test_spin_ends_where_the_win_rate_no_longer_falls(
         bench: Bench, wins: list[float], n: int) -> None:
     bench.measures = [{"win rate": [win]} for win in wins]
-    assert len(rounds.improve_by_play(bench.at, bench.base, ASKED)) == n
+    assert len(rounds.improve_in_rounds(bench.at, bench.base, replace(ASKED, by="spin"))) == n
     assert [one.start for one, _ in bench.made] == ["T1", "I1", "I2", "I3"][:n]
     told = "it no longer falls" in " ".join(bench.at.observer.said)
     assert told == (n < 4)
@@ -91,7 +93,7 @@ def of(change: float, text: float = 2.0, distinct: float = 0.5) -> dict[str, lis
 
 def test_a_loop_goes_on_from_what_was_better_beyond_its_noise(bench: Bench) -> None:
     bench.measures = [of(-0.3), of(-0.05), of(-0.2), of(0.4)]
-    rounds.improve_in_loop(bench.at, bench.base, ASKED, "dpo")
+    rounds.improve_in_rounds(bench.at, bench.base, LOOP)
     assert [one.start for one, _ in bench.made] == ["T1", "I1", "I1", "I3"]
     assert len({asked.seed for _, asked in bench.made}) == 4
     verdicts = [bench.at.ledger.decisions(run.id, limit=1)[0].verdict
@@ -102,7 +104,7 @@ def test_a_loop_goes_on_from_what_was_better_beyond_its_noise(bench: Bench) -> N
 
 def test_small_steps_away_from_the_text_add_up_to_a_collapse(bench: Bench) -> None:
     bench.measures = [of(-0.3, text=2.07), of(-0.3, text=2.14) | {"loss on the text": [2.07, 2.14]}]
-    rounds.improve_in_loop(bench.at, bench.base, ASKED, "dpo")
+    rounds.improve_in_rounds(bench.at, bench.base, LOOP)
     assert "loss on the text 2 → 2.14: it collapsed" in bench.at.observer.said[-2]
 
 
@@ -110,7 +112,7 @@ def test_small_steps_away_from_the_text_add_up_to_a_collapse(bench: Bench) -> No
 def test_a_collapse_ends_the_loop_and_is_rolled_back(
         bench: Bench, collapsed: dict[str, list[float]]) -> None:
     bench.measures = [of(-0.3), collapsed]
-    rounds.improve_in_loop(bench.at, bench.base, ASKED, "dpo")
+    rounds.improve_in_rounds(bench.at, bench.base, LOOP)
     assert len(bench.made) == 2
     assert "it collapsed, and is rolled back" in bench.at.observer.said[-2]
     assert bench.at.observer.said[-1] == "the loop ends with I1"

@@ -1,10 +1,15 @@
-"""The gradient of every loss through the whole model: central differences, and a twin in torch."""
+"""Losses against golden values computed elsewhere; their gradients through the whole model.
+
+Held against central differences, and a twin in torch.
+"""
+
+import math
 
 import numpy as np
 import pytest
 
-from engine.alignment.losses import NATS, PAIRWISE, preference
-from engine.alignment.objective import Recipe, example_step, pair_step
+from engine.alignment import objective
+from engine.alignment.objective import NATS, PAIRWISE, Recipe
 from engine.alignment.pairs import Spelt, batch_of
 from engine.config import Config
 from engine.errors import ConfigError
@@ -18,6 +23,41 @@ TEXTS = [Spelt((0, 5, 9, 7, 3, 0), 3), Spelt((0, 4, 4, 8, 1, 6, 2, 9, 0), 2),
          Spelt((0, 5, 9, 1, 0), 3), Spelt((0, 4, 6, 6, 6, 0), 2)]
 BATCH = batch_of(TEXTS, 32, 0)
 REFERENCE = np.array([[-14.0, -13.5], [-31.0, -19.0]])
+
+# Sums of ln P: policy −10 and −12, reference −11 and −11.5. From the published formulas, float64.
+MARGIN = (-10 - -11) - (-12 - -11.5)
+GOLDEN = {
+    ("sigmoid", 0.1): 0.6209570477895321, ("sigmoid", 0.5): 0.38687100611489994,
+    ("conservative", 0.1): 0.6359570477895321, ("conservative", 0.5): 0.46187100611489995,
+    ("ipo", 0.1): 12.25, ("ipo", 0.5): 0.25, ("hinge", 0.1): 0.85, ("hinge", 0.5): 0.25}
+SLOPES = {0.1: -0.04625701546562505, 0.5: -0.1604106504123035}  # of sigmoid, by ln π(chosen)
+
+
+@pytest.mark.parametrize(("kind", "beta"), GOLDEN)
+def test_losses_are_the_published_ones(kind, beta):
+    loss, _ = Recipe(kind, beta).of(np.array([MARGIN]))
+    assert loss[0] == pytest.approx(GOLDEN[kind, beta], abs=1e-15, rel=1e-15)
+
+
+@pytest.mark.parametrize("beta", SLOPES)
+def test_the_slope_of_dpo_is_the_published_one(beta):
+    assert Recipe("sigmoid", beta).of(np.array([MARGIN]))[1][0] == pytest.approx(
+        SLOPES[beta], rel=1e-14)
+
+
+def test_a_policy_that_is_its_reference_loses_ln_2():
+    assert Recipe("sigmoid", 0.1).of(np.zeros(1))[0][0] == math.log(2) == 0.6931471805599453
+
+
+@pytest.mark.parametrize("kind", PAIRWISE)
+@pytest.mark.parametrize("beta", [0.05, 0.5])
+def test_every_slope_is_that_of_its_loss(kind, beta):
+    margins, h = np.array([-300.0, -7.0, -0.4, 0.0, 0.3, 2.5, 9.0, 300.0]), 1e-5
+    recipe = Recipe(kind, beta)
+    slopes = (recipe.of(margins + h)[0] - recipe.of(margins - h)[0]) / (2 * h)
+    found = recipe.of(margins)[1]
+    assert np.all(np.isfinite(found))
+    assert np.abs(found - slopes).max() < 1e-6 * max(1.0, np.abs(found).max())
 
 
 def model_of(kind, seed=1):
@@ -43,14 +83,14 @@ def mean_loss(gpt, params, recipe):
     if recipe.loss == NATS:
         return -sums.sum() / BATCH.is_scored.sum()
     margins = (sums[:2] - REFERENCE[:, 0]) - (sums[2:] - REFERENCE[:, 1])
-    return preference(recipe.loss, margins, recipe.beta, recipe.epsilon)[0].mean()
+    return recipe.of(margins)[0].mean()
 
 
 def step(gpt, params, grads, recipe, **how):
     if recipe.loss == NATS:
         share = 1 / BATCH.is_scored.sum()
-        return share * example_step(gpt, params, grads, BATCH, share, **how).loss
-    return pair_step(gpt, params, grads, BATCH, REFERENCE, recipe, 0.5, **how).loss / 2
+        return share * objective.step(gpt, params, grads, BATCH, None, recipe, share, **how)[0]
+    return objective.step(gpt, params, grads, BATCH, REFERENCE, recipe, 0.5, **how)[0] / 2
 
 
 @pytest.mark.parametrize(("kind", "loss"), [

@@ -8,7 +8,7 @@ import pytest
 from engine.alignment.measure import Measure
 from engine.alignment.objective import Recipe
 from engine.alignment.pairs import Pair
-from engine.alignment.train import AlignedTrainer, Lesson, Order
+from engine.alignment.train import AlignedTrainer, Lesson
 from engine.config import Config
 from engine.errors import Left
 from engine.model.gpt import Flat, init_params
@@ -88,7 +88,7 @@ def test_replicas_and_accumulated_passes_learn_what_one_pass_does(trainer):
 def test_examples_are_learnt_without_a_reference(trainer):
     run = trainer(n_steps=30, pairs=[Pair("2+2=", "4"), Pair("1+1=", "2 2")], held=[],
                   recipe=Recipe("nats"),
-                  exam=lambda model, params, step, leave: [Measure("asked", step, 1.0)])
+                  exam=lambda writer, step, leave: [Measure("asked", step, 1.0)])
     losses = [run.advance().loss for _ in range(30)]
     assert losses[-1] < 0.8 * losses[0]
     found = finished(run)
@@ -105,12 +105,12 @@ def test_the_start_may_be_left_while_it_is_measured(trainer):
     assert run.advance().step == 1
 
 
-def test_an_order_takes_each_once_an_epoch():
-    order = Order(7, 1)
-    epochs = [order.take(7 * epoch, 7) for epoch in range(3)]
+def test_each_is_taken_once_an_epoch(trainer):
+    run = trainer(pairs=PAIRS[:7])
+    epochs = [run._taken(7 * epoch, 7) for epoch in range(3)]
     assert all(sorted(one) == list(range(7)) for one in epochs)
     assert epochs[0] != epochs[1]
-    assert Order(7, 1).take(10, 9) == [*epochs[1][3:], *epochs[2][:5]]
+    assert run._taken(10, 9) == [*epochs[1][3:], *epochs[2][:5]]
 
 
 def test_lessons_of_an_averaging_optimizer_begin_where_the_model_stands(trainer):
