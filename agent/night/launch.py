@@ -49,13 +49,12 @@ from agent.night.wish import Wish as Wish
 from agent.search import Outsiders, Plan, budget, plugins, prior, study, throughput
 from agent.trial import (
     Executor,
+    Here,
     Progress,
     Runner,
     Source,
     Stopped,
     Texts,
-    end_orphan,
-    living_worker,
     require_windows,
     spawn_worker,
     token_files,
@@ -89,7 +88,7 @@ class Desk:
     prove: Prove = proof.wrong_numbers
     harbour: Harbour | None = None  # where the ledger is kept if it is swapped
     asked: threading.Event = field(default_factory=threading.Event)  # by a signal, to stop
-    executor: Executor | None = None  # where trials are computed; None: here
+    executor: Executor = field(default_factory=Here)  # where trials are computed
     remarks: set[str] = field(default_factory=set)  # on texts, that were said
 
     def look(self) -> None:
@@ -290,9 +289,9 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
         require_right(at.prove, Config.from_dict(known.config), wish)
         _open(at, wish, choice, known, tokens, remark)
         night.study = known
-        recover(night, end_orphan, living_worker)
+        recover(night, at.executor.end_left, at.executor.find)
         return _on_this_device(at, wish, night, known)
-    recover(night, end_orphan)  # before measuring: what still runs would slow it down
+    recover(night, at.executor.end_left)  # before measuring: what still runs would slow it down
     found = _new_study(at, wish, choice.base, night.prepare(choice.base.vocab_size), left_s)
     _open(at, wish, choice, found, tokens, remark)
     return found
@@ -358,7 +357,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)
     require_windows(tokens, config)
-    recover(night, end_orphan)
+    recover(night, at.executor.end_left)
     require_right(at.prove, config, wish)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:
