@@ -20,7 +20,7 @@ from agent.night.night import Night
 from agent.night.recover import recover
 from agent.night.wish import Wish
 from agent.search import Plan, study
-from agent.trial import Job, Source, Task, keep_model, sampler
+from agent.trial import Job, Source, Task, end_orphan, keep_model, sampler
 from engine.alignment import NATS, Pair, Recipe, split
 from engine.config import Config
 from engine.door import Model
@@ -153,7 +153,7 @@ def _night(at: Desk, one: Round, asked: Improving, config: Config) -> tuple[Nigh
     if tokens.tokenizer_sha256 != one.start.tokenizer.sha256:
         raise UserError(f"the tokenizer of {one.parent.label} is another than that of its text; "
                         "train it again with this version")
-    recover(night, at.executor.end_left)
+    recover(night, end_orphan)
     require_right(at.prove, config, wish)
     return night, tokens
 

@@ -49,12 +49,13 @@ from agent.night.wish import Wish as Wish
 from agent.search import Outsiders, Plan, budget, plugins, prior, study, throughput
 from agent.trial import (
     Executor,
-    Here,
     Progress,
     Runner,
     Source,
     Stopped,
     Texts,
+    end_orphan,
+    living_worker,
     require_windows,
     spawn_worker,
     token_files,
@@ -88,7 +89,7 @@ class Desk:
     prove: Prove = proof.wrong_numbers
     harbour: Harbour | None = None  # where the ledger is kept if it is swapped
     asked: threading.Event = field(default_factory=threading.Event)  # by a signal, to stop
-    executor: Executor = field(default_factory=Here)  # where trials are computed
+    executor: Executor | None = None  # where trials are computed; None: here
     remarks: set[str] = field(default_factory=set)  # on texts, that were said
 
     def look(self) -> None:
@@ -101,7 +102,7 @@ class Desk:
         """The speed of a run on this device, with others beside it where so many run at once; with
         its progress told; a stop is heard meanwhile.
         """
-        if n_trials == 1:
+        if n_trials == 1 or self.executor:  # whose machines are measured one at a time
             found = study.measure(self.home, tokens, config, n_replicas, spawn_worker,
                                   look=self.look_at_measuring)
         else:
@@ -289,9 +290,9 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
         require_right(at.prove, Config.from_dict(known.config), wish)
         _open(at, wish, choice, known, tokens, remark)
         night.study = known
-        recover(night, at.executor.end_left, at.executor.find)
+        recover(night, end_orphan, living_worker, at.executor)
         return _on_this_device(at, wish, night, known)
-    recover(night, at.executor.end_left)  # before measuring: what still runs would slow it down
+    recover(night, end_orphan, executor=at.executor)  # before measuring: it would be slowed down
     found = _new_study(at, wish, choice.base, night.prepare(choice.base.vocab_size), left_s)
     _open(at, wish, choice, found, tokens, remark)
     return found
@@ -357,7 +358,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)
     require_windows(tokens, config)
-    recover(night, at.executor.end_left)
+    recover(night, end_orphan)
     require_right(at.prove, config, wish)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:

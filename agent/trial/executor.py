@@ -8,7 +8,6 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from agent.home import RunFolder
@@ -61,10 +60,10 @@ class Executor(Protocol):
         can be had now: nothing is blamed on the run, and it is tried again.
         """
 
-    def find(self, folder: RunFolder) -> Process | None:
+    def find(self, run: Run, folder: RunFolder) -> Process | None:
         """The worker that a daemon before this one began and that still computes the run."""
 
-    def end_left(self, pid: int, folder: Path) -> None:
+    def end_left(self, run: Run, folder: RunFolder, pid: int) -> None:
         """End a worker that nobody follows, so that the run may be begun again."""
 
     def signal(self, process: Process, number: int) -> None:
@@ -93,11 +92,11 @@ class Here:
     def start(self, run: Run, folder: RunFolder) -> Process:
         return self._spawn(folder)
 
-    def find(self, folder: RunFolder) -> Process | None:
+    def find(self, run: Run, folder: RunFolder) -> Process | None:
         return living_worker(folder)
 
-    def end_left(self, pid: int, folder: Path) -> None:
-        end_orphan(pid, folder)
+    def end_left(self, run: Run, folder: RunFolder, pid: int) -> None:
+        end_orphan(pid, folder.root)
 
     def signal(self, process: Process, number: int) -> None:
         os.killpg(process.pid, number)  # its replicas are of its group

@@ -15,7 +15,7 @@ from tests.support.parts import step, write_events
 
 
 @pytest.fixture
-def crew(tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> Crew:  # noqa: F811 the fixtures
+def crew(tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> Crew:
     found = Crew(tmp_path, ledger, tokens, 2)
     found.tick()
     return found

@@ -14,7 +14,7 @@ from tests.agent.night.test_turns import ledger as ledger
 
 
 @pytest.fixture
-def crew(tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> Crew:  # noqa: F811 the fixtures
+def crew(tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> Crew:
     return Crew(tmp_path, ledger, tokens, 3)
 
 
@@ -38,7 +38,7 @@ def test_what_runs_is_still_to_take_counts_as_taken(crew: Crew) -> None:
 
 
 def test_a_run_of_more_processes_than_its_share_runs_alone(
-        crew: Crew, ledger: Ledger) -> None:  # noqa: F811 the fixture
+        crew: Crew, ledger: Ledger) -> None:
     ledger._db.execute("UPDATE runs SET replicas = 3 WHERE label = 'B2'")
     crew.tick()
     assert list(crew.trials) == ["B1"]

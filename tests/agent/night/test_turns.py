@@ -66,7 +66,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def crew(tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> Crew:  # noqa: F811 the fixture
+def crew(tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> Crew:
     found = Crew(tmp_path, ledger, tokens, 2, max_runs=20)
     found.tick()
     return found
@@ -108,7 +108,7 @@ def run_with(crew: Crew, order: list[tuple[str, ...]]) -> None:
     [("B2",), ("B1",), ("B3",), ("E2",), ("E3",), ("E1",), ("E4",)],
     [("B1", "B2"), ("B3",), ("E1", "E2"), ("E3", "E4")]])
 def test_what_is_asked_and_decided_does_not_depend_on_which_run_was_quicker(
-        tmp_path: Path, ledger: Ledger, tokens: TokenSet,  # noqa: F811 the fixture
+        tmp_path: Path, ledger: Ledger, tokens: TokenSet,
         order: list[tuple[str, ...]]) -> None:
     crew = Crew(tmp_path, ledger, tokens, 2, max_runs=7)
     crew.tick()
@@ -127,7 +127,7 @@ def test_what_is_asked_and_decided_does_not_depend_on_which_run_was_quicker(
 
 def test_a_daemon_that_dies_between_two_decisions_asks_and_decides_as_one_that_did_not(
         crew: Crew, tmp_path: Path, ledger: Ledger,
-        tokens: TokenSet) -> None:  # noqa: F811 the fixture
+        tokens: TokenSet) -> None:
     crew.end("B1", "B2")
     crew.end("B3")
     crew.end("E2")
@@ -179,7 +179,7 @@ def test_a_pause_saves_every_trial_and_goes_on_with_all_of_them(crew: Crew) -> N
 
 
 def test_no_more_runs_begin_than_were_asked_for(
-        tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> None:  # noqa: F811 the fixture
+        tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> None:
     crew = Crew(tmp_path, ledger, tokens, 2, max_runs=4)
     crew.tick()
     crew.end("B1", "B2")
