@@ -266,7 +266,8 @@ class Night:
     def _open_inbox(self) -> None:
         """Queue what `agent enqueue` left; a new vocabulary is only made where a run may start."""
         if self.study:
-            may_prepare = not (self.slots.trials or self.is_stopping) and self.has_waited()
+            may_prepare = (self.slots.free() is not None and not self.is_stopping
+                           and self.has_waited())
             try:
                 here = self.ledger, self.home, self.clock.stamp()
                 for message in chain(withdrawal.take_up(*here), remarks.take_up(*here),

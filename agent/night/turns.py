@@ -31,10 +31,16 @@ def go_on(night: "Night") -> None:
     if night.plan.n_trials == 1:
         end(night)
         return
-    night.is_asking = True
-    while not (is_queued := _ask(night)) and (run := _due(night)) is not None:
-        night.judge(run)
-    night.is_asking = is_queued
+    night.is_asking = False
+    while True:
+        if (asked := _ask(night)) is not None:
+            if asked.strategy != "confirm":  # else its other half is to begin with it
+                night.is_asking = True
+                return
+        elif (run := _due(night)) is not None:
+            night.judge(run)
+        else:
+            return
 
 
 def take_up(night: "Night") -> None:
@@ -68,21 +74,21 @@ def _due(night: "Night") -> Run | None:
     return first if first and first.state in ENDED else None
 
 
-def _ask(night: "Night") -> bool:
-    """Queue an idea where the window has room; False where it is full or the search has to wait."""
+def _ask(night: "Night") -> Run | None:
+    """What was queued; None where the window is full or the search has to wait."""
     if not _may_ask(night):
-        return False
+        return None
     asked = in_flight(night)
     if len(asked) >= night.plan.window or any(run.strategy == "baseline" for run in asked):
-        return False  # an idea waits until the noise is known
+        return None  # an idea waits until the noise is known
     try:
         return night.campaign.ask(night.n_ended, asked,
-                                  is_last=night.harvest.state == "settling") is not None
+                                  is_last=night.harvest.state == "settling")
     except NoProposal as refusal:
         if not asked and not night.slots.trials and night.study:
             night.harvest.end_search(told.why_none(
                 str(refusal), night.campaign.left_s(), night.study.run_s))
-        return False
+        return None
 
 
 def _may_ask(night: "Night") -> bool:

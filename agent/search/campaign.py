@@ -16,7 +16,7 @@ from agent.ledger import (
     measures,
     prediction_of,
 )
-from agent.machine import Clock
+from agent.machine import Clock, machine
 from agent.search import budget, harvest, study, verdict
 from agent.search.outsiders import Outsiders
 from agent.search.search import LEAST_BATCH, RESERVE
@@ -179,7 +179,10 @@ class Campaign:
     def limits(self) -> Limits:
         """What a run of this study's text may cost in memory, and how its time is foreseen."""
         assert self.study is not None
-        return self._limits(study.foresee(self.ledger, self.study, self.plan.n_replicas))
+        plan = self.plan  # by itself it has all processors
+        alone = max(plan.n_replicas, min(plan.n_trials * plan.n_replicas, machine.n_cores()))
+        found = self._limits(study.foresee(self.ledger, self.study, alone))
+        return replace(found, n_replicas=alone)
 
     # --- the next run ------------------------------------------------------------------------
 

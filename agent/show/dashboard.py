@@ -72,7 +72,7 @@ def blocks(status: Status, width: int, chart_rows: int = CHART_ROWS, *,
 def _at_work(status: Status, width: int, chart_rows: int, *,
              is_short: bool) -> dict[str, RenderableType]:
     """What runs, where the search stands, how the loss falls and how good the best is."""
-    now = _run(status).append(beside.told(status, width - NARROW - 1))
+    now = _run(status).append(beside.told(status, width - NARROW - 1, is_short=is_short))
     page: dict[str, RenderableType] = {"now": facts(
         {"now": _lines(now, width) if is_short else now}, width)}
     page |= _waits(status, width, is_short, NARROW)

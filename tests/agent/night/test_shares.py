@@ -29,7 +29,8 @@ def _eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shares(ledger: Ledger, base: Config = TINY, max_ram_mb: float = 3000.0,
            **asked: int | bool) -> tuple[int | None, int]:
-    wish = shared_out(ledger, Wish(Source("/nowhere"), max_ram_mb, **asked), base)  # type: ignore
+    wish = shared_out(ledger, Wish(Source("/nowhere"), max_ram_mb,
+                                   **{"n_replicas": 8} | asked), base)  # type: ignore[arg-type]
     return wish.n_trials, wish.n_replicas
 
 

@@ -104,25 +104,25 @@ def run_with(crew: Crew, order: list[tuple[str, ...]]) -> None:
         crew.end(*labels)
 
 
-@pytest.mark.parametrize("order", [
-    [("B2",), ("B1",), ("B3",), ("E2",), ("E3",), ("E1",), ("E4",)],
-    [("B1", "B2"), ("B3",), ("E1", "E2"), ("E3", "E4")]])
+ORDERS = [[("B1",), ("B2",), ("B3",), ("E1",), ("E2",), ("E3",), ("E4",)],
+          [("B2",), ("B1",), ("B3",), ("E2",), ("E3",), ("E1",), ("E4",)],
+          [("B1", "B2"), ("B3",), ("E1", "E2"), ("E3", "E4")]]
+
+
 def test_what_is_asked_and_decided_does_not_depend_on_which_run_was_quicker(
-        tmp_path: Path, ledger: Ledger, tokens: TokenSet,
-        order: list[tuple[str, ...]]) -> None:
-    crew = Crew(tmp_path, ledger, tokens, 2, max_runs=7)
-    crew.tick()
-    run_with(crew, order)
-    (tmp_path / "plain").mkdir()
-    with Ledger.open(tmp_path / "plain" / "ledger.db") as other:
-        plain = Crew(tmp_path / "plain", other, tokens, 2, max_runs=7)
-        plain.tick()
-        run_with(plain, [("B1",), ("B2",), ("B3",), ("E1",), ("E2",), ("E3",), ("E4",)])
-        assert crew.asked() == plain.asked()
-        assert crew.verdicts() == plain.verdicts()
-        assert crew.decided() == plain.decided() == ["B1", "B2", "B3", "E1", "E2", "E3", "E4"]
-        assert crew.night.is_over
-        assert plain.night.is_over
+        tmp_path: Path, tokens: TokenSet) -> None:
+    found = []
+    for number, order in enumerate(ORDERS):
+        root = tmp_path / str(number)
+        root.mkdir()
+        with Ledger.open(root / "ledger.db") as ledger:
+            crew = Crew(root, ledger, tokens, 2, max_runs=7)
+            crew.tick()
+            run_with(crew, order)
+            assert crew.night.is_over
+            assert crew.decided() == ["B1", "B2", "B3", "E1", "E2", "E3", "E4"]
+            found.append((crew.asked(), crew.verdicts()))
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_daemon_that_dies_between_two_decisions_asks_and_decides_as_one_that_did_not(

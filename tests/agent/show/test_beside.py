@@ -1,12 +1,19 @@
 """What is told of runs beside the first."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from agent.ledger.ledger import Ledger
 from agent.show import beside
-from agent.show.status import Progress
+from agent.show.status import Progress, gather
+from engine.config import Config
+from tests.agent.show.test_dashboard import watched
+from tests.support import example_ledger as example
 
 
 def of(n: int, n_running: int | None = None, **progress: Any) -> str:
@@ -37,6 +44,22 @@ def test_many_are_told_by_how_far_they_are_in_lines_that_fit() -> None:
 def test_more_than_fit_are_counted() -> None:
     assert of(31, n_running=100).split("\n")[-1] == "and others: 100 run in all"
     assert "and 3 more" in of(6, n_running=10)
+
+
+def test_a_window_of_24_lines_shows_all_that_run(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        example.fill(ledger)
+        for width in (96, 112, 144):
+            example.queue(ledger, Config(n_embd=width))
+        for _ in range(3):
+            example.claim(ledger, example.NOW)
+        status = gather(ledger, example.NOW, is_daemon_alive=True, read_mb=lambda pid: 101.5)
+    labels = [status.run.label if status.run else "", *(one.run.label for one in status.beside)]
+    assert len(set(labels)) == status.n_running == 4
+    lines = watched(status, 60, 24)
+    assert len(lines) <= 24
+    assert all(any(label in line for line in lines) for label in labels)
+    assert json.loads(json.dumps(asdict(status)))["beside"][0]["progress"]["n_steps"] > 0
 
 
 @pytest.mark.parametrize(("progress", "word"), [

@@ -35,5 +35,5 @@ def test_it_has_no_limit_of_its_own_and_tells_what_it_is(tmp_path: Path) -> None
     here = Here()
     assert here.n_at_once is None
     assert here.may_start(None, 1e9) is None  # type: ignore[arg-type]
-    assert here.find(None, RunFolder(tmp_path))  # type: ignore[arg-type] is None
+    assert here.find(None, RunFolder(tmp_path)) is None  # type: ignore[arg-type]
     assert here.where(FakeProcess()).device == machine.device()
