@@ -59,9 +59,9 @@ def end(night: "Night") -> None:
 def in_flight(night: "Night") -> list[Run]:
     """Runs of the night's study that are asked for and have no decision, by turn."""
     ledger = night.ledger
-    return sorted((run for run in [*ledger.runs("queued"), *ledger.runs("running"),
-                                   *ledger.undecided()] if night.campaign.counts_in(run)),
-                  key=turn)
+    queued = [run for run in ledger.runs("queued") if night.harvest.may_go_on(run)]
+    return sorted((run for run in [*queued, *ledger.runs("running"), *ledger.undecided()]
+                   if night.campaign.counts_in(run)), key=turn)
 
 
 def _due(night: "Night") -> Run | None:
@@ -79,8 +79,12 @@ def _ask(night: "Night") -> Run | None:
     if not _may_ask(night):
         return None
     asked = in_flight(night)
+    ids = [night.harvest.state, *(run.id for run in asked)]
     if len(asked) >= night.plan.window or any(run.strategy == "baseline" for run in asked):
         return None  # an idea waits until the noise is known
+    if asked and ids == night.refused_beside:
+        return None  # until one of them has a decision there is nothing new to say
+    night.refused_beside = ids
     try:
         return night.campaign.ask(night.n_ended, asked,
                                   is_last=night.harvest.state == "settling")

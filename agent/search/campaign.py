@@ -338,8 +338,7 @@ class Campaign:
                 in_flight: Sequence[Run] = ()) -> Limits:
         """What a proposal may cost in what is left of the night, beside what will run with it."""
         assert self.study is not None
-        beside = sorted((foreseen_mb(run) for run in in_flight if run.state not in ENDED),
-                        reverse=True)[:self.plan.n_trials - 1]
+        beside = sorted(map(foreseen_mb, in_flight), reverse=True)[:self.plan.n_trials - 1]
         room_mb, max_mb = self._room_mb(), self.plan.max_ram_mb - sum(beside)
         max_mb = max_mb if room_mb is None else min(max_mb, room_mb)
         base = Config.from_dict(self.study.config)
