@@ -59,7 +59,7 @@ class Night:
         self.is_paused = self.is_held = False  # by a person, by the machine
         self.is_over = False
         self.is_asking = plan.n_trials > 1  # whether the search may have more to ask for now
-        self.refused_beside: list[int | str] | None = None  # runs in flight when it had nothing
+        self.refused_beside: tuple[object, ...] = ()  # runs in flight when it had nothing
         self._n_told_silent = 0  # confirmed batches whose silent test was told
         self.wait_until_s = 0.0  # nothing is started before
         self.waits_for: guard.Word | None = None  # what memory lacks

@@ -79,7 +79,7 @@ def _ask(night: "Night") -> Run | None:
     if not _may_ask(night):
         return None
     asked = in_flight(night)
-    ids = [night.harvest.state, *(run.id for run in asked)]
+    ids = (night.harvest.state, *(run.id for run in asked))
     if len(asked) >= night.plan.window or any(run.strategy == "baseline" for run in asked):
         return None  # an idea waits until the noise is known
     if asked and ids == night.refused_beside:
