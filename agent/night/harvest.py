@@ -117,7 +117,11 @@ class Harvest:
 
     def may_go_on(self, run: Run) -> bool:
         """Whether the search's time is for this waiting run: a harvest that was cut short is,
-        where all that is left of it fits."""
+        where all that is left of it fits; an idea that was asked ahead is not, once only the test
+        is to be finished."""
+        if self.state == "settling" and self.night.plan.n_trials > 1 and run.strategy not in (
+                "confirm", "baseline"):
+            return False
         return run.strategy != harvest.HARVEST or self.night.campaign.fits(run)
 
     def due(self) -> int | None:
@@ -134,8 +138,9 @@ class Harvest:
 
     def look(self) -> None:
         """Tell once where a harvest will not end in this night, by its own first steps."""
-        trial = self.night.runner.trial
-        if trial is None or trial.run.strategy != harvest.HARVEST or self._is_late_told:
+        trial = next((trial for trial in self.night.slots.trials
+                      if trial.run.strategy == harvest.HARVEST), None)
+        if trial is None or self._is_late_told:
             return
         left_s, speed = self._end_left_s(), trial.last.get("step", {})
         budget, done = trial.run.budget_tokens or 0, speed.get("tokens") or 0

@@ -41,12 +41,14 @@ from agent.night.opening import opening, remarks, until
 from agent.night.recover import recover
 from agent.night.remarks import take_up as take_up_remarks
 from agent.night.replan import correct_budget, sweep
+from agent.night.shares import shared_out
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.night.wish import DEFAULT_LIMITS
 from agent.night.wish import Wish as Wish
-from agent.search import Outsiders, Plan, budget, plugins, prior, study
+from agent.search import Outsiders, Plan, budget, plugins, prior, study, throughput
 from agent.trial import (
+    Executor,
     Progress,
     Runner,
     Source,
@@ -87,17 +89,27 @@ class Desk:
     prove: Prove = proof.wrong_numbers
     harbour: Harbour | None = None  # where the ledger is kept if it is swapped
     asked: threading.Event = field(default_factory=threading.Event)  # by a signal, to stop
+    executor: Executor | None = None  # where trials are computed; None: here
+    meanwhile: Callable[[], None] = lambda: None  # what a text that takes its time must not keep
     remarks: set[str] = field(default_factory=set)  # on texts, that were said
 
     def look(self) -> None:
         """Stopped where `agent stop` or a signal asks for an end, which no tick takes up yet."""
+        self.meanwhile()
         if self.asked.is_set() or is_asked(self.home.control, "stop"):
             raise Stopped
 
-    def measure(self, tokens: TokenSet, config: Config, n_replicas: int) -> study.Speed:
-        """The speed of this device, with its progress told; a stop is heard meanwhile."""
-        found = study.measure(self.home, tokens, config, n_replicas, spawn_worker,
-                              look=self.look_at_measuring)
+    def measure(self, tokens: TokenSet, config: Config, n_replicas: int,
+                n_trials: int = 1) -> study.Speed:
+        """The speed of a run on this device, with others beside it where so many run at once; with
+        its progress told; a stop is heard meanwhile.
+        """
+        if n_trials == 1 or self.executor:  # whose machines are measured one at a time
+            found = study.measure(self.home, tokens, config, n_replicas, spawn_worker,
+                                  look=self.look_at_measuring)
+        else:
+            found = throughput.at_once(self.home, tokens, config, n_trials, n_replicas,
+                                       spawn_worker, self.look_at_measuring).speed(config)
         self.progress(MEASURING, 1, 1)
         return found
 
@@ -127,10 +139,11 @@ class Desk:
               watch: Watch | None = None) -> Night:
         """A night on this desk; what a dead one left is taken up once it is known what it is for.
         """
-        runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb)
+        runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb,
+                        executor=self.executor)
         night = Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
                       eval_every=eval_every, watch=watch)
-        night.harbour = self.harbour
+        night.harbour, self.meanwhile = self.harbour, night.slots.guard
         return night
 
 
@@ -165,6 +178,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
     for told in withdrawal.take_up(at.ledger, at.home, started_at):  # before a study is chosen
         at.observer.say(told)
     wish, remark = with_last_text(at.ledger, wish)
+    wish = shared_out(at.ledger, wish, base_of(at.ledger, wish))
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
     is_counted = wish.max_runs is not None and wish.harvest_s is None  # what was asked is runs
     kept_s = 0.0 if is_counted else harvest.kept_s(wish.night_s, wish.harvest_s)
@@ -173,7 +187,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
     watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,
                   machine.is_termux(os.environ) or wish.limits != DEFAULT_LIMITS)
     plan = Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs,
-                wish.with_prior)
+                wish.with_prior, wish.n_trials or 1)
     night = at.night(plan, wish.source, watch=watch)
     night.harvest.keep(kept_s)
     found = study.note_noise(at.ledger, _study(at, wish, night, night.plan.deadline_s, remark))
@@ -192,7 +206,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "n_ended_before": at.ledger.n_ended(),
         "budget_tokens": found.budget_tokens, "run_s": found.run_s, "study": found.id,
-        "newest_study": max(one.id for one in at.ledger.studies()),
+        "n_trials": plan.n_trials, "newest_study": max(one.id for one in at.ledger.studies()),
         "source": note_of(at.ledger, wish, found)}, is_said=True)
     night.harvest.announce(found, is_asked=wish.harvest_s is not None)
     if wish.with_prior:
@@ -278,9 +292,9 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
         require_right(at.prove, Config.from_dict(known.config), wish)
         _open(at, wish, choice, known, tokens, remark)
         night.study = known
-        recover(night, end_orphan, living_worker)
+        recover(night, end_orphan, living_worker, at.executor)
         return _on_this_device(at, wish, night, known)
-    recover(night, end_orphan)  # before measuring: what still runs would slow it down
+    recover(night, end_orphan, executor=at.executor)  # before measuring: it would be slowed down
     found = _new_study(at, wish, choice.base, night.prepare(choice.base.vocab_size), left_s)
     _open(at, wish, choice, found, tokens, remark)
     return found
@@ -305,8 +319,9 @@ def _new_study(at: Desk, wish: Wish, base: Config, tokens: TokenSet,
     require_memory(base, wish)
     require_windows(tokens, base)
     require_right(at.prove, base, wish)
-    speed = at.measure(tokens, base, wish.n_replicas)
-    run_s = wish.run_s or study.planned_run_s(left_s)
+    n_trials = wish.n_trials or 1
+    speed = at.measure(tokens, base, wish.n_replicas, n_trials)
+    run_s = wish.run_s or study.planned_run_s(left_s, n_trials)
     n_valid = tokens.n_tokens["search"]
     n_tokens = wish.run_tokens or study.plan_budget(speed, base, n_valid, run_s)
     require_time(speed.run_s(base, n_tokens, n_valid), wish, left_s)
@@ -323,12 +338,12 @@ def _new_study(at: Desk, wish: Wish, base: Config, tokens: TokenSet,
 
 def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> Calibration:
     """The study with the speed of this device, measured where a home was moved here."""
-    if known.device in (None, machine.device()) or night.runner.trial:
+    if known.device in (None, machine.device()) or night.slots.trials:
         return known
     base = Config.from_dict(known.config)
     tokens = night.prepare(base.vocab_size)
-    found = study.move_here(at.ledger, known, tokens, at.measure(tokens, base, wish.n_replicas),
-                            at.clock.stamp())
+    found = study.move_here(at.ledger, known, tokens, at.measure(
+        tokens, base, wish.n_replicas, wish.n_trials or 1), at.clock.stamp())
     night.note(study.MOVED, f"study {known.id} was measured on another device ({known.device}); on "
                f"this one ({found.device}) a run takes about {words.duration(found.run_s or 0.0)}, "
                f"before {words.duration(known.run_s or 0.0)}",

@@ -1,0 +1,101 @@
+"""Whose turn it is: the order in which a night of several slots asks, and decides.
+
+Runs of a study are decided on in the order in which they were asked for, its baseline first: one
+that ended out of turn waits. The search is asked for the next idea right after a decision, while
+fewer runs than `Plan.window` are asked for and undecided. So what it knows when it is asked follows
+from the results alone, not from which run was quicker, where it was computed, or who was killed.
+
+        asked   1 2 3 4 5 6 7 8 9        window 6: 9 is asked once 3 has its decision
+        ended   ✓ ✓ ✓   ✓ ✓              5 and 6 have ended, and wait for 4
+        decided ✓ ✓ ✓
+
+Ideas that are asked ahead wait in the queue, so that a slot that becomes free does not.
+"""
+
+from typing import TYPE_CHECKING
+
+from agent.ledger import ENDED, Run
+from agent.night import told
+from agent.trial import turn
+from engine.errors import NoProposal
+
+if TYPE_CHECKING:
+    from agent.night.night import Night
+
+
+def go_on(night: "Night") -> None:
+    """Decide on what has ended and has its turn, and ask for what is next after each decision.
+
+    An idea takes its time to find, so that a tick asks for one at most: what runs is watched.
+    """
+    if night.plan.n_trials == 1:
+        end(night)
+        return
+    night.is_asking = False
+    while night.campaign.correction() is None:  # else what runs is saved, and begins anew
+        if (asked := _ask(night)) is not None:
+            if asked.strategy != "confirm":  # else its other half is to begin with it
+                night.is_asking = True
+                return
+        elif (run := _due(night)) is not None:
+            night.judge(run)
+        else:
+            return
+
+
+def take_up(night: "Night") -> None:
+    """Decide on what a night before left undecided; what is still in turn, the ticks decide on."""
+    for run in night.ledger.undecided():
+        if night.plan.n_trials == 1 or not night.campaign.counts_in(run):
+            night.judge(run)
+
+
+def end(night: "Night") -> None:
+    """Decide on all that has ended, whosever turn it is: nothing else will end in this night."""
+    for run in night.ledger.undecided():
+        night.judge(run)
+
+
+def in_flight(night: "Night") -> list[Run]:
+    """Runs of the night's study that are asked for and have no decision, by turn."""
+    ledger = night.ledger
+    queued = [run for run in ledger.runs("queued") if night.harvest.may_go_on(run)]
+    return sorted((run for run in [*queued, *ledger.runs("running"), *ledger.undecided()]
+                   if night.campaign.counts_in(run)), key=turn)
+
+
+def _due(night: "Night") -> Run | None:
+    """The next run to decide on; None where its turn has not come or none has ended."""
+    other = next((run for run in night.ledger.undecided()
+                  if not night.campaign.counts_in(run)), None)
+    if other is not None:
+        return other
+    first = next(iter(in_flight(night)), None)
+    return first if first and first.state in ENDED else None
+
+
+def _ask(night: "Night") -> Run | None:
+    """What was queued; None where the window is full or the search has to wait."""
+    if not _may_ask(night):
+        return None
+    asked = in_flight(night)
+    ids = (night.harvest.state, *(run.id for run in asked))
+    if len(asked) >= night.plan.window or any(run.strategy == "baseline" for run in asked):
+        return None  # an idea waits until the noise is known
+    if asked and ids == night.refused_beside:
+        return None  # until one of them has a decision there is nothing new to say
+    night.refused_beside = ids
+    try:
+        return night.campaign.ask(night.n_ended, asked,
+                                  is_last=night.harvest.state == "settling")
+    except NoProposal as refusal:
+        if not asked and not night.slots.trials and night.study:
+            night.harvest.end_search(told.why_none(
+                str(refusal), night.campaign.left_s(), night.study.run_s))
+        return None
+
+
+def _may_ask(night: "Night") -> bool:
+    if night.study is None or night.only is not None or night.is_stopping or night.why_over():
+        return False
+    return night.has_waited() and night.harvest.state != "harvest"
