@@ -180,6 +180,15 @@ def may_go_on(reading: Reading, max_ram_mb: float) -> Word:
     return Word(True, "memory is within its limits", readings=readings)
 
 
+def may_run_together(taken_mb: float, n: int, max_ram_mb: float) -> Word:
+    """Whether so many runs may keep the memory that they take together."""
+    readings: dict[str, float | None] = {"group_mb": taken_mb}
+    if taken_mb <= max_ram_mb:
+        return Word(True, "memory is within its limits", readings=readings)
+    return Word(False, f"{n} runs took {taken_mb:.0f} MB together, over --max-ram "
+                f"{max_ram_mb:,.0f} MB", may_pass=True, cause="max-ram", readings=readings)
+
+
 class Ending:
     """TERM to a process group now, KILL when the grace is over."""
 

@@ -11,8 +11,17 @@ from engine import doors
 
 if TYPE_CHECKING:
     from agent.trial.adoption import adopt as adopt
+    from agent.trial.conclusion import CROWDED as CROWDED
+    from agent.trial.conclusion import RETRY as RETRY
+    from agent.trial.conclusion import last_words as last_words
     from agent.trial.events import read_events as read_events
     from agent.trial.events import this_attempt as this_attempt
+    from agent.trial.executor import Executor as Executor
+    from agent.trial.executor import Here as Here
+    from agent.trial.executor import Process as Process
+    from agent.trial.executor import Spawn as Spawn
+    from agent.trial.executor import Where as Where
+    from agent.trial.executor import spawn_worker as spawn_worker
     from agent.trial.job import NUMBERS as NUMBERS
     from agent.trial.job import STORAGE as STORAGE
     from agent.trial.job import UNREADY as UNREADY
@@ -29,25 +38,25 @@ if TYPE_CHECKING:
     from agent.trial.prepare import token_files as token_files
     from agent.trial.prompts import prompts_of as prompts_of
     from agent.trial.runner import CONFIRMING as CONFIRMING
-    from agent.trial.runner import RETRY as RETRY
-    from agent.trial.runner import Process as Process
     from agent.trial.runner import Runner as Runner
-    from agent.trial.runner import Spawn as Spawn
     from agent.trial.runner import Unready as Unready
-    from agent.trial.runner import last_words as last_words
-    from agent.trial.runner import spawn_worker as spawn_worker
+    from agent.trial.slots import Slots as Slots
+    from agent.trial.slots import foreseen_mb as foreseen_mb
+    from agent.trial.slots import turn as turn
     from agent.trial.task import Task as Task
 
 __all__, __getattr__ = doors(__name__, {
     "adoption": ("adopt",),
+    "conclusion": ("CROWDED", "RETRY", "last_words"),
     "events": ("read_events", "this_attempt"),
+    "executor": ("Executor", "Here", "Process", "Spawn", "Where", "spawn_worker"),
     "job": ("Job", "NUMBERS", "STORAGE", "UNREADY"),
     "lesson": ("keep_model",),
     "orphan": ("end_orphan", "living_worker"),
     "prepare": ("Progress", "ShortOfMemory", "Source", "Stopped", "Texts", "require_windows",
                 "token_files"),
     "prompts": ("prompts_of",),
-    "runner": ("CONFIRMING", "Process", "RETRY", "Runner", "Spawn", "Unready", "last_words",
-               "spawn_worker"),
+    "runner": ("CONFIRMING", "Runner", "Unready"),
+    "slots": ("Slots", "foreseen_mb", "turn"),
     "task": ("Task",),
 }, modules=("rung", "sampler"))
