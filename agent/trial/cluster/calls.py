@@ -5,6 +5,8 @@ cluster will do, `agent cluster worker` or another: its station is made at the f
 """
 
 import asyncio
+import logging
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +22,7 @@ from engine.errors import UserError
 
 NAME = "phi-auto"  # of the plugin
 TICK_S = 1.0
+LEAVE_S = 10.0  # for that at most
 LOOK_S = 0.2  # of the task, at its trial
 # What a home may ask for; those that read or write much do it beside the worker's own loop.
 ASKED = {"open", "put", "begin", "look", "fetch", "ask", "release", "told"}
@@ -40,6 +43,7 @@ class StationPlugin(WorkerPlugin):  # type: ignore[misc]  # Dask's classes are u
         self._lock: asyncio.Lock | None = None
 
     async def setup(self, worker: Worker) -> None:
+        logging.getLogger("distributed.worker").setLevel(logging.WARNING)  # it tells each question
         folder = Path(worker.local_directory)
         store = Store(folder.parent / "phi-auto-files")
         self._lock = asyncio.Lock()
@@ -94,6 +98,16 @@ async def on_station(name: str, arguments: tuple[Any, ...], dask_worker: Worker)
         return {"answer": ask(*arguments)}
     except (UserError, OSError) as error:
         return {"refused": told_error(error) if isinstance(error, OSError) else str(error)}
+
+
+async def leave(dask_worker: Worker) -> None:
+    """Take no more trials; have those under way saved, and wait until their homes have them."""
+    station = (await _plugin(dask_worker)).station
+    assert station is not None
+    station.leave("its owner takes it back")
+    end_s = time.monotonic() + LEAVE_S
+    while station.trials and time.monotonic() < end_s:
+        await asyncio.sleep(LOOK_S)
 
 
 async def trial(attempt: str) -> int | None:

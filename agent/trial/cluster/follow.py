@@ -7,13 +7,15 @@ up is never listened to again, so that a machine which comes back doubles nothin
 
 import asyncio
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from agent.trial import NUMBERS
 from agent.trial.cluster.parcel import Digests, Parcel, pack
-from agent.trial.cluster.remote import Remote
+from agent.trial.cluster.remote import Remote, settle
 from agent.trial.cluster.station import PIECE_BYTES
 from engine.errors import UserError
 from engine.files import sync_folder
@@ -21,6 +23,7 @@ from engine.training import checkpoint
 
 LOST_S = 40.0  # without an answer its run goes on elsewhere
 LOOK_S = 0.5  # between two questions
+ENDINGS = {"done", "pruned", "diverged"}  # not believed before the model behind them is here
 AGAIN_S = 2.0  # after one that was not answered
 TRIES = 3  # for a file that arrives spoilt
 
@@ -59,7 +62,7 @@ class Follower:
         self._attempt = remote.berth.attempt
         self._fetched: dict[str, Any] = {}  # how each file looked when it was fetched
         self._heard_s = now()
-        self._was_asked = False
+        self._was_asked = self._has_all = False
         self.is_gone = False  # set by the fleet: the scheduler no longer knows the machine
 
     async def run(self) -> None:
@@ -68,7 +71,7 @@ class Follower:
             if self._is_new:
                 await self._until_answered(self._send)
             else:
-                self._cut()
+                settle(self.remote.folder)
             while self.remote.status is None:
                 if await self._until_answered(self._news):
                     break
@@ -142,21 +145,41 @@ class Follower:
                 return False  # look again: what is over has not changed in between
         if told["status"] is None or told["events"]:
             return False
+        self._has_all = True
+        while (await self._events())["events"]:
+            pass
         if self.remote.status is None:
             self.remote.status = told["status"]
         return True
 
     async def _events(self) -> dict[str, Any]:
-        """Append the lines that are new; how the trial stands."""
+        """Append the lines that are new; how the trial stands.
+
+        Words on its end wait until all its files are here: a machine that is lost in between has
+        not ended its run. Refused where its numbers are wrong.
+        """
         path = self.remote.folder.events
         size = path.stat().st_size if path.exists() else 0
         told: dict[str, Any] = await self._line.ask("look", self._attempt,
                                                     max(0, size - self.remote.berth.base))
+        told["events"] = self._sifted(told["events"])
         if told["events"] and self.remote.status is None:
             with open(path, "ab", buffering=0) as file:
                 if file.tell() == size:  # nobody else writes there
                     _write(file.fileno(), told["events"])
         return told
+
+    def _sifted(self, lines: bytes) -> bytes:
+        """The lines up to the first that has to wait."""
+        size = 0
+        for line in lines.splitlines(keepends=True):
+            event = parsed(line)
+            if event.get("kind") == NUMBERS:
+                raise Refused(str(event.get("message")))
+            if event.get("kind") in ENDINGS and not self._has_all:
+                break
+            size += len(line)
+        return lines[:size]
 
     async def _fetch(self, name: str) -> None:
         """Bring a file here, whole or not at all; a checkpoint after the events it is past."""
@@ -188,15 +211,6 @@ class Follower:
         os.replace(part, path)
         sync_folder(path.parent)
 
-    def _cut(self) -> None:
-        """Cut off a line that this home was killed in, so that its length tells what came."""
-        path = self.remote.folder.events
-        if not path.exists():
-            return
-        whole = path.read_bytes().rpartition(b"\n")
-        if whole[2]:
-            os.truncate(path, len(whole[0]) + len(whole[1]))
-
     async def _farewell(self) -> None:
         """Let the machine forget it; where it does not hear that, its lease runs out."""
         try:
@@ -204,6 +218,15 @@ class Follower:
             await self._line.forget(self._attempt)
         except (Down, Refused):
             return
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    """The event of a line; empty where it is spoilt, which who reads the file passes over."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _write(handle: int, data: bytes) -> None:

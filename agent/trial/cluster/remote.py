@@ -1,6 +1,7 @@
 """A trial on another machine, as its home knows it: what a runner polls, and where it is."""
 
 import json
+import os
 import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ class Berth:
     address: str  # of the machine in its cluster
     base: int  # bytes of events.jsonl from workers before this one
     likeness: Likeness
-    study: int | None = None
 
     def write(self, folder: RunFolder) -> None:
         write_atomically(berth_file(folder), json.dumps(asdict(self)).encode())
@@ -50,6 +50,18 @@ def class_name(bits: str) -> str:
     return f"class {bits[:N_CLASS]}"
 
 
+def settle(folder: RunFolder) -> int:
+    """Cut off a line that a home was killed in; bytes of events.jsonl that are left."""
+    try:
+        whole = folder.events.read_bytes().rpartition(b"\n")
+    except FileNotFoundError:
+        return 0
+    size = len(whole[0]) + len(whole[1])
+    if whole[2]:
+        os.truncate(folder.events, size)
+    return size
+
+
 class Remote:
     """A worker on another machine, polled as if it were a child of this process.
 
@@ -59,8 +71,10 @@ class Remote:
 
     pid = 0  # it is no process of this machine
 
-    def __init__(self, folder: RunFolder, berth: Berth) -> None:
-        self.folder, self.berth = folder, berth
+    def __init__(self, label: str, folder: RunFolder, berth: Berth,
+                 predicted_mb: float = 0.0) -> None:
+        self.label, self.folder, self.berth = label, folder, berth
+        self.predicted_mb = predicted_mb
         self.status: int | None = None
         self.is_asked = self.is_ended = False
         self.why: str | None = None  # it was given up there

@@ -95,6 +95,8 @@ class Station:
             raise UserError(f"this machine waits: {self.word().reason}")
         parcel = Parcel.of(values)
         if attempt not in self.trials:
+            if len(self.trials) >= self.capacity:
+                raise UserError(f"this machine computes {len(self.trials)} trials already")
             home = Home(self.root / attempt)
             self.trials[attempt] = Trial(parcel, home.run(parcel.uid), self._clock.seconds())
         return parcel.missing(self.store)
@@ -122,9 +124,10 @@ class Station:
         trial = self._heard(attempt)
         if trial.process and trial.status is None:  # before reading: nothing is written after
             trial.status = trial.process.poll()
-        events, size = _lines(trial.folder.events, offset)
+        # Files first: whatever a checkpoint is past is among the events behind it.
         files = {name: looks for name in COMING
                  if (looks := _looks(trial.folder.root / name)) is not None}
+        events, size = _lines(trial.folder.events, offset)
         return {"events": events, "n_events": size, "files": files, "status": trial.status,
                 "is_begun": trial.is_begun, "word": self.word().reason}
 
