@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from agent.cli.cluster import cluster_option, clustered, settle
 from agent.cli.families import family_options, settings_of, sizes_of
 from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
 from agent.cli.grid import crossing_of, crossing_options, say_grid
@@ -151,6 +152,7 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
               help="Go on with this study, which `agent studies` lists.")
 @click.option("--no-prior", is_flag=True,
               help="Find ideas without what other studies found.")
+@cluster_option
 @notify_options
 @_talk_options
 @family_options
@@ -163,8 +165,9 @@ def run(home: Home, /, once: bool, **options: Any) -> None:
     """
     if once:
         options["max_runs"] = 1
+    cluster = settle(options)
     wish = require_sense(home, options)
-    with _screen(options) as screen, desk(home, screen, screen.stage) as at:
+    with _screen(options) as screen, desk(home, screen, screen.stage) as at, clustered(at, cluster):
         run_night(at, wish)
 
 

@@ -48,7 +48,7 @@ class StationPlugin(WorkerPlugin):  # type: ignore[misc]  # Dask's classes are u
         store = Store(folder.parent / "phi-auto-files")
         self._lock = asyncio.Lock()
         self.station = Station(folder / "phi-auto", store, worker.state.nthreads,
-                               limits=self.options.limits, max_ram_mb=self.options.max_ram_mb)
+                               self.options)
         self._ticking = asyncio.create_task(self._tick(worker, self.station))
         await asyncio.to_thread(store.tidy)
 
@@ -90,7 +90,8 @@ async def hello(dask_worker: Worker) -> dict[str, Any]:
 async def on_station(name: str, arguments: tuple[Any, ...], dask_worker: Worker) -> dict[str, Any]:
     """The answer of a machine's station to one question of a home's, or why it gives none."""
     station = (await _plugin(dask_worker)).station
-    assert station is not None and name in ASKED  # of our own making, both
+    assert station is not None
+    assert name in ASKED  # of our own making, as the station is
     ask = getattr(station, name)
     try:
         if name in LONG:

@@ -1,7 +1,8 @@
 """A Dask cluster as a place that computes trials: what the runners of a night ask of it.
 
 All of a study's baselines and pairs are computed on one class of devices, so that the noise which
-decides is that of this class. Ideas go wherever there is room; a run that has begun keeps its class.
+decides is that of this class. Ideas go wherever there is room; a run that has begun keeps its
+class while there is a machine of it.
 """
 
 import re

@@ -6,6 +6,7 @@ scheduler, a machine or the way there, is asked for again, as long as the night 
 
 import asyncio
 import contextlib
+import functools
 import logging
 import threading
 import time
@@ -160,7 +161,7 @@ class Fleet:
                     attempt: one.remote.predicted_mb for attempt, one in self._followers.items()
                     if one.remote.berth.address == address})
                 self.machines[address] = machine
-                self._hand_in(lambda machine=machine: self._attend(machine))
+                self._hand_in(functools.partial(self._attend, machine))
 
     async def _attend(self, machine: Machine) -> None:
         """Greet a machine, then ask it for its word, as long as it is there."""

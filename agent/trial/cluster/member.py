@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,44 +43,65 @@ SETTINGS = {"distributed.worker.profile.enabled": False,
             "distributed.scheduler.worker-ttl": "60s"}
 
 
-async def join(address: str, options: Options, folder: Path, *, name: str | None = None,
-               n_trials: int = 1, host: str | None = None, is_over: Callable[[], bool],
-               say: Callable[[str], None] = lambda text: None, stays: bool = True) -> None:
-    """Compute for a cluster until is_over, or where stays is False until it is left.
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A machine as it joins."""
 
-    A scheduler that is not there is waited for; one that went is joined again.
-    """
+    options: Options
+    folder: Path  # where runs and texts lie meanwhile
+    name: str | None = None
+    n_trials: int = 1
+    host: str | None = None  # None: Dask's choice
+    stays: bool = True  # and joins again where the scheduler went
+
+
+async def join(address: str, member: Member, is_over: Callable[[], bool],
+               say: Callable[[str], None] = lambda text: None) -> None:
+    """Compute for a cluster until is_over; a scheduler that is gone is waited for."""
     again_s, is_told = AGAIN_S, False
     while not is_over():
-        nanny = Nanny(address, nthreads=n_trials, memory_limit=0, name=name, host=host,
-                      local_directory=str(folder), death_timeout=JOIN_S, dashboard=False,
-                      plugins=(StationPlugin(options),))
         try:
-            await asyncio.wait_for(nanny, JOIN_S)
-            say(f"computes for {address}")
-            again_s, is_told = AGAIN_S, False
-            await _until(lambda: is_over() or nanny.status.name in ("closed", "failed"))
-            if is_over():
-                await _leave(address, nanny.worker_address)
-                return
-            say("the scheduler is gone; joins again once it is back")
-        except (OSError, RuntimeError, asyncio.TimeoutError) as error:
+            if await _once(address, member, is_over, say):
+                again_s, is_told = AGAIN_S, False
+        except (OSError, RuntimeError, AssertionError) as error:
             if not is_told:
                 say(f"no scheduler answers at {address} ({error or type(error).__name__}); it is "
                     "tried again")
                 is_told = True
-        finally:
-            with suppress(OSError, RuntimeError, asyncio.TimeoutError):
-                await asyncio.wait_for(nanny.close(timeout=3, reason="leaves"), CLOSE_S)
-        if not stays:
+        if not member.stays:
             return
         await _until(is_over, again_s)
         again_s = min(2 * again_s, MAX_AGAIN_S)
 
 
+async def _once(address: str, member: Member, is_over: Callable[[], bool],
+                say: Callable[[str], None]) -> bool:
+    """Compute as long as one scheduler lasts; whether it was joined at all."""
+    nanny = Nanny(address, nthreads=member.n_trials, memory_limit=0, name=member.name,
+                  host=member.host, local_directory=str(member.folder), death_timeout=JOIN_S,
+                  dashboard=False, plugins=(StationPlugin(member.options),))
+    try:
+        starting = asyncio.ensure_future(asyncio.wait_for(nanny, JOIN_S))
+        await _until(lambda: is_over() or starting.done())
+        if not starting.done():
+            starting.cancel()
+            return False
+        await starting
+        say(f"computes for {address}")
+        await _until(lambda: is_over() or nanny.status.name in ("closed", "failed"))
+        if is_over():
+            await _leave(address, nanny.worker_address)
+        else:
+            say("the scheduler is gone; joins again once it is back")
+        return True
+    finally:
+        with suppress(OSError, RuntimeError, AssertionError):
+            await asyncio.wait_for(nanny.close(timeout=3, reason="leaves"), CLOSE_S)
+
+
 async def _leave(address: str, worker: str | None) -> None:
     """Let what computes be saved and fetched first."""
-    with suppress(OSError, RuntimeError, KeyError, asyncio.TimeoutError):
+    with suppress(OSError, RuntimeError, KeyError):
         async with Client(address, asynchronous=True, set_as_default=False, timeout=3) as client:
             await asyncio.wait_for(client.run(calls.leave, workers=[worker]), CLOSE_S)
 
@@ -130,8 +152,8 @@ def main(arguments: list[str]) -> int:
         if what == "scheduler":
             asyncio.run(schedule(Path(where), over))
         else:
-            asyncio.run(join(where, Options(), home.root / "runs" / "cluster", host=LOCALHOST,
-                             is_over=over, stays=False))
+            asyncio.run(join(where, Member(Options(), home.root / "runs" / "cluster",
+                                           host=LOCALHOST, stays=False), over))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""From what a person typed to a cluster that is there: an address, local:N or a scheduler's file."""
+"""From what a person typed to a cluster: an address, local:N or the file of a scheduler."""
 
 import asyncio
 import json
@@ -43,6 +43,14 @@ def parsed(text: str) -> int | str | Path:
         return path
     raise UserError(f"--cluster {text[:200]!r} is neither an address, such as "
                     "tcp://10.0.0.5:8786, nor local:4, nor a scheduler file that is there")
+
+
+def n_local(text: str) -> int | None:
+    """How many workers of this machine alone a cluster is; None where it is another. UserError
+    where it is none.
+    """
+    place = parsed(text)
+    return place if isinstance(place, int) else None
 
 
 class At:
@@ -91,11 +99,10 @@ def join_cluster(text: str, options: Options, folder: Path, *, name: str | None 
     require_dask()
     import dask
 
-    from agent.trial.cluster.member import SETTINGS, Over, join
+    from agent.trial.cluster.member import SETTINGS, Member, Over, join
 
     over = Over()
     over.listen()
     folder.mkdir(parents=True, exist_ok=True)
     with dask.config.set(SETTINGS):
-        asyncio.run(join(At(place).look(), options, folder, name=name, n_trials=n_trials,
-                         is_over=over, say=say))
+        asyncio.run(join(At(place).look(), Member(options, folder, name, n_trials), over, say))

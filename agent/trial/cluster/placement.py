@@ -24,7 +24,7 @@ class Machine:
     refusal: str | None = None
     told: dict[str, Any] = field(default_factory=dict)  # by its station
     told_s: float = -1e9
-    taken: dict[str, float] = field(default_factory=dict)  # attempts here, and the MB each will take
+    taken: dict[str, float] = field(default_factory=dict)  # MB each attempt here will take
     n_lost: int = 0  # trials in a row
     rests_until_s: float = 0.0
 
@@ -43,7 +43,7 @@ class Machine:
         if not self.is_there(now_s):
             return len(self.taken)
         takes = self.told["is_go"] and now_s >= self.rests_until_s
-        return max(len(self.taken), self.told["capacity"] if takes else 0)
+        return max(len(self.taken), int(self.told["capacity"]) if takes else 0)
 
     def n_open(self, now_s: float) -> int:
         """Trials that it would take beside those under way, of other homes, too."""

@@ -17,10 +17,12 @@ from typing import Any, BinaryIO
 from agent.home import Home, RunFolder
 from agent.machine import Clock, Guard, Limits, Sensors, Word, guard
 from agent.trial import Process, spawn_worker
+from agent.trial.cluster.options import Options
 from agent.trial.cluster.parcel import COMING, Parcel
 from agent.trial.cluster.store import Store
 from engine.errors import UserError
 
+PLAIN = Options()
 LEASE_S = 45.0  # without a word from its home a trial is ended
 PIECE_BYTES = 4 << 20  # of a file, in one answer
 EVENT_BYTES = 1 << 20  # of events, in one answer
@@ -62,14 +64,14 @@ class Station:
     capacity  trials at once
     """
 
-    def __init__(self, root: Path, store: Store, capacity: int, *, limits: Limits | None = None,
-                 max_ram_mb: float | None = None, clock: Clock | None = None,
+    def __init__(self, root: Path, store: Store, capacity: int, options: Options = PLAIN, *,
+                 clock: Clock | None = None,
                  spawn: Callable[[RunFolder], Process] = spawn_worker,
                  read: Callable[[int], guard.Reading] = guard.read,
                  sensors: Sensors | None = None) -> None:
         self.root, self.store, self.capacity = root, store, capacity
-        self._guard, self._clock = Guard(limits or Limits()), clock or Clock()
-        self._max_ram_mb = max_ram_mb or guard.default_max_ram_mb()
+        self._guard, self._clock = Guard(options.limits or Limits()), clock or Clock()
+        self._max_ram_mb = options.max_ram_mb or guard.default_max_ram_mb()
         self._spawn, self._read = spawn, read
         self._sensors = sensors or Sensors(root.parent)
         self._word = Word(False, "its sensors have not answered yet", may_pass=True)
