@@ -162,6 +162,17 @@ def may_launch(predicted_mb: float, max_ram_mb: float, free: float | None,
     return Word(True, f"{predicted_mb:.0f} MB predicted, {free:.0f} MB free", readings=readings)
 
 
+def may_launch_beside(predicted_mb: float, promised_mb: float, max_ram_mb: float,
+                      free: float | None, swap: Swap = NO_SWAP) -> Word:
+    """The same beside runs that will have taken promised_mb, which `free` is without."""
+    word = may_launch(predicted_mb, max_ram_mb, free, swap)
+    if promised_mb and word.is_go and predicted_mb + promised_mb > max_ram_mb:
+        return Word(False, f"predicted peak {predicted_mb:,.0f} MB beside {promised_mb:,.0f} MB of "
+                    f"what runs is over --max-ram {max_ram_mb:,.0f} MB", may_pass=True,
+                    cause="max-ram", readings=word.readings)
+    return word
+
+
 def may_go_on(reading: Reading, max_ram_mb: float) -> Word:
     """Whether the running worker may keep its memory; may_pass where it is not the run's fault."""
     readings, free = reading.as_dict(), reading.free_mb

@@ -1,5 +1,6 @@
 """What the daemon leaves of the guard's present word, and when: see present.py for the file."""
 
+import dataclasses
 from pathlib import Path
 
 from agent.machine import Clock, Present, Readings, Value, Word, in_words, present
@@ -14,8 +15,7 @@ NOTICEABLE = 0.05  # of a reading; what moves less can wait for its minute
 def of_night(night: Night) -> Present:
     """The guard's word on this night: the machine's first, then that on memory."""
     look = night.watch.last if night.watch else None
-    trial = night.runner.trial
-    memory = trial.word if trial else night.ground.word or night.waits_for
+    memory = _of_trials(night) if night.slots.trials else night.ground.word or night.waits_for
     word = Word(True, "nothing is in the way")
     if night.watch and look is None:
         word = Word(False, "the sensors have not answered yet", cause="sensors")
@@ -30,6 +30,16 @@ def of_night(night: Night) -> Present:
     return Present(at=night.clock.stamp(), word="go" if word.is_go else "waits", cause=word.cause,
                    reason=word.reason, told="; ".join(told), readings=readings,
                    search=night.campaign.standing)
+
+
+def _of_trials(night: Night) -> Word | None:
+    """The first word that is none to go on, or else that on all of them together."""
+    words = [trial.word for trial in night.slots.trials if trial.word]
+    found = next((word for word in words if not word.is_go), words[-1] if words else None)
+    if found is None or len(words) < 2:
+        return found
+    together_mb = sum(word.readings.get("group_mb") or 0.0 for word in words)
+    return dataclasses.replace(found, readings=found.readings | {"group_mb": together_mb})
 
 
 def _memory(readings: dict[str, float | None]) -> str:

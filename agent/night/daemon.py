@@ -171,12 +171,12 @@ class Daemon:
         if not self.is_waiting:
             self.is_waiting = True
             self.night.observer.say(Told(f"waits: {error}", level="always"))
-        if self.night.is_stopping and not self.night.runner.is_computing():
+        if self.night.is_stopping and not self.night.slots.is_computing():
             self._give_up(f"stopped before all was noted: {error}")
 
     def _give_up(self, why: str) -> None:
         self.failure = why
-        self.night.runner.ask_to_stop()
+        self.night.slots.ask_to_stop()
         self.night.is_over = True
 
     def _set_alarms(self) -> None:
@@ -184,7 +184,7 @@ class Daemon:
         night, watch = self.night, self.night.watch
         if night.is_over:
             return  # the scheduler may be going already
-        is_idle = night.runner.trial is None and (
+        is_idle = not night.slots.trials and (
             night.is_paused or (watch is not None and watch.is_waiting))
         pace_s = IDLE_TICK_S if is_idle else TICK_S
         if pace_s != self._pace_s:

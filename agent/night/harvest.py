@@ -134,8 +134,9 @@ class Harvest:
 
     def look(self) -> None:
         """Tell once where a harvest will not end in this night, by its own first steps."""
-        trial = self.night.runner.trial
-        if trial is None or trial.run.strategy != harvest.HARVEST or self._is_late_told:
+        trial = next((trial for trial in self.night.slots.trials
+                      if trial.run.strategy == harvest.HARVEST), None)
+        if trial is None or self._is_late_told:
             return
         left_s, speed = self._end_left_s(), trial.last.get("step", {})
         budget, done = trial.run.budget_tokens or 0, speed.get("tokens") or 0

@@ -47,6 +47,7 @@ from agent.night.wish import DEFAULT_LIMITS
 from agent.night.wish import Wish as Wish
 from agent.search import Outsiders, Plan, budget, plugins, prior, study
 from agent.trial import (
+    Executor,
     Progress,
     Runner,
     Source,
@@ -87,6 +88,7 @@ class Desk:
     prove: Prove = proof.wrong_numbers
     harbour: Harbour | None = None  # where the ledger is kept if it is swapped
     asked: threading.Event = field(default_factory=threading.Event)  # by a signal, to stop
+    executor: Executor | None = None  # where trials are computed; None: here
     remarks: set[str] = field(default_factory=set)  # on texts, that were said
 
     def look(self) -> None:
@@ -127,7 +129,8 @@ class Desk:
               watch: Watch | None = None) -> Night:
         """A night on this desk; what a dead one left is taken up once it is known what it is for.
         """
-        runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb)
+        runner = Runner(self.ledger, self.home, self.clock, plan.max_ram_mb,
+                        executor=self.executor)
         night = Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
                       eval_every=eval_every, watch=watch)
         night.harbour = self.harbour
@@ -323,7 +326,7 @@ def _new_study(at: Desk, wish: Wish, base: Config, tokens: TokenSet,
 
 def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> Calibration:
     """The study with the speed of this device, measured where a home was moved here."""
-    if known.device in (None, machine.device()) or night.runner.trial:
+    if known.device in (None, machine.device()) or night.slots.trials:
         return known
     base = Config.from_dict(known.config)
     tokens = night.prepare(base.vocab_size)

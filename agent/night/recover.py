@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.home import RunFolder
+from agent.night import turns
 from agent.night.night import Night
 from agent.trial import Process, this_attempt
 
@@ -23,8 +24,7 @@ def recover(night: Night, end_orphan: Callable[[int, Path], None],
     for run in ledger.runs("running"):
         folder = night.home.run(run.uid)
         worker = find(folder) if night.is_wanted(run) else None
-        if worker and night.runner.trial is None:
-            night.runner.adopt(run, worker)
+        if worker and night.slots.adopt(run, worker):
             night.note("adopt", f"{run.label} still runs (pid {worker.pid}); this night takes it "
                                 "over", {"pid": worker.pid}, run.id)
             continue
@@ -36,5 +36,4 @@ def recover(night: Night, end_orphan: Callable[[int, Path], None],
         else:
             ledger.requeue(run.id, now(), "its daemon died; goes on from its checkpoint", RECOVER)
             night.observer.say(f"{run.label} was left running; it goes on from its checkpoint")
-    for run in ledger.undecided():
-        night.judge(run)
+    turns.take_up(night)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def is_due(night: "Night") -> bool:
-    """Whether the run under way has told that it should be another one."""
-    trial, study = night.runner.trial, night.study
-    if trial is None or study is None or trial.run.calibration_id != study.id:
+    """Whether a run under way has told that it should be another one."""
+    study = night.study
+    if study is None or all(trial.run.calibration_id != study.id for trial in night.slots.trials):
         return False
     return night.campaign.correction() is not None
 

@@ -2,10 +2,11 @@
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from agent.ledger import (
+    ENDED,
     Calibration,
     Ledger,
     Measures,
@@ -18,11 +19,11 @@ from agent.ledger import (
 from agent.machine import Clock
 from agent.search import budget, harvest, study, verdict
 from agent.search.outsiders import Outsiders
-from agent.search.search import LEAST_BATCH
+from agent.search.search import LEAST_BATCH, RESERVE
 from agent.search.searcher import KINDS, Searcher, Tell
 from agent.search.silent import Silent
 from agent.search.whole import other_gaps
-from agent.trial import ShortOfMemory, rung
+from agent.trial import ShortOfMemory, foreseen_mb, rung, turn
 from engine.config import Config
 from engine.errors import NoProposal, TokenizerError
 from engine.text import TokenSet
@@ -48,6 +49,14 @@ class Plan:
     deadline_s: float | None = None  # on the clock that runs on while the device sleeps
     max_runs: int | None = None
     with_prior: bool = True  # whether ideas begin from what other studies found
+    n_trials: int = 1  # runs at once
+
+    @property
+    def window(self) -> int:
+        """So many runs may be asked for and undecided: half as many again as run, so that one that
+        takes half as long again as the others keeps no slot empty.
+        """
+        return 1 if self.n_trials == 1 else self.n_trials + math.ceil(self.n_trials / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +182,34 @@ class Campaign:
     # --- the next run ------------------------------------------------------------------------
 
     def queue_next(self, n_ended: int) -> Run:
-        """Queue what the search asks for; n_ended runs of the night are over.
+        """Queue what the search asks for; n_ended runs of the night are over, and none runs.
 
         Raises NoProposal with the reason where the night has nothing more to do, CorpusError where
         the text cannot be had now, whatever the idea.
         """
+        found = self.ask(n_ended)
+        assert found is not None  # nothing else runs that it could wait for
+        return found
+
+    def ask(self, n_ended: int, in_flight: Sequence[Run] = (), *,
+            is_last: bool = False) -> Run | None:
+        """The same beside runs that are asked for and undecided; None where it has to hear of one
+        of them first, or where they are all that the night has room for.
+
+        is_last  whether only a test that has begun is to be finished
+        """
         assert self.study is not None
         run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas)
+        n_open = sum(run.state not in ENDED for run in in_flight)
+        n_left = self._n_left(n_ended, run_s) - n_open
+        if n_open and n_left <= 0:
+            return None
+        limits = self._limits(run_s, in_flight)
         wanted = self._searcher(self.study.id).next(
-            self._n_left(n_ended, run_s), self._limits(run_s), self.plan.seed,
-            self.outsiders, is_timed=self.plan.deadline_s is not None)
-        assert wanted is not None  # nothing else runs that it could wait for
+            min(n_left, RESERVE) if is_last else n_left, limits, self.plan.seed, self.outsiders,
+            is_timed=self.plan.deadline_s is not None, in_flight={run.id for run in in_flight})
+        if wanted is None:
+            return None
         now = self.clock.stamp()
         try:
             tokens = self.prepare(wanted.config.vocab_size)
@@ -237,6 +263,11 @@ class Campaign:
             f"; {n} of {len(self.study.seeds or [])} baseline runs wait before any idea: "
             "`agent run` goes on")
 
+    def counts_in(self, run: Run) -> bool:
+        """Whether the night's study decides on a run."""
+        return self.study is not None and run.source == "measured" and (
+            run.calibration_id == self.study.id or self._is_baseline(run))
+
     def _is_baseline(self, run: Run) -> bool:
         """Whether a run counts among the baselines of the night's study, whoever queued it."""
         assert self.study is not None
@@ -252,12 +283,20 @@ class Campaign:
         kind = rung.kind(Config.from_dict(run.config))
         if kind is None:
             return None
-        known = [one for one in self.ledger.study_runs(run.calibration_id)
+        known = [one for one in self._before(run, self.ledger.study_runs(run.calibration_id))
                  if one.rung_bpb is not None and one.strategy not in ARMS
                  and rung.kind(Config.from_dict(one.config)) == kind]
         rungs = [one.rung_bpb for one in known if one.rung_bpb is not None]
         draw = random.Random(f"{self.plan.seed} rung {run.id}").random()
         return rung.limit(rungs, [one.val_bpb for one in known], draw)
+
+    def _before(self, run: Run, runs: list[Run]) -> list[Run]:
+        """Of a study's runs those that had ended when this one was asked for, whoever was quick."""
+        if self.plan.n_trials == 1:
+            return runs
+        ordered = sorted(runs, key=turn)
+        place = next(i for i, one in enumerate(ordered) if one.id == run.id)
+        return ordered[:max(0, place - self.plan.window + 1)]
 
     def _n_left(self, n_ended: int, run_s: Callable[[Config, int], float] | None) -> float:
         """How many more runs of the head the night has room for."""
@@ -265,7 +304,8 @@ class Campaign:
         n_left = math.inf if self.plan.max_runs is None else self.plan.max_runs - n_ended
         if self.plan.deadline_s is not None and run_s is not None:
             left_s = self.plan.deadline_s - self.clock.boot()
-            n_left = min(n_left, left_s / run_s(self._head(), self.study.budget_tokens))
+            n_left = min(n_left, self.plan.n_trials * left_s
+                         / run_s(self._head(), self.study.budget_tokens))
         return n_left
 
     def _head(self) -> Config:
@@ -273,26 +313,33 @@ class Campaign:
         head = self.ledger.incumbent(self.study.id)
         return Config.from_dict(head.config if head else self.study.config)
 
-    def _max_s(self, run_s: Callable[[Config, int], float]) -> float:
-        """How long a proposal may take."""
+    def _max_s(self, run_s: Callable[[Config, int], float], n_open: int) -> float:
+        """How long a proposal may take, with so many runs under way or before it."""
         assert self.study is not None
         budget = self.study.budget_tokens
         max_s = FORESEEN * SLOWEST * run_s(Config.from_dict(self.study.config), budget)
         if self.plan.deadline_s is not None:
+            n_at_once = self.plan.n_trials
             left_s = self.plan.deadline_s - self.clock.boot()
+            if (n_before := n_open - n_at_once + 1) > 0:  # until it begins
+                left_s -= n_before / n_at_once * run_s(self._head(), budget)
             max_s = min(max_s, SAFETY * left_s)
             if self._searcher(self.study.id).search.chain:  # leave time to confirm it
                 head_s = run_s(self._head(), budget)
-                max_s = min(max_s, max(head_s, left_s - LEAST_BATCH * head_s))
+                max_s = min(max_s, max(head_s, left_s - LEAST_BATCH / n_at_once * head_s))
         return max_s
 
-    def _limits(self, run_s: Callable[[Config, int], float] | None) -> Limits:
-        """What a proposal may cost in what is left of the night."""
+    def _limits(self, run_s: Callable[[Config, int], float] | None,
+                in_flight: Sequence[Run] = ()) -> Limits:
+        """What a proposal may cost in what is left of the night, beside what will run with it."""
         assert self.study is not None
-        room_mb = self._room_mb()
-        max_mb = self.plan.max_ram_mb if room_mb is None else min(self.plan.max_ram_mb, room_mb)
+        beside = sorted((foreseen_mb(run) for run in in_flight if run.state not in ENDED),
+                        reverse=True)[:self.plan.n_trials - 1]
+        room_mb, max_mb = self._room_mb(), self.plan.max_ram_mb - sum(beside)
+        max_mb = max_mb if room_mb is None else min(max_mb, room_mb)
         base = Config.from_dict(self.study.config)
-        max_s = run_s and self._max_s(run_s)
+        n_open = sum(run.state not in ENDED for run in in_flight)
+        max_s = run_s and self._max_s(run_s, n_open)
         text_mb = study.text_mb(self.ledger.corpus(self.study.corpus_id))
         return Limits(
             budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,

@@ -7,9 +7,9 @@ runs and decisions become what it knows.
 import math
 import random
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agent.ledger import Blocks, Calibration, Ledger, Prediction, Run
+from agent.ledger import ENDED, Blocks, Calibration, Ledger, Prediction, Run
 from agent.ledger import Decision as Recorded
 from agent.search import proposer, silent
 from agent.search.actions import Due, Kind, Pending, Propose, Repeat, Stop, Trial, Wait, Without
@@ -44,6 +44,13 @@ def _why_short(run: Run) -> str:
         return (f"{run.rung_bpb:.4f} bits/byte at a quarter of the budget, not among the better "
                 f"{rung.KEPT_PCT} % there")
     return run.error or ""
+
+
+def _unheard(run: Run) -> Run:
+    """A run as it was before it ended: what is not decided yet is not known."""
+    if run.state not in ENDED:
+        return run
+    return replace(run, state="running", val_bpb=None, val_loss=None, rung_bpb=None, error=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +199,7 @@ class Searcher:
             may_stand = run.id not in in_flight and run.state not in ("killed", "failed", "lost")
             self.search.avoid(run.seed or 0, run.config_hash if may_stand else None)
         pending = [self._pending(run) for run in runs if run.id in in_flight]
+        runs = [_unheard(run) if run.id in in_flight else run for run in runs]
         while True:
             action = self.search.next(n_left, pending)
             if isinstance(action, Stop):

@@ -63,6 +63,7 @@ class Trial:
     begins_at: int = 0  # bytes of events.jsonl from workers before this one
     n_blind: int = 0  # looks in a row that did not tell the memory
     group_mb: float | None = None  # of its processes at the last look
+    is_witness: bool = True  # that a worker can begin; not of what came to lack later
     is_watched: bool = True  # by its memory, which is this machine's
     crowded_why: str | None = None  # all that runs takes too much: it leaves, and is not to blame
 
@@ -83,7 +84,8 @@ class Conclusions:
         if trial.killed_why:
             return self._finish(trial, where, "killed", {}, error=trial.killed_why)
         if trial.crowded_why:
-            return self._requeue(trial, f"{trial.crowded_why}; goes on from its checkpoint", CROWDED)
+            return self._requeue(trial, f"{trial.crowded_why}; goes on from its checkpoint",
+                                 CROWDED)
         asked = trial.asked_at_s is not None
         has_saved = status == STOPPED or "stopped" in trial.last
         if not trial.stalled_why and (has_saved or asked):

@@ -157,7 +157,8 @@ class Runner:
         trial.quiet_s += min(now_s - trial.polled_at_s, LONGEST_LOOK_S)
         trial.polled_at_s = now_s
         reading = self.executor.read(trial.process)
-        trial.is_watched, trial.group_mb = reading is not None, reading.group_mb if reading else None
+        trial.is_watched = reading is not None
+        trial.group_mb = reading.group_mb if reading else None
         if trial.group_mb is not None:
             trial.peak_mb = max(trial.peak_mb or 0.0, trial.group_mb)
         if trial.ending:

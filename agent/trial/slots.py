@@ -59,6 +59,11 @@ class Slots:
         for runner in self.busy:
             runner.ask_to_stop()
 
+    def discount(self) -> None:
+        """What is under way does not tell that another worker could begin by now."""
+        for trial in self.trials:
+            trial.is_witness = False
+
     def is_computing(self) -> bool:
         """Whether a worker is at work, and not only its end left to be noted."""
         return any(runner.is_computing() for runner in self.busy)

@@ -34,9 +34,10 @@ class Stub:
         self.is_over = self.is_paused = self.is_stopping = False
         self.is_busy = False  # its worker
         self.noted: list[str] = []
-        self.observer = self.runner = self
+        self.observer = self.slots = self
         self.home, self.clock = Home(Path("/nowhere")), FakeTime().clock()
-        self.watch = self.trial = self.waits_for = None
+        self.watch = self.waits_for = None
+        self.trials: list[object] = []
 
     def tick(self) -> None:
         found = self.ticks.pop(0)

@@ -1,0 +1,90 @@
+"""Whose turn it is: the order in which a night of several slots asks, and decides.
+
+Runs of a study are decided on in the order in which they were asked for, its baseline first: one
+that ended out of turn waits. The search is asked for the next idea right after a decision, while
+fewer runs than `Plan.window` are asked for and undecided. So what it knows when it is asked follows
+from the results alone, not from which run was quicker, where it was computed, or who was killed.
+
+        asked   1 2 3 4 5 6 7 8 9        window 6: 9 is asked once 3 has its decision
+        ended   ✓ ✓ ✓   ✓ ✓              5 and 6 have ended, and wait for 4
+        decided ✓ ✓ ✓
+
+Ideas that are asked ahead wait in the queue, so that a slot that becomes free does not.
+"""
+
+from typing import TYPE_CHECKING
+
+from agent.ledger import ENDED, Run
+from agent.night import told
+from agent.trial import turn
+from engine.errors import NoProposal
+
+if TYPE_CHECKING:
+    from agent.night.night import Night
+
+
+def go_on(night: "Night") -> None:
+    """Decide on what has ended and has its turn, and ask for what is next after each decision."""
+    if night.plan.n_trials == 1:
+        end(night)
+        return
+    _ask(night)
+    while (run := _due(night)) is not None:
+        night.judge(run)
+        _ask(night)
+
+
+def take_up(night: "Night") -> None:
+    """Decide on what a night before left undecided; what is still in turn, the ticks decide on."""
+    for run in night.ledger.undecided():
+        if night.plan.n_trials == 1 or not night.campaign.counts_in(run):
+            night.judge(run)
+
+
+def end(night: "Night") -> None:
+    """Decide on all that has ended, whosever turn it is: nothing else will end in this night."""
+    for run in night.ledger.undecided():
+        night.judge(run)
+
+
+def in_flight(night: "Night") -> list[Run]:
+    """Runs of the night's study that are asked for and have no decision, by turn."""
+    ledger = night.ledger
+    return sorted((run for run in [*ledger.runs("queued"), *ledger.runs("running"),
+                                   *ledger.undecided()] if night.campaign.counts_in(run)),
+                  key=turn)
+
+
+def _due(night: "Night") -> Run | None:
+    """The next run to decide on; None where its turn has not come or none has ended."""
+    other = next((run for run in night.ledger.undecided()
+                  if not night.campaign.counts_in(run)), None)
+    if other is not None:
+        return other
+    first = next(iter(in_flight(night)), None)
+    return first if first and first.state in ENDED else None
+
+
+def _ask(night: "Night") -> None:
+    """Queue ideas until so many are asked for as the window holds, or the search has to wait."""
+    while _may_ask(night):
+        asked = in_flight(night)
+        if len(asked) >= night.plan.window or any(run.strategy == "baseline" for run in asked):
+            return  # an idea waits until the noise is known
+        try:
+            if night.campaign.ask(night.n_ended, asked,
+                                  is_last=night.harvest.state == "settling") is None:
+                return
+        except NoProposal as refusal:
+            if not asked and not night.slots.trials and night.study:
+                night.harvest.end_search(told.why_none(
+                    str(refusal), night.campaign.left_s(), night.study.run_s))
+            return
+
+
+def _may_ask(night: "Night") -> bool:
+    if night.study is None or night.only is not None or night.is_stopping or night.why_over():
+        return False
+    if not night.has_waited() or night.harvest.state == "harvest":
+        return False
+    return night.campaign.correction() is None
