@@ -6,6 +6,7 @@ class while there is a machine of it.
 """
 
 import re
+import signal
 import time
 import uuid
 from collections.abc import Callable
@@ -29,6 +30,7 @@ class Cluster:
                  now: Callable[[], float] = time.monotonic) -> None:
         self._fleet, self._ledger, self._say, self._now = fleet, ledger, say, now
         self._classes: dict[int, str] = {}  # of studies, by their numbers
+        self._remotes: list[Remote] = []  # that are followed
 
     @property
     def n_at_once(self) -> int:
@@ -36,7 +38,8 @@ class Cluster:
         while self._fleet.news:
             self._say(self._fleet.news.popleft())
         now_s = self._now()
-        return sum(one.capacity(now_s) for one in self._machines())
+        self._remotes = [one for one in self._remotes if one.status is None]
+        return max(len(self._remotes), sum(one.capacity(now_s) for one in self._machines()))
 
     def start(self, run: Run, folder: RunFolder) -> Process:
         found = choose(self._machines(), self._need(run, foreseen_mb(run)), self._now())
@@ -60,9 +63,12 @@ class Cluster:
         return self._followed(run, folder, berth, is_new=False)
 
     def end_left(self, run: Run, folder: RunFolder, pid: int) -> None:
-        berth = Berth.read(folder)
-        if berth:
-            self._fleet.drop(berth.address, berth.attempt)
+        if (berth := Berth.read(folder)) is None:
+            return
+        for remote in self._remotes:
+            if remote.berth.attempt == berth.attempt and remote.status is None:
+                remote.signal(signal.SIGKILL)
+        self._fleet.drop(berth.address, berth.attempt)
 
     def signal(self, process: Process, number: int) -> None:
         assert isinstance(process, Remote)
@@ -87,6 +93,7 @@ class Cluster:
 
     def _followed(self, run: Run, folder: RunFolder, berth: Berth, *, is_new: bool) -> Remote:
         remote = Remote(run.label, folder, berth, foreseen_mb(run))
+        self._remotes.append(remote)
         self._fleet.follow(remote, is_new=is_new)
         return remote
 

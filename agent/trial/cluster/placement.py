@@ -43,11 +43,13 @@ class Machine:
         if not self.is_there(now_s):
             return len(self.taken)
         takes = self.told["is_go"] and now_s >= self.rests_until_s
-        return max(len(self.taken), int(self.told["capacity"]) if takes else 0)
+        capacity: int = self.told["capacity"] if takes else 0
+        return max(len(self.taken), capacity)
 
     def n_open(self, now_s: float) -> int:
         """Trials that it would take beside those under way, of other homes, too."""
-        return self.capacity(now_s) - max(len(self.taken), self.told.get("n_trials", 0))
+        n_there: int = self.told.get("n_trials", 0)
+        return self.capacity(now_s) - max(len(self.taken), n_there)
 
     def note_end(self, attempt: str, now_s: float, *, is_lost: bool) -> None:
         """A trial is over. Where it was lost the machine rests: what made it so may pass."""
