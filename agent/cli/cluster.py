@@ -18,6 +18,7 @@ from agent.words import typed as units
 
 KIND = "cluster"  # of the events that tell of machines
 MAX_TRIALS = 256
+N_TRIALS = 8  # a night asks for at once where nothing was said: the search knows of none of them
 
 
 def cluster_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,6 +37,7 @@ def settle(options: dict[str, Any]) -> str | None:
     text: str | None = options.pop("cluster")
     if text is not None:
         n = n_local(text)
+        options["n_trials"] = options.get("n_trials") or n or N_TRIALS
         options["n_replicas"] = options["n_replicas"] or (
             max(1, machine.n_cores() // n) if n else 1)
     return text

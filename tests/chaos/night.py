@@ -63,9 +63,17 @@ class Outcome:
     compared: int = 0
     faults: list[str] = field(default_factory=list)  # empty: every claim holds
 
+    def told(self) -> str:
+        """All of it, a line and one for each fault."""
+        return (f"{self.kills.total()} kills {dict(self.kills)}; runs {dict(self.runs)}; "
+                f"{self.adopted} workers adopted; {self.compared} losses compared, faults found: "
+                f"{len(self.faults)}\n" + "".join(f"  {fault}\n" for fault in self.faults))
+
 
 class Night:
     """One home, its daemon and who can be killed in it."""
+
+    gap_s, victims = GAP_S, VICTIMS
 
     def __init__(self, root: Path, seed: int) -> None:
         self.root, self.home = root, root / "night"
@@ -77,18 +85,21 @@ class Night:
         self.daemon = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        left = max(1, N_RUNS - self._ask("SELECT count(DISTINCT run_id) FROM decisions")[0][0])
         with open(self.log, "ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "agent", "--home", str(self.home), "run", "--runs",
-                 str(left), "--run-tokens", str(RUN_TOKENS), "--corpus", str(self.text),
+                 str(self.n_left()), "--run-tokens", str(RUN_TOKENS), "--corpus", str(self.text),
                  "--replicas", "2", *settings()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def n_left(self) -> int:
+        """Runs that the night is still to do."""
+        return max(1, N_RUNS - self._ask("SELECT count(DISTINCT run_id) FROM decisions")[0][0])
 
     def disturb(self, kills: int) -> None:
         """Kill so many processes; a daemon that is gone is started again."""
         while self.outcome.kills.total() < kills:
-            if self._works_on(self.rng.uniform(*GAP_S)):
+            if self._works_on(self.rng.uniform(*self.gap_s)):
                 self._kill()
             else:
                 self.daemon = self._start()  # over before all kills were spent: another night
@@ -112,8 +123,8 @@ class Night:
 
     def _kill(self) -> None:
         alive = self._alive()
-        names = [name for name in VICTIMS if alive[name]]
-        victim = self.rng.choices(names, [VICTIMS[name] for name in names])[0]
+        names = [name for name in self.victims if alive[name]]
+        victim = self.rng.choices(names, [self.victims[name] for name in names])[0]
         try:
             os.kill(self.rng.choice(alive[victim]), signal.SIGKILL)
         except ProcessLookupError:
@@ -127,7 +138,7 @@ class Night:
         """Pids by what they are; workers are those that name this home, replicas their children."""
         workers, parents = [], {}
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and (found := _process(entry)):
+            if entry.name.isdigit() and (found := process(entry)):
                 parents[int(entry.name)] = found[0]
                 if "agent.trial.worker" in found[1] and str(self.home) in found[1]:
                     workers.append(int(entry.name))
@@ -158,7 +169,7 @@ class Night:
         sound = self._ask("PRAGMA integrity_check"), self._ask("PRAGMA foreign_key_check")
         if sound != ([("ok",)], []):
             found.faults.append("the ledger is not sound")
-        if any(self._alive()[name] for name in ("worker", "replica")):
+        if any(pids for name, pids in self._alive().items() if name != "daemon"):
             found.faults.append("a process was left behind")
         if b"Traceback" in self.log.read_bytes():
             found.faults.append("a daemon met a fault of its own")
@@ -200,7 +211,7 @@ class Night:
             db.close()
 
 
-def _process(entry: Path) -> tuple[int, str] | None:
+def process(entry: Path) -> tuple[int, str] | None:
     """(parent, command line) of a process; None where it is gone or a zombie."""
     try:
         state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
@@ -225,10 +236,7 @@ def main() -> int:
         night = Night(Path(folder), options.seed)
         night.disturb(options.kills)
         found = night.finish()
-    sys.stdout.write(
-        f"{found.kills.total()} kills {dict(found.kills)}; runs {dict(found.runs)}; "
-        f"{found.adopted} workers adopted; {found.compared} losses compared, faults found: "
-        f"{len(found.faults)}\n" + "".join(f"  {fault}\n" for fault in found.faults))
+    sys.stdout.write(found.told())
     return 1 if found.faults else 0
 
 

@@ -154,7 +154,7 @@ class Fleet:
                 self.news.append(f"{gone.name} left the cluster")
             for follower in self._followers.values():
                 if follower.remote.berth.address == address:
-                    follower.is_gone = True
+                    follower.gone.set()
         for address, worker in workers.items():
             if address not in self.machines:
                 machine = Machine(address, _name(worker.get("name"), address), taken={

@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from agent.trial import NUMBERS
 from agent.trial.cluster.parcel import Digests, Parcel, pack
@@ -21,6 +21,7 @@ from engine.errors import UserError
 from engine.files import sync_folder
 from engine.training import checkpoint
 
+T = TypeVar("T")
 LOST_S = 40.0  # without an answer its run goes on elsewhere
 LOOK_S = 0.5  # between two questions
 ENDINGS = {"done", "pruned", "diverged"}  # not believed before the model behind them is here
@@ -63,7 +64,7 @@ class Follower:
         self._fetched: dict[str, Any] = {}  # how each file looked when it was fetched
         self._heard_s = now()
         self._was_asked = self._has_all = False
-        self.is_gone = False  # set by the fleet: the scheduler no longer knows the machine
+        self.gone = asyncio.Event()  # set by the fleet: the scheduler no longer knows the machine
 
     async def run(self) -> None:
         """Until the remote has a status. Never raises but on cancellation."""
@@ -79,24 +80,36 @@ class Follower:
         except UserError as error:
             self.remote.lose(str(error))
         finally:
-            if self.remote.status is not None:
+            if self.remote.status is not None and not self.gone.is_set():
                 await self._farewell()
 
-    async def _until_answered(self, step: Callable[[], Any]) -> Any:
+    async def _until_answered(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
         """What a step gives, tried again while there is no answer, but not for ever."""
         while self.remote.status is None:
             try:
-                found = await step()
+                found = await self._unless_gone(step())
                 self._heard_s = self._now()
                 return found
             except Down as error:
-                if self.is_gone or self._now() - self._heard_s > LOST_S:
+                if self.gone.is_set() or self._now() - self._heard_s > LOST_S:
                     self.remote.lose(f"its machine does not answer: {error}")
                     return None
             except OSError:  # of this home's disk, which may have room again
                 self._heard_s = self._now()
             await asyncio.sleep(min(AGAIN_S, 4 * self._pause))
         return None
+
+    async def _unless_gone(self, step: Coroutine[Any, Any, T]) -> T:
+        """What a step gives; Down at once where its machine leaves, which Dask would wait for."""
+        stepping, leaving = asyncio.ensure_future(step), asyncio.ensure_future(self.gone.wait())
+        try:
+            await asyncio.wait((stepping, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if stepping.done():
+                return stepping.result()
+            raise Down("it left the cluster")
+        finally:
+            stepping.cancel()
+            leaving.cancel()
 
     # --- there -------------------------------------------------------------------------------
 
