@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from agent.trial.cluster.store import Store
 from engine.errors import UserError
 
 PLAIN = Options()
+KILLED_S = 2.0  # until a killed worker is gone
 LEASE_S = 45.0  # without a word from its home a trial is ended
 PIECE_BYTES = 4 << 20  # of a file, in one answer
 EVENT_BYTES = 1 << 20  # of events, in one answer
@@ -199,6 +201,9 @@ class Station:
             if trial.process and trial.process.poll() is None:
                 with suppress(ProcessLookupError):
                     os.killpg(trial.process.pid, signal.SIGKILL)
+                end_s = time.monotonic() + KILLED_S
+                while trial.process.poll() is None and time.monotonic() < end_s:
+                    time.sleep(0.01)
             shutil.rmtree(self.root / attempt, ignore_errors=True)
         self.trials.clear()
 
