@@ -27,6 +27,7 @@ collect_ignore = ["strategies/example_package"]  # its own tests run where a tes
 
 def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=20, help="kills of a chaos night (-m chaos)")
+    parser.addoption("--trials", type=int, default=1, help="runs at once in it")
     parser.addoption("--long", action="store_true", help="longer faults, too (-m chaos)")
 
 

@@ -6,12 +6,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from agent import words
@@ -21,6 +29,7 @@ from agent.show import STYLES
 from agent.words import Level, Page, Told
 
 SLOW_S = 2.0  # after which a person wonders
+GONE_S = 2.0  # a run that runs is told of at each tick
 
 
 @contextmanager
@@ -64,13 +73,21 @@ def scored_now(newest: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
     return None if is_over else scoring
 
 
+@dataclass(slots=True)
+class _Bar:
+    task: TaskID
+    title: str = ""
+    moved_s: float = 0.0
+
+
 class Screen:
     """Messages and bars; through a pipe, one line for each message and for each new stage.
 
     level  what is shown: always is quiet, usual a row a run, verbose every sentence whole
     """
 
-    def __init__(self, console: Console | None = None, level: Level = "usual") -> None:
+    def __init__(self, console: Console | None = None, level: Level = "usual",
+                 now_s: Callable[[], float] = time.monotonic) -> None:
         self.console = console or Console(stderr=True)
         if self.console.width < 1:  # COLUMNS=0, for which rich shows nothing
             self.console.width = words.PLAIN
@@ -82,8 +99,9 @@ class Screen:
             TextColumn("{task.fields[note]}"),
             console=self.console, transient=True,
             disable=not self.console.is_terminal or level == "always")
-        self._task = self._bars.add_task("", note="", visible=False, total=None)
+        self._tasks: dict[str, _Bar] = {}  # by the label of a run; "": what is prepared
         self._title = ""
+        self._now_s = now_s
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -116,13 +134,14 @@ class Screen:
         """Progress of preparing a text."""
         if title != self._title and not self.console.is_terminal:
             self.say(title)
-        self._show(title, done, total, "")
+        self._title = title
+        self._show("", title, done, total, "")
 
     def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None:
         """Progress of a run under way."""
         start, step = newest.get("start"), newest.get("step")
         if (scoring := scored_now(newest)) is not None:
-            self._show(f"{run.label} scoring", scoring["done"], scoring["total"], "")
+            self._show(run.label, f"{run.label} scoring", scoring["done"], scoring["total"], "")
         elif start and step:
             notes = [f"loss {step['loss']:.3f}"]
             if "eval" in newest:
@@ -130,15 +149,25 @@ class Screen:
             note = ", ".join(notes if self.console.width >= words.PLAIN else notes[-1:])
             is_last = step["step"] == start["n_steps"] and "done" not in newest
             title = f"{run.label} validating" if is_last else run.label
-            self._show(title, step["step"], start["n_steps"] + is_last, note)
+            self._show(run.label, title, step["step"], start["n_steps"] + is_last, note)
 
     def _bar_width(self) -> int:
         """So long that the words and numbers beside it stay whole."""
         return 20 if self.console.width >= words.PLAIN else 8 if self.console.width >= 60 else 4
 
-    def _show(self, title: str, done: int, total: int, note: str) -> None:
-        if title != self._title:
-            self._bars.reset(self._task)
-            self._title = title
-        self._bars.update(self._task, description=title, completed=done, total=total or None,
+    def _show(self, key: str, title: str, done: int, total: int, note: str) -> None:
+        """Move the bar of a run; one of which nothing came for a while is taken away."""
+        now_s = self._now_s()
+        for other in [one for one, bar in self._tasks.items()
+                      if one != key and now_s - bar.moved_s > GONE_S]:
+            self._bars.remove_task(self._tasks.pop(other).task)
+        bar = self._tasks.get(key)
+        if bar is None:
+            bar = self._tasks[key] = _Bar(
+                self._bars.add_task("", note="", visible=False, total=None))
+        if title != bar.title:
+            self._bars.reset(bar.task)
+            bar.title = title
+        bar.moved_s = now_s
+        self._bars.update(bar.task, description=title, completed=done, total=total or None,
                           note=note, visible=done < total)

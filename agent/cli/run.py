@@ -116,7 +116,7 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
     source = Source(str(home.data), what, valid, options["stories"], key=options["key"],
                     skip_broken=options["skip_broken"])
     given = {name: options[name] for name in
-             ("max_runs", "steps", "eval_every", "n_replicas", "study", "seed")
+             ("max_runs", "steps", "eval_every", "n_replicas", "n_trials", "study", "seed")
              if options.get(name) is not None}
     for name in ("night_s", "run_s", "harvest_s"):
         if options.get(name):
@@ -129,7 +129,7 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
     settings = settings_of(options.get("family"), options.get("params"), options["settings"])
     return Wish(source, max_ram_mb, settings, is_text_given=is_text_given,
                 is_corpus_given=options["corpus"] is not None, is_seed_given="seed" in given,
-                **given)
+                is_replicas_given="n_replicas" in given, **given)
 
 
 @main.command()
@@ -139,6 +139,9 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
                    "from an hour on; none with --runs]")
 @click.option("--runs", "max_runs", type=COUNT, help="End after so many runs.")
 @click.option("--once", is_flag=True, help="Do exactly one run.")
+@click.option("--trials", "n_trials", type=click.IntRange(1, 1000), metavar="K",
+              help="Runs at once, which share the cores.  [default: what `agent doctor --bench` "
+                   "found best, else 1]")
 @click.option("--run-for", "run_s", metavar="TIME",
               help="Length of a run, which fixes the token budget.  [default: 10m at most]")
 @click.option("--run-tokens", metavar="N", help="Token budget of a run, such as 2M.")

@@ -26,7 +26,8 @@ def of_night(night: Night) -> Present:
     readings: dict[str, Value] = {**(look.readings if look else {}),
                                   **(memory.readings if memory else {})}
     told = [in_words(Readings(**look.readings))] if look else []
-    told += [_memory(memory.readings)] if memory and memory.readings else []
+    told += [_memory(memory.readings, len(night.slots.trials))] if (
+        memory and memory.readings) else []
     return Present(at=night.clock.stamp(), word="go" if word.is_go else "waits", cause=word.cause,
                    reason=word.reason, told="; ".join(told), readings=readings,
                    search=night.campaign.standing)
@@ -42,9 +43,10 @@ def _of_trials(night: Night) -> Word | None:
     return dataclasses.replace(found, readings=found.readings | {"group_mb": together_mb})
 
 
-def _memory(readings: dict[str, float | None]) -> str:
+def _memory(readings: dict[str, float | None], n: int) -> str:
     """the run takes 102 MB, 5,000 MB free, 900 MB of swap free."""
-    names = {"group_mb": "the run takes {} MB", "predicted_mb": "the next run needs {} MB",
+    names = {"group_mb": "the run takes {} MB" if n < 2 else "the runs take {} MB",
+             "predicted_mb": "the next run needs {} MB",
              "free_mb": "{} MB free", "swap_free_mb": "{} MB of swap free"}
     return ", ".join(form.format("unknown" if readings[name] is None else f"{readings[name]:,.0f}")
                      for name, form in names.items() if name in readings)

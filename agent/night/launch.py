@@ -41,11 +41,12 @@ from agent.night.opening import opening, remarks, until
 from agent.night.recover import recover
 from agent.night.remarks import take_up as take_up_remarks
 from agent.night.replan import correct_budget, sweep
+from agent.night.shares import shared_out
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.night.wish import DEFAULT_LIMITS
 from agent.night.wish import Wish as Wish
-from agent.search import Outsiders, Plan, budget, plugins, prior, study
+from agent.search import Outsiders, Plan, budget, plugins, prior, study, throughput
 from agent.trial import (
     Executor,
     Progress,
@@ -96,10 +97,17 @@ class Desk:
         if self.asked.is_set() or is_asked(self.home.control, "stop"):
             raise Stopped
 
-    def measure(self, tokens: TokenSet, config: Config, n_replicas: int) -> study.Speed:
-        """The speed of this device, with its progress told; a stop is heard meanwhile."""
-        found = study.measure(self.home, tokens, config, n_replicas, spawn_worker,
-                              look=self.look_at_measuring)
+    def measure(self, tokens: TokenSet, config: Config, n_replicas: int,
+                n_trials: int = 1) -> study.Speed:
+        """The speed of a run on this device, with others beside it where so many run at once; with
+        its progress told; a stop is heard meanwhile.
+        """
+        if n_trials == 1 or self.executor:  # whose machines are measured one at a time
+            found = study.measure(self.home, tokens, config, n_replicas, spawn_worker,
+                                  look=self.look_at_measuring)
+        else:
+            found = throughput.at_once(self.home, tokens, config, n_trials, n_replicas,
+                                       spawn_worker, self.look_at_measuring).speed(config)
         self.progress(MEASURING, 1, 1)
         return found
 
@@ -168,6 +176,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
     for told in withdrawal.take_up(at.ledger, at.home, started_at):  # before a study is chosen
         at.observer.say(told)
     wish, remark = with_last_text(at.ledger, wish)
+    wish = shared_out(at.ledger, wish, base_of(at.ledger, wish))
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
     is_counted = wish.max_runs is not None and wish.harvest_s is None  # what was asked is runs
     kept_s = 0.0 if is_counted else harvest.kept_s(wish.night_s, wish.harvest_s)
@@ -176,7 +185,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
     watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,
                   machine.is_termux(os.environ) or wish.limits != DEFAULT_LIMITS)
     plan = Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs,
-                wish.with_prior)
+                wish.with_prior, wish.n_trials or 1)
     night = at.night(plan, wish.source, watch=watch)
     night.harvest.keep(kept_s)
     found = study.note_noise(at.ledger, _study(at, wish, night, night.plan.deadline_s, remark))
@@ -195,7 +204,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "n_ended_before": at.ledger.n_ended(),
         "budget_tokens": found.budget_tokens, "run_s": found.run_s, "study": found.id,
-        "newest_study": max(one.id for one in at.ledger.studies()),
+        "n_trials": plan.n_trials, "newest_study": max(one.id for one in at.ledger.studies()),
         "source": note_of(at.ledger, wish, found)}, is_said=True)
     night.harvest.announce(found, is_asked=wish.harvest_s is not None)
     if wish.with_prior:
@@ -281,9 +290,9 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
         require_right(at.prove, Config.from_dict(known.config), wish)
         _open(at, wish, choice, known, tokens, remark)
         night.study = known
-        recover(night, end_orphan, living_worker)
+        recover(night, end_orphan, living_worker, at.executor)
         return _on_this_device(at, wish, night, known)
-    recover(night, end_orphan)  # before measuring: what still runs would slow it down
+    recover(night, end_orphan, executor=at.executor)  # before measuring: it would be slowed down
     found = _new_study(at, wish, choice.base, night.prepare(choice.base.vocab_size), left_s)
     _open(at, wish, choice, found, tokens, remark)
     return found
@@ -308,8 +317,9 @@ def _new_study(at: Desk, wish: Wish, base: Config, tokens: TokenSet,
     require_memory(base, wish)
     require_windows(tokens, base)
     require_right(at.prove, base, wish)
-    speed = at.measure(tokens, base, wish.n_replicas)
-    run_s = wish.run_s or study.planned_run_s(left_s)
+    n_trials = wish.n_trials or 1
+    speed = at.measure(tokens, base, wish.n_replicas, n_trials)
+    run_s = wish.run_s or study.planned_run_s(left_s, n_trials)
     n_valid = tokens.n_tokens["search"]
     n_tokens = wish.run_tokens or study.plan_budget(speed, base, n_valid, run_s)
     require_time(speed.run_s(base, n_tokens, n_valid), wish, left_s)
@@ -330,7 +340,8 @@ def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> C
         return known
     base = Config.from_dict(known.config)
     tokens = night.prepare(base.vocab_size)
-    found = study.move_here(at.ledger, known, tokens, at.measure(tokens, base, wish.n_replicas))
+    found = study.move_here(at.ledger, known, tokens, at.measure(
+        tokens, base, wish.n_replicas, wish.n_trials or 1))
     night.note(study.MOVED, f"study {known.id} was measured on another device ({known.device}); on "
                f"this one ({found.device}) a run takes about {words.duration(found.run_s or 0.0)}, "
                f"before {words.duration(known.run_s or 0.0)}",

@@ -38,7 +38,7 @@ def why_short(tokens: TokenSet) -> str:
 
 def require_time(run_s: float, wish: Wish, left_s: float | None) -> None:
     """A night has room for the baselines, or is not worth beginning."""
-    least_s = verdict.N_BASELINE_SEEDS * run_s
+    least_s = math.ceil(verdict.N_BASELINE_SEEDS / (wish.n_trials or 1)) * run_s
     if left_s is not None and least_s > left_s and wish.max_runs is None:
         raise UserError(f"{left_s:.0f} s are too short for a night here: five baseline runs take "
                         f"about {words.duration(least_s)}; give it --for {typed(2 * least_s)}"

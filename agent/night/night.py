@@ -58,6 +58,7 @@ class Night:
         self.fault: str | None = None  # why nothing this night computes is to be believed
         self.is_paused = self.is_held = False  # by a person, by the machine
         self.is_over = False
+        self.is_asking = plan.n_trials > 1  # whether the search may have more to ask for now
         self._n_told_silent = 0  # confirmed batches whose silent test was told
         self.wait_until_s = 0.0  # nothing is started before
         self.waits_for: guard.Word | None = None  # what memory lacks
@@ -100,7 +101,7 @@ class Night:
         self.harvest.look()
         follow(self)
         self._open_inbox()
-        if self.slots.free() is None:
+        if self.slots.free() is None and not self.is_asking:
             return
         turns.go_on(self)
         reason = self.is_stopping or self.why_over()

@@ -93,7 +93,7 @@ def remarks(choice: Choice, study: Calibration, wish: Wish) -> list[str]:
         said.append(f"study {study.id}, and not the last one, {last.id}: {told}; `agent run "
                     f"--study {last.id}` goes on with that")
     if wish.night_s and wish.run_s is None and wish.run_tokens is None and study.run_s:
-        planned_s = studies.planned_run_s(wish.night_s)
+        planned_s = studies.planned_run_s(wish.night_s, wish.n_trials or 1)
         if choice.study is not None and planned_s > MUCH_LONGER * study.run_s:
             said.append(f"note: this night has time for runs of {words.duration(planned_s)}; "
                         f"--run-for {typed(planned_s)} opens a study of such runs")

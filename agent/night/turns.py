@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 
 
 def go_on(night: "Night") -> None:
-    """Decide on what has ended and has its turn, and ask for what is next after each decision."""
+    """Decide on what has ended and has its turn, and ask for what is next after each decision.
+
+    An idea takes its time to find, so that a tick asks for one at most: what runs is watched.
+    """
     if night.plan.n_trials == 1:
         end(night)
         return
-    _ask(night)
-    while (run := _due(night)) is not None:
+    night.is_asking = True
+    while not (is_queued := _ask(night)) and (run := _due(night)) is not None:
         night.judge(run)
-        _ask(night)
+    night.is_asking = is_queued
 
 
 def take_up(night: "Night") -> None:
@@ -65,21 +68,21 @@ def _due(night: "Night") -> Run | None:
     return first if first and first.state in ENDED else None
 
 
-def _ask(night: "Night") -> None:
-    """Queue ideas until so many are asked for as the window holds, or the search has to wait."""
-    while _may_ask(night):
-        asked = in_flight(night)
-        if len(asked) >= night.plan.window or any(run.strategy == "baseline" for run in asked):
-            return  # an idea waits until the noise is known
-        try:
-            if night.campaign.ask(night.n_ended, asked,
-                                  is_last=night.harvest.state == "settling") is None:
-                return
-        except NoProposal as refusal:
-            if not asked and not night.slots.trials and night.study:
-                night.harvest.end_search(told.why_none(
-                    str(refusal), night.campaign.left_s(), night.study.run_s))
-            return
+def _ask(night: "Night") -> bool:
+    """Queue an idea where the window has room; False where it is full or the search has to wait."""
+    if not _may_ask(night):
+        return False
+    asked = in_flight(night)
+    if len(asked) >= night.plan.window or any(run.strategy == "baseline" for run in asked):
+        return False  # an idea waits until the noise is known
+    try:
+        return night.campaign.ask(night.n_ended, asked,
+                                  is_last=night.harvest.state == "settling") is not None
+    except NoProposal as refusal:
+        if not asked and not night.slots.trials and night.study:
+            night.harvest.end_search(told.why_none(
+                str(refusal), night.campaign.left_s(), night.study.run_s))
+        return False
 
 
 def _may_ask(night: "Night") -> bool:

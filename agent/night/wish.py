@@ -25,6 +25,7 @@ class Wish:
     run_tokens: int | None = None
     steps: int | None = None
     eval_every: int | None = None
+    n_trials: int | None = None  # runs at once; None: what was measured as best, else one
     n_replicas: int = field(default_factory=machine.n_cores)
     limits: Limits = DEFAULT_LIMITS  # on battery, heat, disk and hours
     with_prior: bool = True  # whether ideas begin from what other studies found
@@ -33,3 +34,4 @@ class Wish:
     is_text_given: bool = True  # False: the text of the last study, where there is one
     is_corpus_given: bool = True  # False: --stories or --valid with the last study's corpus
     is_seed_given: bool = True  # False: that study's seeds
+    is_replicas_given: bool = False  # else the processors are shared out among the runs at once

@@ -41,4 +41,4 @@ __all__, __getattr__ = doors(__name__, {
     "silent": ("Silent",),
     "verdict": ("Decision", "N_BASELINE_SEEDS"),
 }, modules=("advisor", "budget", "feasible", "foresight", "harvest", "plugins", "prior", "student",
-            "study", "verdict"))
+            "study", "throughput", "verdict"))

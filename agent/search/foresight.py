@@ -40,12 +40,12 @@ def measured(config: Config, n_replicas: int, spawn: Spawn,
     """
     with tempfile.TemporaryDirectory(prefix="phi-auto-") as folder:
         home = Home(Path(folder))
-        speed = study.measure(home, _any_tokens(home, config), config, n_replicas, spawn,
+        speed = study.measure(home, any_tokens(home, config), config, n_replicas, spawn,
                               look=look)
     return feasible.learn([feasible.Timing(config, n_replicas, speed.step_s, speed.eval_token_s)])
 
 
-def _any_tokens(home: Home, config: Config) -> TokenSet:
+def any_tokens(home: Home, config: Config) -> TokenSet:
     """Token files of some batches of nothing."""
     home.data.mkdir(parents=True)
     n = max(LEAST_TOKENS, 4 * config.tokens_per_step, 4 * config.seq_len)

@@ -70,12 +70,7 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
     Tried again where it fails: the system may have killed it, or the worker of a daemon that was
     killed here a moment ago has not left yet.
     """
-    folder = home.run("measure")
-    try:
-        folder.root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(error, folder.root, 0) from error
-    status = 0
+    folder, status = home.run("measure"), 0
     for _ in range(MEASURE_TRIES):
         status = _measure_once(folder, tokens, config, n_replicas, spawn, timeout_s, look)
         found = [line for line in read_events(folder, 0)[0] if line["kind"] == "measured"]
@@ -89,15 +84,7 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
 def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replicas: int,
                   spawn: Spawn, timeout_s: float, look: Look) -> int:
     """Exit status of a worker that only measures; what it found is in its events."""
-    orphan = living_worker(folder)
-    if orphan:
-        end_orphan(orphan.pid, folder.root)
-    for path in (folder.events, folder.output, folder.checkpoint):
-        path.unlink(missing_ok=True)
-    Job(config=config, seed=0, budget_tokens=10**9, train_tokens=str(tokens.paths["train"]),
-        valid_tokens=str(tokens.paths["search"]), n_valid_bytes=tokens.n_bytes["search"],
-        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S, orphan_s=0.0,
-        n_replicas=n_replicas).write(folder.job)
+    prepare_measuring(folder, tokens, config, n_replicas)
     try:
         process = spawn(folder)
     except OSError as error:
@@ -117,6 +104,24 @@ def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replica
         raise
 
 
+def prepare_measuring(folder: RunFolder, tokens: TokenSet, config: Config,
+                      n_replicas: int) -> None:
+    """Leave the job of a worker that only measures; StorageError where nothing can be written."""
+    orphan = living_worker(folder)
+    if orphan:
+        end_orphan(orphan.pid, folder.root)
+    try:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        for path in (folder.events, folder.output, folder.checkpoint):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, folder.root, 0) from error
+    Job(config=config, seed=0, budget_tokens=10**9, train_tokens=str(tokens.paths["train"]),
+        valid_tokens=str(tokens.paths["search"]), n_valid_bytes=tokens.n_bytes["search"],
+        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S, orphan_s=0.0,
+        n_replicas=n_replicas).write(folder.job)
+
+
 def plan_budget(speed: Speed, config: Config, n_valid: int, run_s: float) -> int:
     """The largest token budget, of two significant digits, whose run takes run_s seconds.
 
@@ -132,9 +137,11 @@ def plan_budget(speed: Speed, config: Config, n_valid: int, run_s: float) -> int
     return max(tokens // unit * unit, MIN_STEPS * config.tokens_per_step)
 
 
-def planned_run_s(night_s: float | None) -> float:
-    """How long a run of a night may take: a sixteenth of it, ten minutes at most."""
-    return RUN_S if night_s is None else min(RUN_S, HEADROOM * night_s / MIN_RUNS)
+def planned_run_s(night_s: float | None, n_trials: int = 1) -> float:
+    """How long a run of a night may take: a sixteenth of it, ten minutes at most; with several at
+    once so many times as long.
+    """
+    return RUN_S if night_s is None else min(RUN_S, HEADROOM * night_s * n_trials / MIN_RUNS)
 
 
 def register_corpus(ledger: Ledger, tokens: TokenSet, now: str) -> int:

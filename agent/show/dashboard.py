@@ -12,7 +12,7 @@ from agent import words
 from agent.ledger import Decision, Run
 from agent.machine import Present
 from agent.search import in_short
-from agent.show import earnings, grid, waking
+from agent.show import beside, earnings, grid, waking
 from agent.show.curve import chart, course
 from agent.show.fit import fitted, stacked
 from agent.show.rows import NARROW, WIDE, facts
@@ -72,8 +72,9 @@ def blocks(status: Status, width: int, chart_rows: int = CHART_ROWS, *,
 def _at_work(status: Status, width: int, chart_rows: int, *,
              is_short: bool) -> dict[str, RenderableType]:
     """What runs, where the search stands, how the loss falls and how good the best is."""
+    now = _run(status).append(beside.told(status, width - NARROW - 1))
     page: dict[str, RenderableType] = {"now": facts(
-        {"now": _lines(_run(status), width) if is_short else _run(status)}, width)}
+        {"now": _lines(now, width) if is_short else now}, width)}
     page |= _waits(status, width, is_short, NARROW)
     if status.guard_now and status.guard_now.search:
         search = Text(words.printable(status.guard_now.search))

@@ -42,6 +42,7 @@ from engine.config import LATER, Config
 
 SILENT_AFTER_S = 60.0  # a living run leaves a heartbeat every 10 s
 N_DECISIONS = 5
+MOST_BESIDE = 31  # runs beside the first that are told one by one
 NOTHING = Remark()
 
 ReadMb = Callable[[int], float | None]
@@ -86,13 +87,21 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Another run under way."""
+
+    run: Run
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """All that `agent status` shows."""
 
     at: str
     is_daemon_alive: bool
     night: Night | None
-    run: Run | None  # the one that runs, else the last one that ended
+    run: Run | None  # the one that runs, of several the first, else the last one that ended
     progress: Progress | None  # None where nothing runs
     curve: list[Metric]
     yardsticks: list[Rung]  # of that run's corpus
@@ -115,6 +124,8 @@ class Status:
     best_note: str | None = None  # a person's words on the best
     is_best_starred: bool = False
     elsewhere: list[str] = field(default_factory=list)  # what is queued for others, in words
+    beside: list[Beside] = field(default_factory=list)  # what runs at the same time, the first
+    n_running: int = 0  # with the first of all, and those that are not told
     trouble: str | None = None  # with that run, by what its network did: `agent trace` has more
 
 
@@ -147,7 +158,9 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     present is the word that a daemon left; of one that is gone it counts for nothing.
     """
     present = present if is_daemon_alive else None
-    shown, counts = ledger.current(), ledger.counts()
+    counts = ledger.counts()
+    at_once = [run for run in ledger.runs("running") if not _silence_s(run, now)]
+    shown = at_once[0] if len(at_once) > 1 else ledger.current()
     running = shown if shown and shown.state == "running" else None
     best = best_run(ledger)
     corpus = corpus_of(ledger, shown)
@@ -182,8 +195,15 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         is_best_starred=remark.is_starred,
         course=morning.course_until_now(ledger, study_id, night.started_at)
         if night and not is_over else [],
+        beside=_beside(ledger, at_once[1:], now, read_mb) if is_daemon_alive else [],
+        n_running=len(at_once) if is_daemon_alive else 0,
         elsewhere=[str(one) for one in waiting_elsewhere(ledger, study)] if study else [],
         trouble=trouble_of(ledger, shown) if shown else None)
+
+
+def _beside(ledger: Queries, runs: Sequence[Run], now: str, read_mb: ReadMb) -> list[Beside]:
+    return [Beside(run=run, progress=_progress(run, ledger.metrics(run.id), now, read_mb))
+            for run in runs[:MOST_BESIDE]]
 
 
 def _study_id(shown: Run | None, study: Calibration | None) -> int | None:
@@ -261,15 +281,21 @@ def _progress(run: Run, curve: Sequence[Metric], now: str, read_mb: ReadMb) -> P
     step = min(run.steps or 0, n_steps)
     speeds = [metric.tok_per_s for metric in curve if metric.tok_per_s]
     tok_per_s = speeds[-1] if speeds else None
-    silent_s = seconds_between(run.heartbeat_at, now) if run.heartbeat_at else None
-    is_silent = silent_s is not None and silent_s > SILENT_AFTER_S
+    silent_s = _silence_s(run, now)
+    is_silent = silent_s is not None
     left_tokens = (n_steps - step) * config.tokens_per_step
     return Progress(
         step=step, n_steps=n_steps, share=step / n_steps, tok_per_s=tok_per_s,
         left_s=left_tokens / tok_per_s if tok_per_s and not is_silent else None,
         # The pid of a run that is silent may by now be another program's.
         ram_mb=read_mb(run.pid) if run.pid and not is_silent else None,
-        silent_s=silent_s if is_silent else None)
+        silent_s=silent_s)
+
+
+def _silence_s(run: Run, now: str) -> float | None:
+    """Seconds since its last sign of life; None where that is not too long ago."""
+    silent_s = seconds_between(run.heartbeat_at, now) if run.heartbeat_at else 0.0
+    return silent_s if silent_s > SILENT_AFTER_S else None
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, dict[str, Any]]:

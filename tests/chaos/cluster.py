@@ -16,7 +16,7 @@ N_WORKERS = 4
 
 
 class ClusterNight(Night):
-    """One home, its daemon and its cluster: a scheduler, nannies, their workers and their trials."""
+    """One home, its daemon and its cluster: scheduler, nannies, their workers, their trials."""
 
     gap_s = (0.5, 9.0)  # a worker needs some seconds to be there again
     victims = {"daemon": 2, "scheduler": 1, "nanny": 2, "machine": 2, "worker": 2}

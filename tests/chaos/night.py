@@ -1,6 +1,6 @@
 """A small real night in which daemon, worker and replicas are killed at random moments.
 
-    python -m tests.chaos.night --kills 200 --seed 1
+    python -m tests.chaos.night --kills 200 --seed 1 --trials 4
 
 The night is started again after each kill of its daemon. The time between kills is that in which
 it had its processors: where others load the machine, a run is not killed more often than elsewhere.
@@ -40,6 +40,13 @@ CLAIMS = {
         "SELECT count(*) = 0 FROM runs WHERE (SELECT count(*) FROM decisions WHERE "
         "run_id = runs.id AND verdict NOT IN ('confirmed', 'refuted', 'undecided', 'ablated')) "
         "!= 1",
+    "runs of a study are decided on in turn":  # as they were asked for, its baseline first
+        "SELECT count(*) = 0 FROM (SELECT r.calibration_id AS study, r.strategy != 'baseline' AS "
+        "later, r.id, min(d.id) AS first FROM runs r JOIN decisions d ON d.run_id = r.id "
+        "WHERE r.calibration_id IS NOT NULL GROUP BY r.id) AS a JOIN (SELECT r.calibration_id AS "
+        "study, r.strategy != 'baseline' AS later, r.id, min(d.id) AS first FROM runs r "
+        "JOIN decisions d ON d.run_id = r.id GROUP BY r.id) AS b ON a.study = b.study "
+        "AND (a.later, a.id) < (b.later, b.id) AND a.first > b.first",
     "no decision is doubled":
         "SELECT count(*) = 0 FROM (SELECT 1 FROM decisions "
         "GROUP BY run_id, verdict, evidence HAVING count(*) > 1)",
@@ -75,7 +82,8 @@ class Night:
 
     gap_s, victims = GAP_S, VICTIMS
 
-    def __init__(self, root: Path, seed: int) -> None:
+    def __init__(self, root: Path, seed: int, trials: int = 1) -> None:
+        self.trials = trials  # at once: of one process each, a single one of two
         self.root, self.home = root, root / "night"
         self.text = root / "stories.txt"
         self.text.write_text("\n<|endoftext|>\n".join(write_stories(120, 0)))
@@ -89,12 +97,14 @@ class Night:
             return subprocess.Popen(
                 [sys.executable, "-m", "agent", "--home", str(self.home), "run", "--runs",
                  str(self.n_left()), "--run-tokens", str(RUN_TOKENS), "--corpus", str(self.text),
-                 "--replicas", "2", *settings()],
+                 "--replicas", "2" if self.trials == 1 else "1", "--trials", str(self.trials),
+                 *settings()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def n_left(self) -> int:
         """Runs that the night is still to do."""
-        return max(1, N_RUNS - self._ask("SELECT count(DISTINCT run_id) FROM decisions")[0][0])
+        return max(1, N_RUNS - self._ask(
+            "SELECT count(*) FROM runs WHERE state NOT IN ('queued', 'running')")[0][0])
 
     def disturb(self, kills: int) -> None:
         """Kill so many processes; a daemon that is gone is started again."""
@@ -231,9 +241,10 @@ def main() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--trials", type=int, default=1, help="runs at once")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        night = Night(Path(folder), options.seed)
+        night = Night(Path(folder), options.seed, options.trials)
         night.disturb(options.kills)
         found = night.finish()
     sys.stdout.write(found.told())

@@ -11,7 +11,7 @@ from tests.chaos.night import Night
 def test_a_night_with_random_kills_is_the_night_without_them(
         tmp_path: Path, request: pytest.FixtureRequest) -> None:
     kills = request.config.getoption("--kills")
-    night = Night(tmp_path, seed=20)
+    night = Night(tmp_path, seed=20, trials=request.config.getoption("--trials"))
     night.disturb(kills)
     found = night.finish()
     assert found.faults == []

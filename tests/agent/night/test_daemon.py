@@ -36,8 +36,11 @@ class Stub:
         self.noted: list[str] = []
         self.observer = self.slots = self
         self.home, self.clock = Home(Path("/nowhere")), FakeTime().clock()
-        self.watch = self.waits_for = None
-        self.trials: list[object] = []
+        self.watch = self.trial = self.waits_for = None
+
+    @property
+    def trials(self) -> list[object]:
+        return [] if self.trial is None else [self.trial]
 
     def tick(self) -> None:
         found = self.ticks.pop(0)
