@@ -10,14 +10,17 @@ import signal
 import time
 import uuid
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agent.home import RunFolder
 from agent.ledger import Queries, Run
 from agent.machine import Word, guard
 from agent.trial import CONFIRMING, Process, Where, foreseen_mb
-from agent.trial.cluster.fleet import Fleet
 from agent.trial.cluster.placement import Machine, Need, choose, main_class
 from agent.trial.cluster.remote import Berth, Remote, class_name, settle
+
+if TYPE_CHECKING:
+    from agent.trial.cluster.fleet import Fleet
 
 Say = Callable[[str], None]
 CLASS = re.compile(r"class [0-9a-f]{6}$")  # at the end of a run's device
@@ -26,7 +29,7 @@ CLASS = re.compile(r"class [0-9a-f]{6}$")  # at the end of a run's device
 class Cluster:
     """The executor of `agent run --cluster`."""
 
-    def __init__(self, fleet: Fleet, ledger: Queries, say: Say,
+    def __init__(self, fleet: "Fleet", ledger: Queries, say: Say,
                  now: Callable[[], float] = time.monotonic) -> None:
         self._fleet, self._ledger, self._say, self._now = fleet, ledger, say, now
         self._classes: dict[int, str] = {}  # of studies, by their numbers

@@ -99,7 +99,7 @@ class Fleet:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what breaks is told in words
+        _hush()
         with dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_S:g}s"}):
             self._loop.run_until_complete(self._main())
 
@@ -258,6 +258,14 @@ class DaskLine:
             return answers[self._address]
         except BROKEN as error:
             raise Down(f"{type(error).__name__}: {error}") from error
+
+
+def _hush() -> None:
+    """Nothing of what Dask logs: what breaks is told in words, and what is lost goes on elsewhere.
+    """
+    for name in [*logging.root.manager.loggerDict, "asyncio"]:
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _name(name: object, address: str) -> str:

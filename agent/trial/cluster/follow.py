@@ -92,7 +92,8 @@ class Follower:
                 return found
             except Down as error:
                 if self.gone.is_set() or self._now() - self._heard_s > LOST_S:
-                    self.remote.lose(f"its machine does not answer: {error}")
+                    self.remote.lose("its machine left the cluster" if self.gone.is_set()
+                                     else f"its machine does not answer: {error}")
                     return None
             except OSError:  # of this home's disk, which may have room again
                 self._heard_s = self._now()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,9 +39,10 @@ def parsed(text: str) -> int | str | Path:
         return int(found[1])
     if ADDRESS.fullmatch(text):
         return text
-    path = Path(text).expanduser()
-    if path.is_file():
-        return path
+    with suppress(OSError, RuntimeError, ValueError):  # no name of a file
+        path = Path(text).expanduser()
+        if path.is_file():
+            return path
     raise UserError(f"--cluster {text[:200]!r} is neither an address, such as "
                     "tcp://10.0.0.5:8786, nor local:4, nor a scheduler file that is there")
 

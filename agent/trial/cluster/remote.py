@@ -10,6 +10,7 @@ from typing import Any, Self
 from agent.home import RunFolder
 from agent.trial import STOPPED, Where
 from agent.trial.cluster.likeness import Likeness
+from engine.errors import UserError
 from engine.files import write_atomically
 
 N_CLASS = 6  # digits of the hash of its bits that name a class
@@ -33,7 +34,7 @@ class Berth:
         try:
             values: dict[str, Any] = json.loads(berth_file(folder).read_bytes())
             found = cls(**values | {"likeness": Likeness.of(values["likeness"])})
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, UserError):
             return None
         is_sound = isinstance(found.attempt, str) and isinstance(found.address, str) and (
             type(found.base) is int and found.base >= 0)
