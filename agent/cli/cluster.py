@@ -1,8 +1,6 @@
-"""`agent run --cluster`, and `agent cluster worker`: trials on other machines."""
+"""`agent cluster`: several machines for the runs of a night, and this one as one of them."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,57 +8,11 @@ import click
 
 from agent.cli.given import Finite, GivenPath
 from agent.cli.main import Command, main
-from agent.ledger import BLOCKED
 from agent.machine import COOLER_C, Limits, guard, machine, parse_window
-from agent.night import Desk
-from agent.trial.cluster import Options, at_cluster, join_cluster, n_local
+from agent.trial.cluster import Options, join_cluster
 from agent.words import typed as units
 
-KIND = "cluster"  # of the events that tell of machines
 MAX_TRIALS = 256
-N_TRIALS = 8  # a night asks for at once where nothing was said: the search knows of none of them
-
-
-def cluster_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--cluster: where the trials of a night are computed."""
-    return click.option("--cluster", metavar="ADDRESS|local:N|FILE",
-                        help="Compute the runs on a Dask cluster; `agent cluster -h` says how.  "
-                             "[default: here]")(command)
-
-
-def settle(options: dict[str, Any]) -> str | None:
-    """Take the cluster out of the options of a night; what it alone decides is filled in.
-
-    Dask counts a machine's threads, so a run there has one process unless --replicas says more; a
-    cluster of this machine alone shares its cores out.
-    """
-    text: str | None = options.pop("cluster")
-    if text is not None:
-        n = n_local(text)
-        options["n_trials"] = options.get("n_trials") or n or N_TRIALS
-        options["n_replicas"] = options["n_replicas"] or (
-            max(1, machine.n_cores() // n) if n else 1)
-    return text
-
-
-@contextmanager
-def clustered(at: Desk, text: str | None) -> Iterator[None]:
-    """The desk with its trials on the cluster that was named, or here."""
-    if text is None:
-        yield
-        return
-
-    def say(told: str) -> None:
-        at.observer.say(told)
-        with suppress(*BLOCKED):
-            at.ledger.event(KIND, told, at.clock.stamp())
-
-    executor = at_cluster(text, at.home, at.ledger, say)
-    at.executor = executor
-    try:
-        yield
-    finally:
-        executor.close()
 
 
 @main.group(cls=click.Group)

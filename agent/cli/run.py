@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from agent.cli.cluster import cluster_option, clustered, settle
+from agent.cli.clustered import cluster_option, clustered, settle
 from agent.cli.families import family_options, settings_of, sizes_of
 from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText
 from agent.cli.grid import crossing_of, crossing_options, say_grid
@@ -170,8 +170,9 @@ def run(home: Home, /, once: bool, **options: Any) -> None:
         options["max_runs"] = 1
     cluster = settle(options)
     wish = require_sense(home, options)
-    with _screen(options) as screen, desk(home, screen, screen.stage) as at, clustered(at, cluster):
-        run_night(at, wish)
+    with _screen(options) as screen, desk(home, screen, screen.stage) as at, (
+            clustered(at, cluster, wish)) as asked:
+        run_night(at, asked)
 
 
 def require_sense(home: Home, options: dict[str, Any]) -> Wish:

@@ -18,10 +18,13 @@ from agent.machine import Word, guard
 from agent.trial import CONFIRMING, Process, Where, foreseen_mb
 from agent.trial.cluster.placement import Machine, Need, choose, main_class
 from agent.trial.cluster.remote import Berth, Remote, class_name, settle
+from engine.errors import UserError
 
 if TYPE_CHECKING:
     from agent.trial.cluster.fleet import Fleet
 
+PATIENCE_S = 180.0  # for machines, when a night begins
+AWAIT_S = 0.2
 Say = Callable[[str], None]
 CLASS = re.compile(r"class [0-9a-f]{6}$")  # at the end of a run's device
 
@@ -43,6 +46,23 @@ class Cluster:
         now_s = self._now()
         self._remotes = [one for one in self._remotes if one.status is None]
         return max(len(self._remotes), sum(one.capacity(now_s) for one in self._machines()))
+
+    def await_machines(self, look: Callable[[], None], n_asked: int | None = None,
+                       sleep: Callable[[float], None] = time.sleep) -> int:
+        """Wait until the scheduler answers, and its machines; how many trials they take, or as many
+        as were asked for. UserError where nobody answers. `look` is called meanwhile.
+        """
+        end_s = self._now() + PATIENCE_S
+        while not (n := self.n_at_once) or any(
+                one.likeness is None for one in self._machines()):
+            if self._now() >= end_s or (self._fleet.fault and not self._fleet.is_up):
+                break
+            look()
+            sleep(AWAIT_S)
+        if not self._fleet.is_up:
+            raise UserError("no scheduler answers there; `dask scheduler` starts one and prints "
+                            f"its address ({self._fleet.fault or 'it was waited for a while'})")
+        return n_asked or max(1, n)
 
     def start(self, run: Run, folder: RunFolder) -> Process:
         found = choose(self._machines(), self._need(run, foreseen_mb(run)), self._now())

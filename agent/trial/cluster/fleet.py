@@ -24,6 +24,7 @@ from agent.trial.cluster.likeness import Likeness, ask_child
 from agent.trial.cluster.parcel import Digests
 from agent.trial.cluster.placement import Machine, is_told
 from agent.trial.cluster.remote import Remote, class_name
+from agent.words import Told
 from engine.errors import UserError
 
 ROUND_S = 1.0
@@ -50,10 +51,12 @@ class Fleet:
     def __init__(self, home: Home, scheduler: Scheduler) -> None:
         self.home, self._scheduler = home, scheduler
         self.machines: dict[str, Machine] = {}
-        self.news: deque[str] = deque()
+        self.news: deque[str] = deque()  # what is to be said
         self.ours: Likeness | None = None
         self.fault: str | None = None  # why there is no cluster now
+        self.is_up = False  # whether a scheduler ever answered
         self._digests = Digests()
+        self._classes: list[str] = []  # that were told
         self._client: Any = None
         self._followers: dict[str, Follower] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -114,8 +117,7 @@ class Fleet:
             except UserError as error:
                 self._tell_fault(str(error))
             except BROKEN as error:
-                self._tell_fault(f"the scheduler does not answer ({error}); the night goes on once "
-                                 "it does")
+                self._tell_fault(f"the scheduler does not answer: {error}")
             await asyncio.sleep(ROUND_S)
         for task in list(self._tasks):
             task.cancel()
@@ -130,6 +132,7 @@ class Fleet:
             self._client = client
             while not self._is_closing and client.status == "running":
                 found = await asyncio.wait_for(client.scheduler.identity(n_workers=-1), CALL_S)
+                self.is_up = True
                 if self.fault:
                     self.fault = None
                     self.news.append("the scheduler answers again")
@@ -151,7 +154,7 @@ class Fleet:
         for address in self.machines.keys() - workers.keys():
             gone = self.machines.pop(address)
             if gone.likeness and not gone.refusal:
-                self.news.append(f"{gone.name} left the cluster")
+                self.news.append(Told(f"{gone.name} left the cluster", level="verbose"))
             for follower in self._followers.values():
                 if follower.remote.berth.address == address:
                     follower.gone.set()
@@ -190,11 +193,16 @@ class Fleet:
         if machine.refusal:
             self.news.append(f"{machine.name} is refused: {machine.refusal}")
             return
-        is_known = {one.likeness.bits for one in self.machines.values()
-                    if one.likeness and one is not machine} | {self.ours.bits}
-        differs = "" if like.bits in is_known else (
-            ", which rounds otherwise: pairs and baselines are never computed on both")
-        self.news.append(f"{machine.name} joins: {like.device}, {class_name(like.bits)}{differs}")
+        told = f"{machine.name} joins: {like.device}, {class_name(like.bits)}"
+        if like.bits in self._classes:
+            self.news.append(Told(told, level="verbose"))
+        elif self._classes:
+            self.news.append(f"{told}, which rounds otherwise than {class_name(self._classes[0])}: "
+                             "a study's baselines and pairs are all computed on one of them")
+        else:
+            self.news.append(told)
+        if like.bits not in self._classes:
+            self._classes.append(like.bits)
 
     async def _follow(self, remote: Remote, *, is_new: bool) -> None:
         attempt, address = remote.berth.attempt, remote.berth.address
