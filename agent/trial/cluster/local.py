@@ -27,7 +27,8 @@ def start_member(words: list[str], log: Path) -> "subprocess.Popen[bytes]":
     with open(log, "ab") as output:
         return subprocess.Popen(machine.child(MODULE, *words), stdin=subprocess.DEVNULL,
                                 stdout=output, stderr=output, start_new_session=True,
-                                env=machine.worker_environment())
+                                env={**machine.worker_environment(),
+                                     "DASK_LOGGING__DISTRIBUTED": "error"})
 
 
 class Local:

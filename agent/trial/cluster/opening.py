@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -99,6 +100,7 @@ def join_cluster(text: str, options: Options, folder: Path, *, name: str | None 
         raise UserError(f"{text} is a cluster of one machine; give the address of a scheduler, "
                         "which `dask scheduler` prints")
     require_dask()
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")  # what matters is said in words
     import dask
 
     from agent.trial.cluster.member import SETTINGS, Member, Over, join
