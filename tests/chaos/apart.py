@@ -20,8 +20,6 @@ from tests.support.parts import settings
 
 NET = "10.203"  # of addresses that no other machine has
 PORT = 8786
-RUN_TOKENS = 60_000
-N_RUNS = 8
 PATIENCE_S = 900.0
 # Half a minute without a word, and a machine is gone; the settings of Dask, as any owner sets them.
 DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "30s",
@@ -79,7 +77,7 @@ class Nets:
 class ApartNight(Night):
     """A home with a scheduler, and machines that have joined it."""
 
-    n_trials = 2
+    n_trials, run_tokens, n_runs = 2, 40_000, 8
 
     def __init__(self, root: Path, nets: Nets, machines: tuple[int, ...]) -> None:
         self.nets, self.members = nets, dict[int, "subprocess.Popen[bytes]"]()
@@ -98,8 +96,8 @@ class ApartNight(Night):
     def _start(self) -> "subprocess.Popen[bytes]":
         return self._in(
             self.nets.home, "daemon", "-m", "agent", "--home", str(self.home), "run", "--runs",
-            str(N_RUNS), "--run-tokens", str(RUN_TOKENS), "--corpus", str(self.text), "--replicas",
-            "1", "--trials", str(self.n_trials), "--cluster", f"tcp://{NET}.1.1:{PORT}",
+            str(self.n_runs), "--run-tokens", str(self.run_tokens), "--corpus", str(self.text),
+            "--replicas", "1", "--trials", str(self.n_trials), "--cluster", f"tcp://{NET}.1.1:{PORT}",
             *settings())
 
     def _in(self, name: str, log: str, *words: str) -> "subprocess.Popen[bytes]":

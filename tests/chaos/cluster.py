@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.night import RUN_TOKENS, Night, process
+from tests.chaos.night import Night, process
 from tests.support.parts import settings
 
 N_WORKERS = 4
@@ -20,14 +20,14 @@ class ClusterNight(Night):
 
     gap_s = (0.5, 9.0)  # a worker needs some seconds to be there again
     victims = {"daemon": 2, "scheduler": 1, "nanny": 2, "machine": 2, "worker": 2}
-    n_replicas = 1
+    run_tokens, n_runs = 60_000, 10  # a run lasts about as long as its machine, under kills
 
     def _start(self) -> "subprocess.Popen[bytes]":
         with open(self.log, "ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "agent", "--home", str(self.home), "run", "--runs",
-                 str(self.n_left()), "--run-tokens", str(RUN_TOKENS), "--corpus", str(self.text),
-                 "--cluster", f"local:{N_WORKERS}", *settings()],
+                 str(self.n_left()), "--run-tokens", str(self.run_tokens),
+                 "--corpus", str(self.text), "--cluster", f"local:{N_WORKERS}", *settings()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _alive(self) -> dict[str, list[int]]:

@@ -80,7 +80,7 @@ class Outcome:
 class Night:
     """One home, its daemon and who can be killed in it."""
 
-    gap_s, victims = GAP_S, VICTIMS
+    gap_s, victims, run_tokens, n_runs = GAP_S, VICTIMS, RUN_TOKENS, N_RUNS
 
     def __init__(self, root: Path, seed: int, trials: int = 1) -> None:
         self.trials = trials  # at once: of one process each, a single one of two
@@ -96,14 +96,14 @@ class Night:
         with open(self.log, "ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "agent", "--home", str(self.home), "run", "--runs",
-                 str(self.n_left()), "--run-tokens", str(RUN_TOKENS), "--corpus", str(self.text),
-                 "--replicas", "2" if self.trials == 1 else "1", "--trials", str(self.trials),
+                 str(self.n_left()), "--run-tokens", str(self.run_tokens),
+                 "--corpus", str(self.text), "--replicas", "2" if self.trials == 1 else "1", "--trials", str(self.trials),
                  *settings()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def n_left(self) -> int:
         """Runs that the night is still to do."""
-        return max(1, N_RUNS - self._ask(
+        return max(1, self.n_runs - self._ask(
             "SELECT count(*) FROM runs WHERE state NOT IN ('queued', 'running')")[0][0])
 
     def disturb(self, kills: int) -> None:
@@ -196,7 +196,8 @@ class Night:
         for label, config, seed, replicas, *values in rows:
             done = subprocess.run(
                 [sys.executable, "-m", "agent", "--home", str(self.root / "calm"), "train",
-                 "--corpus", str(self.text), "--run-tokens", str(RUN_TOKENS), "--seed", str(seed),
+                 "--corpus", str(self.text), "--run-tokens", str(self.run_tokens),
+                 "--seed", str(seed),
                  "--replicas", str(replicas), "--json", *settings(_assignments(config))],
                 capture_output=True, text=True)
             if done.returncode:

@@ -44,4 +44,4 @@ def test_a_machine_that_leaves_in_mid_night_changes_no_decision(tmp_path: Path) 
     alone = apart.decided(tmp_path / "all", leaves=False)
     left = apart.decided(tmp_path / "one", leaves=True)
     assert alone == left
-    assert len(alone) >= apart.N_RUNS
+    assert len(alone) >= apart.ApartNight.n_runs
