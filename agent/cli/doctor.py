@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 
 from agent.cli.main import main
+from agent.cli.options import complete_fields
 from agent.cli.progress import Screen
 from agent.cli.read import PAGE_WIDTH
 from agent.cli.status import as_json_option, show_json
@@ -25,16 +26,21 @@ from engine.errors import UserError
 @click.option("--bench", "is_bench", is_flag=True,
               help="Measure instead how many runs at once compute most, some seconds each; "
                    "`agent run` goes by it.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+              shell_complete=complete_fields,
+              help="With --bench: of another model than the last study's start; may be repeated.")
 @as_json_option
 @click.pass_obj
-def doctor(home: Home, as_json: bool, is_bench: bool) -> None:
+def doctor(home: Home, as_json: bool, is_bench: bool, settings: tuple[str, ...]) -> None:
     """Check what on this machine could spoil a night.
 
     Example:  agent doctor
     """
     if is_bench:
-        _bench(home, as_json)
+        _bench(home, settings, as_json)
         return
+    if settings:
+        raise click.UsageError("--set says which model --bench measures; give --bench, too")
     checks = examine(steps(Probe(), home))
     if as_json:
         show_json([dataclasses.asdict(check) for check in checks])
@@ -44,11 +50,12 @@ def doctor(home: Home, as_json: bool, is_bench: bool) -> None:
         raise UserError(told)
 
 
-def _bench(home: Home, as_json: bool) -> None:
+def _bench(home: Home, settings: tuple[str, ...], as_json: bool) -> None:
     """Measure with the start of the newest study, or of a first night; what is found is kept."""
+    asked = Config().assign(settings) if settings else None
     with Screen() as screen, desk(home, screen, screen.stage) as at:
         known = current_study(at.ledger)
-        config = Config.from_dict(known.config) if known else Config()
+        config = asked or (Config.from_dict(known.config) if known else Config())
         found = throughput.measured(
             config, machine.n_cores(), spawn_worker,
             lambda done, total: screen.stage("measuring runs at once", done, total))

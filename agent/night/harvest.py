@@ -117,7 +117,11 @@ class Harvest:
 
     def may_go_on(self, run: Run) -> bool:
         """Whether the search's time is for this waiting run: a harvest that was cut short is,
-        where all that is left of it fits."""
+        where all that is left of it fits; an idea that was asked ahead is not, once only the test
+        is to be finished."""
+        if self.state == "settling" and self.night.plan.n_trials > 1 and run.strategy not in (
+                "confirm", "baseline"):
+            return False
         return run.strategy != harvest.HARVEST or self.night.campaign.fits(run)
 
     def due(self) -> int | None:

@@ -90,10 +90,12 @@ class Desk:
     harbour: Harbour | None = None  # where the ledger is kept if it is swapped
     asked: threading.Event = field(default_factory=threading.Event)  # by a signal, to stop
     executor: Executor | None = None  # where trials are computed; None: here
+    meanwhile: Callable[[], None] = lambda: None  # what a text that takes its time must not keep
     remarks: set[str] = field(default_factory=set)  # on texts, that were said
 
     def look(self) -> None:
         """Stopped where `agent stop` or a signal asks for an end, which no tick takes up yet."""
+        self.meanwhile()
         if self.asked.is_set() or is_asked(self.home.control, "stop"):
             raise Stopped
 
@@ -141,7 +143,7 @@ class Desk:
                         executor=self.executor)
         night = Night(runner, plan, prepare=self.tokens(source), observer=self.observer,
                       eval_every=eval_every, watch=watch)
-        night.harbour = self.harbour
+        night.harbour, self.meanwhile = self.harbour, night.slots.guard
         return night
 
 

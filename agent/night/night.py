@@ -59,6 +59,7 @@ class Night:
         self.is_paused = self.is_held = False  # by a person, by the machine
         self.is_over = False
         self.is_asking = plan.n_trials > 1  # whether the search may have more to ask for now
+        self.refused_beside: tuple[object, ...] = ()  # runs in flight when it had nothing
         self._n_told_silent = 0  # confirmed batches whose silent test was told
         self.wait_until_s = 0.0  # nothing is started before
         self.waits_for: guard.Word | None = None  # what memory lacks
@@ -266,7 +267,8 @@ class Night:
     def _open_inbox(self) -> None:
         """Queue what `agent enqueue` left; a new vocabulary is only made where a run may start."""
         if self.study:
-            may_prepare = not (self.slots.trials or self.is_stopping) and self.has_waited()
+            may_prepare = (self.slots.free() is not None and not self.is_stopping
+                           and self.has_waited())
             try:
                 here = self.ledger, self.home, self.clock.stamp()
                 for message in chain(withdrawal.take_up(*here), remarks.take_up(*here),

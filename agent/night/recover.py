@@ -28,8 +28,8 @@ def recover(night: Night, end_orphan: Callable[[int, Path], None],
         if night.is_wanted(run):
             worker = executor.find(run, folder) if executor else find(folder)
         if worker and night.slots.adopt(run, worker):
-            where = f" (pid {worker.pid})" if worker.pid else ""  # none on another machine
-            night.note("adopt", f"{run.label} still runs{where}; this night takes it over",
+            whose = f" (pid {worker.pid})" if worker.pid else ""  # none on another machine
+            night.note("adopt", f"{run.label} still runs{whose}; this night takes it over",
                        {"pid": worker.pid}, run.id)
             continue
         if executor:

@@ -31,4 +31,5 @@ def _measured(ledger: Queries, wish: Wish, base: Config) -> int:
     rows = throughput.noted(ledger, base)
     fit = [row for row in rows
            if row.n_trials * base.predicted_mb(row.n_replicas) <= wish.max_ram_mb]
-    return throughput.best(fit).n_trials if fit else 1
+    n = throughput.best(fit).n_trials if fit else 1
+    return n if wish.max_runs is None else min(n, wish.max_runs)

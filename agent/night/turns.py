@@ -31,10 +31,16 @@ def go_on(night: "Night") -> None:
     if night.plan.n_trials == 1:
         end(night)
         return
-    night.is_asking = True
-    while not (is_queued := _ask(night)) and (run := _due(night)) is not None:
-        night.judge(run)
-    night.is_asking = is_queued
+    night.is_asking = False
+    while True:
+        if (asked := _ask(night)) is not None:
+            if asked.strategy != "confirm":  # else its other half is to begin with it
+                night.is_asking = True
+                return
+        elif (run := _due(night)) is not None:
+            night.judge(run)
+        else:
+            return
 
 
 def take_up(night: "Night") -> None:
@@ -53,9 +59,9 @@ def end(night: "Night") -> None:
 def in_flight(night: "Night") -> list[Run]:
     """Runs of the night's study that are asked for and have no decision, by turn."""
     ledger = night.ledger
-    return sorted((run for run in [*ledger.runs("queued"), *ledger.runs("running"),
-                                   *ledger.undecided()] if night.campaign.counts_in(run)),
-                  key=turn)
+    queued = [run for run in ledger.runs("queued") if night.harvest.may_go_on(run)]
+    return sorted((run for run in [*queued, *ledger.runs("running"), *ledger.undecided()]
+                   if night.campaign.counts_in(run)), key=turn)
 
 
 def _due(night: "Night") -> Run | None:
@@ -68,21 +74,25 @@ def _due(night: "Night") -> Run | None:
     return first if first and first.state in ENDED else None
 
 
-def _ask(night: "Night") -> bool:
-    """Queue an idea where the window has room; False where it is full or the search has to wait."""
+def _ask(night: "Night") -> Run | None:
+    """What was queued; None where the window is full or the search has to wait."""
     if not _may_ask(night):
-        return False
+        return None
     asked = in_flight(night)
+    ids = (night.harvest.state, *(run.id for run in asked))
     if len(asked) >= night.plan.window or any(run.strategy == "baseline" for run in asked):
-        return False  # an idea waits until the noise is known
+        return None  # an idea waits until the noise is known
+    if asked and ids == night.refused_beside:
+        return None  # until one of them has a decision there is nothing new to say
+    night.refused_beside = ids
     try:
         return night.campaign.ask(night.n_ended, asked,
-                                  is_last=night.harvest.state == "settling") is not None
+                                  is_last=night.harvest.state == "settling")
     except NoProposal as refusal:
         if not asked and not night.slots.trials and night.study:
             night.harvest.end_search(told.why_none(
                 str(refusal), night.campaign.left_s(), night.study.run_s))
-        return False
+        return None
 
 
 def _may_ask(night: "Night") -> bool:

@@ -16,7 +16,7 @@ from agent.ledger import (
     measures,
     prediction_of,
 )
-from agent.machine import Clock
+from agent.machine import Clock, machine
 from agent.search import budget, harvest, study, verdict
 from agent.search.outsiders import Outsiders
 from agent.search.search import LEAST_BATCH, RESERVE
@@ -110,6 +110,8 @@ class Campaign:
             self._searcher(run.calibration_id).settle(run, now, tell)
             # Another study may count the run among its baselines; it is folded anew.
             self._searchers = {run.calibration_id: self._searchers[run.calibration_id]}
+            if self.plan.n_trials > 1 and run.strategy == "baseline":
+                self._searchers.clear()  # with the noise as it is now, whichever seed ended first
         except BaseException:
             self._searchers.clear()  # it may have taken in what the ledger did not
             raise
@@ -177,7 +179,10 @@ class Campaign:
     def limits(self) -> Limits:
         """What a run of this study's text may cost in memory, and how its time is foreseen."""
         assert self.study is not None
-        return self._limits(study.foresee(self.ledger, self.study, self.plan.n_replicas))
+        plan = self.plan  # by itself it has all processors
+        alone = max(plan.n_replicas, min(plan.n_trials * plan.n_replicas, machine.n_cores()))
+        found = self._limits(study.foresee(self.ledger, self.study, alone))
+        return replace(found, n_replicas=alone)
 
     # --- the next run ------------------------------------------------------------------------
 
@@ -333,8 +338,7 @@ class Campaign:
                 in_flight: Sequence[Run] = ()) -> Limits:
         """What a proposal may cost in what is left of the night, beside what will run with it."""
         assert self.study is not None
-        beside = sorted((foreseen_mb(run) for run in in_flight if run.state not in ENDED),
-                        reverse=True)[:self.plan.n_trials - 1]
+        beside = sorted(map(foreseen_mb, in_flight), reverse=True)[:self.plan.n_trials - 1]
         room_mb, max_mb = self._room_mb(), self.plan.max_ram_mb - sum(beside)
         max_mb = max_mb if room_mb is None else min(max_mb, room_mb)
         base = Config.from_dict(self.study.config)

@@ -10,12 +10,15 @@ from agent.show.status import Beside, Status
 MOST_LINES = 4  # with more runs than that, what is told of each is how far it is
 
 
-def told(status: Status, width: int) -> Text:
-    """What to add below the first run; nothing where it runs alone."""
+def told(status: Status, width: int, *, is_short: bool = False) -> Text:
+    """What to add below the first run; nothing where it runs alone.
+
+    is_short  as few lines as there can be
+    """
     if not status.beside:
         return Text("")
     n_more = status.n_running - 1 - len(status.beside)
-    if len(status.beside) <= MOST_LINES and not n_more:
+    if not is_short and len(status.beside) <= MOST_LINES and not n_more:
         lines = [_line(one) for one in status.beside]
     else:
         parts = [_in_short(one) for one in status.beside]

@@ -16,7 +16,7 @@ from agent.show import beside, earnings, grid, waking
 from agent.show.curve import chart, course
 from agent.show.fit import fitted, stacked
 from agent.show.rows import NARROW, WIDE, facts
-from agent.show.status import Night, Progress, Rung, Status
+from agent.show.status import Progress, Rung, Status
 
 MAX_WIDTH = 76  # wider lines are hard to read
 CHART_ROWS, LEAST_ROWS, COURSE_ROWS = 9, 4, 4
@@ -72,7 +72,7 @@ def blocks(status: Status, width: int, chart_rows: int = CHART_ROWS, *,
 def _at_work(status: Status, width: int, chart_rows: int, *,
              is_short: bool) -> dict[str, RenderableType]:
     """What runs, where the search stands, how the loss falls and how good the best is."""
-    now = _run(status).append(beside.told(status, width - NARROW - 1))
+    now = _run(status).append(beside.told(status, width - NARROW - 1, is_short=is_short))
     page: dict[str, RenderableType] = {"now": facts(
         {"now": _lines(now, width) if is_short else now}, width)}
     page |= _waits(status, width, is_short, NARROW)
@@ -213,7 +213,7 @@ def _run(status: Status) -> Text:
         return text.append(_trouble(status))
     text = Text(f"{run.label} running", style="bold")
     text.append(f", {run.strategy}\n{run.config_text}\n", style="not bold")
-    text.append(_progress(progress, run, status.night))
+    text.append(_progress(progress, run, status))
     return text.append(_trouble(status))
 
 
@@ -225,7 +225,8 @@ def _trouble(status: Status) -> Text:
                                          style="not bold red")
 
 
-def _progress(progress: Progress, run: Run, night: Night | None) -> Text:
+def _progress(progress: Progress, run: Run, status: Status) -> Text:
+    night = status.night
     n_filled = round(20 * progress.share)
     text = Text(style="not bold")
     text.append(BAR * n_filled, style="green").append("╌" * (20 - n_filled), style="dim")
@@ -240,6 +241,9 @@ def _progress(progress: Progress, run: Run, night: Night | None) -> Text:
     text.append(f"{words.count(progress.tok_per_s)} tok/s, {left}\n")
     text.append(f"RAM {words.megabytes(progress.ram_mb)}, predicted "
                 f"{words.megabytes(run.predicted_mb)}")
+    if status.beside:
+        rams = [progress.ram_mb, *(one.progress.ram_mb for one in status.beside)]
+        text.append(f", all {words.megabytes(sum(ram or 0.0 for ram in rams))}")
     if night and night.max_ram_mb is not None:
         text.append(f", limit {words.megabytes(night.max_ram_mb)}")
     return text

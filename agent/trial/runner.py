@@ -134,6 +134,11 @@ class Runner:
         self.trial = None  # only now: a ledger that failed is asked again at the next poll
         return run
 
+    def watch(self) -> None:
+        """Watch the memory of what computes, and take in nothing."""
+        if self.trial and self.is_computing():
+            self._watch(self.trial)
+
     # --- while it runs -----------------------------------------------------------------------
 
     def _ingest(self, trial: Trial) -> None:

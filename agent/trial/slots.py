@@ -76,6 +76,13 @@ class Slots:
         for runner in busy:
             runner.n_others, runner.is_last = len(busy) - 1, runner is busy[-1]
 
+    def guard(self) -> None:
+        """Watch memory alone, while something else takes its time."""
+        self.look_around()
+        for runner in self.busy:
+            runner.watch()
+        self.watch_sum()
+
     def watch_sum(self) -> None:
         """Have the newest trial leave where all together take more than one was allowed."""
         busy = self.busy

@@ -97,7 +97,8 @@ class Night:
             return subprocess.Popen(
                 [sys.executable, "-m", "agent", "--home", str(self.home), "run", "--runs",
                  str(self.n_left()), "--run-tokens", str(self.run_tokens),
-                 "--corpus", str(self.text), "--replicas", "2" if self.trials == 1 else "1", "--trials", str(self.trials),
+                 "--corpus", str(self.text), "--replicas", "2" if self.trials == 1 else "1",
+                 "--trials", str(self.trials),
                  *settings()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
