@@ -30,6 +30,7 @@ MODULES = {
     **dict.fromkeys(("sample", "chat"), "agent.cli.sample"),
     **dict.fromkeys(("export", "import-model"), "agent.cli.export"),
     **dict.fromkeys(("compare", "importance", "lineage"), "agent.cli.compare"),
+    "cluster": "agent.cli.cluster",
     "datasette-metadata": "agent.cli.datasette",
     "enqueue": "agent.cli.enqueue",
     "harvest": "agent.cli.harvest",

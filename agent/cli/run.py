@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from agent.cli.clustered import cluster_option, clustered, settle
 from agent.cli.families import family_options, settings_of, sizes_of
 from agent.cli.given import COUNT, Finite, GivenPath, GivenText
 from agent.cli.grid import crossing_of, crossing_options, say_grid
@@ -144,6 +145,7 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
               help="Go on with this study, which `agent studies` lists.")
 @click.option("--no-prior", is_flag=True,
               help="Find ideas without what other studies found.")
+@cluster_option
 @notify_options
 @_talk_options
 @family_options
@@ -156,9 +158,11 @@ def run(home: Home, /, once: bool, **options: Any) -> None:
     """
     if once:
         options["max_runs"] = 1
+    cluster = settle(options)
     wish = require_sense(home, options)
-    with _screen(options) as screen, desk(home, screen, screen.stage) as at:
-        run_night(at, wish)
+    with _screen(options) as screen, desk(home, screen, screen.stage) as at, (
+            clustered(at, cluster, wish)) as asked:
+        run_night(at, asked)
 
 
 def require_sense(home: Home, options: dict[str, Any]) -> Wish:

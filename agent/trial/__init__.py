@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from agent.trial.executor import Where as Where
     from agent.trial.executor import spawn_worker as spawn_worker
     from agent.trial.job import NUMBERS as NUMBERS
+    from agent.trial.job import STOPPED as STOPPED
     from agent.trial.job import STORAGE as STORAGE
     from agent.trial.job import UNREADY as UNREADY
     from agent.trial.job import Job as Job
     from agent.trial.lesson import keep_model as keep_model
+    from agent.trial.orphan import Adopted as Adopted
     from agent.trial.orphan import end_orphan as end_orphan
     from agent.trial.orphan import living_worker as living_worker
+    from agent.trial.orphan import start_ticks as start_ticks
     from agent.trial.prepare import Progress as Progress
     from agent.trial.prepare import ShortOfMemory as ShortOfMemory
     from agent.trial.prepare import Source as Source
@@ -50,9 +53,9 @@ __all__, __getattr__ = doors(__name__, {
     "conclusion": ("CROWDED", "RETRY", "last_words"),
     "events": ("read_events", "this_attempt"),
     "executor": ("Executor", "Here", "Process", "Spawn", "Where", "spawn_worker"),
-    "job": ("Job", "NUMBERS", "STORAGE", "UNREADY"),
+    "job": ("Job", "NUMBERS", "STOPPED", "STORAGE", "UNREADY"),
     "lesson": ("keep_model",),
-    "orphan": ("end_orphan", "living_worker"),
+    "orphan": ("Adopted", "end_orphan", "living_worker", "start_ticks"),
     "prepare": ("Progress", "ShortOfMemory", "Source", "Stopped", "Texts", "require_windows",
                 "token_files"),
     "prompts": ("prompts_of",),

@@ -21,7 +21,7 @@ import numpy as np
 
 from agent.home.paths import Home
 from engine.training import checkpoint
-from tests.chaos.night import CLAIMS, COMPARED, Night, told
+from tests.chaos.night import CLAIMS, COMPARED, Night
 from tests.support.parts import settings
 
 TRAIN = ("train", "--run-tokens", "60000", "--replicas", "2", "--quiet", *settings())
@@ -93,7 +93,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         work = Improving(Path(folder), options.seed)
         work.disturb(options.kills)
-        return told(work.finish())
+        found = work.finish()
+    sys.stdout.write(found.told())
+    return 1 if found.faults else 0
 
 
 if __name__ == "__main__":

@@ -70,12 +70,17 @@ class Outcome:
     compared: int = 0
     faults: list[str] = field(default_factory=list)  # empty: every claim holds
 
+    def told(self) -> str:
+        """All of it, a line and one for each fault."""
+        return (f"{self.kills.total()} kills {dict(self.kills)}; runs {dict(self.runs)}; "
+                f"{self.adopted} workers adopted; {self.compared} losses compared, faults found: "
+                f"{len(self.faults)}\n" + "".join(f"  {fault}\n" for fault in self.faults))
+
 
 class Night:
     """One home, its daemon and who can be killed in it."""
 
-    gap_s = GAP_S
-    claims = CLAIMS
+    gap_s, claims, victims, run_tokens, n_runs = GAP_S, CLAIMS, VICTIMS, RUN_TOKENS, N_RUNS
 
     def __init__(self, root: Path, seed: int, trials: int = 1) -> None:
         self.trials = trials  # at once: of one process each, a single one of two
@@ -88,15 +93,19 @@ class Night:
         self.daemon = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        left = max(1, N_RUNS - self._ask(
-            "SELECT count(*) FROM runs WHERE state NOT IN ('queued', 'running')")[0][0])
         with open(self.log, "ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "agent", "--home", str(self.home), "run", "--runs",
-                 str(left), "--run-tokens", str(RUN_TOKENS), "--corpus", str(self.text),
-                 "--replicas", "2" if self.trials == 1 else "1", "--trials", str(self.trials),
+                 str(self.n_left()), "--run-tokens", str(self.run_tokens),
+                 "--corpus", str(self.text), "--replicas", "2" if self.trials == 1 else "1",
+                 "--trials", str(self.trials),
                  *settings()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def n_left(self) -> int:
+        """Runs that the night is still to do."""
+        return max(1, self.n_runs - self._ask(
+            "SELECT count(*) FROM runs WHERE state NOT IN ('queued', 'running')")[0][0])
 
     def disturb(self, kills: int) -> None:
         """Kill so many processes; a daemon that is gone is started again."""
@@ -125,8 +134,8 @@ class Night:
 
     def _kill(self) -> None:
         alive = self._alive()
-        names = [name for name in VICTIMS if alive[name]]
-        victim = self.rng.choices(names, [VICTIMS[name] for name in names])[0]
+        names = [name for name in self.victims if alive[name]]
+        victim = self.rng.choices(names, [self.victims[name] for name in names])[0]
         try:
             os.kill(self.rng.choice(alive[victim]), signal.SIGKILL)
         except ProcessLookupError:
@@ -140,7 +149,7 @@ class Night:
         """Pids by what they are; workers are those that name this home, replicas their children."""
         workers, parents = [], {}
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and (found := _process(entry)):
+            if entry.name.isdigit() and (found := process(entry)):
                 parents[int(entry.name)] = found[0]
                 if "agent.trial.worker" in found[1] and str(self.home) in found[1]:
                     workers.append(int(entry.name))
@@ -171,7 +180,7 @@ class Night:
         sound = self._ask("PRAGMA integrity_check"), self._ask("PRAGMA foreign_key_check")
         if sound != ([("ok",)], []):
             found.faults.append("the ledger is not sound")
-        if any(self._alive()[name] for name in ("worker", "replica")):
+        if any(pids for name, pids in self._alive().items() if name != "daemon"):
             found.faults.append("a process was left behind")
         if b"Traceback" in self.log.read_bytes():
             found.faults.append("a daemon met a fault of its own")
@@ -188,7 +197,8 @@ class Night:
         for label, config, seed, replicas, *values in rows:
             done = subprocess.run(
                 [sys.executable, "-m", "agent", "--home", str(self.root / "calm"), "train",
-                 "--corpus", str(self.text), "--run-tokens", str(RUN_TOKENS), "--seed", str(seed),
+                 "--corpus", str(self.text), "--run-tokens", str(self.run_tokens),
+                 "--seed", str(seed),
                  "--replicas", str(replicas), "--json", *settings(_assignments(config))],
                 capture_output=True, text=True)
             if done.returncode:
@@ -213,7 +223,7 @@ class Night:
             db.close()
 
 
-def _process(entry: Path) -> tuple[int, str] | None:
+def process(entry: Path) -> tuple[int, str] | None:
     """(parent, command line) of a process; None where it is gone or a zombie."""
     try:
         state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
@@ -238,15 +248,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         night = Night(Path(folder), options.seed, options.trials)
         night.disturb(options.kills)
-        return told(night.finish())
-
-
-def told(found: Outcome) -> int:
-    """Say what a night came to; the exit status."""
-    sys.stdout.write(
-        f"{found.kills.total()} kills {dict(found.kills)}; runs {dict(found.runs)}; "
-        f"{found.adopted} workers adopted; {found.compared} losses compared, faults found: "
-        f"{len(found.faults)}\n" + "".join(f"  {fault}\n" for fault in found.faults))
+        found = night.finish()
+    sys.stdout.write(found.told())
     return 1 if found.faults else 0
 
 

@@ -1,0 +1,71 @@
+"""`agent cluster`: several machines for the runs of a night, and this one as one of them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.cli.given import Finite, GivenPath
+from agent.cli.main import Command, main
+from agent.machine import COOLER_C, Limits, guard, machine, parse_window
+from agent.trial.cluster import Options, join_cluster
+from agent.words import typed as units
+
+MAX_TRIALS = 256
+
+
+@main.group(cls=click.Group)
+def cluster() -> None:
+    """Compute the runs of a night on several machines, and keep one ledger at home.
+
+    \b
+    Example:  agent run --for 8h --cluster local:4
+    \b
+    Four workers on this machine, which listen on localhost only:
+        agent run --for 8h --cluster local:4
+    Several machines: a scheduler on one of them, then a worker on each.
+        dask scheduler --host 10.0.0.5           prints tcp://10.0.0.5:8786
+        agent cluster worker tcp://10.0.0.5:8786         on each, a phone too
+        agent run --for 8h --cluster tcp://10.0.0.5:8786            at home
+    Slurm, PBS and others: agent/README.md has recipes for dask-jobqueue.
+    \b
+    A cluster is machines you trust: whoever reaches its scheduler runs what
+    he likes on all of them. Dask's own settings switch TLS on.
+    """
+
+
+@cluster.command(cls=Command)
+@click.argument("address", metavar="ADDRESS|FILE")
+@click.option("--name", metavar="NAME", help="What others call this machine.  [default: where it "
+                                             "is]")
+@click.option("--trials", "n_trials", type=click.IntRange(1, MAX_TRIALS),
+              help="Runs at once here.  [default: cores]")
+@click.option("--min-battery", type=Finite(), default=30.0, show_default=True, metavar="PERCENT",
+              help="Take nothing below this charge, unless it charges; 0 is no limit.")
+@click.option("--max-heat", type=Finite(), default=40.0, show_default=True, metavar="°C",
+              help=f"Nor at this temperature of the battery, until {COOLER_C:g} °C below.")
+@click.option("--window", metavar="HH:MM-HH:MM", help="Compute only in these hours: 22:00-07:00.")
+@click.option("--only-charging", is_flag=True, help="Compute only while the device charges.")
+@click.option("--max-ram", metavar="SIZE",
+              help="End a run that takes more memory.  [default: 3G, or half of the machine]")
+@click.option("--folder", type=GivenPath(file_okay=False),
+              help="Where runs and texts lie meanwhile.  [default: ~/.cache/phi-auto]")
+def worker(address: str, **options: Any) -> None:
+    """Compute for a cluster until Ctrl-C; this machine's own limits decide what it takes.
+
+    Example:  agent cluster worker tcp://10.0.0.5:8786 --window 22:00-07:00
+    """
+    window, max_ram = options["window"], options["max_ram"]
+    limits = Limits(min_battery=options["min_battery"], stop_c=options["max_heat"],
+                    window=parse_window(window) if window else None,
+                    only_charging=options["only_charging"])
+    max_ram_mb = units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()
+    join_cluster(address, Options(limits, max_ram_mb), options["folder"] or cache(os.environ),
+                 name=options["name"], n_trials=options["n_trials"] or machine.n_cores(),
+                 say=lambda told: click.echo(told, err=True))
+
+
+def cache(environ: Any) -> Path:
+    """Where this user's programs keep what can be had again."""
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "phi-auto"

@@ -1,0 +1,60 @@
+"""`agent run --cluster`: a night whose trials are computed on other machines."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import click
+
+from agent.ledger import BLOCKED
+from agent.machine import machine
+from agent.night import Desk, Wish
+from agent.trial.cluster import at_cluster, n_local
+
+KIND = "cluster"  # of the events that tell of machines
+
+
+def cluster_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--cluster: where the trials of a night are computed."""
+    return click.option("--cluster", metavar="ADDRESS|local:N|FILE",
+                        help="Compute the runs on a Dask cluster; `agent cluster -h` says how.  "
+                             "[default: here]")(command)
+
+
+def settle(options: dict[str, Any]) -> str | None:
+    """Take the cluster out of the options of a night; what it alone decides is filled in.
+
+    Dask counts a machine's threads, so a run there has one process unless --replicas says more; a
+    cluster of this machine alone shares its cores out.
+    """
+    text: str | None = options.pop("cluster")
+    if text is not None:
+        n = n_local(text)
+        options["n_trials"] = options["n_trials"] or n
+        options["n_replicas"] = options["n_replicas"] or (
+            max(1, machine.n_cores() // n) if n else 1)
+    return text
+
+
+@contextmanager
+def clustered(at: Desk, text: str | None, wish: Wish) -> Iterator[Wish]:
+    """The desk with its trials on the cluster that was named, or here; and the wish with as many of
+    them at once as its machines take now, where nobody said.
+    """
+    if text is None:
+        yield wish
+        return
+
+    def say(told: str) -> None:
+        at.observer.say(told)
+        with suppress(*BLOCKED):
+            at.ledger.event(KIND, told, at.clock.stamp())
+
+    executor = at_cluster(text, at.home, at.ledger, say)
+    at.executor = executor
+    try:
+        n = executor.await_machines(at.look, wish.n_trials)
+        yield dataclasses.replace(wish, n_trials=n)
+    finally:
+        executor.close()

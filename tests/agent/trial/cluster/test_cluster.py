@@ -1,0 +1,153 @@
+"""A cluster as the runners of a night see it: who is chosen, on which class, and what is told."""
+
+import signal
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.home import Home
+from agent.ledger.ledger import Ledger
+from agent.trial.cluster.cluster import Cluster, class_in
+from agent.trial.cluster.likeness import Likeness
+from agent.trial.cluster.placement import Machine
+from agent.trial.cluster.remote import Berth, Remote, class_name
+from tests.agent.trial.cluster.test_likeness import OURS
+from tests.agent.trial.cluster.test_placement import NOW, OTHER, a_machine
+from tests.support.parts import a_folder, a_run
+
+
+class FakeFleet:
+    """Machines that stand still, and trials that nobody follows."""
+
+    def __init__(self, home: Home, *machines: Machine) -> None:
+        self.home = home
+        self.machines = {one.address: one for one in machines}
+        self.news: deque[str] = deque()
+        self.ours: Likeness | None = OURS
+        self.fault: str | None = None
+        self.followed: list[tuple[Remote, bool]] = []
+        self.dropped: list[str] = []
+
+    def follow(self, remote: Remote, *, is_new: bool) -> None:
+        self.followed.append((remote, is_new))
+        self.machines[remote.berth.address].taken[remote.berth.attempt] = remote.predicted_mb
+
+    def drop(self, address: str, attempt: str) -> None:
+        self.dropped.append(attempt)
+
+
+class Stage:
+    def __init__(self, root: Path, *machines: Machine) -> None:
+        self.said: list[str] = []
+        self.ledger = Ledger.open(root / "ledger.db")
+        self.fleet = FakeFleet(Home(root), *machines)
+        self.cluster = self.again()
+
+    def again(self) -> Cluster:
+        """The cluster of a daemon that has just begun."""
+        return Cluster(self.fleet, self.ledger, self.said.append, lambda: NOW)  # type: ignore[arg-type]
+
+
+def test_a_run_goes_to_a_machine_and_its_folder_says_which(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, a_machine())
+    with stage.ledger:
+        run = a_run(stage.ledger)
+        folder = a_folder(stage.fleet.home, run)
+        assert stage.cluster.n_at_once == 2
+        assert stage.cluster.may_start(run, 100.0).is_go
+        process = stage.cluster.start(run, folder)
+        berth = Berth.read(folder)
+        assert berth is not None
+        assert (berth.address, berth.likeness) == ("tcp://one:1", OURS)
+        assert process.pid == 0
+        assert stage.cluster.read(process) is None  # its machine watches its memory
+        assert stage.cluster.where(process).device.endswith("class bbbbbb")
+
+
+def test_where_no_machine_is_there_a_run_waits_unblamed(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    with stage.ledger:
+        run = a_run(stage.ledger)
+        word = stage.cluster.may_start(run, 100.0)
+        assert (word.is_go, word.may_pass) == (False, True)
+        stage.fleet.fault = "the scheduler does not answer"
+        assert stage.cluster.may_start(run, 100.0).reason == "the scheduler does not answer"
+        with pytest.raises(OSError, match="no machine"):
+            stage.cluster.start(run, a_folder(stage.fleet.home, run))
+        assert stage.cluster.n_at_once == 0
+
+
+def test_a_new_daemon_finds_what_the_old_one_left_there(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, a_machine())
+    with stage.ledger:
+        run = a_run(stage.ledger)
+        folder = a_folder(stage.fleet.home, run)
+        stage.cluster.start(run, folder)
+        new = stage.again()
+        stage.fleet.machines.clear()  # none has answered yet
+        stage.fleet.machines["tcp://one:1"] = Machine("tcp://one:1", "one")
+        assert new.find(run, folder) is not None
+        assert stage.fleet.followed[-1][1] is False
+        assert new.n_at_once == 1  # so that there is room for it
+        new.end_left(run, folder, 0)
+        assert stage.fleet.dropped == [stage.fleet.followed[-1][0].berth.attempt]
+        assert stage.fleet.followed[-1][0].poll() == -signal.SIGKILL
+
+
+def test_all_pairs_of_a_study_are_computed_on_the_class_of_its_noise(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, a_machine(capacity=1), a_machine("b", likeness=OTHER, capacity=3))
+    with stage.ledger:
+        baseline = replace(a_run(stage.ledger), strategy="baseline", calibration_id=1)
+        stage.cluster.start(baseline, a_folder(stage.fleet.home, baseline))
+        assert stage.fleet.followed[0][0].berth.likeness == OTHER  # where there is most room
+        stage.fleet.machines["tcp://b:1"].told["is_go"] = False
+        pair = replace(baseline, strategy="confirm")
+        assert not stage.cluster.may_start(pair, 100.0).is_go
+        idea = replace(baseline, strategy="llm")
+        assert stage.cluster.may_start(idea, 100.0).is_go
+
+
+def test_the_ledger_knows_the_class_of_a_study_by_the_runs_that_measured_it(
+        tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    with stage.ledger:
+        run = replace(a_run(stage.ledger), strategy="baseline", calibration_id=1, state="finished")
+
+        class Rows:
+            def __init__(self, device: str) -> None:
+                self.device = device
+
+            def runs(self, state: str) -> list[object]:
+                return [replace(run, device=self.device)]
+
+        assert class_in(Rows("a phone, class ffffff"), 1, "class bbbbbb") == "class ffffff"  # type: ignore[arg-type]
+        assert class_in(Rows("a phone"), 1, "class bbbbbb") == "class bbbbbb"  # type: ignore[arg-type]
+        assert class_in(Rows("a phone"), 2, "class bbbbbb") is None  # type: ignore[arg-type]
+
+
+def test_a_run_that_has_begun_keeps_its_class_while_it_is_there_and_else_begins_anew(
+        tmp_path: Path) -> None:
+    stage = Stage(tmp_path, a_machine("here", capacity=4), a_machine("there", likeness=OTHER))
+    with stage.ledger:
+        run = a_run(stage.ledger)
+        folder = a_folder(stage.fleet.home, run)
+        Berth("E1-a", "tcp://there:1", 0, OTHER).write(folder)
+        folder.checkpoint.write_bytes(b"saved")
+        stage.cluster.start(run, folder)
+        assert stage.fleet.followed[-1][0].berth.likeness == OTHER
+        assert folder.checkpoint.exists()
+        del stage.fleet.machines["tcp://there:1"]
+        stage.cluster.start(run, folder)
+        assert stage.fleet.followed[-1][0].berth.likeness == OURS
+        assert not folder.checkpoint.exists()
+
+
+def test_what_is_new_of_machines_is_told_once(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, a_machine())
+    with stage.ledger:
+        stage.fleet.news.append(f"one joins: a phone, {class_name(OURS.bits)}")
+        assert stage.cluster.n_at_once == 2
+        assert stage.cluster.n_at_once == 2
+        assert stage.said == ["one joins: a phone, class bbbbbb"]
