@@ -17,6 +17,7 @@ from engine.alignment.pairs import Pair, batch_of, spell
 from engine.config import Config
 from engine.errors import Diverged, Left
 from engine.model import GPT, Array, Flat
+from engine.native import Kernels
 from engine.text import Tokenizer
 from engine.training import RECENT, Score, Step, Texts, Trainer, parts, shared_zeros
 
@@ -46,8 +47,8 @@ class AlignedTrainer(Trainer):
     """
 
     def __init__(self, config: Config, seed: int, n_steps: int, texts: Texts, lesson: Lesson,
-                 n_replicas: int = 1) -> None:
-        super().__init__(config, seed, n_steps, texts, n_replicas)
+                 n_replicas: int = 1, kernels: Kernels | None = None) -> None:
+        super().__init__(config, seed, n_steps, texts, n_replicas, kernels)
         self.start, self.recipe, self.exam = lesson.start, lesson.recipe, lesson.exam
         recipe, tokenizer = lesson.recipe, lesson.tokenizer
         self.params.buffer[...] = self.start.buffer

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engine import blocks
-from engine.model import attention, exponential
+from engine.model import attention
+from engine.native import exponential
 from engine.model.workspace import Workspace
 from tests.support.arrays import DTYPES, STDS, draw, error, spaces, step
 

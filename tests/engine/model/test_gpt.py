@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.config import EVAL_LOGITS, EVAL_TOKENS, Config
-from engine.model import exponential
+from engine.native import exponential
 from engine.model.gpt import GPT, Flat, Past, init_params
 from engine.model.layers import cross_entropy
 from engine.training.evaluate import score_model
