@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from agent.analysis import unlike
-from agent.ledger import Calibration, Metric, Queries, Run, corpus_of, find_run
+from agent.ledger import Calibration, Metric, Queries, Run, corpus_of, find_run, is_pair
 from agent.search import student
 from engine.config import Config
 from engine.errors import LedgerError, UserError
@@ -112,7 +112,8 @@ def runs_alike(ledger: Queries, run: Run) -> list[Run]:
     corpus = corpus_of(ledger, run)
     if corpus is None or run.budget_tokens is None:
         return []
-    return ledger.runs_on(corpus.text_sha256, run.budget_tokens)
+    return [one for one in ledger.runs_on(corpus.text_sha256, run.budget_tokens)
+            if is_pair(one, run.kernels)]
 
 
 # --- the statistics --------------------------------------------------------------------------

@@ -227,8 +227,9 @@ class Ledger(Reader):
             same = self._rows(
                 "SELECT label, state FROM runs WHERE source = 'measured' "
                 "AND state NOT IN ('killed', 'failed', 'lost') AND config_hash = ? "
-                "AND seed = ? AND budget_tokens = ? AND corpus_id = ?",
-                columns["config_hash"], new.seed, new.budget_tokens, new.corpus_id)
+                "AND seed = ? AND budget_tokens = ? AND corpus_id = ? "
+                "AND COALESCE(kernels, 'numpy') = COALESCE(?, 'numpy')", columns["config_hash"],
+                new.seed, new.budget_tokens, new.corpus_id, new.kernels)
             if same:
                 raise LedgerError(
                     f"{same[0]['label']} ({same[0]['state']}) has this configuration, seed "

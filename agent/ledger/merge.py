@@ -132,8 +132,10 @@ class Merge:
             return None
         found = self._ours._rows(
             "SELECT id FROM runs WHERE source = 'measured' AND config_hash = ? AND seed = ? AND "
-            "budget_tokens = ? AND corpus_id = ? AND state NOT IN ('killed', 'failed', 'lost')",
-            row["config_hash"], row["seed"], row["budget_tokens"], row["corpus_id"])
+            "budget_tokens = ? AND corpus_id = ? AND state NOT IN ('killed', 'failed', 'lost') "
+            "AND COALESCE(kernels, 'numpy') = COALESCE(?, 'numpy')",
+            row["config_hash"], row["seed"], row["budget_tokens"], row["corpus_id"],
+            row.get("kernels"))
         return found[0]["id"] if found else None
 
     def _free_label(self, label: str) -> str:

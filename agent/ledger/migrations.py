@@ -163,15 +163,17 @@ CREATE TABLE events (               -- what the daemon and the guard did, and wh
     data TEXT                       -- JSON
 ) STRICT"""
 
+# The same attempt is repeated only when the earlier one never came to a result.
+RUNS_ONCE = """
+CREATE UNIQUE INDEX runs_once ON runs (config_hash, seed, budget_tokens, corpus_id)
+WHERE source = 'measured' AND state NOT IN ('killed', 'failed', 'lost')"""
+
 INDEXES_AND_TRIGGERS = (
     "CREATE INDEX runs_by_state ON runs (state)",
     "CREATE INDEX runs_by_calibration ON runs (calibration_id)",
     "CREATE INDEX decisions_by_run ON decisions (run_id)",
     "CREATE INDEX events_by_run ON events (run_id)",
-    # The same attempt is repeated only when the earlier one never came to a result.
-    """
-CREATE UNIQUE INDEX runs_once ON runs (config_hash, seed, budget_tokens, corpus_id)
-WHERE source = 'measured' AND state NOT IN ('killed', 'failed', 'lost')""",
+    RUNS_ONCE,
     """
 CREATE TRIGGER decisions_never_change BEFORE UPDATE ON decisions
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only; add a new one'); END""",
@@ -303,6 +305,17 @@ def m013_harvest(db: Database) -> None:
         now = now.replace(before, f"{before} {what},")
     for table, text in (("runs", now), ("decisions", DECISIONS_13)):
         _write_anew(db, table, text)  # for their comments alone
+
+
+@migrations()
+def m014_kernels(db: Database) -> None:
+    for table, what in (("runs", "computed it; rounding depends on them"),
+                        ("calibrations", "compute its runs, all of them")):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN kernels TEXT "
+                   f"-- that {what}: numpy, which NULL means, too, or c11- and a key\n")
+    db.execute("DROP INDEX IF EXISTS runs_once")
+    db.execute(RUNS_ONCE.replace(
+        "corpus_id)", "corpus_id,\n    COALESCE(kernels, 'numpy'))").strip())
 
 
 def _write_anew(db: Database, table: str, text: str) -> None:

@@ -19,8 +19,9 @@ from engine.errors import LedgerError
 # Names of the steps in agent/ledger/migrations.py, in their order; a test compares them.
 STEPS = ("m001_tables", "m002_indexes_and_triggers", "m003_experiments_view", "m004_replicas",
          "m005_shards_and_rung", "m006_blocks", "m007_predictions", "m008_withdrawn",
-         "m009_layers", "m010_grid_cells", "m011_remarks", "m012_measures", "m013_harvest")
-N_NEEDED = 5  # steps; those behind them add tables, which who looks takes for empty, or words
+         "m009_layers", "m010_grid_cells", "m011_remarks", "m012_measures", "m013_harvest",
+         "m014_kernels")
+N_NEEDED = 5  # steps; others add tables and columns, which who looks takes for empty, or words
 MAX_FAULTS = 5  # a damaged file has thousands; the first ones tell enough
 
 

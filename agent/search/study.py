@@ -23,8 +23,11 @@ from agent.ledger import (
     NewRun,
     Queries,
     Run,
+    is_pair,
+    kernels_of,
 )
 from agent.machine import Clock, machine
+from agent.machine import kernels as own_kernels
 from agent.search import feasible, verdict
 from agent.trial import CONFIRMING, Job, Spawn, end_orphan, last_words, living_worker, read_events
 from engine.config import Config
@@ -63,10 +66,13 @@ class Speed:
 
 
 def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn: Spawn,
-            timeout_s: float = 300.0, look: Look = lambda seconds: None) -> Speed:
+            timeout_s: float = 300.0, look: Look = lambda seconds: None,
+            kernels: str | None = None) -> Speed:
     """Train for some seconds in a worker, as every run will, and report its speed.
 
     `look` is told every LOOK_S how long it has taken; what it raises ends the measurement.
+    kernels  that compute it; without a word those that are usual here
+
     Tried again where it fails: the system may have killed it, or the worker of a daemon that was
     killed here a moment ago has not left yet.
     """
@@ -77,7 +83,8 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
         raise storage_error(error, folder.root, 0) from error
     status = 0
     for _ in range(MEASURE_TRIES):
-        status = _measure_once(folder, tokens, config, n_replicas, spawn, timeout_s, look)
+        status = _measure_once(folder, _job(tokens, config, n_replicas, kernels), spawn, timeout_s,
+                               look)
         found = [line for line in read_events(folder, 0)[0] if line["kind"] == "measured"]
         if found:
             return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step,
@@ -86,18 +93,23 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
                     f"{last_words(folder, status)}")
 
 
-def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replicas: int,
-                  spawn: Spawn, timeout_s: float, look: Look) -> int:
+def _job(tokens: TokenSet, config: Config, n_replicas: int, kernels: str | None) -> Job:
+    """What a worker is asked that only measures."""
+    return Job(
+        config=config, seed=0, budget_tokens=10**9, train_tokens=str(tokens.paths["train"]),
+        valid_tokens=str(tokens.paths["search"]), n_valid_bytes=tokens.n_bytes["search"],
+        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S, orphan_s=0.0,
+        n_replicas=n_replicas, kernels=kernels or own_kernels.usual())
+
+
+def _measure_once(folder: RunFolder, job: Job, spawn: Spawn, timeout_s: float, look: Look) -> int:
     """Exit status of a worker that only measures; what it found is in its events."""
     orphan = living_worker(folder)
     if orphan:
         end_orphan(orphan.pid, folder.root)
     for path in (folder.events, folder.output, folder.checkpoint):
         path.unlink(missing_ok=True)
-    Job(config=config, seed=0, budget_tokens=10**9, train_tokens=str(tokens.paths["train"]),
-        valid_tokens=str(tokens.paths["search"]), n_valid_bytes=tokens.n_bytes["search"],
-        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S, orphan_s=0.0,
-        n_replicas=n_replicas).write(folder.job)
+    job.write(folder.job)
     try:
         process = spawn(folder)
     except OSError as error:
@@ -109,7 +121,7 @@ def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replica
             with suppress(subprocess.TimeoutExpired):
                 return process.wait(LOOK_S)
             look(passed_s)
-        raise UserError(f"three steps of {config.describe()} took over {timeout_s:.0f} s; this "
+        raise UserError(f"three steps of {job.config.describe()} took over {timeout_s:.0f} s; this "
                         "device needs a smaller model, such as --set n_embd=64")
     except BaseException:
         process.kill()  # it has nothing to save
@@ -163,11 +175,12 @@ def corpus_row(tokens: TokenSet, now: str) -> NewCorpus:
 def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, seed: int,
                speed: Speed, budget_tokens: int) -> Calibration:
     """A new study of this text, baseline and budget, with what was measured of the device."""
-    now = clock.stamp()
+    now, kernels = clock.stamp(), own_kernels.usual()
     return ledger.calibration(ledger.add_calibration(NewCalibration(
         created_at=now, corpus_id=register_corpus(ledger, tokens, now),
         text_sha256=tokens.corpus.sha256, budget_tokens=budget_tokens, config=config.to_dict(),
-        seeds=baseline_seeds(ledger, tokens.corpus.sha256, config, budget_tokens, seed), n=0,
+        seeds=baseline_seeds(ledger, tokens.corpus.sha256, config, budget_tokens, seed, kernels),
+        n=0, kernels=kernels,
         run_s=speed.run_s(config, budget_tokens, tokens.n_tokens["search"]),
         tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
         device=machine.device())))
@@ -230,14 +243,15 @@ def _n_scored_once(run: Run, corpus: Corpus) -> int:
 
 
 def baseline_seeds(ledger: Queries, text_sha256: str, config: Config, budget_tokens: int,
-                   seed: int) -> list[int]:
+                   seed: int, kernels: str | None) -> list[int]:
     """The seeds of a baseline: from the one given on, without those whose run tells too little.
 
     A run of an older version, or one by hand, has no score on the shard that confirms, or will
     have none, and nothing runs twice.
     """
     silent = {run.seed for run in ledger.runs_on(text_sha256, budget_tokens)
-              if run.config_hash == config.hash and run.confirm_bpb is None
+              if run.config_hash == config.hash and is_pair(run, kernels)
+              and run.confirm_bpb is None
               and (run.state in ("finished", "pruned")
                    or run.state in ("queued", "running") and run.strategy not in CONFIRMING)}
     fresh = (number for number in itertools.count(seed) if number not in silent)
@@ -277,12 +291,16 @@ class Origin:
 
 def new_run(ledger: Ledger, config: Config, seed: int, budget_tokens: int, corpus_id: int,
             now: str, origin: Origin, n_replicas: int = 1) -> NewRun:
-    """A run to queue, with what is known of it and of this machine."""
+    """A run to queue, with what is known of it and of this machine.
+
+    A run of a study is computed by the study's kernels, another by those that are usual here.
+    """
     return NewRun(
         uid=uuid.uuid4().hex, created_at=now, config=config, seed=seed,
         budget_tokens=budget_tokens, corpus_id=corpus_id,
         predicted_mb=config.predicted_mb(n_replicas) + text_mb(ledger.corpus(corpus_id)),
-        replicas=n_replicas,
+        replicas=n_replicas, kernels=own_kernels.usual() if origin.calibration_id is None
+        else kernels_of(ledger.calibration(origin.calibration_id)),
         device=machine.device(), cores=machine.cores(), code_version=machine.code_version(),
         strategy=origin.strategy, reason=origin.reason, calibration_id=origin.calibration_id,
         parent_id=origin.parent_id, grid_id=origin.grid_id)

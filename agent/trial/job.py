@@ -57,6 +57,7 @@ class Job:
     rung_max_bpb: float | None = None  # above it the run ends there as pruned
     task: Task | None = None  # of a run that goes on from another's model
     unique_tokens: int | None = None  # train on so many from the beginning of the text's shuffle
+    kernels: str = "numpy"  # that compute it, from the first step to the last
 
     def write(self, path: Path) -> None:
         def name(file: str) -> str:
@@ -79,6 +80,9 @@ class Job:
             _check_rung(values.get("rung_step"), values.get("rung_max_bpb"))
             if (unique := values.get("unique_tokens")) is not None and not _is_count(unique):
                 raise ValueError(f"unique_tokens={unique!r} is not a whole number over 0")
+
+            if not isinstance(kernels := values.get("kernels", "numpy"), str):
+                raise TypeError(f"kernels={kernels!r} is not a name")
 
             def find(name: str) -> str:
                 return str(find_within(RunFolder(path.parent).home.root, path.parent, name))

@@ -18,6 +18,7 @@ from agent.trial.job import Job
 from engine.errors import CheckpointError, CorpusError
 from engine.files import write_atomically
 from engine.model import GPT, Flat
+from engine.native import named
 from engine.text import Tokenizer
 from engine.training import Texts, Trainer, checkpoint
 
@@ -30,14 +31,17 @@ LEAST = 4  # things to learn from
 
 def trainer_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
                events: Events) -> Trainer:
-    """The trainer of a job; of one with a task, what it learns from is made first if need be."""
-    n_steps = job.config.steps_for(job.budget_tokens)
+    """The trainer of a job; of one with a task, what it learns from is made first if need be.
+
+    UserError where the job's kernels cannot be had: a run keeps those it began with.
+    """
+    n_steps, kernels = job.config.steps_for(job.budget_tokens), named(job.kernels)
     if job.task is None:
-        return Trainer(job.config, job.seed, n_steps, texts, job.n_replicas)
+        return Trainer(job.config, job.seed, n_steps, texts, job.n_replicas, kernels)
     from engine.alignment import AlignedTrainer  # no other run pays for it
 
     lesson = lesson_of(job, folder, texts, tokenizer, events)
-    return AlignedTrainer(job.config, job.seed, n_steps, texts, lesson, job.n_replicas)
+    return AlignedTrainer(job.config, job.seed, n_steps, texts, lesson, job.n_replicas, kernels)
 
 
 def lesson_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
@@ -103,7 +107,7 @@ def _batches(job: Job, folder: RunFolder, texts: Texts,
     task = job.task
     assert task is not None
     path = folder.writer if folder.writer.exists() else folder.start
-    writer = (GPT(job.config), model_at(path, job), tokenizer)
+    writer = (GPT(job.config, kernels=named(job.kernels)), model_at(path, job), tokenizer)
     if task.kind == "star":
         return -(-task.n // worked.AT_ONCE), functools.partial(
             worked.right_answers, *writer, task.n, job.seed)

@@ -24,7 +24,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.home import Home, RunFolder, holder
-from agent.ledger import Ending, Ledger, Metric, Outcome, Run, note_measures, unique_tokens
+from agent.ledger import (
+    Ending,
+    Ledger,
+    Metric,
+    Outcome,
+    Run,
+    kernels_of,
+    note_measures,
+    unique_tokens,
+)
 from agent.machine import Clock, guard, machine
 from agent.trial import rung
 from agent.trial.events import blocks_in, measures_in, note, read_events, this_attempt
@@ -342,7 +351,7 @@ def job_of(run: Run, tokens: TokenSet, eval_every: int | None,
                n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
                eval_every=eval_every, n_replicas=run.replicas or 1, shards=shards,
                rung_step=rung_step, rung_max_bpb=None if rung_step is None else rung_max_bpb,
-               unique_tokens=unique)
+               unique_tokens=unique, kernels=kernels_of(run))
 
 
 def _forget_torn_job(folder: RunFolder) -> None:

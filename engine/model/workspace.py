@@ -29,7 +29,7 @@ class Workspace:
 
     def __init__(self, dtype: DTypeLike = np.float32, kernels: Kernels | None = None) -> None:
         self.dtype = np.dtype(dtype)
-        self.kernels = (usual().kernels if kernels is None else kernels) or None  # None: numpy's path
+        self.kernels = (usual().kernels if kernels is None else kernels) or None  # None: numpy's
         self._prefix = ""
         self._scopes: dict[str, Workspace] = {}
         self._flats: dict[str, Array] = {}

@@ -22,4 +22,4 @@ __all__, __getattr__ = doors(__name__, {
     "choice": ("Choice", "choose", "named", "usual"),
     "dispatch": ("kernel",),
     "library": ("Kernels", "NUMPY"),
-}, modules=("exponential",))
+}, modules=("exponential", "updates"))

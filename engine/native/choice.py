@@ -18,7 +18,7 @@ from engine.native.build import BuildError, Compiler
 from engine.native.library import NAME, NUMPY, Foreign, Kernels
 
 ASKED = "AGENT_NATIVE"
-DEFAULT = "1"  # where nothing is said
+DEFAULT = "0"  # where nothing is said
 NO_COMPILER = "there is no C compiler (cc, clang or gcc; the package ziglang brings one)"
 
 
@@ -76,19 +76,22 @@ def _loaded(name: str, folder: Path, compiler: Compiler, environ: Mapping[str, s
 def named(name: str, environ: Mapping[str, str] | None = None) -> Kernels:
     """The kernels of that name, for what must go on with those it began with.
 
-    They may be of a compiler that is gone, while their library is there. UserError where they
-    cannot be had.
+    They need not be asked for, and may be of a compiler that is gone, while their library is there.
+    UserError where they cannot be had, or AGENT_NATIVE=0 forbids them.
     """
     if name == NAME:
         return NUMPY
     own = os.environ if environ is None else environ
+    if own.get(ASKED) == "0":
+        raise UserError(f"{ASKED}=0 leaves numpy alone, and this began with the kernels {name}, "
+                        f"without which it would go elsewhere; take {ASKED} away to go on")
     path = build.path_of(folder_for(own), name)
     if build.is_whole(path):
         try:
             return Kernels(name, path)
         except Foreign as error:
             raise UserError(f"the kernels {name} cannot be loaded: {error}") from error
-    chosen = usual() if environ is None else choose(own)
+    chosen = choose({**own, ASKED: "1"})
     if chosen.kernels.name != name:
         raise UserError(f"the kernels {name} cannot be had here, where {chosen.kernels.name} "
                         f"would compute ({chosen.why}); what began with them goes on with no "

@@ -1,10 +1,11 @@
 """How a call of a layer comes to its kernel: thinly, and by the Workspace it is handed."""
 
 import functools
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
+
+from engine.native import layers
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -15,14 +16,12 @@ SPACES = ("tmp", "buf")  # names of a Workspace among a layer's arguments
 def kernel(numpy_path: Callable[P, R]) -> Callable[P, R]:
     """A layer that is computed by the kernel of its name where its Workspace has kernels.
 
-    engine/native/layers.py or updates.py has a function of that name and of the same arguments,
-    all of which must be given by their places up to the Workspace.
+    engine/native/layers.py has a function of that name and of the same arguments, which must be
+    given by their places up to the Workspace.
     """
     names = list(inspect.signature(numpy_path).parameters)
     at = next(names.index(name) for name in SPACES if name in names)
-    where = "updates" if ".training." in numpy_path.__module__ else "layers"
-    by_kernel: Callable[P, R] = getattr(importlib.import_module(f"engine.native.{where}"),
-                                        numpy_path.__name__.lstrip("_"))
+    by_kernel: Callable[P, R] = getattr(layers, numpy_path.__name__.lstrip("_"))
 
     @functools.wraps(numpy_path)
     def either(*args: P.args, **kwargs: P.kwargs) -> R:

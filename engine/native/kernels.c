@@ -17,7 +17,8 @@
 
 #define LANES 16   /* columns of a sum along memory: one vector of 512 bits of floats, four of 128 */
 #define ROWS 32    /* that a sum down a column takes before it is added to the whole */
-#define COLUMNS 64 /* of a matrix that are seen at once */
+#define COLUMNS 64 /* queries that are seen at once: a block of them */
+#define WIDE 256   /* columns of logits: narrower ones meet in the same sets of the cache */
 #define RUN 1024   /* entries of a sum of squares before it goes on in double */
 #define EACH _Pragma("omp simd")
 
@@ -50,6 +51,7 @@ Int address(Array a) { return (Int)(intptr_t)*(char *const *)(a + head); }
 #define MAGIC_BITS 0x4B400000
 #define MANTISSA 23
 #define BIAS 127
+#define MOST 0x1p126f
 #include __FILE__
 #undef REAL
 #undef WHOLE
@@ -60,6 +62,7 @@ Int address(Array a) { return (Int)(intptr_t)*(char *const *)(a + head); }
 #undef MAGIC_BITS
 #undef MANTISSA
 #undef BIAS
+#undef MOST
 
 #define REAL double
 #define WHOLE int64_t
@@ -70,6 +73,7 @@ Int address(Array a) { return (Int)(intptr_t)*(char *const *)(a + head); }
 #define MAGIC_BITS 0x4338000000000000
 #define MANTISSA 52
 #define BIAS 1023
+#define MOST 0x1p1022
 #define IS_DOUBLE
 #include __FILE__
 
@@ -200,13 +204,15 @@ void NAME(rms_norm_backward)(Array dy_, Array n_, Array r_, Array gain_, Array d
 
 /* --- feed-forward -------------------------------------------------------------------------- */
 
-/* σ = 1 / (1 + e^−gate): gate becomes swish = gate · σ; sigma2 = 2 σ, h = swish · up; n entries. */
+/* σ = 1 / (1 + e^−gate), 0 where that leaves the numbers: gate becomes swish = gate · σ; sigma2 = 2 σ,
+ * h = swish · up; n entries. */
 void NAME(swiglu)(Array gate_, Array up_, Array sigma2_, Array h_, Int n, double high, double low)
 {
     REAL *gate = AT(gate_), *sigma2 = AT(sigma2_), *h = AT(h_);
     const REAL *up = AT(up_), by = (REAL)high, rest = (REAL)low;
     EACH for (Int i = 0; i < n; i++) {
-        const REAL s = 1 / (1 + NAME(power)(-gate[i], by, rest)), swish = gate[i] * s;
+        const REAL e = NAME(power)(-gate[i], by, rest);
+        const REAL s = e < (REAL)MOST ? 1 / (1 + e) : e > 0 ? 0 : e, swish = gate[i] * s;
         gate[i] = swish;
         sigma2[i] = 2 * s;
         h[i] = swish * up[i];
@@ -238,9 +244,9 @@ void NAME(cross_entropy)(Array logits_, Array targets_, Array total_, Array pick
     const int64_t *targets = DATA(const int64_t, targets_);
     REAL *total = AT(total_), *picked = AT(picked_);
     const REAL up = (REAL)high, rest = (REAL)low, most = (REAL)limit;
-    for (Int start = 0; start < n; start += COLUMNS) {
-        const Int w = n - start < COLUMNS ? n - start : COLUMNS;
-        REAL *block = AT(logits_) + start, peak[COLUMNS], depth[COLUMNS], sum[COLUMNS] = {0};
+    for (Int start = 0; start < n; start += WIDE) {
+        const Int w = n - start < WIDE ? n - start : WIDE;
+        REAL *block = AT(logits_) + start, peak[WIDE], depth[WIDE], sum[WIDE] = {0};
         for (Int j = 0; j < w; j++)
             peak[j] = depth[j] = block[j];
         for (Int i = 1; i < v; i++) {
@@ -257,7 +263,7 @@ void NAME(cross_entropy)(Array logits_, Array targets_, Array total_, Array pick
         }
         for (Int first = 0; first < v; first += ROWS) {
             const Int last = first + ROWS < v ? first + ROWS : v;
-            REAL part[COLUMNS] = {0};
+            REAL part[WIDE] = {0};
             for (Int i = first; i < last; i++) {
                 REAL *row = block + i * n;
                 EACH for (Int j = 0; j < w; j++) {

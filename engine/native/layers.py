@@ -21,28 +21,33 @@ LOWEST = -120.0  # as in engine/model/attention.py: scores further below the lar
 class Space(Protocol):
     """What kernels need of a Workspace."""
 
-    kernels: Kernels
+    kernels: Kernels | None  # None: numpy's path, which no function here is called by
     dtype: np.dtype[Any]
 
     def __call__(self, name: str, *shape: int) -> Array: ...
 
 
+def _own(space: Space, kind: str) -> Any:
+    assert space.kernels is not None  # else numpy's path was taken
+    return space.kernels[kind]
+
+
 def embedding_backward(dx: Array, ids: Array, dtable: Array, tmp: Space) -> None:
-    tmp.kernels[dx.dtype.char].embedding_backward(
+    _own(tmp, dx.dtype.char).embedding_backward(
         dx, np.ascontiguousarray(ids, np.int64), dtable, ids.size, dx.shape[1], len(dtable))
 
 
 def rms_norm(x: Array, gain: Array, buf: Space, eps: float = 1e-6) -> tuple[Array, Any]:
     rows, c = x.shape
     n, r, y = buf("n", rows, c), buf("r", rows), buf("y", rows, c)
-    buf.kernels[x.dtype.char].rms_norm(x, gain, n, r, y, rows, c, eps, 1)
+    _own(buf, x.dtype.char).rms_norm(x, gain, n, r, y, rows, c, eps, 1)
     return y, (n, r, gain)
 
 
 def unit_rms(x: Array, buf: Space, eps: float = 1e-6) -> tuple[Array, Array]:
     rows, c = x.shape
     n, r = buf("n", rows, c), buf("r", rows)
-    buf.kernels[x.dtype.char].rms_norm(x, x, n, r, n, rows, c, eps, 0)
+    _own(buf, x.dtype.char).rms_norm(x, x, n, r, n, rows, c, eps, 0)
     return n, r
 
 
@@ -50,21 +55,21 @@ def rms_norm_backward(dy: Array, cache: Any, tmp: Space) -> tuple[Array, Array]:
     n, r, gain = cache
     rows, c = n.shape
     dx, dgain = tmp("dnorm", rows, c), tmp("dgain", 1, c)[0]
-    tmp.kernels[n.dtype.char].rms_norm_backward(dy, n, r, gain, dx, dgain, tmp("rows", c), rows, c)
+    _own(tmp, n.dtype.char).rms_norm_backward(dy, n, r, gain, dx, dgain, tmp("rows", c), rows, c)
     return dx, dgain
 
 
 def swiglu(gate_up: Array, buf: Space, tmp: Space) -> tuple[Array, Any]:
     f, n, kind = gate_up.shape[0] // 2, gate_up.shape[1], gate_up.dtype.char
     sigma2, h = buf("sigma2", f, n), tmp("h", f, n)
-    tmp.kernels[kind].swiglu(gate_up, gate_up[f:], sigma2, h, f * n, *doublings(1.0, kind))
+    _own(tmp, kind).swiglu(gate_up, gate_up[f:], sigma2, h, f * n, *doublings(1.0, kind))
     return h, (gate_up, sigma2)
 
 
 def swiglu_backward(dh: Array, cache: Any, dgate_up: Array, tmp: Space) -> Array:
     (swish_up, sigma2), (f, n) = cache, dh.shape
     h = tmp("h", f, n)
-    tmp.kernels[dh.dtype.char].swiglu_backward(dh, swish_up, swish_up[f:], sigma2, dgate_up,
+    _own(tmp, dh.dtype.char).swiglu_backward(dh, swish_up, swish_up[f:], sigma2, dgate_up,
                                                dgate_up[f:], h, f * n)
     return h
 
@@ -73,7 +78,7 @@ def cross_entropy(logits: Array, targets: Array, scale: float | None, power: Any
                   tmp: Space) -> Array:
     (v, n), kind = logits.shape, logits.dtype.char
     total, picked = np.empty((2, n), logits.dtype)
-    tmp.kernels[kind].cross_entropy(
+    _own(tmp, kind).cross_entropy(
         logits, np.ascontiguousarray(targets, np.int64), total, picked, v, n, LOGITS,
         (scale or 0.0) * nats, scale is not None, *doublings(nats, kind))
     return np.asarray(np.log(total) - nats * picked)
@@ -82,13 +87,13 @@ def cross_entropy(logits: Array, targets: Array, scale: float | None, power: Any
 def rotate(x: Array, cos: Array, sin: Array, tmp: Space, by: float = 1.0,
            side: float = 1.0) -> None:
     half, n = x.shape[-2:]
-    tmp.kernels[x.dtype.char].rotate(x, cos, sin, math.prod(x.shape[:-3]), half, n, by, side)
+    _own(tmp, x.dtype.char).rotate(x, cos, sin, math.prod(x.shape[:-3]), half, n, by, side)
 
 
 def summed_powers(s: Array, visible: Array, peak: Array | None, tmp: Space) -> Array:
     (b, h, keys, queries), kind = s.shape, s.dtype.char
     sums = np.empty((b, h, 1, queries), s.dtype)
-    tmp.kernels[kind].powers(s, sums if peak is None else peak, sums, b * h, keys, queries,
+    _own(tmp, kind).powers(s, sums if peak is None else peak, sums, b * h, keys, queries,
                              len(visible), peak is not None, LOWEST,
                              *doublings(exponential.NATS, kind))
     return sums
@@ -98,7 +103,7 @@ def slopes(s: Array, ds: Array, shift: Array, visible: Array, peak: Array | None
            tmp: Space) -> None:
     (b, h, queries, keys), kind = s.shape, s.dtype.char
     shift = np.ascontiguousarray(shift)
-    tmp.kernels[kind].slopes(
+    _own(tmp, kind).slopes(
         s, ds, shift, shift if peak is None else np.ascontiguousarray(peak), b * h, queries, keys,
         len(visible), peak is not None, LOWEST, *doublings(exponential.NATS, kind))
 
@@ -106,14 +111,14 @@ def slopes(s: Array, ds: Array, shift: Array, visible: Array, peak: Array | None
 def weighed(do: Array, o: Array, weight: Array, tmp: Space) -> tuple[Array, Array]:
     (n_batch, n_head, _, t), (c, n) = weight.shape, do.shape
     do_w, shift = tmp("rows", c, n), tmp("shift", n_batch, n_head, t)
-    tmp.kernels[do.dtype.char].weigh(do, o, weight, do_w, shift, n_head, c // n_head, n_batch, t)
+    _own(tmp, do.dtype.char).weigh(do, o, weight, do_w, shift, n_head, c // n_head, n_batch, t)
     return do_w, shift
 
 
 def put_turned(to: Array, x: Array, tmp: Space) -> None:
     """to (B, H, D, T) = x (B, H, T, D): entries of a row lie side by side in both."""
     (n_b, n_h, rows, columns), size = x.shape, x.itemsize
-    tmp.kernels[x.dtype.char].turn(x, to, n_b, n_h, rows, columns, *(
+    _own(tmp, x.dtype.char).turn(x, to, n_b, n_h, rows, columns, *(
         stride // size for stride in (*x.strides[:3], *to.strides[:3])))
 
 

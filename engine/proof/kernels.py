@@ -1,6 +1,6 @@
 """Whether a library of kernels computes what it should: the child that a build starts.
 
-It trains the small models of steps.py, whose losses are known, by every optimizer and of every kind.
+It trains the small models of steps.py, whose losses are known: of every optimizer and kind.
 """
 
 import sys

@@ -14,7 +14,7 @@ import numpy as np
 from engine.blocks import Matrix, matrices, muon_shares
 from engine.config import Config
 from engine.model import Array, Flat, Workspace
-from engine.native import Kernels, kernel
+from engine.native import Kernels, updates
 from engine.training.muon import MOMENTUM, orthogonal
 from engine.training.parallel import parts
 
@@ -58,12 +58,13 @@ def decay_rate(config: Config, lr: float) -> float:
     return config.weight_decay * (lr / config.lr) if falls else config.weight_decay
 
 
-@kernel
 def sum_gradients(own: Array, others: Sequence[Array], tmp: Workspace | None = None) -> float:
     """Add others to own (n,), in place; the sum of squares of what own is then.
 
     It is not finite where an entry is not.
     """
+    if tmp is not None and tmp.kernels:
+        return updates.sum_gradients(own, others, tmp.kernels)
     total = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, own.size, BLOCK):
@@ -130,7 +131,7 @@ class AdamW:
                  kernels: Kernels | None = None) -> None:
         self.config, self.n_updates = config, 0
         self.slots = {name: zeros(config.n_params) for name in ("m", "v")}
-        self.workspace = Workspace(self.slots["m"].dtype, kernels)
+        self.scratch = Workspace(self.slots["m"].dtype, kernels)
 
     def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
                part: slice) -> None:
@@ -143,11 +144,11 @@ class AdamW:
         beta1, beta2 = self.config.beta1, self.config.beta2
         correct1 = (1 - beta1**self.n_updates) / (1 - beta1)
         correct2 = math.sqrt((1 - beta2**self.n_updates) / (1 - beta2))
-        for rows, decay in _blocks(params, part, lr * decay_rate(self.config, lr), self.workspace):
+        for rows, decay in _blocks(params, part, lr * decay_rate(self.config, lr), self.scratch):
             v = self.slots["v"][rows.start - n_without : rows.stop - n_without]
-            _adamw((params.buffer[rows], grads[rows], self.slots["m"][rows], v),
-                   (grad_scale, beta1, beta2, EPS * correct2, lr * correct2 / correct1, decay),
-                   self.config.cautious_decay, self.workspace)
+            updates.adamw((params.buffer[rows], grads[rows], self.slots["m"][rows], v),
+                          (grad_scale, beta1, beta2, EPS * correct2, lr * correct2 / correct1,
+                           decay), self.config.cautious_decay, self.scratch)
 
     def evaluation_point(self, params: Flat, out: Array) -> Array:
         return params.buffer
@@ -170,15 +171,15 @@ class Lion:
     def __init__(self, config: Config, zeros: Callable[[int], Array],
                  kernels: Kernels | None = None) -> None:
         self.config, self.slots = config, {"m": zeros(config.n_params)}
-        self.workspace = Workspace(self.slots["m"].dtype, kernels)
+        self.scratch = Workspace(self.slots["m"].dtype, kernels)
 
     def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
                part: slice) -> None:
         mix = self.config.beta1 / (1 - self.config.beta1)
-        for rows, decay in _blocks(params, part, lr * decay_rate(self.config, lr), self.workspace):
-            _lion((params.buffer[rows], grads[rows], self.slots["m"][rows]),
-                  (grad_scale, mix, self.config.beta2, lr, decay), self.config.cautious_decay,
-                  self.workspace)
+        for rows, decay in _blocks(params, part, lr * decay_rate(self.config, lr), self.scratch):
+            updates.lion((params.buffer[rows], grads[rows], self.slots["m"][rows]),
+                         (grad_scale, mix, self.config.beta2, lr, decay),
+                         self.config.cautious_decay, self.scratch)
 
     def evaluation_point(self, params: Flat, out: Array) -> Array:
         return params.buffer
@@ -207,7 +208,7 @@ class ScheduleFree:
                  kernels: Kernels | None = None) -> None:
         self.config, self.n_updates, self.weight_sum = config, 0, 0.0
         self.slots = {name: zeros(config.n_params) for name in ("z", "v")}
-        self.workspace = Workspace(self.slots["z"].dtype, kernels)
+        self.scratch = Workspace(self.slots["z"].dtype, kernels)
 
     def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
                part: slice) -> None:
@@ -218,11 +219,12 @@ class ScheduleFree:
         correct2 = math.sqrt(1 - beta2**self.n_updates)
         self.weight_sum += lr * lr
         c = lr * lr / self.weight_sum if self.weight_sum else 1.0
-        for rows, decay in _blocks(params, part, decay_rate(self.config, lr), self.workspace):
-            arrays = (params.buffer[rows], grads[rows], self.slots["z"][rows], self.slots["v"][rows])
-            _schedule_free(arrays, (grad_scale, beta2, 1 / correct2, EPS, decay, c,
-                                    lr * (beta1 * (1 - c) - 1), lr),
-                           self.config.cautious_decay, self.workspace)
+        for rows, decay in _blocks(params, part, decay_rate(self.config, lr), self.scratch):
+            z, v = self.slots["z"][rows], self.slots["v"][rows]
+            updates.schedule_free((params.buffer[rows], grads[rows], z, v),
+                                  (grad_scale, beta2, 1 / correct2, EPS, decay, c,
+                                   lr * (beta1 * (1 - c) - 1), lr),
+                                  self.config.cautious_decay, self.scratch)
 
     def evaluation_point(self, params: Flat, out: Array) -> Array:
         """x = (y − (1−β₁)z) / β₁, written to out."""
@@ -260,7 +262,7 @@ class Muon(AdamW):
         self.config, self.n_updates, self.matrices = config, 0, matrices(config)
         self.slots = {"m": zeros(config.n_params), "v": zeros(
             config.n_params - sum(one.size for one in self.matrices))}
-        self.workspace = Workspace(self.slots["m"].dtype, kernels)
+        self.workspace, self.scratch = (Workspace(self.slots["m"].dtype, kernels) for _ in "ab")
 
     def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
                part: slice) -> None:
@@ -279,10 +281,10 @@ class Muon(AdamW):
         p, g, m = (flat[one.start : one.stop].reshape(one.rows, one.columns)
                    for flat in (params.buffer, grads, self.slots["m"]))
         x, y = (self.workspace(name, *p.shape) for name in "xy")
-        _gather((x, g, m, y), (grad_scale, MOMENTUM), self.workspace)
+        updates.gather((x, g, m, y), (grad_scale, MOMENTUM), self.workspace)
         u, y = orthogonal(x, y, self.workspace)
-        _descend((p, u, y), (lr * RATE * one.scale, lr * decay_rate(self.config, lr)),
-                 self.config.cautious_decay, self.workspace)
+        updates.descend((p, u, y), (lr * RATE * one.scale, lr * decay_rate(self.config, lr)),
+                        self.config.cautious_decay, self.workspace)
 
 
 def _blocks(params: Flat, part: slice, decay: float,
@@ -296,93 +298,3 @@ def _blocks(params: Flat, part: slice, decay: float,
                               (max(part.start, params.n_decay), part.stop, 0.0)):
         for start in range(first, last, block):
             yield slice(start, min(start + block, last)), rate
-
-
-@kernel
-def _adamw(arrays: Sequence[Array], numbers: Sequence[float], is_cautious: bool,
-           tmp: Workspace) -> None:
-    (p, g, m, v), (scale, beta1, beta2, eps, rate, decay) = arrays, numbers
-    u = np.multiply(g, scale, out=tmp("u", p.size))
-    m *= beta1
-    m += u
-    u *= u
-    v *= beta2
-    v += u
-    np.sqrt(v, out=u)
-    u += eps
-    np.divide(m, u, out=u)
-    _descend((p, u, tmp("shrunk", p.size)), (rate, decay), is_cautious, tmp)
-
-
-@kernel
-def _lion(arrays: Sequence[Array], numbers: Sequence[float], is_cautious: bool,
-          tmp: Workspace) -> None:
-    (p, g, m), (scale, mix, beta, lr, decay) = arrays, numbers
-    g_, u = np.multiply(g, scale, out=tmp("g", p.size)), np.multiply(m, mix, out=tmp("u", p.size))
-    u += g_  # a positive multiple of β₁m + (1−β₁)g: the sign is the same
-    _descend((p, np.sign(u, out=u), tmp("shrunk", p.size)), (lr, decay), is_cautious, tmp)
-    m *= beta
-    m += np.multiply(g_, 1 - beta, out=u)
-
-
-@kernel
-def _schedule_free(arrays: Sequence[Array], numbers: Sequence[float], is_cautious: bool,
-                   tmp: Workspace) -> None:
-    (y, g, z, v), (scale, beta2, correct, eps, decay, c, ahead, lr) = arrays, numbers
-    g_, u = np.multiply(g, scale, out=tmp("g", y.size)), tmp("u", y.size)
-    np.multiply(g_, g_, out=u)
-    u *= 1 - beta2
-    v *= beta2
-    v += u
-    np.sqrt(v, out=u)
-    u *= correct
-    u += eps
-    g_ /= u
-    if decay:
-        g_ += _decayed(y, g_, decay, is_cautious, u)
-    # y ← (1−β₁)z' + β₁x' in terms of y, z and u alone, as in the authors' own code
-    np.subtract(z, y, out=u)
-    u *= c
-    y += u
-    y += np.multiply(g_, ahead, out=u)
-    g_ *= lr
-    z -= g_
-
-
-@kernel
-def _gather(arrays: Sequence[Array], numbers: Sequence[float], tmp: Workspace) -> None:
-    """Muon's momentum m ← μm + g, and x = g + μm; y is spent."""
-    (x, g, m, y), (scale, momentum) = arrays, numbers
-    np.multiply(g, scale, out=x)
-    m *= momentum
-    m += x
-    x += np.multiply(m, momentum, out=y)
-
-
-@kernel
-def _descend(arrays: Sequence[Array], numbers: Sequence[float], is_cautious: bool,
-             tmp: Workspace) -> None:
-    """p ← p less what decay takes − rate · u: u and y are spent."""
-    (p, u, y), (rate, decay) = arrays, numbers
-    u *= rate
-    _shrink(p, u, decay, is_cautious, y)
-    p -= u
-
-
-def _shrink(p: Array, u: Array, decay: float, is_cautious: bool, tmp: Array) -> None:
-    """Take `decay` of p, in place; with is_cautious only where p − u is nearer to zero, too."""
-    if is_cautious and decay:
-        p -= _decayed(p, u, decay, is_cautious, tmp)
-    elif decay:
-        p *= 1 - decay
-
-
-def _decayed(p: Array, u: Array, decay: float, is_cautious: bool, out: Array) -> Array:
-    """decay · p, or decay · 1(u p ≥ 0) · p: Chen et al. 2025, arXiv:2510.12402, algorithm 1."""
-    if is_cautious:
-        np.multiply(u, p, out=out)
-        np.greater_equal(out, 0.0, out=out)
-        out *= p
-        out *= decay
-        return out
-    return np.multiply(p, decay, out=out)
