@@ -4,6 +4,8 @@ The tables are written as SQL text because SQLite keeps the comments: `.schema r
 `sqlite3` shell explains every column. Times are UTC, "2026-03-24T10:11:12Z"; NULL means unknown.
 """
 
+import re
+
 from sqlite_utils import Database, Migrations
 
 from agent.ledger.experiments import EXPERIMENTS
@@ -310,9 +312,13 @@ def m013_harvest(db: Database) -> None:
 @migrations()
 def m014_kernels(db: Database) -> None:
     for table, what in (("runs", "computed it; rounding depends on them"),
-                        ("calibrations", "compute its runs, all of them")):
-        db.execute(f"ALTER TABLE {table} ADD COLUMN kernels TEXT "
-                   f"-- that {what}: numpy, which NULL means, too, or c11- and a key\n")
+                        ("calibrations", "compute all its runs")):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN kernels TEXT")
+        now = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", [table]).fetchone()[0]
+        # Behind the last column and before its comment; one of a person's own stays as it is.
+        _write_anew(db, table, re.sub(
+            r"\n?, kernels TEXT(?:(,)( *-- [^\n]*)\n|(\)))",
+            rf",\2\n    kernels TEXT\1                   -- that {what}\n\3", now))
     db.execute("DROP INDEX IF EXISTS runs_once")
     db.execute(RUNS_ONCE.replace(
         "corpus_id)", "corpus_id,\n    COALESCE(kernels, 'numpy'))").strip())

@@ -290,8 +290,9 @@ def test_the_floor_is_the_products_of_a_step_without_the_scores_made_again(chang
 @pytest.mark.parametrize("config", [*steps.CONFIGS, Config(tied=True, batch_size=3)], ids=str)
 def test_the_floor_is_the_work_of_the_configuration_and_the_rest_of_diagonal_blocks(config):
     useful = config.flops_per_token * config.tokens_per_step
-    queries = min(QUERIES, config.seq_len)  # every sequence here is a whole number of blocks
-    upper_halves = 6 * config.n_layer * config.n_embd * queries * config.tokens_per_step
+    times, rest = divmod(config.seq_len, QUERIES)  # a block of queries has a square of keys
+    squares = (times * QUERIES**2 + rest**2) * config.batch_size
+    upper_halves = 6 * config.n_layer * config.n_embd * squares
     assert flops(step_products(config, config.batch_size)) == useful + upper_halves
     assert upper_halves < 0.06 * useful
 
