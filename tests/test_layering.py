@@ -88,7 +88,8 @@ PROCESSES = {"subprocess", "multiprocessing", "threading", "concurrent", "signal
 # What some modules of the engine may do that the others may not. The benchmark is a program:
 # it times, reads its arguments and the environment, starts a peer and prints. A workspace asks the
 # system for memory. Kernels are compiled by children, and tried by one that prints. A team forks,
-# ends on signals, talks through sockets, and prints the traceback of a replica that cannot raise it.
+# ends on signals, talks through sockets, and prints the traceback of a replica that cannot raise
+# it.
 EXEMPT = {
     "engine/bench/__main__.py": {"os.environ", "argparse", "subprocess", "sys.stdout",
                                  "sys.stderr", "sys.argv"},
