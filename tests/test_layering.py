@@ -40,18 +40,20 @@ WINGS = {
                   "agent.trial.cluster", "agent.search", "agent.night", "agent.analysis",
                   "agent.analysis.scaling", "agent.show", "agent.show.page", "agent.serve",
                   "agent.doctor", "agent.simulate"),
-    "engine.model": (),
+    "engine.native": (),
+    "engine.model": ("engine.native",),
     "engine.text": ("engine.text.stories",),
     "engine.text.stories": (),
-    "engine.training": ("engine.model",),
+    "engine.training": ("engine.model", "engine.native"),
     "engine.sampling": ("engine.model",),
-    "engine.proof": ("engine.model", "engine.training"),
-    "engine.alignment": ("engine.model", "engine.training", "engine.sampling", "engine.text"),
+    "engine.proof": ("engine.model", "engine.native", "engine.training"),
+    "engine.alignment": ("engine.model", "engine.native", "engine.training", "engine.sampling",
+                         "engine.text"),
     "engine.export": ("engine.model", "engine.text"),
-    "engine.trace": ("engine.model", "engine.training"),
+    "engine.trace": ("engine.model", "engine.native", "engine.training"),
     "engine.door": ("engine.model", "engine.text", "engine.training", "engine.sampling"),
-    "engine.bench": ("engine.model", "engine.text", "engine.text.stories", "engine.training",
-                     "engine.sampling"),
+    "engine.bench": ("engine.model", "engine.native", "engine.text", "engine.text.stories",
+                     "engine.training", "engine.sampling"),
 }
 # What stands beside the wings: the floor they share, and the doors of the packages.
 FLOOR = {"engine.config", "engine.errors", "engine.files", "engine.blocks", "engine.fields"}
@@ -89,13 +91,17 @@ PROCESSES = {"subprocess", "multiprocessing", "threading", "concurrent", "signal
              "traceback", "argparse"}
 # What some modules of the engine may do that the others may not. The benchmark is a program:
 # it times, reads its arguments and the environment, starts a peer and prints. A workspace asks the
-# system for memory. A team forks, ends on signals, talks through sockets, and prints the traceback
-# of a replica that cannot raise it.
+# system for memory. Kernels are compiled by children, and tried by one that prints. A team forks,
+# ends on signals, talks through sockets, and prints the traceback of a replica that cannot raise
+# it.
 EXEMPT = {
     "engine/bench/__main__.py": {"os.environ", "argparse", "subprocess", "sys.stdout",
                                  "sys.stderr", "sys.argv"},
     "engine/bench/clock.py": {"time", "os.environ", "subprocess"},
     "engine/model/workspace.py": {"mmap"},
+    "engine/native/build.py": {"subprocess"},
+    "engine/native/choice.py": {"os.environ"},
+    "engine/proof/kernels.py": {"sys.stdout"},
     "engine/training/parallel.py": {"socket", "signal", "mmap", "traceback", "sys.stdout",
                                     "sys.stderr"},
 }

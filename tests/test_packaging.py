@@ -37,7 +37,7 @@ def test_no_other_package_is_found() -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_package_tells_that_it_has_types(package: str) -> None:
     assert (ROOT / package / "py.typed").read_bytes() == b""
-    assert SETUPTOOLS["package-data"]["*"] == ["py.typed", "*.json", "*.npz"]
+    assert SETUPTOOLS["package-data"]["*"] == ["py.typed", "*.json", "*.npz", "*.c"]
     assert "Typing :: Typed" in PROJECT["classifiers"]
 
 

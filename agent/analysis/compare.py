@@ -12,7 +12,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from agent.analysis import unlike
-from agent.ledger import Calibration, Metric, Queries, Run, corpus_of, find_run, housemates
+from agent.ledger import (
+    Calibration,
+    Metric,
+    Queries,
+    Run,
+    corpus_of,
+    find_run,
+    housemates,
+    is_pair,
+)
 from agent.search import student
 from engine.config import Config
 from engine.errors import LedgerError, UserError
@@ -117,7 +126,7 @@ def runs_alike(ledger: Queries, run: Run) -> list[Run]:
         return []
     mates = housemates(ledger, run.id)
     return [one for one in ledger.runs_on(corpus.text_sha256, run.budget_tokens)
-            if one.id in mates]
+            if one.id in mates and is_pair(one, run.kernels)]
 
 
 # --- the statistics --------------------------------------------------------------------------

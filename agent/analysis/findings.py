@@ -38,6 +38,7 @@ from agent.ledger import (
     current_study,
     foretold,
     housemates,
+    is_pair,
     remarks,
     run_rows,
     study_of,
@@ -210,7 +211,8 @@ def _of_study(every: Sequence[RunRow], study: Calibration | None, corpora: Corpo
     start = Config.from_dict(study.config).hash if study else None
     return [row for row in _on_text(every, study, corpora)
             if study is None or row.calibration_id in (None, study.id)
-            or (row.config_hash, row.budget_tokens) == (start, study.budget_tokens)]
+            or (row.config_hash, row.budget_tokens) == (start, study.budget_tokens)
+            and is_pair(row, study.kernels)]
 
 
 def _on_course(rows: Sequence[RunRow], study: Calibration | None) -> list[RunRow]:

@@ -8,7 +8,7 @@ nothing compares, and the sentence says which texts, and what would.
 from collections.abc import Callable, Iterator
 
 from agent import words
-from agent.ledger import Calibration, Corpus, Queries, Run, corpus_of, housemates
+from agent.ledger import Calibration, Corpus, Queries, Run, corpus_of, housemates, is_pair
 from engine.errors import UserError
 
 BASELINE = "baseline"  # the word for a study's starting point
@@ -58,7 +58,8 @@ def _seeds_of(ledger: Queries, run: Run) -> set[int | None]:
     corpus = corpus_of(ledger, run)
     return set() if corpus is None or run.budget_tokens is None else {
         one.seed for one in ledger.runs_on(corpus.text_sha256, run.budget_tokens)
-        if one.config_hash == run.config_hash and one.state == "finished"}
+        if one.config_hash == run.config_hash and one.state == "finished"
+        and is_pair(one, run.kernels)}
 
 
 def baseline_for(ledger: Queries, run: Run) -> Run | None:

@@ -36,8 +36,9 @@ def steps(probe: Probe, home: Home) -> list[Step]:
     """Every check that makes sense on this machine, by name, in the order people read them."""
     of_machine: dict[str, Callable[[Probe], Answer]] = {
         "python": doctor_machine.python, "packages": doctor_machine.packages,
-        "blas": doctor_machine.blas, "cores": doctor_machine.cores,
-        "memory": doctor_machine.memory, "time zone": doctor_machine.time_zone,
+        "blas": doctor_machine.blas, "kernels": doctor_machine.kernels,
+        "cores": doctor_machine.cores, "memory": doctor_machine.memory,
+        "time zone": doctor_machine.time_zone,
         "strategies": doctor_machine.strategies,
         "sensors": doctor_phone.sensors}
     of_phone: dict[str, Callable[[Probe], Answer]] = {

@@ -20,6 +20,7 @@ PACKAGES = {
 TERMUX_PACKAGES = {"numpy": "python-numpy", "psutil": "python-psutil"}
 ROOT = Path(__file__).resolve().parents[2]  # the checkout, or the folder of an installed wheel
 
+COMPILERS = ("cc", "clang", "gcc")  # any of which compiles them
 LIBRARY = re.compile(r"(/\S*/lib[^/\s]*(?:blas|blis|mkl_rt)[^/\s]*\.so[^/\s]*)$", re.MULTILINE)
 ONE_ZONE = "Europe/Berlin"
 
@@ -71,6 +72,18 @@ def install_command(probe: Probe, missing: list[str], is_installed: bool) -> str
     itself = ["-e", str(ROOT)] if is_checkout else ["phi_auto-VERSION-py3-none-any.whl"]
     steps += [] if is_installed else [[*pip, "--no-deps", *itself]]
     return " && ".join(map(shlex.join, steps))
+
+
+def kernels(probe: Probe) -> Answer:
+    """Whether what numpy makes many passes for is computed by kernels in C."""
+    name, why = probe.kernels()
+    if name != "numpy":
+        return "ok", f"{name}, {why}: numpy's passes over memory in one each", None
+    told = f"numpy alone: {why}; kernels in C spare a training step some tenth of its time"
+    if any(map(probe.which, COMPILERS)):
+        return "ok", told, None
+    zig = shlex.join([probe.executable, "-m", "pip", "install", "ziglang"])
+    return "ok", told, "pkg install clang" if probe.is_termux else zig
 
 
 def blas(probe: Probe) -> Answer:

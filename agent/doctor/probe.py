@@ -184,6 +184,12 @@ def _ledger_gaps(path: Path) -> tuple[str, bool]:
     return gaps_in_words(found), any(gap.is_built_on for gap in found)
 
 
+def _kernels() -> tuple[str, str]:
+    from engine import native
+    found = native.usual()
+    return found.kernels.name, found.why
+
+
 def _strategies() -> "plugins.Found":
     from agent.search import plugins
     return plugins.find()
@@ -225,6 +231,7 @@ class Probe:
     newest_stamp: Callable[[Path], str | None] = _newest_stamp
     wrong_numbers: Callable[[Path], tuple[str, str] | None] = _wrong_numbers
     strategies: Callable[[], "plugins.Found"] = _strategies  # of other packages
+    kernels: Callable[[], tuple[str, str]] = _kernels  # their name, and by whom or why none
 
     @property
     def is_termux(self) -> bool:

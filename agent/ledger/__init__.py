@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from agent.ledger.improved import measures as measures
     from agent.ledger.improved import note_measures as note_measures
     from agent.ledger.improved import same_improvement as same_improvement
+    from agent.ledger.kernels import is_pair as is_pair
+    from agent.ledger.kernels import kernels_of as kernels_of
     from agent.ledger.ledger import Ledger as Ledger
     from agent.ledger.logged import layers_of as layers_of
     from agent.ledger.logged import trace_of as trace_of
@@ -135,6 +137,7 @@ __all__, __getattr__ = doors(__name__, {
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "damage", "faults", "glance"),
     "questions": ("Recipe", "recipes"),
+    "kernels": ("is_pair", "kernels_of"),
     "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
                 "Earned", "Ending", "Event", "GENERATED", "GridCell", "LABEL_LETTERS", "Layer",
                 "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run",

@@ -220,8 +220,9 @@ class Ledger(Reader):
                 "SELECT label, state FROM runs WHERE source = 'measured' "
                 "AND state NOT IN ('killed', 'failed', 'lost') AND config_hash = ? "
                 "AND seed = ? AND budget_tokens = ? AND corpus_id = ? "
-                f"AND ({self._own('runs')} OR calibration_id = ?)", columns["config_hash"],
-                new.seed, new.budget_tokens, new.corpus_id, new.calibration_id)
+                f"AND ({self._own('runs')} OR calibration_id = ?) "
+                "AND COALESCE(kernels, 'numpy') = COALESCE(?, 'numpy')", columns["config_hash"],
+                new.seed, new.budget_tokens, new.corpus_id, new.calibration_id, new.kernels)
             if same:
                 raise LedgerError(
                     f"{same[0]['label']} ({same[0]['state']}) has this configuration, seed "

@@ -4,6 +4,8 @@ The tables are written as SQL text because SQLite keeps the comments: `.schema r
 `sqlite3` shell explains every column. Times are UTC, "2026-03-24T10:11:12Z"; NULL means unknown.
 """
 
+import re
+
 from sqlite_utils import Database, Migrations
 
 from agent.ledger.experiments import EXPERIMENTS
@@ -165,15 +167,17 @@ CREATE TABLE events (               -- what the daemon and the guard did, and wh
     data TEXT                       -- JSON
 ) STRICT"""
 
+# The same attempt is repeated only when the earlier one never came to a result.
+RUNS_ONCE = """
+CREATE UNIQUE INDEX runs_once ON runs (config_hash, seed, budget_tokens, corpus_id)
+WHERE source = 'measured' AND state NOT IN ('killed', 'failed', 'lost')"""
+
 INDEXES_AND_TRIGGERS = (
     "CREATE INDEX runs_by_state ON runs (state)",
     "CREATE INDEX runs_by_calibration ON runs (calibration_id)",
     "CREATE INDEX decisions_by_run ON decisions (run_id)",
     "CREATE INDEX events_by_run ON events (run_id)",
-    # The same attempt is repeated only when the earlier one never came to a result.
-    """
-CREATE UNIQUE INDEX runs_once ON runs (config_hash, seed, budget_tokens, corpus_id)
-WHERE source = 'measured' AND state NOT IN ('killed', 'failed', 'lost')""",
+    RUNS_ONCE,
     """
 CREATE TRIGGER decisions_never_change BEFORE UPDATE ON decisions
 BEGIN SELECT RAISE(ABORT, 'decisions are append-only; add a new one'); END""",
@@ -183,7 +187,8 @@ BEGIN SELECT RAISE(ABORT, 'decisions are append-only; add a new one'); END""",
 )
 
 RUNS_ONCE_15 = """
-CREATE UNIQUE INDEX runs_once ON runs (config_hash, seed, budget_tokens, corpus_id) WHERE
+CREATE UNIQUE INDEX runs_once ON runs (config_hash, seed, budget_tokens, corpus_id,
+    COALESCE(kernels, 'numpy')) WHERE
 source = 'measured' AND home IS NULL AND state NOT IN ('killed', 'failed', 'lost')"""
 
 CREATE_EXPERIMENTS = """
@@ -309,6 +314,21 @@ def m013_harvest(db: Database) -> None:
         now = now.replace(before, f"{before} {what},")
     for table, text in (("runs", now), ("decisions", DECISIONS_13)):
         _write_anew(db, table, text)  # for their comments alone
+
+
+@migrations()
+def m014_kernels(db: Database) -> None:
+    for table, what in (("runs", "computed it; rounding depends on them"),
+                        ("calibrations", "compute all its runs")):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN kernels TEXT")
+        now = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", [table]).fetchone()[0]
+        # Behind the last column and before its comment; one of a person's own stays as it is.
+        _write_anew(db, table, re.sub(
+            r"\n?, kernels TEXT(?:(,)( *-- [^\n]*)\n|(\)))",
+            rf",\2\n    kernels TEXT\1                   -- that {what}\n\3", now))
+    db.execute("DROP INDEX IF EXISTS runs_once")
+    db.execute(RUNS_ONCE.replace(
+        "corpus_id)", "corpus_id,\n    COALESCE(kernels, 'numpy'))").strip())
 
 
 @migrations()

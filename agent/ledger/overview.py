@@ -51,6 +51,7 @@ class RunRow:
     predicted_mb: float | None
     duration_s: float | None
     device: str | None
+    kernels: str | None
     created_at: str
     started_at: str | None
     ended_at: str | None

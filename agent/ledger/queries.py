@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from agent.ledger.columns import TABLES, present, selected
 from agent.ledger.experiments import EXPERIMENTS
 from agent.ledger.homes import near, own
+from agent.ledger.kernels import is_pair
 from agent.ledger.labels import hint
 from agent.ledger.questions import EARNED
 from agent.ledger.records import (
@@ -80,21 +81,22 @@ class Queries:
         return self._runs(f"{where} ORDER BY id {order} LIMIT ?",
                           *([] if state is None else [state]), _limit(limit))
 
-    def waiting_twin(self, config: Config, seed: int, budget_tokens: int,
-                     corpus_id: int) -> Run | None:
-        """The queued run that would compute exactly this, if there is one."""
+    def waiting_twin(self, config: Config, seed: int, budget_tokens: int, corpus_id: int,
+                     kernels: str | None = None) -> Run | None:
+        """The queued run that would compute exactly this, by these kernels or by any."""
         found = self._runs(
             "WHERE state = 'queued' AND config_hash = ? AND seed = ? AND budget_tokens = ? "
             f"AND corpus_id = ? AND {self._own('runs')}",
             config.hash, seed, budget_tokens, corpus_id)
-        return found[0] if found else None
+        return next((run for run in found if kernels is None or is_pair(run, kernels)), None)
 
     def study_runs(self, calibration_id: int) -> list[Run]:
         return self._runs("WHERE calibration_id = ? ORDER BY id", calibration_id)
 
     def comparable_runs(self, calibration: Calibration) -> list[Run]:
         """Runs on a study's text with its budget, whoever asked for them: none is run again."""
-        return self.runs_on(calibration.text_sha256, calibration.budget_tokens)
+        return [run for run in self.runs_on(calibration.text_sha256, calibration.budget_tokens)
+                if is_pair(run, calibration.kernels)]
 
     def runs_on(self, text_sha256: str, budget_tokens: int,
                 config_hash: str | None = None) -> list[Run]:
@@ -131,12 +133,14 @@ class Queries:
     def baselines(self, calibration: Calibration) -> list[Run]:
         """Runs of a study's starting point on its seeds, also those another study asked for.
 
-        Of its own home: the same seed on another device is another number, and no pair with it.
+        Of its own home and kernels: the same seed on another device is another number, and no pair
+        with it.
         """
         alike = near(self, calibration, self.runs_on(
             calibration.text_sha256, calibration.budget_tokens,
             Config.from_dict(calibration.config).hash))
-        return [run for run in alike if calibration.seeds is None or run.seed in calibration.seeds]
+        return [run for run in alike if is_pair(run, calibration.kernels)
+                and (calibration.seeds is None or run.seed in calibration.seeds)]
 
     def n_events(self, run_id: int, kind: str) -> int:
         """How often something happened to a run."""

@@ -20,8 +20,8 @@ from engine.errors import LedgerError
 STEPS = ("m001_tables", "m002_indexes_and_triggers", "m003_experiments_view", "m004_replicas",
          "m005_shards_and_rung", "m006_blocks", "m007_predictions", "m008_withdrawn",
          "m009_layers", "m010_grid_cells", "m011_remarks", "m012_measures", "m013_harvest",
-         "m015_homes")
-N_NEEDED = 5  # steps; those behind them add tables, which who looks takes for empty, or words
+         "m014_kernels", "m015_homes")
+N_NEEDED = 5  # steps; others add tables and columns, which who looks takes for empty, or words
 MAX_FAULTS = 5  # a damaged file has thousands; the first ones tell enough
 
 

@@ -92,6 +92,7 @@ class NewCalibration:
     tok_per_s: float | None = None
     flops_per_s: float | None = None
     device: str | None = None
+    kernels: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,7 @@ class NewRun:
     device: str | None = None
     cores: str | None = None
     replicas: int | None = None
+    kernels: str | None = None
     code_version: str | None = None
     notes: str | None = None
     prediction: Prediction | None = None
@@ -239,6 +241,7 @@ class Run:
     confirm_bpb: float | None
     test_bpb: float | None
     rung_bpb: float | None
+    kernels: str | None
     home: str | None = None
 
 

@@ -19,10 +19,11 @@ from agent.ledger import (
     by_use,
     current_study,
     is_of_home,
+    kernels_of,
     night_of,
     study_of,
 )
-from agent.machine import machine
+from agent.machine import kernels, machine
 from agent.night.wish import Wish
 from agent.search import study as studies
 from agent.trial import Source
@@ -225,6 +226,7 @@ def _differences(ledger: Queries, known: Calibration, wish: Wish, base: Config,
             told = f"{TITLES[field]} {shown(new[field])}, not {shown(old[field])}"
             yield Difference(TITLES[field], told, "--set")
     yield from _other_seeds(ledger, known, wish)
+    yield from _other_kernels(kernels_of(known))
     if wish.run_tokens is not None and wish.run_tokens != known.budget_tokens:
         yield Difference("tokens a run", f"{wish.run_tokens:,} tokens a run, not "
                          f"{known.budget_tokens:,}", "--run-tokens")
@@ -235,11 +237,19 @@ def _differences(ledger: Queries, known: Calibration, wish: Wish, base: Config,
                          f"{words.duration(known.run_s)}", "--run-for")
 
 
+def _other_kernels(known: str) -> Iterator[Difference]:
+    """A study is computed by one kind of kernels to its end; without a word by its own."""
+    usual = kernels.usual()
+    if usual != known and (kernels.is_asked() or kernels.why_not(known)):
+        yield Difference("kernels", f"kernels {usual}, not {known}",
+                         kernels.ASKED if kernels.is_asked() else "this machine")
+
+
 def _other_seeds(ledger: Queries, known: Calibration, wish: Wish) -> Iterator[Difference]:
     seeds = known.seeds
     first = wish.seed if wish.is_seed_given or not seeds else seeds[0]
     expected = studies.baseline_seeds(ledger, known.text_sha256, Config.from_dict(known.config),
-                                      known.budget_tokens, first)
+                                      known.budget_tokens, first, kernels_of(known))
     if seeds and seeds == expected:
         return
     if seeds and len(seeds) == len(expected) and wish.is_seed_given:

@@ -7,7 +7,7 @@ from typing import Any
 from agent import words
 from agent.analysis import Source, grow, source_of
 from agent.analysis.scaling import Grown
-from agent.ledger import Calibration, Ledger, Run
+from agent.ledger import Calibration, Ledger, Run, kernels_of
 from agent.search import harvest, study
 from engine.config import Config
 from strategies.base import Limits, describe_changes
@@ -79,7 +79,8 @@ def sow(ledger: Ledger, crop: Crop, now: str) -> Run:
                         parent.corpus_id or 0, now,
                         study.Origin(harvest.HARVEST, crop.reason, parent_id=parent.id),
                         crop.n_replicas)
-    return ledger.queue(dataclasses.replace(new, prediction=crop.source.prediction(grown)))
+    return ledger.queue(dataclasses.replace(
+        new, prediction=crop.source.prediction(grown), kernels=kernels_of(parent)))
 
 
 def waiting(ledger: Ledger, corpus_id: int | None = None) -> Run | None:

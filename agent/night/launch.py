@@ -18,10 +18,11 @@ from agent.ledger import (
     Ledger,
     Run,
     current_study,
+    kernels_of,
     last_state,
     waiting_elsewhere,
 )
-from agent.machine import Clock, Guard, Sensors, later, machine, proof
+from agent.machine import Clock, Guard, Sensors, kernels, later, machine, proof
 from agent.night import harvest, signals, withdrawal
 from agent.night.adrift import Harbour, in_harbour
 from agent.night.choice import Choice, base_of, choose, held_of, note_of, with_last_text
@@ -100,16 +101,17 @@ class Desk:
             raise Stopped
 
     def measure(self, tokens: TokenSet, config: Config, n_replicas: int,
-                n_trials: int = 1) -> study.Speed:
+                n_trials: int = 1, kernels: str | None = None) -> study.Speed:
         """The speed of a run on this device, with others beside it where so many run at once; with
         its progress told; a stop is heard meanwhile.
         """
         if n_trials == 1 or self.executor:  # whose machines are measured one at a time
             found = study.measure(self.home, tokens, config, n_replicas, spawn_worker,
-                                  look=self.look_at_measuring)
+                                  look=self.look_at_measuring, kernels=kernels)
         else:
             found = throughput.at_once(self.home, tokens, config, n_trials, n_replicas,
-                                       spawn_worker, self.look_at_measuring).speed(config)
+                                       spawn_worker, self.look_at_measuring,
+                                       kernels).speed(config)
         self.progress(MEASURING, 1, 1)
         return found
 
@@ -343,7 +345,7 @@ def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> C
     base = Config.from_dict(known.config)
     tokens = night.prepare(base.vocab_size)
     found = study.move_here(at.ledger, known, tokens, at.measure(
-        tokens, base, wish.n_replicas, wish.n_trials or 1), at.clock.stamp())
+        tokens, base, wish.n_replicas, wish.n_trials or 1, kernels_of(known)), at.clock.stamp())
     night.note(study.MOVED, f"study {known.id} was measured on another device ({known.device}); on "
                f"this one ({found.device}) a run takes about {words.duration(found.run_s or 0.0)}, "
                f"before {words.duration(known.run_s or 0.0)}",
@@ -370,7 +372,8 @@ def train_once(at: Desk, wish: Wish) -> Run:
     now = at.clock.stamp()
     corpus_id = study.register_corpus(at.ledger, tokens, now)
     as_earlier = held_of(Config.from_dict({}), config, wish)  # it may have begun in that order
-    twins = (at.ledger.waiting_twin(one, wish.seed, budget, corpus_id)
+    own = kernels.usual() if kernels.is_asked() else None
+    twins = (at.ledger.waiting_twin(one, wish.seed, budget, corpus_id, own)
              for one in (config, as_earlier))
     run = next(filter(None, twins), None) or at.ledger.queue(
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,

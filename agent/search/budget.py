@@ -139,6 +139,8 @@ def _correction(ledger: Ledger, found: Calibration, first: Run, tok_per_s: float
     while ledger.runs_on(found.text_sha256, budget):
         budget += config.tokens_per_step  # a budget of its own, so that no run is there already
     seeds = found.seeds or []
-    if seeds == study.baseline_seeds(ledger, found.text_sha256, config, found.budget_tokens, seed):
-        seeds = study.baseline_seeds(ledger, found.text_sha256, config, budget, seed)
+    fresh, planned = (study.baseline_seeds(ledger, found.text_sha256, config, n, seed,
+                                           found.kernels)
+                      for n in (budget, found.budget_tokens))
+    seeds = fresh if seeds == planned else seeds
     return Correction(found, first, tok_per_s, budget, speed.run_s(config, budget, n_valid), seeds)

@@ -13,6 +13,7 @@ from agent.ledger import (
     Run,
     in_words,
     is_on_text,
+    is_pair,
     measures,
     prediction_of,
 )
@@ -278,7 +279,8 @@ class Campaign:
         assert self.study is not None
         return (run.strategy in KINDS and run.budget_tokens == self.study.budget_tokens
                 and run.seed in (self.study.seeds or [])
-                and run.config_hash == Config.from_dict(self.study.config).hash)
+                and run.config_hash == Config.from_dict(self.study.config).hash
+                and is_pair(run, self.study.kernels))
 
     def rung_limit(self, run: Run) -> float | None:
         """The loss at a quarter of the budget over which a challenger is given up; None is never.

@@ -23,9 +23,12 @@ from agent.ledger import (
     NewRun,
     Queries,
     Run,
+    is_pair,
+    kernels_of,
     this_home,
 )
 from agent.machine import Clock, machine
+from agent.machine import kernels as own_kernels
 from agent.search import feasible, footprint, verdict
 from agent.trial import CONFIRMING, Job, Spawn, end_orphan, last_words, living_worker, read_events
 from engine.config import Config
@@ -65,16 +68,20 @@ class Speed:
 
 
 def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn: Spawn,
-            timeout_s: float = 300.0, look: Look = lambda seconds: None) -> Speed:
+            timeout_s: float = 300.0, look: Look = lambda seconds: None,
+            kernels: str | None = None) -> Speed:
     """Train for some seconds in a worker, as every run will, and report its speed.
 
     `look` is told every LOOK_S how long it has taken; what it raises ends the measurement.
+    kernels  that compute it; without a word those that are usual here
+
     Tried again where it fails: the system may have killed it, or the worker of a daemon that was
     killed here a moment ago has not left yet.
     """
     folder, status = home.run("measure"), 0
+    job = measuring_job(tokens, config, n_replicas, kernels)
     for _ in range(MEASURE_TRIES):
-        status = _measure_once(folder, tokens, config, n_replicas, spawn, timeout_s, look)
+        status = _measure_once(folder, job, spawn, timeout_s, look)
         found = [line for line in read_events(folder, 0)[0] if line["kind"] == "measured"]
         if found:
             peak_mb, text_mb = found[0].get("peak_mb"), 2e-6 * tokens.n_tokens["train"]
@@ -85,10 +92,19 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
                     f"{last_words(folder, status)}")
 
 
-def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replicas: int,
-                  spawn: Spawn, timeout_s: float, look: Look) -> int:
+def measuring_job(tokens: TokenSet, config: Config, n_replicas: int,
+                  kernels: str | None) -> Job:
+    """What a worker is asked that only measures."""
+    return Job(
+        config=config, seed=0, budget_tokens=10**9, train_tokens=str(tokens.paths["train"]),
+        valid_tokens=str(tokens.paths["search"]), n_valid_bytes=tokens.n_bytes["search"],
+        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S, orphan_s=0.0,
+        n_replicas=n_replicas, kernels=kernels or own_kernels.usual())
+
+
+def _measure_once(folder: RunFolder, job: Job, spawn: Spawn, timeout_s: float, look: Look) -> int:
     """Exit status of a worker that only measures; what it found is in its events."""
-    prepare_measuring(folder, tokens, config, n_replicas)
+    prepare_measuring(folder, job)
     try:
         process = spawn(folder)
     except OSError as error:
@@ -100,7 +116,7 @@ def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replica
             with suppress(subprocess.TimeoutExpired):
                 return process.wait(LOOK_S)
             look(passed_s)
-        raise UserError(f"three steps of {config.describe()} took over {timeout_s:.0f} s; this "
+        raise UserError(f"three steps of {job.config.describe()} took over {timeout_s:.0f} s; this "
                         "device needs a smaller model, such as --set n_embd=64")
     except BaseException:
         process.kill()  # it has nothing to save
@@ -108,8 +124,7 @@ def _measure_once(folder: RunFolder, tokens: TokenSet, config: Config, n_replica
         raise
 
 
-def prepare_measuring(folder: RunFolder, tokens: TokenSet, config: Config,
-                      n_replicas: int) -> None:
+def prepare_measuring(folder: RunFolder, job: Job) -> None:
     """Leave the job of a worker that only measures; StorageError where nothing can be written."""
     orphan = living_worker(folder)
     if orphan:
@@ -120,10 +135,7 @@ def prepare_measuring(folder: RunFolder, tokens: TokenSet, config: Config,
             path.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(error, folder.root, 0) from error
-    Job(config=config, seed=0, budget_tokens=10**9, train_tokens=str(tokens.paths["train"]),
-        valid_tokens=str(tokens.paths["search"]), n_valid_bytes=tokens.n_bytes["search"],
-        tokenizer=str(tokens.tokenizer_path), measure_s=MEASURE_S, orphan_s=0.0,
-        n_replicas=n_replicas).write(folder.job)
+    job.write(folder.job)
 
 
 def plan_budget(speed: Speed, config: Config, n_valid: int, run_s: float) -> int:
@@ -174,12 +186,13 @@ def corpus_row(tokens: TokenSet, now: str) -> NewCorpus:
 def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, seed: int,
                speed: Speed, budget_tokens: int) -> Calibration:
     """A new study of this text, baseline and budget, with what was measured of the device."""
-    now = clock.stamp()
+    now, kernels = clock.stamp(), own_kernels.usual()
     footprint.note(ledger, speed.more_mb, now)
     return ledger.calibration(ledger.add_calibration(NewCalibration(
         created_at=now, corpus_id=register_corpus(ledger, tokens, now),
         text_sha256=tokens.corpus.sha256, budget_tokens=budget_tokens, config=config.to_dict(),
-        seeds=baseline_seeds(ledger, tokens.corpus.sha256, config, budget_tokens, seed), n=0,
+        seeds=baseline_seeds(ledger, tokens.corpus.sha256, config, budget_tokens, seed, kernels),
+        n=0, kernels=kernels,
         run_s=speed.run_s(config, budget_tokens, tokens.n_tokens["search"]),
         tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
         device=machine.device())))
@@ -244,7 +257,7 @@ def _n_scored_once(run: Run, corpus: Corpus) -> int:
 
 
 def baseline_seeds(ledger: Queries, text_sha256: str, config: Config, budget_tokens: int,
-                   seed: int) -> list[int]:
+                   seed: int, kernels: str | None) -> list[int]:
     """The seeds of a baseline: from the one given on, without those whose run tells too little.
 
     A run of an older version, or one by hand, has no score on the shard that confirms, or will
@@ -253,6 +266,7 @@ def baseline_seeds(ledger: Queries, text_sha256: str, config: Config, budget_tok
     this = this_home(ledger)
     silent = {run.seed for run in ledger.runs_on(text_sha256, budget_tokens)
               if run.home in (None, this) and run.config_hash == config.hash
+              and is_pair(run, kernels)
               and run.confirm_bpb is None
               and (run.state in ("finished", "pruned")
                    or run.state in ("queued", "running") and run.strategy not in CONFIRMING)}
@@ -293,13 +307,17 @@ class Origin:
 
 def new_run(ledger: Ledger, config: Config, seed: int, budget_tokens: int, corpus_id: int,
             now: str, origin: Origin, n_replicas: int = 1) -> NewRun:
-    """A run to queue, with what is known of it and of this machine."""
+    """A run to queue, with what is known of it and of this machine.
+
+    A run of a study is computed by the study's kernels, another by those that are usual here.
+    """
     return NewRun(
         uid=uuid.uuid4().hex, created_at=now, config=config, seed=seed,
         budget_tokens=budget_tokens, corpus_id=corpus_id,
         predicted_mb=(config.predicted_mb(n_replicas)
                       + footprint.beside_mb(ledger, ledger.corpus(corpus_id))),
-        replicas=n_replicas,
+        replicas=n_replicas, kernels=own_kernels.usual() if origin.calibration_id is None
+        else kernels_of(ledger.calibration(origin.calibration_id)),
         device=machine.device(), cores=machine.cores(), code_version=machine.code_version(),
         strategy=origin.strategy, reason=origin.reason, calibration_id=origin.calibration_id,
         parent_id=origin.parent_id, grid_id=origin.grid_id)

@@ -66,7 +66,8 @@ def measured(config: Config, n_cores: int, spawn: Spawn,
 
 
 def at_once(home: Home, tokens: TokenSet, config: Config, n_trials: int, n_replicas: int,
-            spawn: Spawn, look: study.Look = lambda seconds: None) -> Throughput:
+            spawn: Spawn, look: study.Look = lambda seconds: None,
+            kernels: str | None = None) -> Throughput:
     """So many workers side by side, each training some seconds as a run does.
 
     Tried again where one fails, as a single measurement is.
@@ -75,7 +76,8 @@ def at_once(home: Home, tokens: TokenSet, config: Config, n_trials: int, n_repli
     statuses: list[int] = []
     for _ in range(study.MEASURE_TRIES):
         for folder in folders:
-            study.prepare_measuring(folder, tokens, config, n_replicas)
+            study.prepare_measuring(folder, study.measuring_job(
+                tokens, config, n_replicas, kernels))
         statuses = _run(folders, config, spawn, look)
         told = [speed for folder in folders if (speed := _told(folder))]
         if len(told) == n_trials:

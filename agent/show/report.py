@@ -101,6 +101,7 @@ def _facts(detail: Detail) -> dict[str, str]:
             if stamp),
         "machine": run.device,
         "code": run.code_version,
+        "kernels": run.kernels,
         "error": run.error,
         # Of one that diverged the error ends with it.
         "trouble": detail.trace and run.state != "diverged" and detail.trace.told,

@@ -59,6 +59,7 @@ class Job:
     unique_tokens: int | None = None  # train on so many from the beginning of the text's shuffle
     trunk_step: int | None = None  # after it the state is kept, for a longer run to go on from
     trunk: str | None = None  # the state of a shorter run to go on from, where it is still there
+    kernels: str = "numpy"  # that compute it, from the first step to the last
 
     def write(self, path: Path) -> None:
         def name(file: str) -> str:
@@ -83,6 +84,9 @@ class Job:
             for count in ("unique_tokens", "trunk_step"):
                 if (n := values.get(count)) is not None and not _is_count(n):
                     raise ValueError(f"{count}={n!r} is not a whole number over 0")
+
+            if not isinstance(kernels := values.get("kernels", "numpy"), str):
+                raise TypeError(f"kernels={kernels!r} is not a name")
 
             def find(name: str) -> str:
                 return str(find_within(RunFolder(path.parent).home.root, path.parent, name))

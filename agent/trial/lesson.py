@@ -18,6 +18,7 @@ from agent.trial.job import Job
 from engine.errors import CheckpointError, CorpusError
 from engine.files import write_atomically
 from engine.model import GPT, Flat
+from engine.native import named
 from engine.text import Tokenizer
 from engine.training import Texts, Trainer, checkpoint
 
@@ -30,14 +31,17 @@ LEAST = 4  # things to learn from
 
 def trainer_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
                events: Events) -> Trainer:
-    """The trainer of a job; of one with a task, what it learns from is made first if need be."""
-    n_steps = job.config.steps_for(job.budget_tokens)
+    """The trainer of a job; of one with a task, what it learns from is made first if need be.
+
+    UserError where the job's kernels cannot be had: a run keeps those it began with.
+    """
+    n_steps, kernels = job.config.steps_for(job.budget_tokens), named(job.kernels)
     if job.task is None:
-        return Trainer(job.config, job.seed, n_steps, texts, job.n_replicas)
+        return Trainer(job.config, job.seed, n_steps, texts, job.n_replicas, kernels)
     from engine.alignment import AlignedTrainer  # no other run pays for it
 
     lesson = lesson_of(job, folder, texts, tokenizer, events)
-    return AlignedTrainer(job.config, job.seed, n_steps, texts, lesson, job.n_replicas)
+    return AlignedTrainer(job.config, job.seed, n_steps, texts, lesson, job.n_replicas, kernels)
 
 
 def lesson_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
@@ -48,7 +52,7 @@ def lesson_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
     task, exam = job.task, None
     assert task is not None  # who asks has seen it
     start = model_at(folder.start, job)
-    writer = Writer(GPT(job.config), start, tokenizer)
+    writer = Writer(GPT(job.config, kernels=named(job.kernels)), start, tokenizer)
     if folder.writer.exists():
         writer = writer._replace(params=model_at(folder.writer, job))
     make: Callable[[int], list[Pair]] | None = None  # the batch of a number

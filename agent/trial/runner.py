@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from agent.home import Home, holder
-from agent.ledger import Ledger, Metric, Run, unique_tokens
+from agent.ledger import Ledger, Metric, Run, kernels_of, unique_tokens
 from agent.machine import Clock, guard
 from agent.trial import rung
 from agent.trial.conclusion import MAX_RETRIES as MAX_RETRIES
@@ -229,7 +229,7 @@ def job_of(run: Run, tokens: TokenSet, eval_every: int | None,
                n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
                eval_every=eval_every, n_replicas=run.replicas or 1, shards=shards,
                rung_step=rung_step, rung_max_bpb=None if rung_step is None else rung_max_bpb,
-               unique_tokens=unique)
+               unique_tokens=unique, kernels=kernels_of(run))
 
 
 def stall_bound_s(run: Run, last: dict[str, dict[str, Any]]) -> float:

@@ -19,6 +19,7 @@ from engine.alignment.writer import Leave, Writer
 from engine.config import Config
 from engine.errors import Diverged, Left
 from engine.model import Array, Flat
+from engine.native import Kernels
 from engine.text import Tokenizer
 from engine.training import RECENT, Score, Step, Texts, Trainer, parts, shared_zeros
 
@@ -48,8 +49,8 @@ class AlignedTrainer(Trainer):
     """
 
     def __init__(self, config: Config, seed: int, n_steps: int, texts: Texts, lesson: Lesson,
-                 n_replicas: int = 1) -> None:
-        super().__init__(config, seed, n_steps, texts, n_replicas)
+                 n_replicas: int = 1, kernels: Kernels | None = None) -> None:
+        super().__init__(config, seed, n_steps, texts, n_replicas, kernels)
         self.lesson, self.recipe, self.start = lesson, lesson.recipe, lesson.start
         self.params.buffer[...] = self.start.buffer
         self._pairs, self._held = ([spell(pair, lesson.tokenizer, config.seq_len) for pair in side]

@@ -5,11 +5,14 @@
     python -m engine.bench --peer tokenizers    the tokenizer in turns with the Rust package's
     python -m engine.bench sampling             tokens a second of generated text
     python -m engine.bench prepare              seconds to prepare the built-in corpus
-    python -m engine.bench --only 1             one model: 0 64d/2L, 1 128d/4L, 2 192d/6L, 3 256d/8L
+    python -m engine.bench --only 1             one model: 0 64d/2L, 1 128d/4L, 2 192d/6L,
+                                                3 256d/8L, 4 160d/5L, 5 128d/4L in windows of 512
+    python -m engine.bench --replicas 1         the same in one process
     python -m engine.bench --json               a JSON list of rows instead of a table
 
 The floor of a step is its matrix products alone, spread perfectly over the same processes. Every
-configuration is measured in a process of its own. "× eager" is PyTorch's time over ours: above 1,
+configuration is measured in a process of its own. With AGENT_NATIVE=1 kernels in C compute, and
+numpy alone is measured in turns with them. "× eager" is PyTorch's time over ours: above 1,
 ours is faster.
 """
 
@@ -31,7 +34,8 @@ from engine.errors import UserError
 INTERRUPTED = 130
 # Options that mean something to only one subject.
 ONLY_FOR = {"replicas": "steps", "only": "steps", "text": "tokenizer"}
-HEADS = {"config": "configuration", "ms_per_step": "ms/step", "seconds": "seconds",
+HEADS = {"config": "configuration", "ms_per_step": "ms/step", "numpy_ms": "numpy ms",
+         "ratio_numpy": "× numpy", "seconds": "seconds",
          "tok_per_s": "tok/s", "gflops": "GFLOP/s", "floor_ms": "floor ms",
          "floor_per_step": "floor/step", "peak_mb": "peak MB", "ratio_eager": "× eager",
          "ratio_compile": "× compile", "peer_peak_mb": "peer MB", "peer_seconds": "peer seconds",

@@ -14,6 +14,7 @@ import numpy as np
 from engine.bench.clock import Peer, seconds
 from engine.bench.floor import Floor
 from engine.config import Config
+from engine.native import NUMPY, Kernels, usual
 from engine.training import Texts, Trainer
 
 CONFIGS = (
@@ -21,6 +22,8 @@ CONFIGS = (
     Config(n_embd=128, n_layer=4, n_head=4, batch_size=4, seq_len=128),
     Config(n_embd=192, n_layer=6, n_head=6, batch_size=8, seq_len=128),
     Config(n_embd=256, n_layer=8, n_head=8, batch_size=8, seq_len=256),
+    Config(n_embd=160, n_layer=5, n_head=5, batch_size=6, seq_len=96),
+    Config(n_embd=128, n_layer=4, n_head=4, batch_size=2, seq_len=512),
 )
 STEPS = 10  # in a turn
 MODES = ("eager", "compile")
@@ -30,10 +33,11 @@ SETTLE_S = 0.5  # after a turn: PyTorch's threads spin for a while before they s
 class Ours:
     """A trainer on random tokens, stepping when asked."""
 
-    def __init__(self, config: Config, n_replicas: int) -> None:
+    def __init__(self, config: Config, n_replicas: int, kernels: Kernels) -> None:
         rng = np.random.default_rng(0)
         tokens = rng.integers(0, config.vocab_size, 200_000).astype(np.uint16)
-        self.trainer = Trainer(config, 0, 10**6, Texts(tokens, tokens[:1000], 1000), n_replicas)
+        self.trainer = Trainer(config, 0, 10**6, Texts(tokens, tokens[:1000], 1000), n_replicas,
+                               kernels)
 
     def steps(self, n: int) -> list[float]:
         """Seconds of each of n steps."""
@@ -56,13 +60,20 @@ def measure(config: Config, n_replicas: int, rounds: int, with_torch: bool) -> d
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         peers = {mode: stack.enter_context(_torch(config, mode, folder))
                  for mode in MODES if with_torch}
-        ours = Ours(config, n_replicas)
+        kernels = usual().kernels
+        ours = Ours(config, n_replicas, kernels)
         stack.callback(ours.trainer.close)
         turns: dict[str, Callable[[int], list[float]]] = {
             **{mode: peer.ask for mode, peer in peers.items()}, "ours": ours.steps}
         for steps in turns.values():
             steps(5)  # warm up, compile
-        peak_mb = ours.resident_mb()  # before the floor's own matrices
+        peak_mb, teams = ours.resident_mb(), [ours.trainer.team]  # before others' matrices
+        if kernels:
+            plain = Ours(config, n_replicas, NUMPY)
+            stack.callback(plain.trainer.close)
+            teams.append(plain.trainer.team)
+            turns["numpy"] = plain.steps
+            plain.steps(5)
         floor = Floor(config, ours.trainer.n_replicas)
         stack.callback(floor.close)
         turns["floor"] = floor.steps
@@ -70,7 +81,7 @@ def measure(config: Config, n_replicas: int, rounds: int, with_torch: bool) -> d
         for _ in range(rounds):
             for name, steps in turns.items():
                 times[name] += steps(STEPS)
-        for team in (floor.team, ours.trainer.team):
+        for team in (floor.team, *teams):
             team.close()  # replicas hold copies of the pipes that tell a peer to finish
         peer_mb = [peer.finish() for peer in peers.values()]
     ms = {name: statistics.median(found) * 1e3 for name, found in times.items()}
@@ -79,7 +90,10 @@ def measure(config: Config, n_replicas: int, rounds: int, with_torch: bool) -> d
            "tok_per_s": config.tokens_per_step / ms["ours"] * 1e3,
            "gflops": gflop / ms["ours"] * 1e3, "floor_ms": ms["floor"],
            "floor_per_step": ms["floor"] / ms["ours"], "peak_mb": peak_mb,
-           "replicas": ours.trainer.n_replicas, "steps": len(times["ours"])}
+           "replicas": ours.trainer.n_replicas, "steps": len(times["ours"]),
+           "kernels": kernels.name}
+    if "numpy" in ms:
+        row |= {"numpy_ms": ms["numpy"], "ratio_numpy": ms["numpy"] / ms["ours"]}
     for mode in peers:
         row |= {f"ratio_{mode}": ms[mode] / ms["ours"], f"ms_{mode}": ms[mode]}
     return row | ({"peer_peak_mb": min(peer_mb)} if peers else {})

@@ -20,4 +20,4 @@ if TYPE_CHECKING:
 __all__, __getattr__ = doors(__name__, {
     "gpt": ("Flat", "GPT", "Past", "Watch", "init_params"),
     "workspace": ("Array", "Workspace"),
-}, modules=("exponential",))
+})

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from engine.blocks import attention_blocks
-from engine.model import exponential
 from engine.model.layers import Cache, ones_row, put
 from engine.model.workspace import Array, Workspace
+from engine.native import exponential, kernel
 
 SUMS = 1e20  # softmax goes without s − max s while its sums of exp s lie within 1/this, this
 LOWEST = -120.0  # scores further below the largest count as this: 2⁻¹²⁰ is nothing beside 1
@@ -33,6 +33,7 @@ def rope_tables(n_time: int, head_size: int, base: float, dtype: Any) -> tuple[A
     return (scale * np.cos(angle)).astype(dtype), (scale * np.sin(angle)).astype(dtype)
 
 
+@kernel
 def rotate(x: Array, cos: Array, sin: Array, tmp: Workspace) -> None:
     """Turn the pairs (first half, second half) of every head by their angle, in place.
 
@@ -144,13 +145,13 @@ def attention(qkv: Array, heads: tuple[int, int], n_batch: int, tables: tuple[Ar
     for rows, times in attention_blocks(n_batch, n_head, n // n_batch, before):
         keys, visible = slice(0, before + times.stop), _visible(times.stop - times.start, o.dtype)
         q_part, k_part, peak = q[rows][..., times], k[rows][..., keys], None
-        e = _powers(_scores(k_part, q_part, tmp), visible)
-        total = _sums(e)
+        e = _scores(k_part, q_part, tmp)
+        total = _summed_powers(e, visible, None, tmp)
         least, most = (ufunc.reduce(total, axis=None) for ufunc in (np.minimum, np.maximum))
         if not (1 / SUMS < least and most < SUMS):
             peak = _peaks(_scores(k_part, q_part, tmp), visible)
-            e = _powers(_scores(k_part, q_part, tmp), visible, peak)
-            total = _sums(e)
+            e = _scores(k_part, q_part, tmp)
+            total = _summed_powers(e, visible, peak, tmp)
         peaks.append(peak)
         w = np.divide(1.0, total, out=total)
         part = tmp("mixed", *e.shape[:2], d, e.shape[3])
@@ -178,31 +179,24 @@ def attention_backward(do: Array, cache: Cache, tmp: Workspace) -> Array:
     dqkv = tmp("wide", c + 2 * e_, n)
     dq = _heads(dqkv[:c], n_batch, n_head)
     dk, dv = (_heads(x, n_batch, n_kv) for x in (dqkv[c : c + e_], dqkv[c + e_ :]))
-    # BLAS is twice as fast with keys as rows. Turned from a compact copy: columns a power of two
-    # apart fall into the same sets of the cache, and reading across them costs four times as much.
-    compact, k_rows = tmp("rows", *k.shape), tmp("k_rows", n_batch, n_kv, t, d)
-    np.copyto(compact, k)
-    np.copyto(k_rows, compact.swapaxes(2, 3))
-    do_w = _heads(tmp("rows", c, n), n_batch, n_head)
-    np.multiply(_heads(do, n_batch, n_head), weight, out=do_w)
-    shift = np.einsum("bhdt,bhdt->bht", do_w, _heads(o, n_batch, n_head),
-                      out=tmp("shift", n_batch, n_head, t))
+    k_rows = _keys_as_rows(k, tmp)
+    do_w, shift = _weighed(do, o, weight, tmp)
+    do_w = _heads(do_w, n_batch, n_head)
     blocks = attention_blocks(n_batch, n_head, t, 0)
     # Last block first: it meets every key, so it writes what the others add to.
     for (rows, times), peak in reversed(list(zip(blocks, peaks, strict=True))):
         keys, is_first = slice(0, times.stop), times.stop == t
         q_part, do_part = q[rows][..., times], do_w[rows][..., times]
         visible = _visible(times.stop - times.start, do.dtype).T
-        e = _powers(_scores(q_part, k[rows][..., keys], tmp), visible,
-                    None if peak is None else peak.swapaxes(2, 3))
+        e = _scores(q_part, k[rows][..., keys], tmp)
         ds = tmp("ds", *e.shape)
         np.matmul(_groups(do_part, n_kv).swapaxes(3, 4), v[rows][:, :, None, :, keys],
                   out=_groups(ds, n_kv))
-        ds -= shift[rows][:, :, times, None]
-        ds *= e
+        _slopes(e, ds, shift[rows][:, :, times, None], visible,
+                None if peak is None else peak.swapaxes(2, 3), tmp)
         dq_rows = tmp("mixed", *ds.shape[:3], d)
         np.matmul(_groups(ds, n_kv), k_rows[rows][:, :, None, keys], out=_groups(dq_rows, n_kv))
-        dq[rows][..., times] = dq_rows.swapaxes(2, 3)
+        _put_turned(dq[rows][..., times], dq_rows, tmp)
         _add_product(dv[rows][..., keys], do_part, e, is_first, tmp)
         _add_product(dk[rows][..., keys], q_part, ds, is_first, tmp)
     back = (np.multiply(cos, exponential.NATS, out=tmp("cos", *cos.shape)),
@@ -241,6 +235,48 @@ def _powers(s: Array, visible: Array, peak: Array | None = None) -> Array:
         if n > 1:
             last *= visible
     return s
+
+
+@kernel
+def _summed_powers(s: Array, visible: Array, peak: Array | None, tmp: Workspace) -> Array:
+    """_powers in place, and their sums over keys (b, H, 1, queries)."""
+    return _sums(_powers(s, visible, peak))
+
+
+@kernel
+def _slopes(s: Array, ds: Array, shift: Array, visible: Array, peak: Array | None,
+            tmp: Workspace) -> None:
+    """s (b, H, queries, keys) becomes e, its powers, and ds (ds − shift) · e, both in place."""
+    ds -= shift
+    ds *= _powers(s, visible, peak)
+
+
+@kernel
+def _weighed(do: Array, o: Array, weight: Array, tmp: Workspace) -> tuple[Array, Array]:
+    """do · w (C, N), and the sums over a head's channels of that times o, (B, H, T)."""
+    (n_batch, n_head, _, t), do_w = weight.shape, tmp("rows", *do.shape)
+    mine = np.multiply(_heads(do, n_batch, n_head), weight, out=_heads(do_w, n_batch, n_head))
+    return do_w, np.einsum("bhdt,bhdt->bht", mine, _heads(o, n_batch, n_head),
+                           out=tmp("shift", n_batch, n_head, t))
+
+
+@kernel
+def _put_turned(to: Array, x: Array, tmp: Workspace) -> None:
+    """to (B, H, D, T) = x (B, H, T, D)."""
+    to[...] = x.swapaxes(2, 3)
+
+
+@kernel
+def _keys_as_rows(k: Array, tmp: Workspace) -> Array:
+    """k (B, K, D, T) → (B, K, T, D): BLAS is twice as fast with keys as rows.
+
+    Turned from a compact copy: columns a power of two apart fall into the same sets of the cache,
+    and reading across them costs four times as much.
+    """
+    compact, k_rows = tmp("rows", *k.shape), tmp("k_rows", *k.shape[:2], k.shape[3], k.shape[2])
+    np.copyto(compact, k)
+    np.copyto(k_rows, compact.swapaxes(2, 3))
+    return k_rows
 
 
 def _peaks(s: Array, visible: Array) -> Array:

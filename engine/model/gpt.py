@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.config import EVAL_LOGITS, Config
-from engine.model import attention, exponential, layers, rwkv, stream
+from engine.model import attention, layers, rwkv, stream
 from engine.model.workspace import Array, Workspace
+from engine.native import Kernels, exponential
 
 # Weights that ran away overflow somewhere; what comes out is not finite, and whoever asked for it
 # says so in words. A warning of numpy's would say it to nobody.
@@ -124,9 +125,10 @@ class Past:
 class GPT:
     """A configuration with the workspace it computes in; parameters are handed to every call."""
 
-    def __init__(self, config: Config, dtype: DTypeLike = np.float32) -> None:
+    def __init__(self, config: Config, dtype: DTypeLike = np.float32,
+                 kernels: Kernels | None = None) -> None:
         self.config = config
-        self.workspace = Workspace(dtype)
+        self.workspace = Workspace(dtype, kernels)
         self.watch: Watch | None = None  # where set, told every intermediate: engine/trace
         self._tiled: tuple[tuple[int, int, int], Array, Array] | None = None
         self._tables = attention.rope_tables(config.seq_len, config.head_size, config.rope_base,
@@ -165,7 +167,7 @@ class GPT:
         logits = np.matmul(head, hidden.T, out=self.workspace("logits", head.shape[0], ids.size))
         self._tell("", "logits", logits)
         nats = layers.cross_entropy(logits, targets.ravel(), scale, exponential.POWER,
-                                    exponential.NATS)
+                                    exponential.NATS, self.workspace)
         self._tell("", "loss", nats)
         return nats, (ids, hidden, logits, caches)
 
@@ -184,8 +186,8 @@ class GPT:
             rows = slice(start, min(start + block, flat.size))
             logits = self.workspace("eval_logits", head.shape[0], rows.stop - start)
             np.matmul(head, hidden[rows].T, out=logits)
-            nats[rows] = layers.cross_entropy(logits, flat[rows], None,
-                                              exponential.POWER, exponential.NATS)
+            nats[rows] = layers.cross_entropy(logits, flat[rows], None, exponential.POWER,
+                                              exponential.NATS, self.workspace)
         return nats
 
     @QUIET

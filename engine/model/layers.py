@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.model.workspace import Array, Workspace
+from engine.native import kernel
 
 Cache = tuple[Any, ...]
 
@@ -52,6 +53,7 @@ def embedding(ids: Array, table: Array, buf: Workspace) -> Array:
     return np.take(table, ids, axis=0, out=x, mode="clip")
 
 
+@kernel
 def embedding_backward(dx: Array, ids: Array, dtable: Array, tmp: Workspace) -> None:
     """Add dx (N, C) into the rows of dtable (V, C) that `ids` (N,) came from.
 
@@ -74,6 +76,7 @@ def embedding_backward(dx: Array, ids: Array, dtable: Array, tmp: Workspace) -> 
 # --- normalisation ---------------------------------------------------------------------------
 
 
+@kernel
 def rms_norm(x: Array, gain: Array, buf: Workspace, eps: float = 1e-6) -> tuple[Array, Cache]:
     """Scale every feature vector to unit root-mean-square, then by a learned gain.
 
@@ -89,6 +92,7 @@ def rms_norm(x: Array, gain: Array, buf: Workspace, eps: float = 1e-6) -> tuple[
     return np.multiply(n, gain, out=buf("y", *x.shape)), (n, r, gain)
 
 
+@kernel
 def unit_rms(x: Array, buf: Workspace, eps: float = 1e-6) -> tuple[Array, Array]:
     """rms_norm without a gain: n (N, C), and the factors r (N,) that made it."""
     n_rows, c = x.shape
@@ -100,6 +104,7 @@ def unit_rms(x: Array, buf: Workspace, eps: float = 1e-6) -> tuple[Array, Array]
     return np.multiply(x, r[:, None], out=buf("n", n_rows, c)), r
 
 
+@kernel
 def rms_norm_backward(dy: Array, cache: Cache, tmp: Workspace) -> tuple[Array, Array]:
     """Gradients of rms_norm: dy (N, C) → dx (N, C), dgain (C,).
 
@@ -121,6 +126,7 @@ def rms_norm_backward(dy: Array, cache: Cache, tmp: Workspace) -> tuple[Array, A
 # --- feed-forward ----------------------------------------------------------------------------
 
 
+@kernel
 def swiglu(gate_up: Array, buf: Workspace, tmp: Workspace) -> tuple[Array, Cache]:
     """Gated activation: gate_up (2F, N) → h (F, N), channel-major, and the backward's cache.
 
@@ -142,6 +148,7 @@ def swiglu(gate_up: Array, buf: Workspace, tmp: Workspace) -> tuple[Array, Cache
     return h, (gate_up, sigma2)
 
 
+@kernel
 def swiglu_backward(dh: Array, cache: Cache, dgate_up: Array, tmp: Workspace) -> Array:
     """Gradient of swiglu: dh (F, N) → dgate_up (2F, N), whose second half may be dh; returns h.
 
@@ -172,8 +179,9 @@ def _channels(f: int, n: int) -> list[slice]:
 # --- head and loss ---------------------------------------------------------------------------
 
 
-def cross_entropy(logits: Array, targets: Array, scale: float | None,
-                  power: np.ufunc = np.exp, nats: float = 1.0) -> Array:
+@kernel
+def cross_entropy(logits: Array, targets: Array, scale: float | None, power: np.ufunc = np.exp,
+                  nats: float = 1.0, tmp: Workspace | None = None) -> Array:
     """Negative log-likelihood of each target: logits (V, N), targets (N,) → nats (N,).
 
     Logits have the unit of `power`, which is `nats` nats. They are overwritten. With a scale

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from engine.native import NUMPY, Kernels, usual
+
 Array = NDArray[Any]
 
 HUGE_PAGE = 2 << 20
@@ -23,10 +25,11 @@ class Workspace:
     Contents are whatever was there before: every taker fills what it takes.
     """
 
-    __slots__ = ("_arena", "_flats", "_prefix", "_scopes", "_views", "dtype")
+    __slots__ = ("_arena", "_flats", "_prefix", "_scopes", "_views", "dtype", "kernels")
 
-    def __init__(self, dtype: DTypeLike = np.float32) -> None:
+    def __init__(self, dtype: DTypeLike = np.float32, kernels: Kernels | None = None) -> None:
         self.dtype = np.dtype(dtype)
+        self.kernels = (usual().kernels if kernels is None else kernels) or None  # None: numpy's
         self._prefix = ""
         self._scopes: dict[str, Workspace] = {}
         self._flats: dict[str, Array] = {}
@@ -37,7 +40,7 @@ class Workspace:
         """The same store, with names below `scope`."""
         inner = self._scopes.get(scope)
         if inner is None:
-            inner = self._scopes[scope] = Workspace(self.dtype)
+            inner = self._scopes[scope] = Workspace(self.dtype, self.kernels or NUMPY)
             inner._prefix = f"{self._prefix}{scope}."
             inner._flats, inner._views, inner._arena = self._flats, self._views, self._arena
         return inner

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.model import exponential
+from engine.native import exponential
 
 
 @dataclass(frozen=True, slots=True)

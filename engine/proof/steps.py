@@ -14,6 +14,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.fields import short
 from engine.model import GPT, Array, Flat
+from engine.native import Kernels
 from engine.training import make_optimizer
 
 N_STEPS = 3
@@ -46,11 +47,11 @@ def losses_for(config: Config) -> dict[str, list[float]]:
     return LOSSES | {name: LOSSES_OF_KINDS[name] for name in KINDS if name not in config.unused}
 
 
-def faults_of_steps(losses: dict[str, list[float]]) -> list[str]:
+def faults_of_steps(losses: dict[str, list[float]], kernels: Kernels | None = None) -> list[str]:
     """Where a step leads elsewhere than it should."""
     found = []
     for name, wanted in losses.items():
-        got = losses_of(name)
+        got = losses_of(name, kernels=kernels)
         if not all(abs(a - b) <= CLOSE for a, b in zip(got, wanted, strict=True)):
             told = ", ".join(f"{one:.5f}" for one in got)
             right = ", ".join(f"{one:.5f}" for one in wanted)
@@ -61,7 +62,8 @@ def faults_of_steps(losses: dict[str, list[float]]) -> list[str]:
     return found
 
 
-def losses_of(name: str, dtype: type = np.float32) -> list[float]:
+def losses_of(name: str, dtype: type = np.float32,
+              kernels: Kernels | None = None) -> list[float]:
     """Losses of the small model over N_STEPS steps, under an optimizer or of one of KINDS.
 
     NaN from where it broke.
@@ -76,7 +78,8 @@ def losses_of(name: str, dtype: type = np.float32) -> list[float]:
     text = (spread(n + 1) * 0.5 + 0.5) * config.vocab_size
     ids, targets = (text[i : i + n].astype(np.int32).reshape(config.batch_size, -1)
                     for i in (0, 1))
-    model, rule = GPT(config, dtype), make_optimizer(config, lambda size: np.zeros(size, dtype))
+    model = GPT(config, dtype, kernels)
+    rule = make_optimizer(config, lambda size: np.zeros(size, dtype), kernels)
     losses = [math.nan] * (N_STEPS + 1)
     try:
         with np.errstate(all="ignore"):  # whatever comes is compared

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from engine.config import Config
-from engine.model import Array, Flat, exponential
+from engine.model import Array, Flat
+from engine.native import exponential
 
 N_QUERIES = 24  # a head, whose scores are made again
 DEAD = 1e-3  # of the hidden channels' size: one of less, over all tokens, is shut

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from engine.config import Config
-from engine.model import Array, Flat, exponential
+from engine.model import Array, Flat
+from engine.native import exponential
 from engine.trace import plain
 from engine.trace.compare import Others
 

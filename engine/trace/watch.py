@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.config import Config
-from engine.model import GPT, Array, Flat, exponential
+from engine.model import GPT, Array, Flat
+from engine.native import exponential
 from engine.trace import kept as rules
 from engine.trace import plain
 from engine.trace.compare import Deviation, compare, named, size

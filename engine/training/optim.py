@@ -6,6 +6,7 @@ cost the memory traffic of one.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from engine.blocks import Matrix, matrices, muon_shares
 from engine.config import Config
 from engine.model import Array, Flat, Workspace
+from engine.native import Kernels, updates
 from engine.training.muon import MOMENTUM, orthogonal
 from engine.training.parallel import parts
 
@@ -56,11 +58,13 @@ def decay_rate(config: Config, lr: float) -> float:
     return config.weight_decay * (lr / config.lr) if falls else config.weight_decay
 
 
-def sum_gradients(own: Array, others: Sequence[Array]) -> float:
+def sum_gradients(own: Array, others: Sequence[Array], tmp: Workspace | None = None) -> float:
     """Add others to own (n,), in place; the sum of squares of what own is then.
 
     It is not finite where an entry is not.
     """
+    if tmp is not None and tmp.kernels:
+        return updates.sum_gradients(own, others, tmp.kernels)
     total = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, own.size, BLOCK):
@@ -98,16 +102,12 @@ class Optimizer(Protocol):
         ...
 
 
-def make_optimizer(config: Config, zeros: Callable[[int], Array] | None = None) -> Optimizer:
+def make_optimizer(config: Config, zeros: Callable[[int], Array] | None = None,
+                   kernels: Kernels | None = None) -> Optimizer:
     """The optimizer a Config names, its slots made by `zeros`: n → (n,) float32."""
-    kinds: dict[str, Callable[[Config, Callable[[int], Array]], Optimizer]] = {
-        "adamw": AdamW, "lion": Lion, "schedule_free": ScheduleFree,
-        "muon": Muon}
-    return kinds[config.optimizer](config, zeros or _private_zeros)
-
-
-def _private_zeros(n: int) -> Array:
-    return np.zeros(n, np.float32)
+    kinds: dict[str, Callable[[Config, Callable[[int], Array], Kernels | None], Optimizer]] = {
+        "adamw": AdamW, "lion": Lion, "schedule_free": ScheduleFree, "muon": Muon}
+    return kinds[config.optimizer](config, zeros or partial(np.zeros, dtype=np.float32), kernels)
 
 
 def shares(config: Config, n: int) -> list[slice]:
@@ -127,10 +127,11 @@ class AdamW:
     Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2.
     """
 
-    def __init__(self, config: Config, zeros: Callable[[int], Array]) -> None:
-        self.config = config
-        self.n_updates = 0
+    def __init__(self, config: Config, zeros: Callable[[int], Array],
+                 kernels: Kernels | None = None) -> None:
+        self.config, self.n_updates = config, 0
         self.slots = {name: zeros(config.n_params) for name in ("m", "v")}
+        self.scratch = Workspace(self.slots["m"].dtype, kernels)
 
     def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
                part: slice) -> None:
@@ -143,23 +144,11 @@ class AdamW:
         beta1, beta2 = self.config.beta1, self.config.beta2
         correct1 = (1 - beta1**self.n_updates) / (1 - beta1)
         correct2 = math.sqrt((1 - beta2**self.n_updates) / (1 - beta2))
-        a, b = _scratch(2)
-        for rows, decay in _blocks(params, part, lr * decay_rate(self.config, lr)):
-            p, g, m = params.buffer[rows], grads[rows], self.slots["m"][rows]
+        for rows, decay in _blocks(params, part, lr * decay_rate(self.config, lr), self.scratch):
             v = self.slots["v"][rows.start - n_without : rows.stop - n_without]
-            u = a[: p.size]
-            np.multiply(g, grad_scale, out=u)
-            m *= beta1
-            m += u
-            u *= u
-            v *= beta2
-            v += u
-            np.sqrt(v, out=u)
-            u += EPS * correct2
-            np.divide(m, u, out=u)
-            u *= lr * correct2 / correct1
-            _shrink(p, u, decay, self.config.cautious_decay, b[: p.size])
-            p -= u
+            updates.adamw((params.buffer[rows], grads[rows], self.slots["m"][rows], v),
+                          (grad_scale, beta1, beta2, EPS * correct2, lr * correct2 / correct1,
+                           decay), self.config.cautious_decay, self.scratch)
 
     def evaluation_point(self, params: Flat, out: Array) -> Array:
         return params.buffer
@@ -179,25 +168,18 @@ class Lion:
     Source: Chen et al. 2023, arXiv:2302.06675, algorithm 2.
     """
 
-    def __init__(self, config: Config, zeros: Callable[[int], Array]) -> None:
-        self.config = config
-        self.slots = {"m": zeros(config.n_params)}
+    def __init__(self, config: Config, zeros: Callable[[int], Array],
+                 kernels: Kernels | None = None) -> None:
+        self.config, self.slots = config, {"m": zeros(config.n_params)}
+        self.scratch = Workspace(self.slots["m"].dtype, kernels)
 
     def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
                part: slice) -> None:
-        beta1, beta2 = self.config.beta1, self.config.beta2
-        a, b, c = _scratch(3)
-        for rows, decay in _blocks(params, part, lr * decay_rate(self.config, lr)):
-            p, g, m = params.buffer[rows], grads[rows], self.slots["m"][rows]
-            g_, u = a[: p.size], b[: p.size]
-            np.multiply(m, beta1 / (1 - beta1), out=u)
-            np.multiply(g, grad_scale, out=g_)
-            u += g_  # a positive multiple of β₁m + (1−β₁)g: the sign is the same
-            np.sign(u, out=u)
-            u *= lr
-            _shrink(p, u, decay, self.config.cautious_decay, c[: p.size])
-            p -= u
-            _average(m, g_, beta2, u)
+        mix = self.config.beta1 / (1 - self.config.beta1)
+        for rows, decay in _blocks(params, part, lr * decay_rate(self.config, lr), self.scratch):
+            updates.lion((params.buffer[rows], grads[rows], self.slots["m"][rows]),
+                         (grad_scale, mix, self.config.beta2, lr, decay),
+                         self.config.cautious_decay, self.scratch)
 
     def evaluation_point(self, params: Flat, out: Array) -> Array:
         return params.buffer
@@ -222,11 +204,11 @@ class ScheduleFree:
     algorithm 1 with the weighting of its section 4.1 (weights follow the squared warm-up).
     """
 
-    def __init__(self, config: Config, zeros: Callable[[int], Array]) -> None:
-        self.config = config
-        self.n_updates = 0
-        self.weight_sum = 0.0
+    def __init__(self, config: Config, zeros: Callable[[int], Array],
+                 kernels: Kernels | None = None) -> None:
+        self.config, self.n_updates, self.weight_sum = config, 0, 0.0
         self.slots = {name: zeros(config.n_params) for name in ("z", "v")}
+        self.scratch = Workspace(self.slots["z"].dtype, kernels)
 
     def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
                part: slice) -> None:
@@ -237,30 +219,12 @@ class ScheduleFree:
         correct2 = math.sqrt(1 - beta2**self.n_updates)
         self.weight_sum += lr * lr
         c = lr * lr / self.weight_sum if self.weight_sum else 1.0
-        a, b = _scratch(2)
-        for rows, decay in _blocks(params, part, decay_rate(self.config, lr)):
-            y, g = params.buffer[rows], grads[rows]
+        for rows, decay in _blocks(params, part, decay_rate(self.config, lr), self.scratch):
             z, v = self.slots["z"][rows], self.slots["v"][rows]
-            g_, u = a[: y.size], b[: y.size]
-            np.multiply(g, grad_scale, out=g_)
-            np.multiply(g_, g_, out=u)
-            u *= 1 - beta2
-            v *= beta2
-            v += u
-            np.sqrt(v, out=u)
-            u *= 1 / correct2
-            u += EPS
-            g_ /= u
-            if decay:
-                g_ += _decayed(y, g_, decay, self.config.cautious_decay, u)
-            # y ← (1−β₁)z' + β₁x' in terms of y, z and u alone, as in the authors' own code
-            np.subtract(z, y, out=u)
-            u *= c
-            y += u
-            np.multiply(g_, lr * (beta1 * (1 - c) - 1), out=u)
-            y += u
-            g_ *= lr
-            z -= g_
+            updates.schedule_free((params.buffer[rows], grads[rows], z, v),
+                                  (grad_scale, beta2, 1 / correct2, EPS, decay, c,
+                                   lr * (beta1 * (1 - c) - 1), lr),
+                                  self.config.cautious_decay, self.scratch)
 
     def evaluation_point(self, params: Flat, out: Array) -> Array:
         """x = (y − (1−β₁)z) / β₁, written to out."""
@@ -293,13 +257,12 @@ class Muon(AdamW):
     arXiv:2502.16982, section 2.2, at the common rate.
     """
 
-    def __init__(self, config: Config, zeros: Callable[[int], Array]) -> None:
-        self.config = config
-        self.n_updates = 0
-        self.matrices = matrices(config)
+    def __init__(self, config: Config, zeros: Callable[[int], Array],
+                 kernels: Kernels | None = None) -> None:
+        self.config, self.n_updates, self.matrices = config, 0, matrices(config)
         self.slots = {"m": zeros(config.n_params), "v": zeros(
             config.n_params - sum(one.size for one in self.matrices))}
-        self.workspace = Workspace(self.slots["m"].dtype)
+        self.workspace, self.scratch = (Workspace(self.slots["m"].dtype, kernels) for _ in "ab")
 
     def update(self, params: Flat, grads: Array, lr: float, grad_scale: float,
                part: slice) -> None:
@@ -318,50 +281,20 @@ class Muon(AdamW):
         p, g, m = (flat[one.start : one.stop].reshape(one.rows, one.columns)
                    for flat in (params.buffer, grads, self.slots["m"]))
         x, y = (self.workspace(name, *p.shape) for name in "xy")
-        np.multiply(g, grad_scale, out=x)
-        m *= MOMENTUM
-        m += x
-        np.multiply(m, MOMENTUM, out=y)
-        x += y
+        updates.gather((x, g, m, y), (grad_scale, MOMENTUM), self.workspace)
         u, y = orthogonal(x, y, self.workspace)
-        u *= lr * RATE * one.scale
-        _shrink(p, u, lr * decay_rate(self.config, lr), self.config.cautious_decay, y)
-        p -= u
+        updates.descend((p, u, y), (lr * RATE * one.scale, lr * decay_rate(self.config, lr)),
+                        self.config.cautious_decay, self.workspace)
 
 
-def _blocks(params: Flat, part: slice, decay: float) -> Iterator[tuple[slice, float]]:
-    """Cache-sized slices of a part of the flat buffer with their decay: none for norm gains."""
+def _blocks(params: Flat, part: slice, decay: float,
+            space: Workspace) -> Iterator[tuple[slice, float]]:
+    """Slices of a part of the flat buffer with their decay, which is none for norm gains.
+
+    They stay in cache, but for kernels, which make one pass of it all.
+    """
+    block = part.stop if space.kernels else BLOCK
     for first, last, rate in ((part.start, min(part.stop, params.n_decay), decay),
                               (max(part.start, params.n_decay), part.stop, 0.0)):
-        for start in range(first, last, BLOCK):
-            yield slice(start, min(start + BLOCK, last)), rate
-
-
-def _shrink(p: Array, u: Array, decay: float, is_cautious: bool, tmp: Array) -> None:
-    """Take `decay` of p, in place; with is_cautious only where p − u is nearer to zero, too."""
-    if is_cautious and decay:
-        p -= _decayed(p, u, decay, is_cautious, tmp)
-    elif decay:
-        p *= 1 - decay
-
-
-def _decayed(p: Array, u: Array, decay: float, is_cautious: bool, out: Array) -> Array:
-    """decay · p, or decay · 1(u p ≥ 0) · p: Chen et al. 2025, arXiv:2510.12402, algorithm 1."""
-    if is_cautious:
-        np.multiply(u, p, out=out)
-        np.greater_equal(out, 0.0, out=out)
-        out *= p
-        out *= decay
-        return out
-    return np.multiply(p, decay, out=out)
-
-
-def _scratch(n: int) -> list[Array]:
-    return [np.empty(BLOCK, np.float32) for _ in range(n)]
-
-
-def _average(mean: Array, value: Array, beta: float, tmp: Array) -> None:
-    """mean ← β·mean + (1−β)·value, in place."""
-    np.multiply(value, 1 - beta, out=tmp)
-    mean *= beta
-    mean += tmp
+        for start in range(first, last, block):
+            yield slice(start, min(start + block, last)), rate

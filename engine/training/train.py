@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from engine.config import EARLIER, Config
 from engine.errors import CheckpointError, Diverged, Left
 from engine.model import GPT, Array, Flat, Watch, init_params
+from engine.native import Kernels
 from engine.training.data import Batches
 from engine.training.evaluate import Score, nats_in, score_of, sum_blocks, sum_nats, windows
 from engine.training.optim import learning_rate, make_optimizer, shares, sum_gradients
@@ -83,15 +85,16 @@ class Trainer:
     """
 
     def __init__(self, config: Config, seed: int, n_steps: int, texts: Texts,
-                 n_replicas: int = 1) -> None:
+                 n_replicas: int = 1, kernels: Kernels | None = None) -> None:
         self.config, self.seed, self.n_steps, self.texts = config, seed, n_steps, texts
         n = self.n_replicas = max(1, min(n_replicas, config.batch_size))
         self.team = Team(n, (self._gradient, self._reduce, self._update, self._score))
-        self.model = GPT(config)
+        self.model = GPT(config, kernels=kernels)
         self.params = init_params(config, seed, params=Flat.over(
             config, shared_zeros(config.n_params)))
         self.grads = [Flat.over(config, shared_zeros(config.n_params)) for _ in range(n)]
-        self.optimizer = make_optimizer(config, shared_zeros)
+        self._fresh = partial(make_optimizer, config, shared_zeros, kernels)
+        self.optimizer = self._fresh()
         self.batches = Batches(texts.train, config.seq_len, seed, config.data_order,
                                texts.separator if config.shuffle_stories else None)
         self._shards = [Shard(texts.valid, texts.n_valid_bytes), *texts.shards.values()]
@@ -204,7 +207,7 @@ class Trainer:
         """Sum of all replicas' gradients for this replica's part, and its square."""
         part = self._parts[rank]
         own, *others = (grads.buffer[part] for grads in self.grads)
-        self._squares[rank] = sum_gradients(own, others)
+        self._squares[rank] = sum_gradients(own, others, self.model.workspace)
 
     def _update(self, rank: int) -> None:
         _, lr, scale = self._asked
@@ -234,7 +237,7 @@ class Trainer:
         """Be as before the first step."""
         self.team.close()
         init_params(self.config, self.seed, params=self.params)
-        self.optimizer = make_optimizer(self.config, shared_zeros)
+        self.optimizer = self._fresh()
         self.step, self.first_loss = 0, math.nan
         self.recent.clear()
 

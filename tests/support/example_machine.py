@@ -37,7 +37,8 @@ def machine(files: Mapping[str, str] | None = None, answers: Mapping[str, str] |
         usable_cores=lambda: 8, all_cores=lambda: 8, memory=lambda: (8000.0, 200.0, 3000.0),
         container=lambda: (container.Memory(), None),
         statvfs=disk(), try_storage=lambda _folder: None, holder=lambda _lock: None,
-        wrong_numbers=lambda _path: None, strategies=lambda: Found({}, {}, []))
+        wrong_numbers=lambda _path: None, strategies=lambda: Found({}, {}, []),
+        kernels=lambda: ("c11-0123abcd", "compiled by cc"))
     return dataclasses.replace(kind, **changes)
 
 

@@ -247,7 +247,7 @@ def test_every_column_of_runs_that_needs_words_has_them(path: Path) -> None:
     Ledger.open(path).close()
     text = dict(schema(path))["runs"]
     for column in ("vs_unigram", "events_offset", "budget_tokens", "cells", "config_hash",
-                   "replicas", "confirm_bpb", "test_bpb", "rung_bpb"):
+                   "replicas", "confirm_bpb", "test_bpb", "rung_bpb", "kernels"):
         assert re.search(rf"^ +{column} .*-- \w+", text, re.MULTILINE), column
 
 

@@ -81,6 +81,7 @@ def test_a_job_written_before_there_was_an_order_of_the_text_keeps_the_linear_on
     ({"rung_max_bpb": True}, "rung_max_bpb=True is not a finite number"),
     ({"unique_tokens": 0}, "unique_tokens=0 is not a whole number over 0"),
     ({"rung_step": None}, "rung_max_bpb is given without a rung_step"),
+    ({"kernels": None}, "kernels=None is not a name"),
 ])
 def test_what_is_no_job_of_ours_is_refused(
         path: Path, changes: dict[str, Any], words: str) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from engine import blocks
-from engine.model import attention, exponential
+from engine.model import attention
 from engine.model.workspace import Workspace
+from engine.native import exponential
 from tests.support.arrays import DTYPES, STDS, draw, error, spaces, step
 
 BASE = 10000.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.model import exponential
+from engine.native import exponential
 from engine.proof.operations import NUMPY
 
 

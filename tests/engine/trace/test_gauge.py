@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from engine.config import Config
-from engine.model import exponential
+from engine.native import exponential
 from engine.trace import Gauge
 from engine.training import Texts, Trainer
 

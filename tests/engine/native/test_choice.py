@@ -1,0 +1,71 @@
+"""Kernels where they are asked for and can be had; else numpy, and one clause that says why."""
+
+import os
+
+import pytest
+
+from engine.errors import ConfigError, UserError
+from engine.native import NUMPY, build
+from engine.native.choice import choose, folder_for, named
+
+
+def test_without_a_word_numpy_computes(person):
+    del person["AGENT_NATIVE"]
+    found = choose(person)
+    assert (found.kernels, found.why) == (NUMPY, "kernels are only used with AGENT_NATIVE=1")
+
+
+def test_zero_leaves_numpy_alone_and_looks_for_no_compiler(person):
+    found = choose(person | {"AGENT_NATIVE": "0"}, compilers=None)
+    assert (found.kernels, found.why) == (NUMPY, "AGENT_NATIVE=0")
+    assert not folder_for(person).exists()
+
+
+def test_another_word_is_met_with_one_sentence(person):
+    with pytest.raises(ConfigError, match="AGENT_NATIVE=yes is neither 0 .* nor 1 .*; set one"):
+        choose(person | {"AGENT_NATIVE": "yes"})
+
+
+def test_no_compiler_is_said(person):
+    found = choose(person, compilers=[])
+    assert found.kernels is NUMPY
+    assert found.why.startswith("there is no C compiler (cc, clang or gcc; ")
+
+
+def test_a_compiler_that_fails_is_said(person, compiler):
+    found = choose(person, [compiler("exit 1")])
+    assert found.kernels is NUMPY
+    assert found.why.endswith("cc could not compile: silent (status 1)")
+
+
+def test_what_was_compiled_once_is_taken_again_and_a_corrupt_one_is_built_anew(
+        person, compiler, library, name, tmp_path):
+    one = compiler(f"echo >> {tmp_path}/times; head -c -100 {library} > $OUT")
+    path = build.path_of(folder_for(person), name(one))
+
+    def times():
+        found = choose(person, [one])
+        assert (found.kernels.name, found.why) == (path.stem, f"compiled by {one.name}")
+        return (tmp_path / "times").read_text().count("\n")
+
+    assert (times(), times()) == (1, 1)
+    data = path.read_bytes()
+    path.unlink()  # this process still has it mapped
+    path.write_bytes(data[:5000])
+    assert (times(), path.read_bytes()) == (2, data)
+
+
+def test_a_run_keeps_its_kernels_also_where_its_compiler_is_gone(environment, kernels):
+    assert named("numpy", {}) is NUMPY
+    unasked = {"XDG_CACHE_HOME": environment["XDG_CACHE_HOME"], "PATH": ""}
+    assert named(kernels.name, unasked).name == kernels.name
+
+
+def test_kernels_that_cannot_be_had_are_named_in_one_sentence(person, compiler, monkeypatch):
+    monkeypatch.setattr(build.util, "find_spec", lambda name: None)  # nor ziglang
+    only = os.path.dirname(compiler("exit 1").command[0])
+    with pytest.raises(UserError, match="the kernels c11-00000000 cannot be had here, where numpy "
+                                        "would compute .*; what began with them goes on with no"):
+        named("c11-00000000", person | {"PATH": only})
+    with pytest.raises(UserError, match="AGENT_NATIVE=0 leaves numpy alone, and this began with"):
+        named("c11-00000000", person | {"AGENT_NATIVE": "0"})
