@@ -29,7 +29,8 @@ def on_trunk(ledger: Queries, home: Home, run: Run, job: Job) -> Job:
         its, path = cells.get(other.id), home.run(other.uid).trunk
         config, tokens = Config.from_dict(other.config), other.budget_tokens or 0
         if (its and its.purpose == "trunk" and other.device == machine.device()
-                and is_pair(other, job.kernels) and (other.corpus_id, other.seed, other.replicas) == (
+                and is_pair(other, job.kernels)
+                and (other.corpus_id, other.seed, other.replicas) == (
                     run.corpus_id, run.seed, run.replicas)
                 and shares(config, tokens, job.config, job.budget_tokens) and path.is_file()):
             found.append((branch_step(config, tokens), path))
