@@ -39,7 +39,7 @@ def crossing_of(options: dict[str, Any]) -> Crossing:
 
 def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
     """The table to stdout; its text, what is left out, and what is next, to stderr."""
-    tell(words.printable(f"text {found.text}"))
+    tell(f"text {words.one_line(found.text)}")
     click.echo("\n".join(grid_table.lines(found.rows, found.tokens, found.cells(),
                                           Console().width)))
     if is_dry:

@@ -84,7 +84,7 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
         status = _measure_once(folder, job, spawn, timeout_s, look)
         found = [line for line in read_events(folder, 0)[0] if line["kind"] == "measured"]
         if found:
-            peak_mb, text_mb = found[0].get("peak_mb"), 2e-6 * tokens.n_tokens["train"]
+            peak_mb, text_mb = found[0].get("peak_mb"), 2e-6 * tokens.n_tokens.get("train", 0)
             return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step,
                          n_replicas, None if peak_mb is None else
                          peak_mb - config.predicted_mb(n_replicas) - text_mb)

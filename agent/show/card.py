@@ -55,7 +55,7 @@ def model_card(facts: CardFacts, config: Config, to: str, step: int) -> str:
     run, fields = facts.run, config.to_dict()
     if run.source == "published":  # of how it was trained nothing is known
         fields = {name: value for name, value in fields.items() if name in run.config}
-    parts = [f"{FRONT if to == 'hf' else ''}# {run.label}: {words.one_line(run.config_text)}",
+    parts = [f"{FRONT if to == 'hf' else ''}# {run.label}: {_told(run.config_text)}",
              _what(run, config, step),
              "## Use it", USE[to], *_limits(config),
              "## How good it is", *_score(facts),
@@ -68,8 +68,8 @@ def model_card(facts: CardFacts, config: Config, to: str, step: int) -> str:
 
 def _what(run: Run, config: Config, step: int) -> str:
     seed = "" if run.seed is None else f", seed {run.seed}"
-    device = f" on {words.one_line(run.device)}" if run.device else ""
-    code = f", code {words.one_line(run.code_version)}" if run.code_version else ""
+    device = f" on {_told(run.device)}" if run.device else ""
+    code = f", code {_told(run.code_version)}" if run.code_version else ""
     if run.source == "published":
         return f"A language model of {config.n_params:,} parameters that phi-auto was given."
     return (f"A language model of {config.n_params:,} parameters, trained from scratch by phi-auto"
@@ -116,7 +116,7 @@ def _text(corpus: Corpus | None) -> Iterator[str]:
     if corpus is None:
         yield f"Which text it was trained on is {NOT_SAID}, and so is the licence of that text."
         return
-    yield (f"{words.one_line(corpus.name)} ({corpus.source}), "
+    yield (f"{_told(corpus.name)} ({corpus.source}), "
            f"{words.count(corpus.n_tokens_train)} tokens of {corpus.vocab_size:,} kinds in "
            f"{words.count(corpus.n_stories_train)} stories.")
     yield _table(("of", "SHA-256"), [("text", corpus.text_sha256),
@@ -131,7 +131,7 @@ def _found(facts: CardFacts) -> Iterator[str]:
         yield "It was not trained here, and who trained it, and how, is not known."
         return
     verdict = f" Verdict: {facts.verdict}." if facts.verdict else ""
-    yield f"{run.strategy}: {words.one_line(run.reason or 'no reason was given')}.{verdict}"
+    yield f"{run.strategy}: {_told(run.reason or 'no reason was given')}.{verdict}"
     steps = facts.lineage.steps
     if len(steps) > 1:
         yield "The steps that led to it, each against the one before; gains in bits per byte:"
@@ -156,4 +156,9 @@ def _cell(value: object) -> str:
     """Text that stays in its cell, whatever somebody wrote in it."""
     if value is None or isinstance(value, bool):
         return {None: "default", True: "yes", False: "no"}[value]
-    return words.one_line(value, 300).replace("|", "\\|")
+    return _told(value, 300).replace("|", "\\|")
+
+
+def _told(text: object, most: int = 160) -> str:
+    """Foreign text on one line, in which no element of HTML can begin."""
+    return words.one_line(text, most).replace("&", "&amp;").replace("<", "&lt;")

@@ -269,8 +269,10 @@ def _ladder(status: Status, width: int) -> RenderableType:
                       Text(BAR * n, style="green" if rung is own else "dim"),
                       style="bold" if rung is own else "")
     said = f", {status.best_verdict}" if status.best_verdict else ""
-    return Group(table, Text(f"{best.label}{said}: {best.config_text}; on {corpus.name}, "
-                             f"vocabulary {corpus.vocab_size:,}", style="dim"))
+    name = words.one_line(corpus.name, waking.MOST_NAME)
+    return Group(table, Text(words.printable(
+        f"{best.label}{said}: {best.config_text}; on {name}, vocabulary {corpus.vocab_size:,}"),
+        style="dim"))
 
 
 def _decisions(decisions: Sequence[Decision], width: int) -> RenderableType:

@@ -12,6 +12,7 @@ from agent.show.run_log import indented
 from agent.show.status import Detail, Rung, ladder
 
 NAME_WIDTH = 11  # of the facts of one run
+MOST_NAME = 50  # letters of a text's name
 STAR, INDENT = "★ ", "     "
 MIN_CONFIG = 18  # columns below which a configuration says nothing
 
@@ -176,7 +177,8 @@ def baselines(corpora: Sequence[Corpus]) -> str:
 
 
 def _corpus(corpus: Corpus) -> list[str]:
-    return [f"{corpus.name} ({corpus.source}), vocabulary {corpus.vocab_size:,}",
+    return [f"{words.one_line(corpus.name, MOST_NAME)} ({corpus.source}), "
+            f"vocabulary {corpus.vocab_size:,}",
             f"  trained on {words.count(corpus.n_stories_train)} stories, "
             f"{words.count(corpus.n_tokens_train)} tokens",
             f"  scored on {words.count(corpus.n_tokens_search)} tokens, "

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from rich.table import Table
 from rich.text import Text
 
+from agent import words
+
 NARROW, WIDE = 6, 9  # columns for the names
 
 
@@ -14,5 +16,11 @@ def facts(named: Mapping[str, Text | str], width: int, name_width: int = NARROW)
     table.add_column(width=name_width, style="bold")
     table.add_column(width=max(10, width - name_width - 1), overflow="fold")
     for name, fact in named.items():
-        table.add_row(name, fact if isinstance(fact, Text) else Text(fact))
+        table.add_row(name, _harmless(fact if isinstance(fact, Text) else Text(fact)))
     return table
+
+
+def _harmless(text: Text) -> Text:
+    """The text, if nothing in it steers the terminal; else that as signs, and without its style."""
+    told = words.printable(text.plain)
+    return text if told == text.plain else Text(told)

@@ -69,6 +69,6 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str]]) -> bool:
 
 def _cell(text: str, length: int | None) -> str:
     """One line, and no bar that would end the cell."""
-    line = " ".join(text.split())
+    line = words.printable(" ".join(text.split()))
     return (line if length is None else words.cut(line, length)).replace("|", "\\|")
 

@@ -14,6 +14,7 @@ from agent.show.status import Rung, Status
 
 N_TEXT = 4  # lines of the winner's text
 CHART_ROWS = 5
+MOST_NAME = 60  # letters of a text's name
 N_NOTE = 200  # letters of a person's words on the winner
 N_CLAIMS = 3  # the newest are told
 
@@ -108,7 +109,8 @@ def best(status: Status, *, is_short: bool) -> str:
         status.best_verdict or "", f", {status.best_verdict}" if status.best_verdict else "")
     lines = [f"{run.label}{said}: {words.decimal(run.val_bpb, 3)} bits/byte, "
              f"{words.decimal(run.val_loss, 3)} nats/token"]
-    corpus = f"; on {status.best_corpus.name}" if status.best_corpus else ""
+    name = status.best_corpus and words.one_line(status.best_corpus.name, MOST_NAME)
+    corpus = f"; on {name}" if name else ""
     lines += [] if is_short else [f"{run.config_text}{corpus}"]
     if run.val_bpb is not None:
         lines.append(standing(run.val_bpb, status.best_yardsticks[1 if is_short else 0:]))

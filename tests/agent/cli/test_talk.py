@@ -1,7 +1,9 @@
 """What commands say fits the terminal, whichever command it is; a pipe gets whole sentences."""
 
 import shlex
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from agent.cli.main import MODULES, main
 from agent.home.paths import Home
 from agent.words.lines import cells
 from tests.agent.night.test_grids import speed  # noqa: F401 no device is measured
+from tests.support import hostile
 from tests.support.example_home import a_home
 
 # Each command but those below, and what it says where it refuses; in the home of the fixture.
@@ -123,5 +126,21 @@ def test_a_pipe_gets_each_sentence_on_one_line(home: Home, tmp_path: Path) -> No
 def test_only_one_place_says_sentences_on_stderr() -> None:
     said = {path.name for path in Path(talk.__file__).parent.glob("*.py")
             for line in path.read_text(encoding="utf-8").splitlines()
-            if "err=True" in line and "nl=False" not in line and "click.echo(err=True)" not in line}
+            if ", err=True" in line and "nl=False" not in line}
     assert said == {"talk.py"}
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("call", ["status", "baselines", "show E1", "best", "table", "runs",
+                                  "studies", "log E1"])
+def test_foreign_text_steers_no_terminal_and_fills_none(tmp_path: Path, call: str) -> None:
+    home = a_home(tmp_path / "home")
+    with closing(sqlite3.connect(home.ledger)) as connection, connection:
+        text = hostile.all_of_it("\x1b[2J")
+        connection.execute("UPDATE corpora SET name = ?", (text,))
+        connection.execute("UPDATE runs SET reason = ?, notes = ?", (text, text))
+        connection.execute("UPDATE events SET message = ?", (text,))
+    told = called(home, call, tmp_path, 80).stdout
+    assert told
+    assert [sign for sign in told if not sign.isprintable() and sign != "\n"] == []
+    assert call == "table" or too_long(told, 80) == []
