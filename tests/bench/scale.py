@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Metric, NewCalibration, NewCorpus, Run
 from agent.machine.clock import later
-from agent.search.searcher import Searcher
+from agent.search.searcher import Searcher, Wanted
 from agent.search.study import new_run, note_noise, queue_baselines
 from engine.config import Config
 from engine.errors import NoProposal
@@ -70,6 +70,7 @@ class Night:
     ledger: Ledger
     n_workers: int
     rng: random.Random
+    batch: int = 1  # ideas that are asked for at once, at most
     cpu: Callable[[], float] = time.process_time
     now_s: float = 0.0
     free_s: float = 0.0  # when the scheduler has done what it was asked
@@ -90,13 +91,13 @@ class Night:
             config=BASE.to_dict(), seeds=[0, 1, 2, 3, 4], n=0, run_s=RUN_S))
         self.study = self.ledger.calibration(number)
         queue_baselines(self.ledger, self.study, START, 1)
-        self.searcher = Searcher(self.ledger, self.study, with_prior=False)
+        self.searcher = Searcher(self.ledger, self.study)
         for run in self.ledger.runs("queued"):
             self._begin(run)
         while self.running:
             self._end()
         self.study = note_noise(self.ledger, self.study)
-        self.searcher = Searcher(self.ledger, self.study, with_prior=False)
+        self.searcher = Searcher(self.ledger, self.study)
         self.spent.clear()
         self.busy_s = self.n_writes = self.n_ended = 0
         self.free_s = self.began_s = self.now_s
@@ -117,16 +118,19 @@ class Night:
         return later(START, int(self.now_s))
 
     def give(self) -> bool:
-        """Give a free worker a run; False where the search has to hear of others first."""
+        """Give free workers runs; False where the search has to hear of others first."""
         flying = {run_id for _, run_id, _, _ in self.running}
-        wanted = self._charged("next", 0, lambda: self.searcher.next(
-            math.inf, LIMITS, 0, in_flight=flying))
-        if wanted is None:
-            return False
+        most = min(self.batch, self.n_workers - len(self.running))
+        some = self._charged("next", 0, lambda: self.searcher.next_some(
+            most, math.inf, LIMITS, 0, in_flight=flying))
+        for wanted in some:
+            self._queue(wanted)
+        return bool(some)
+
+    def _queue(self, wanted: Wanted) -> None:
         new = new_run(self.ledger, wanted.config, wanted.seed, BUDGET, self.study.corpus_id,
                       self.stamp(), wanted.origin)
         self._begin(self._charged("queue", 1, lambda: self.ledger.queue(new)))
-        return True
 
     def _begin(self, run: Run) -> None:
         self._charged("claim", 2, lambda: (self.ledger.claim(self.stamp(), run_id=run.id),
@@ -198,11 +202,11 @@ def score(config: Config, seed: int, rng: random.Random) -> float:
     return 1.2 + far + 0.003 * random.Random(f"{config.hash} {seed}").gauss(0, 1)
 
 
-def measure(n_workers: int, folder: Path, n_runs: int, most_cpu_s: float,
+def measure(n_workers: int, folder: Path, n_runs: int, most_cpu_s: float, batch: int = 1,
             cpu: Callable[[], float] = time.process_time) -> Scale:
     """A night of so many workers in a new ledger."""
     with Ledger.open(folder / f"{n_workers}.db") as ledger:
-        night = Night(ledger, n_workers, random.Random(n_workers), cpu)
+        night = Night(ledger, n_workers, random.Random(n_workers), batch, cpu)
         why = night.run(n_runs, most_cpu_s)
         return _told(night, why)
 
@@ -252,12 +256,14 @@ def main(words: Sequence[str] | None = None) -> list[Scale]:
     parser.add_argument("--workers", default="10,100,1000")
     parser.add_argument("--minutes", type=float, default=5.0, help="runs each worker may make")
     parser.add_argument("--cpu", type=float, default=60.0, help="seconds of the processor for each")
+    parser.add_argument("--batch", type=int, default=1, help="ideas asked for at once, at most")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(words)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for n in map(int, asked.workers.split(",")):
-            found.append(measure(n, Path(folder), int(n * asked.minutes), asked.cpu))
+            found.append(measure(n, Path(folder), int(n * asked.minutes), asked.cpu,
+                                 asked.batch))
     told: Any = [asdict(one) for one in found]
     print(json.dumps(told, indent=1) if asked.json else table(found))  # noqa: T201 a bench's word
     return found
