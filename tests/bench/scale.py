@@ -23,14 +23,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Metric, NewCalibration, NewCorpus, Run
 from agent.machine.clock import later
 from agent.search.searcher import Searcher, Wanted
-from agent.search.study import new_run, note_noise, queue_baselines
+from agent.search.study import Origin, new_run, note_noise, queue_baselines
 from engine.config import Config
 from engine.errors import NoProposal
-from strategies.base import Limits
+from strategies import explore
+from strategies.base import Limits, why_not
 
 T = TypeVar("T")
 START = "2026-01-01T00:00:00Z"
@@ -46,11 +49,12 @@ LIMITS = Limits(budget_tokens=BUDGET, n_replicas=1, max_params=10_000_000, max_m
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A night of so many workers, from when its baselines were in."""
+    """A night of so many workers, from when all of them were in the middle of a run."""
 
     workers: int
     runs: int  # that ended
-    busy: float  # share of the workers' time in which they computed, once all had begun
+    busy: float  # share of the workers' time in which they computed, all of them at the start
+    lasting: float  # the same of a long night, by what a run takes of the scheduler
     simulated_s: float
     cpu_s: float  # of the scheduler
     run_ms: float  # what one run took of the scheduler, from its idea to its verdict
@@ -77,7 +81,6 @@ class Night:
     n_ended: int = 0
     busy_s: float = 0.0
     n_writes: int = 0
-    begun_s: float | None = None  # when the last worker had its first run
     spent: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     running: list[tuple[float, int, int, float]] = field(default_factory=list)  # end, run, seed, s
 
@@ -98,9 +101,26 @@ class Night:
             self._end()
         self.study = note_noise(self.ledger, self.study)
         self.searcher = Searcher(self.ledger, self.study)
+        self.began_s = self.now_s
+        self._fill(corpus)
         self.spent.clear()
         self.busy_s = self.n_writes = self.n_ended = 0
-        self.free_s = self.began_s = self.now_s
+        self.free_s = self.now_s
+
+    def _fill(self, corpus: int) -> None:
+        """All workers in the middle of a run, so that a night's usual hour is measured at once."""
+        rng = np.random.default_rng(self.n_workers)
+        known = {BASE.hash}
+        while len(self.running) < self.n_workers:
+            config = explore.move(BASE, rng, explore.SIZES[int(rng.integers(len(explore.SIZES)))])
+            if config.hash in known or why_not(config, LIMITS) is not None:
+                continue
+            known.add(config.hash)
+            run = self.ledger.queue(new_run(self.ledger, config, 0, BUDGET, corpus, START, Origin(
+                "explore", "runs already", self.study.id)))
+            self.ledger.claim(START, 1, run_id=run.id)
+            left_s = RUN_S * self.rng.random()
+            heapq.heappush(self.running, (self.now_s + left_s, run.id, 0, left_s))
 
     # --- what the scheduler does -------------------------------------------------------------
 
@@ -180,17 +200,12 @@ class Night:
                         break
             except NoProposal as refusal:
                 return str(refusal)
-            self._mark()
             self._end()
         return "runs"
 
     def _is_free_first(self) -> bool:
         """Whether the scheduler gets to a free worker before the next run ends."""
         return not self.running or self.free_s <= self.running[0][0]
-
-    def _mark(self) -> None:
-        if self.begun_s is None and len(self.running) == self.n_workers:
-            self.begun_s, self.busy_s = self.free_s, 0.0
 
 
 def score(config: Config, seed: int, rng: random.Random) -> float:
@@ -216,34 +231,35 @@ def _told(night: Night, why: str) -> Scale:
     ms = {what: 1e3 * sum(each) / n for what, each in sorted(night.spent.items())}
     n_given = max(1, len(night.spent["queue"]))
     for what in ("next", "queue", "claim", "log"):  # of what was given, also of what still runs
-        ms[what] *= n / n_given
+        ms[what] = ms.get(what, 0.0) * n / n_given
     run_ms = sum(ms.values())
-    since = night.begun_s if night.begun_s is not None else night.began_s
-    over_s = max(night.now_s - since, 1e-9)
-    # Of runs that began before and those that still run, the part inside is what counts.
-    inside = night.busy_s + sum(length - (end - night.now_s) if end - length > since
-                                else max(0.0, night.now_s - since)
+    over_s = max(night.now_s - night.began_s, 1e-9)
+    # Of runs that are not over the part until now; one may be given and not have begun.
+    inside = night.busy_s + sum(max(0.0, length - (end - night.now_s))
                                 for end, _, _, length in night.running)
     return Scale(
         workers=night.n_workers, runs=night.n_ended,
-        busy=min(1.0, inside / (over_s * night.n_workers)), simulated_s=night.now_s - night.began_s,
+        busy=min(1.0, inside / (over_s * night.n_workers)),
+        lasting=min(1.0, 1e3 * RUN_S / run_ms / night.n_workers), simulated_s=over_s,
         cpu_s=sum(map(sum, night.spent.values())), run_ms=run_ms, ms=ms,
         last_next_ms=1e3 * statistics.fmean(night.spent["next"][-20:] or [0.0]),
         decisions_per_s=1e3 / run_ms,
-        writes_per_s=night.n_writes / max(night.now_s - night.began_s, 1e-9),
+        writes_per_s=night.n_writes / over_s,
         most_workers=int(1e3 * RUN_S / run_ms / BUSY),
         memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, ended_by=why)
 
 
 def table(found: Sequence[Scale]) -> str:
     """What was measured, a line for each number of workers, and what a run costs by its parts."""
-    lines = [f"{'workers':>7} {'runs':>6} {'busy':>6} {'ms/run':>7} {'idea ms':>8} {'runs/s':>7} "
-             f"{'commits/s':>9} {'MB':>5} {'at most':>8}  ended by"]
+    heads = ("workers", "runs", "busy", "lasting", "ms a run", "ms an idea", "runs/s", "commits/s",
+             "MB", "at most")
+    lines = ["  ".join([*heads, "ended by"])]
     for one in found:
-        lines.append(
-            f"{one.workers:>7,} {one.runs:>6,} {100 * one.busy:>5.1f}% {one.run_ms:>7.1f} "
-            f"{one.last_next_ms:>8.1f} {one.decisions_per_s:>7.1f} {one.writes_per_s:>9,.0f} "
-            f"{one.memory_mb:>5.0f} {one.most_workers:>8,}  {one.ended_by[:40]}")
+        cells = (f"{one.workers:,}", f"{one.runs:,}", f"{one.busy:.1%}", f"{one.lasting:.1%}",
+                 f"{one.run_ms:.1f}", f"{one.last_next_ms:.1f}", f"{one.decisions_per_s:.1f}",
+                 f"{one.writes_per_s:,.0f}", f"{one.memory_mb:.0f}", f"{one.most_workers:,}")
+        lines.append("  ".join([*(cell.rjust(len(head)) for cell, head in
+                                  zip(cells, heads, strict=True)), one.ended_by[:40]]))
     for one in found:
         parts = ", ".join(f"{what} {ms:.2f}" for what, ms in sorted(
             one.ms.items(), key=lambda item: -item[1]))
