@@ -145,7 +145,8 @@ class View:
 
     def places(self, configs: Sequence[Config]) -> Array:
         """Where configurations lie, in lengths of the model: (N, features)."""
-        return np.asarray(self._features(configs)) / LENGTHS
+        found: Array = np.asarray(self._features(configs)) / LENGTHS
+        return found
 
     def worth(self, configs: Sequence[Config]) -> Array:
         """Expected improvement, (N,); of a second where time ends the night."""
@@ -311,17 +312,18 @@ def _best_offers(offers: Offers, view: View, taken: Sequence[Proposal],
     places = view.places([*configs, *(one.config for one in taken)])
     held = list(range(len(configs), len(places)))
     found: list[Proposal] = []
-    for i in order:
+    for i in map(int, order):
         if not held or np.sqrt(np.sum((places[held] - places[i]) ** 2, axis=1)).min() >= NEAREST:
-            found.append(_told(*every[i], view))
-            held.append(int(i))
+            found.append(_told(every[i], view))
+            held.append(i)
         if len(found) == most:
             break
     return found
 
 
-def _told(config: Config, name: str, why: str, view: View) -> Proposal:
+def _told(offer: tuple[Config, str, str], view: View) -> Proposal:
     """An offer as a proposal, with what is expected of it."""
+    config, name, why = offer
     mean, sd = (float(found[0]) for found in view.predict([config]))
     low, high = (100 * math.expm1(mean + side * sd - view.best) for side in (-2, 2))
     changes = describe_changes(view.parent, config).split(", ")

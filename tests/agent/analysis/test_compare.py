@@ -252,5 +252,5 @@ def test_the_same_seed_on_an_unlike_device_of_another_home_is_no_pair(ledger: Le
     ledger._db.execute("UPDATE runs SET device = 'a board' WHERE home = 'elsewhere'")
     found = compare_runs(ledger, "E1", "E2")
     assert found.gain.how == "welch"
-    assert found.sentence.endswith("E1 ran on a phone, E2 on a board: a seed of one is no pair with "
-                                   "that of the other")
+    assert found.sentence.endswith("; E1 ran on a phone, E2 on a board: a seed of one is no pair "
+                                   "with that of the other")
