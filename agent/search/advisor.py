@@ -98,18 +98,22 @@ def choose_some(parent: Config, known: Known, names: Sequence[str], seed: Sequen
     """
     rng = np.random.default_rng(list(seed))
     barrier = door(parent, known.outcomes, limits)
-    found: list[Proposal] = []
+    first, more = list[Proposal](), list[Proposal]()
     for i in range(most):
-        chance = rng if i == 0 else np.random.default_rng([*seed, i])
+        chance = np.random.default_rng([*seed, i]) if i else rng
         if chance.random() < BY_LUCK:
-            found += _by_luck(parent, known, names, seed, limits, chance, barrier)
-    if len(found) >= most:
-        return found[:most]
+            said = {one.config.hash for one in (*first, *more)}
+            (more if i else first).extend(
+                one for one in _by_luck(parent, known, names, seed, limits, chance, barrier)
+                if one.config.hash not in said)
+    n_model = most - len(first) - len(more)
+    if n_model <= 0:
+        return [*first, *more][:most]
     view = View(_model(known, limits.budget_tokens), known, limits, parent, barrier)
     offers = _offers(view, names, rng, seed)
     if "explore" in names:
         _climb(offers, _starts(view), view, rng)
-    return [*found, *_best_offers(offers, view, found, most - len(found))]
+    return [*first, *_best_offers(offers, view, [*first, *more], n_model), *more]
 
 
 def _by_luck(parent: Config, known: Known, names: Sequence[str], seed: Sequence[int],
