@@ -34,8 +34,10 @@ POINTERS: dict[str, dict[str, str]] = {
 STAMPS = {"corpora": "created_at", "grids": "created_at", "calibrations": "created_at",
           "runs": "created_at", "decisions": "decided_at", "events": "at"}
 CORPUS = ("text_sha256", "vocab_size", "tokenizer_sha256")
-STUDIES = ("study", "calibration_id")  # what an event's data calls a study's number
+# What an event's data calls the number of a row, and of which table.
+IN_DATA = {"study": "calibrations", "calibration_id": "calibrations", "grid_id": "grids"}
 NEWEST = "newest_study"  # the same of the newest one then
+BY_LABEL = "run_s"  # what an event's data has by labels
 GONE = "gone:"  # how the key of a row begins that was deleted by hand
 LABEL_OF = "label of "  # how evidence names a run
 # What two files may tell differently of one run that is the same.
@@ -144,10 +146,14 @@ class _Loader:
         data = parsed(told)
         if not isinstance(data, dict):
             return told
-        known = self._keys["calibrations"]
-        for name in STUDIES:
+        for name, table in IN_DATA.items():
             if isinstance(data.get(name), int):
-                data[name] = known.get(data[name], data[name])
+                data[name] = self._keys[table].get(data[name], data[name])
+        if isinstance(by_label := data.get(BY_LABEL), dict):
+            labels = {run["label"]: uid for uid, run in self.side["runs"].items()}
+            data[BY_LABEL] = {LABEL_OF + labels[label] if label in labels else label: value
+                              for label, value in by_label.items()}
+        known = self._keys["calibrations"]
         if isinstance(newest := data.get(NEWEST), int):
             data[NEWEST] = next((key for number, key in sorted(known.items(), reverse=True)
                                  if number <= newest), 0)

@@ -10,13 +10,14 @@ from typing import Any
 
 from agent.ledger.merge_order import in_order, labels
 from agent.ledger.merge_rows import (
+    BY_LABEL,
     GONE,
+    IN_DATA,
     LABEL_OF,
     NEWEST,
     NUMBERED,
     OF_RUN,
     POINTERS,
-    STUDIES,
     Row,
     Side,
 )
@@ -65,11 +66,18 @@ class Written:
             uid = str(row["evidence"]["with"]).removeprefix(LABEL_OF)
             row["evidence"] = row["evidence"] | {"with": self.labels.get(uid, uid)}
         if table == "events" and isinstance(row["data"], dict):
-            studies = self._ids["calibrations"]
-            row["data"] = {name: studies.get(value, 0) if name in (*STUDIES, NEWEST)
-                           and isinstance(value, str) else value
-                           for name, value in row["data"].items()}
+            row["data"] = {name: self._told(name, value) for name, value in row["data"].items()}
         return to_columns({"id": self._ids[table][key]} | row)
+
+    def _told(self, name: str, value: Any) -> Any:
+        """What an event holds, with numbers and labels for keys."""
+        table = "calibrations" if name == NEWEST else IN_DATA.get(name)
+        if table and isinstance(value, str):
+            return self._ids[table].get(value, 0)
+        if name == BY_LABEL and isinstance(value, dict):
+            return {self.labels.get(key.removeprefix(LABEL_OF), key.removeprefix(LABEL_OF)): one
+                    for key, one in value.items()}
+        return value
 
     def _changed(self, table: str, key: str) -> set[str]:
         """The columns in which a row of ours is another now."""

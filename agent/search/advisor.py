@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 
 from agent.search.prior import Elsewhere
-from agent.search.surrogate import Array, Result, Surrogate, expected_improvement
+from agent.search.surrogate import LENGTHS, Array, Result, Surrogate, expected_improvement
 from agent.trial import rung
 from engine.config import Config
 from engine.errors import ConfigError, NoProposal
@@ -89,19 +89,45 @@ def choose(parent: Config, known: Known, names: Sequence[str], seed: Sequence[in
     names  strategies that may offer ideas, first the one whose turn it is: a part of the ideas
            are its own, whatever the model thinks. Raises NoProposal where nothing fits.
     """
+    return choose_some(parent, known, names, seed, limits, 1)[0]
+
+
+def choose_some(parent: Config, known: Known, names: Sequence[str], seed: Sequence[int],
+                limits: Limits, most: int) -> list[Proposal]:
+    """So many proposals at most, of one model: the best first, none a repetition of another.
+
+    The first is what `choose` gives. One fit for many is what many workers at once can wait for.
+    """
     rng = np.random.default_rng(list(seed))
     barrier = door(parent, known.outcomes, limits)
-    if rng.random() < BY_LUCK:
-        for name in names:
-            with suppress(NoProposal):
-                offer = known.ask(name, parent, rng, seed, limits)
-                if barrier(offer.config) is None:
-                    return offer
+    first, more = list[Proposal](), list[Proposal]()
+    for i in range(most):
+        chance = np.random.default_rng([*seed, i]) if i else rng
+        if chance.random() < BY_LUCK:
+            said = {one.config.hash for one in (*first, *more)}
+            (more if i else first).extend(
+                one for one in _by_luck(parent, known, names, seed, limits, chance, barrier)
+                if one.config.hash not in said)
+    n_model = most - len(first) - len(more)
+    if n_model <= 0:
+        return [*first, *more][:most]
     view = View(_model(known, limits.budget_tokens), known, limits, parent, barrier)
     offers = _offers(view, names, rng, seed)
     if "explore" in names:
         _climb(offers, _starts(view), view, rng)
-    return _best_offer(offers, view)
+    return [*first, *_best_offers(offers, view, [*first, *more], n_model), *more]
+
+
+def _by_luck(parent: Config, known: Known, names: Sequence[str], seed: Sequence[int],
+             limits: Limits, rng: Generator, barrier: Callable[[Config], str | None]
+             ) -> list[Proposal]:
+    """What the first strategy that has something proposes, whatever the model thinks of it."""
+    for name in names:
+        with suppress(NoProposal):
+            offer = known.ask(name, parent, rng, seed, limits)
+            if barrier(offer.config) is None:
+                return [offer]
+    return []
 
 
 class View:
@@ -122,6 +148,11 @@ class View:
 
     def _features(self, configs: Sequence[Config]) -> list[tuple[float, ...]]:
         return [features(one, self.limits.budget_tokens) for one in configs]
+
+    def places(self, configs: Sequence[Config]) -> Array:
+        """Where configurations lie, in lengths of the model: (N, features)."""
+        found: Array = np.asarray(self._features(configs)) / LENGTHS
+        return found
 
     def worth(self, configs: Sequence[Config]) -> Array:
         """Expected improvement, (N,); of a second where time ends the night."""
@@ -286,11 +317,27 @@ def _varied(starts: Sequence[Config]) -> Iterator[Config]:
                 yield repaired(start, fields)
 
 
-def _best_offer(offers: Offers, view: View) -> Proposal:
-    """The offer that is worth most, with what is expected of it."""
-    configs = [config for config, *_ in offers.values()]
-    i = int(np.argmax(view.worth(configs)))
-    config, name, why = list(offers.values())[i]
+def _best_offers(offers: Offers, view: View, taken: Sequence[Proposal],
+                 most: int) -> list[Proposal]:
+    """The offers that are worth most, none of them next to another or to what is taken."""
+    every = list(offers.values())
+    configs = [config for config, *_ in every]
+    order = np.argsort(-view.worth(configs), kind="stable")
+    places = view.places([*configs, *(one.config for one in taken)])
+    held = list(range(len(configs), len(places)))
+    found: list[Proposal] = []
+    for i in map(int, order):
+        if not held or np.sqrt(np.sum((places[held] - places[i]) ** 2, axis=1)).min() >= NEAREST:
+            found.append(_told(every[i], view))
+            held.append(i)
+        if len(found) == most:
+            break
+    return found
+
+
+def _told(offer: tuple[Config, str, str], view: View) -> Proposal:
+    """An offer as a proposal, with what is expected of it."""
+    config, name, why = offer
     mean, sd = (float(found[0]) for found in view.predict([config]))
     low, high = (100 * math.expm1(mean + side * sd - view.best) for side in (-2, 2))
     changes = describe_changes(view.parent, config).split(", ")

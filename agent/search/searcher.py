@@ -13,7 +13,7 @@ from agent.ledger import ENDED, Blocks, Calibration, Ledger, Prediction, Run, ne
 from agent.ledger import Decision as Recorded
 from agent.search import proposer, silent
 from agent.search.actions import Due, Kind, Pending, Propose, Repeat, Stop, Trial, Wait, Without
-from agent.search.advisor import Known, choose
+from agent.search.advisor import Known, choose_some
 from agent.search.bandit import CLASS_NAMES
 from agent.search.outsiders import Outsiders
 from agent.search.prior import Elsewhere
@@ -194,30 +194,54 @@ class Searcher:
         in_flight  runs that wait or are computed; n_left is without them. Where the search has
                    to hear of one of them first, there is nothing to queue: None
         """
+        found = self.next_some(1, n_left, limits, seed, outsiders, is_timed=is_timed,
+                               in_flight=in_flight)
+        return found[0] if found else None
+
+    def next_some(self, most: int, n_left: float, limits: Limits, seed: int,
+                  outsiders: Outsiders | None = None, *, is_timed: bool = False,
+                  in_flight: Collection[int] = ()) -> list[Wanted]:
+        """So many runs to queue at most, of one look at the ledger, for as many free workers.
+
+        The first is what `next` gives; ideas behind it are of the same model. Empty where the
+        search has to hear of a run first.
+        """
         runs = self.ledger.comparable_runs(self.study)
         for run in near(self.ledger, self.study, runs):  # another device's stand in no one's way
             may_stand = run.id not in in_flight and run.state not in ("killed", "failed", "lost")
             self.search.avoid(run.seed or 0, run.config_hash if may_stand else None)
         pending = [self._pending(run) for run in runs if run.id in in_flight]
         runs = [_unheard(run) if run.id in in_flight else run for run in runs]
-        while True:
-            action = self.search.next(n_left, pending)
-            if isinstance(action, Stop):
+        found: list[Wanted] = []
+        while len(found) < most:
+            action = self.search.next(n_left - len(found), pending)
+            if isinstance(action, Stop) and not found:
                 raise NoProposal(action.reason)
-            if isinstance(action, Wait):
-                return None
+            if isinstance(action, Wait | Stop):
+                break
             if isinstance(action, Repeat):
-                return self._repeat(action)
-            if isinstance(action, Propose):
+                found.append(self._repeat(action))
+                pending.append(Pending(action.kind, action.node.key, action.seed))
+            elif isinstance(action, Propose):
                 outside = outsiders.at(len(runs)) if outsiders else {}
-                return self._propose(action, runs, limits, seed, outside, is_timed)
-            config = self._without(action)
-            if (config and not self._is_known(config, action.seed, near(
-                    self.ledger, self.study, runs))
-                    and why_not(config, limits) is None):
-                return Wanted(config, action.seed, Origin(
-                    "ablate", action.why, self.study.id, action.step.node.run_id))
-            self.search.cannot_leave_out(action.step)
+                return [*found, *self._propose(action, runs, limits, seed, outside, is_timed,
+                                               most - len(found))]
+            elif wanted := self._leave_out(action, runs, limits):
+                found.append(wanted)
+                pending.append(Pending("ablate", wanted.config.hash, wanted.seed,
+                                       wanted.origin.parent_id))
+            else:
+                self.search.cannot_leave_out(action.step)
+        return found
+
+    def _leave_out(self, action: Without, runs: list[Run], limits: Limits) -> Wanted | None:
+        """The confirmed configuration without a step; None where that is not to be had."""
+        config = self._without(action)
+        if (config is None or why_not(config, limits) is not None
+                or self._is_known(config, action.seed, near(self.ledger, self.study, runs))):
+            return None
+        return Wanted(config, action.seed, Origin("ablate", action.why, self.study.id,
+                                                  action.step.node.run_id))
 
     def _repeat(self, action: Repeat) -> Wanted:
         first = self._first(action.node.key)
@@ -225,19 +249,21 @@ class Searcher:
                       Origin(action.kind, action.why, self.study.id, first.id))
 
     def _propose(self, action: Propose, runs: list[Run], limits: Limits, seed: int,
-                 outside: Mapping[str, Mutator], is_timed: bool) -> Wanted:
+                 outside: Mapping[str, Mutator], is_timed: bool, most: int) -> list[Wanted]:
         parent = self._first(action.head.key)
         config = Config.from_dict(parent.config)
         known = proposer.history(self.ledger, runs, self._configs)
-        found = proposer.warm_start(self.ledger, self.study, config, known, limits)
-        if found is None:
+        warm = proposer.warm_start(self.ledger, self.study, config, known, limits)
+        if warm is None:
             names = self.search.bandit.order(action.names or (*STRATEGIES, *outside),
                                              random.Random(f"{seed} {len(runs)}"))
             about = Known(known, self._elsewhere(), self.study.sigma_bpb, is_timed, outside)
-            found = choose(config, about, names, [seed, 3, len(runs)], limits)
-        return Wanted(found.config, action.head.seed,
-                      Origin(found.strategy, found.reason, self.study.id, parent.id),
-                      found.expected and self._prediction(*found.expected))
+            some = choose_some(config, about, names, [seed, 3, len(runs)], limits, most)
+        else:
+            some = [warm]
+        return [Wanted(found.config, action.head.seed,
+                       Origin(found.strategy, found.reason, self.study.id, parent.id),
+                       found.expected and self._prediction(*found.expected)) for found in some]
 
     def _prediction(self, log_mean: float, sd: float) -> Prediction:
         """What a run of a configuration will score, its seed's luck among it."""

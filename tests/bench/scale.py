@@ -23,14 +23,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Metric, NewCalibration, NewCorpus, Run
 from agent.machine.clock import later
-from agent.search.searcher import Searcher
-from agent.search.study import new_run, note_noise, queue_baselines
+from agent.search.searcher import Searcher, Wanted
+from agent.search.study import Origin, new_run, note_noise, queue_baselines
 from engine.config import Config
 from engine.errors import NoProposal
-from strategies.base import Limits
+from strategies import explore
+from strategies.base import Limits, why_not
 
 T = TypeVar("T")
 START = "2026-01-01T00:00:00Z"
@@ -46,11 +49,12 @@ LIMITS = Limits(budget_tokens=BUDGET, n_replicas=1, max_params=10_000_000, max_m
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A night of so many workers, from when its baselines were in."""
+    """A night of so many workers, from when all of them were in the middle of a run."""
 
     workers: int
     runs: int  # that ended
-    busy: float  # share of the workers' time in which they computed, once all had begun
+    busy: float  # share of the workers' time in which they computed, all of them at the start
+    lasting: float  # the same of a long night, by what a run takes of the scheduler
     simulated_s: float
     cpu_s: float  # of the scheduler
     run_ms: float  # what one run took of the scheduler, from its idea to its verdict
@@ -70,13 +74,13 @@ class Night:
     ledger: Ledger
     n_workers: int
     rng: random.Random
+    batch: int = 1  # ideas that are asked for at once, at most
     cpu: Callable[[], float] = time.process_time
     now_s: float = 0.0
     free_s: float = 0.0  # when the scheduler has done what it was asked
     n_ended: int = 0
     busy_s: float = 0.0
     n_writes: int = 0
-    begun_s: float | None = None  # when the last worker had its first run
     spent: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     running: list[tuple[float, int, int, float]] = field(default_factory=list)  # end, run, seed, s
 
@@ -90,16 +94,33 @@ class Night:
             config=BASE.to_dict(), seeds=[0, 1, 2, 3, 4], n=0, run_s=RUN_S))
         self.study = self.ledger.calibration(number)
         queue_baselines(self.ledger, self.study, START, 1)
-        self.searcher = Searcher(self.ledger, self.study, with_prior=False)
+        self.searcher = Searcher(self.ledger, self.study)
         for run in self.ledger.runs("queued"):
             self._begin(run)
         while self.running:
             self._end()
         self.study = note_noise(self.ledger, self.study)
-        self.searcher = Searcher(self.ledger, self.study, with_prior=False)
+        self.searcher = Searcher(self.ledger, self.study)
+        self.began_s = self.now_s
+        self._fill(corpus)
         self.spent.clear()
         self.busy_s = self.n_writes = self.n_ended = 0
-        self.free_s = self.began_s = self.now_s
+        self.free_s = self.now_s
+
+    def _fill(self, corpus: int) -> None:
+        """All workers in the middle of a run, so that a night's usual hour is measured at once."""
+        rng = np.random.default_rng(self.n_workers)
+        known = {BASE.hash}
+        while len(self.running) < self.n_workers:
+            config = explore.move(BASE, rng, explore.SIZES[int(rng.integers(len(explore.SIZES)))])
+            if config.hash in known or why_not(config, LIMITS) is not None:
+                continue
+            known.add(config.hash)
+            run = self.ledger.queue(new_run(self.ledger, config, 0, BUDGET, corpus, START, Origin(
+                "explore", "runs already", self.study.id)))
+            self.ledger.claim(START, 1, run_id=run.id)
+            left_s = RUN_S * self.rng.random()
+            heapq.heappush(self.running, (self.now_s + left_s, run.id, 0, left_s))
 
     # --- what the scheduler does -------------------------------------------------------------
 
@@ -117,16 +138,19 @@ class Night:
         return later(START, int(self.now_s))
 
     def give(self) -> bool:
-        """Give a free worker a run; False where the search has to hear of others first."""
+        """Give free workers runs; False where the search has to hear of others first."""
         flying = {run_id for _, run_id, _, _ in self.running}
-        wanted = self._charged("next", 0, lambda: self.searcher.next(
-            math.inf, LIMITS, 0, in_flight=flying))
-        if wanted is None:
-            return False
+        most = min(self.batch, self.n_workers - len(self.running))
+        some = self._charged("next", 0, lambda: self.searcher.next_some(
+            most, math.inf, LIMITS, 0, in_flight=flying))
+        for wanted in some:
+            self._queue(wanted)
+        return bool(some)
+
+    def _queue(self, wanted: Wanted) -> None:
         new = new_run(self.ledger, wanted.config, wanted.seed, BUDGET, self.study.corpus_id,
                       self.stamp(), wanted.origin)
         self._begin(self._charged("queue", 1, lambda: self.ledger.queue(new)))
-        return True
 
     def _begin(self, run: Run) -> None:
         self._charged("claim", 2, lambda: (self.ledger.claim(self.stamp(), run_id=run.id),
@@ -176,17 +200,12 @@ class Night:
                         break
             except NoProposal as refusal:
                 return str(refusal)
-            self._mark()
             self._end()
         return "runs"
 
     def _is_free_first(self) -> bool:
         """Whether the scheduler gets to a free worker before the next run ends."""
         return not self.running or self.free_s <= self.running[0][0]
-
-    def _mark(self) -> None:
-        if self.begun_s is None and len(self.running) == self.n_workers:
-            self.begun_s, self.busy_s = self.free_s, 0.0
 
 
 def score(config: Config, seed: int, rng: random.Random) -> float:
@@ -198,11 +217,11 @@ def score(config: Config, seed: int, rng: random.Random) -> float:
     return 1.2 + far + 0.003 * random.Random(f"{config.hash} {seed}").gauss(0, 1)
 
 
-def measure(n_workers: int, folder: Path, n_runs: int, most_cpu_s: float,
+def measure(n_workers: int, folder: Path, n_runs: int, most_cpu_s: float, batch: int = 1,
             cpu: Callable[[], float] = time.process_time) -> Scale:
     """A night of so many workers in a new ledger."""
     with Ledger.open(folder / f"{n_workers}.db") as ledger:
-        night = Night(ledger, n_workers, random.Random(n_workers), cpu)
+        night = Night(ledger, n_workers, random.Random(n_workers), batch, cpu)
         why = night.run(n_runs, most_cpu_s)
         return _told(night, why)
 
@@ -212,34 +231,35 @@ def _told(night: Night, why: str) -> Scale:
     ms = {what: 1e3 * sum(each) / n for what, each in sorted(night.spent.items())}
     n_given = max(1, len(night.spent["queue"]))
     for what in ("next", "queue", "claim", "log"):  # of what was given, also of what still runs
-        ms[what] *= n / n_given
+        ms[what] = ms.get(what, 0.0) * n / n_given
     run_ms = sum(ms.values())
-    since = night.begun_s if night.begun_s is not None else night.began_s
-    over_s = max(night.now_s - since, 1e-9)
-    # Of runs that began before and those that still run, the part inside is what counts.
-    inside = night.busy_s + sum(length - (end - night.now_s) if end - length > since
-                                else max(0.0, night.now_s - since)
+    over_s = max(night.now_s - night.began_s, 1e-9)
+    # Of runs that are not over the part until now; one may be given and not have begun.
+    inside = night.busy_s + sum(max(0.0, length - (end - night.now_s))
                                 for end, _, _, length in night.running)
     return Scale(
         workers=night.n_workers, runs=night.n_ended,
-        busy=min(1.0, inside / (over_s * night.n_workers)), simulated_s=night.now_s - night.began_s,
+        busy=min(1.0, inside / (over_s * night.n_workers)),
+        lasting=min(1.0, 1e3 * RUN_S / run_ms / night.n_workers), simulated_s=over_s,
         cpu_s=sum(map(sum, night.spent.values())), run_ms=run_ms, ms=ms,
         last_next_ms=1e3 * statistics.fmean(night.spent["next"][-20:] or [0.0]),
         decisions_per_s=1e3 / run_ms,
-        writes_per_s=night.n_writes / max(night.now_s - night.began_s, 1e-9),
+        writes_per_s=night.n_writes / over_s,
         most_workers=int(1e3 * RUN_S / run_ms / BUSY),
         memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, ended_by=why)
 
 
 def table(found: Sequence[Scale]) -> str:
     """What was measured, a line for each number of workers, and what a run costs by its parts."""
-    lines = [f"{'workers':>7} {'runs':>6} {'busy':>6} {'ms/run':>7} {'idea ms':>8} {'runs/s':>7} "
-             f"{'commits/s':>9} {'MB':>5} {'at most':>8}  ended by"]
+    heads = ("workers", "runs", "busy", "lasting", "ms a run", "ms an idea", "runs/s", "commits/s",
+             "MB", "at most")
+    lines = ["  ".join([*heads, "ended by"])]
     for one in found:
-        lines.append(
-            f"{one.workers:>7,} {one.runs:>6,} {100 * one.busy:>5.1f}% {one.run_ms:>7.1f} "
-            f"{one.last_next_ms:>8.1f} {one.decisions_per_s:>7.1f} {one.writes_per_s:>9,.0f} "
-            f"{one.memory_mb:>5.0f} {one.most_workers:>8,}  {one.ended_by[:40]}")
+        cells = (f"{one.workers:,}", f"{one.runs:,}", f"{one.busy:.1%}", f"{one.lasting:.1%}",
+                 f"{one.run_ms:.1f}", f"{one.last_next_ms:.1f}", f"{one.decisions_per_s:.1f}",
+                 f"{one.writes_per_s:,.0f}", f"{one.memory_mb:.0f}", f"{one.most_workers:,}")
+        lines.append("  ".join([*(cell.rjust(len(head)) for cell, head in
+                                  zip(cells, heads, strict=True)), one.ended_by[:40]]))
     for one in found:
         parts = ", ".join(f"{what} {ms:.2f}" for what, ms in sorted(
             one.ms.items(), key=lambda item: -item[1]))
@@ -252,12 +272,14 @@ def main(words: Sequence[str] | None = None) -> list[Scale]:
     parser.add_argument("--workers", default="10,100,1000")
     parser.add_argument("--minutes", type=float, default=5.0, help="runs each worker may make")
     parser.add_argument("--cpu", type=float, default=60.0, help="seconds of the processor for each")
+    parser.add_argument("--batch", type=int, default=1, help="ideas asked for at once, at most")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(words)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for n in map(int, asked.workers.split(",")):
-            found.append(measure(n, Path(folder), int(n * asked.minutes), asked.cpu))
+            found.append(measure(n, Path(folder), int(n * asked.minutes), asked.cpu,
+                                 asked.batch))
     told: Any = [asdict(one) for one in found]
     print(json.dumps(told, indent=1) if asked.json else table(found))  # noqa: T201 a bench's word
     return found

@@ -20,8 +20,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[float, Scale]:
     nights = {}
     for step_s in (0.001, 15 * RUN_S):
         clock = a_clock(step_s)
-        nights[step_s] = measure(4, tmp_path_factory.mktemp("scale"), 8, 1e9, lambda c=clock:
-                                 next(c))
+        nights[step_s] = measure(4, tmp_path_factory.mktemp("scale"), 8, 1e9,
+                                 cpu=clock.__next__)
     return nights
 
 

@@ -238,3 +238,19 @@ def test_a_published_row_is_compared_with_nothing(tmp_path: Path) -> None:
 def test_a_run_that_has_not_finished_gives_no_score(ledger: Ledger) -> None:
     run = example.queue(ledger)
     assert by_seed([run]) == {}
+
+
+def test_the_same_seed_on_an_unlike_device_of_another_home_is_no_pair(ledger: Ledger) -> None:
+    for seed, bpb in ((0, 2.0), (1, 2.1)):
+        ended(ledger, Config(), seed, bpb)
+        ended(ledger, SLOWER, seed, bpb - 0.1)
+    ledger._db.execute("UPDATE runs SET device = 'a phone'")
+    found = compare_runs(ledger, "E1", "E2")
+    assert (found.gain.how, "is no pair" in found.sentence) == ("paired", False)
+    ledger._db.execute("UPDATE runs SET home = 'elsewhere' WHERE label IN ('E2', 'E4')")
+    assert compare_runs(ledger, "E1", "E2").gain.how == "paired"  # on the same kind of device
+    ledger._db.execute("UPDATE runs SET device = 'a board' WHERE home = 'elsewhere'")
+    found = compare_runs(ledger, "E1", "E2")
+    assert found.gain.how == "welch"
+    assert found.sentence.endswith("; E1 ran on a phone, E2 on a board: a seed of one is no pair "
+                                   "with that of the other")

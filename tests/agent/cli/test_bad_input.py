@@ -106,7 +106,7 @@ def test_a_database_that_is_no_ledger_is_not_taken_in(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "recipes.db") as db:
         db.execute("CREATE TABLE recipes (name TEXT)")
     db.close()
-    said = sentence(agent(tmp_path / "home", "import", str(tmp_path / "recipes.db")))
+    said = sentence(agent(tmp_path / "home", "merge", str(tmp_path / "recipes.db")))
     assert said.startswith(f"{tmp_path}/recipes.db is a database of something else")
 
 
@@ -114,7 +114,7 @@ def test_a_ledger_is_not_taken_into_itself(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db"):
         pass
     (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
-    said = sentence(agent(tmp_path, "import", str(tmp_path / "link.db")))
+    said = sentence(agent(tmp_path, "merge", str(tmp_path / "link.db")))
     assert said == f"{tmp_path}/link.db is the ledger of this --home itself; name another one"
 
 

@@ -149,7 +149,7 @@ def test_no_table_ends_in_a_traceback(fresh: Callable[[], Home], data: st.DataOb
 
 
 @pytest.mark.parametrize(("content", "told"), [
-    (b"SQLite format 3\0" + bytes(900), "is not a SQLite database; move it away"),
+    (b"SQLite format 3\0" + bytes(900), "is a database and no table; a ledger is taken in by"),
     ((HEAD + "\n").encode("utf-16"), "is UTF-16 text; save it as CSV in UTF-8"),
     (HEAD.encode() + b"\nB9,03-24,1M,x,2,3,-,Done,caf\xe9\n", "is no UTF-8 text in line 2"),
     (HEAD.encode() + b"\nB9,03-24,1M,\"" + b"x" * 200_000 + b"\",2,3,-,Done,\n",

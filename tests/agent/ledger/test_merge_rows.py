@@ -49,10 +49,13 @@ def test_an_event_names_studies_by_what_they_are(ledger: Ledger) -> None:
     number = a_study(ledger)
     ledger.event("night", "on", NOW, data={"study": number, "newest_study": number, "n": number})
     ledger.event("odd", "no", NOW, data=None)
+    run = a_run(ledger)
+    ledger.event("grid", "planned", NOW, data={"grid_id": 9, "run_s": {run.label: 1.5, "?": 2}})
     side = load(ledger, this_home(ledger) or "", columns_of_program())
     (key,) = side["calibrations"]
     told = [row["data"] for row in side["events"].values()]
-    assert told == [{"study": key, "newest_study": key, "n": number}, None]
+    assert told == [{"study": key, "newest_study": key, "n": number}, None,
+                    {"grid_id": 9, "run_s": {f"label of {run.uid}": 1.5, "?": 2}}]
 
 
 def test_what_is_said_twice_is_two_rows(ledger: Ledger) -> None:

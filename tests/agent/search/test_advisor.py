@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.search.advisor import Known, _carried, at_rung, choose, results
+from agent.search.advisor import Known, _carried, at_rung, choose, choose_some, results
 from agent.search.prior import Elsewhere, table
 from engine.config import Config
 from engine.errors import NoProposal
@@ -47,6 +47,15 @@ def test_an_idea_is_new_legal_and_says_what_it_changes_and_expects() -> None:
         assert found.config.hash not in {o.config.hash for o in about.outcomes}
         assert " → " in found.reason
         assert found.strategy in NAMES
+
+
+def test_some_ideas_begin_with_the_one_alone_and_none_repeats_another() -> None:
+    about = known(*(ended(replace(START, lr=3e-4 * 1.3**i), 2.0 - i / 50) for i in range(8)))
+    for seed in (0, 1):
+        some = choose_some(START, about, NAMES, [seed], ROOM, 6)
+        assert some[0] == choose(START, about, NAMES, [seed], ROOM)
+        assert len({one.config.hash for one in some}) == len(some) == 6
+        assert all(why_not(one.config, ROOM) is None for one in some)
 
 
 def test_the_model_says_what_it_expects() -> None:

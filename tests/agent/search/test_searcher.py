@@ -137,6 +137,28 @@ def test_the_same_ledger_and_seed_ask_for_the_same_run(desk: Desk) -> None:
         desk.next().config.hash}
 
 
+def test_some_runs_at_once_begin_with_the_one_alone(desk: Desk) -> None:
+    some = desk.searcher.next_some(4, MANY, ROOM, 0)
+    assert some[0] == desk.next()
+    assert len({(one.config.hash, one.seed) for one in some}) == 4
+    four_steps(desk)
+    arms = desk.searcher.next_some(3, MANY, ROOM, 0)
+    assert arms[0] == desk.next()
+    assert [one.origin.strategy for one in arms][:2] == ["confirm", "confirm"]
+    assert len({(one.config.hash, one.seed) for one in arms}) == len(arms)
+
+
+def test_another_homes_runs_stand_in_no_ones_way_and_are_no_baseline(desk: Desk) -> None:
+    alone = desk.next()
+    theirs = a_run(desk.ledger, seed=9)
+    desk.ledger._db.execute("UPDATE runs SET home = 'elsewhere' WHERE id = ?", [theirs.id])
+    before = [run.id for run in desk.ledger.baselines(desk.study)]
+    four_steps(desk)
+    assert theirs.id not in before
+    assert desk.next().seed < 9
+    assert alone.seed < 9
+
+
 def test_strategies_of_other_packages_take_part(desk: Desk) -> None:
     mine = outsiders(desk, colder=STRATEGIES["random"])
     asked = {seed: desk.searcher.next(MANY, ROOM, seed, mine) for seed in range(40)}
