@@ -134,7 +134,6 @@ class Screen:
         """Progress of preparing a text."""
         if title != self._title and not self.console.is_terminal:
             self.say(title)
-        self._title = title
         self._show("", title, done, total, "")
 
     def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None:
@@ -157,7 +156,7 @@ class Screen:
 
     def _show(self, key: str, title: str, done: int, total: int, note: str) -> None:
         """Move the bar of a run; one of which nothing came for a while is taken away."""
-        now_s = self._now_s()
+        self._title, now_s = title, self._now_s()
         for other in [one for one, bar in self._tasks.items()
                       if one != key and now_s - bar.moved_s > GONE_S]:
             self._bars.remove_task(self._tasks.pop(other).task)

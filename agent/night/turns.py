@@ -32,7 +32,7 @@ def go_on(night: "Night") -> None:
         end(night)
         return
     night.is_asking = False
-    while True:
+    while night.campaign.correction() is None:  # else what runs is saved, and begins anew
         if (asked := _ask(night)) is not None:
             if asked.strategy != "confirm":  # else its other half is to begin with it
                 night.is_asking = True
@@ -98,6 +98,4 @@ def _ask(night: "Night") -> Run | None:
 def _may_ask(night: "Night") -> bool:
     if night.study is None or night.only is not None or night.is_stopping or night.why_over():
         return False
-    if not night.has_waited() or night.harvest.state == "harvest":
-        return False
-    return night.campaign.correction() is None
+    return night.has_waited() and night.harvest.state != "harvest"
