@@ -77,6 +77,11 @@ class Outcome:
                 f"{len(self.faults)}\n" + "".join(f"  {fault}\n" for fault in self.faults))
 
 
+def texts() -> str:
+    """What a night reads."""
+    return "\n<|endoftext|>\n".join(write_stories(120, 0))
+
+
 class Night:
     """One home, its daemon and who can be killed in it."""
 
@@ -86,7 +91,7 @@ class Night:
         self.trials = trials  # at once: of one process each, a single one of two
         self.root, self.home = root, root / "night"
         self.text = root / "stories.txt"
-        self.text.write_text("\n<|endoftext|>\n".join(write_stories(120, 0)))
+        self.text.write_text(texts())
         self.rng = random.Random(seed)
         self.outcome = Outcome()
         self.log = root / "daemon.log"
