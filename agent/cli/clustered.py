@@ -51,7 +51,7 @@ def clustered(at: Desk, text: str | None, wish: Wish) -> Iterator[Wish]:
         with suppress(*BLOCKED):
             at.ledger.event(KIND, told, at.clock.stamp())
 
-    executor = at_cluster(text, at.home, at.ledger, say)
+    executor = at_cluster(text, at.home, at.ledger, say, wish.max_ram_mb)
     at.executor = executor
     try:
         n = executor.await_machines(at.look, wish.n_trials)

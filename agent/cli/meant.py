@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, str] = {
                      "forget", "clear", "purge"), "withdraw"),
     **dict.fromkeys(("glossary", "words", "word", "define", "meaning", "terms", "what", "man"),
                     "explain"),
+    **dict.fromkeys(("dask", "slurm", "workers", "worker", "machines", "nodes", "distributed"),
+                    "cluster"),
     **dict.fromkeys(("fit", "finetune", "fine-tune"), "train"),
     **dict.fromkeys(("hold", "suspend", "sleep", "wait"), "pause"),
     **dict.fromkeys(("unpause", "wake"), "resume"),

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.night import Night
+from tests.chaos.night import Night, texts
 from tests.support.parts import settings
 
 NET = "10.203"  # of addresses that no other machine has
 PORT = 8786
 PATIENCE_S = 900.0
+IDEAS = ("lr=5e-3", "n_layer=2", "lr=1e-4")
 # Half a minute without a word, and a machine is gone; the settings of Dask, as any owner sets them.
 DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "30s",
         "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "15s",
@@ -79,10 +80,13 @@ class ApartNight(Night):
 
     n_trials, run_tokens, n_runs = 2, 40_000, 8
 
-    def __init__(self, root: Path, nets: Nets, machines: tuple[int, ...]) -> None:
+    def __init__(self, root: Path, nets: Nets, machines: tuple[int, ...],
+                 home: Path | None = None) -> None:
         self.nets, self.members = nets, dict[int, "subprocess.Popen[bytes]"]()
         root.mkdir(parents=True, exist_ok=True)
         self.logs = root
+        if home:
+            shutil.copytree(home, root / "night")
         self.scheduler = self._in(nets.home, "scheduler", "-m", "distributed.cli.dask_scheduler",
                                   "--host", "0.0.0.0", "--port", str(PORT), "--no-dashboard",
                                   "--no-show")
@@ -96,7 +100,7 @@ class ApartNight(Night):
     def _start(self) -> "subprocess.Popen[bytes]":
         return self._in(
             self.nets.home, "daemon", "-m", "agent", "--home", str(self.home), "run", "--runs",
-            str(self.n_runs), "--run-tokens", str(self.run_tokens), "--corpus", str(self.text),
+            str(self.n_left()), "--run-tokens", str(self.run_tokens), "--corpus", str(self.text),
             "--replicas", "1", "--trials", str(self.n_trials), "--cluster", f"tcp://{NET}.1.1:{PORT}",
             *settings())
 
@@ -140,9 +144,10 @@ class ApartNight(Night):
 
 
 @contextlib.contextmanager
-def night_of(root: Path, nets: Nets, machines: tuple[int, ...]) -> Iterator[ApartNight]:
+def night_of(root: Path, nets: Nets, machines: tuple[int, ...],
+             home: Path | None = None) -> Iterator[ApartNight]:
     """A night on these machines, of which nothing is left behind."""
-    night = ApartNight(root, nets, machines)
+    night = ApartNight(root, nets, machines, home)
     try:
         yield night
     finally:
@@ -160,13 +165,29 @@ def cut_off(root: Path, seconds: float) -> ApartNight:
     return night
 
 
-def decided(root: Path, *, leaves: bool) -> list[tuple[Any, ...]]:
+def begun(root: Path) -> Path:
+    """A home with a study, one run of it, and ideas that wait.
+
+    What the search finds by itself depends on how fast runs were, which no two nights share.
+    """
+    root.mkdir(parents=True)
+    text, home = root / "stories.txt", root / "night"
+    text.write_text(texts())
+    for words in (["run", "--runs", "1", "--run-tokens", str(ApartNight.run_tokens), "--corpus",
+                   str(text), "--replicas", "1", *settings()],
+                  *(["enqueue", idea] for idea in IDEAS)):
+        subprocess.run([sys.executable, "-m", "agent", "--home", str(home), *words], check=True,
+                       capture_output=True)
+    return home
+
+
+def decided(root: Path, home: Path, *, leaves: bool) -> list[tuple[Any, ...]]:
     """What a night of two machines decided, or one whose second machine leaves in mid-night."""
-    with Nets() as nets, night_of(root, nets, (1, 2)) as night:
+    with Nets() as nets, night_of(root, nets, (1, 2), home) as night:
         if leaves:
             night.wait_for("SELECT count(*) >= 3 FROM decisions")
             night.leave(2)
-        night.finish()
+        night.finish(is_compared=False)
         assert night.outcome.faults == []
         return night.decisions()
 

@@ -41,7 +41,8 @@ def test_a_machine_that_was_out_of_reach_for_a_minute_neither_doubles_nor_loses_
 @pytest.mark.chaos
 @apart_only
 def test_a_machine_that_leaves_in_mid_night_changes_no_decision(tmp_path: Path) -> None:
-    alone = apart.decided(tmp_path / "all", leaves=False)
-    left = apart.decided(tmp_path / "one", leaves=True)
+    home = apart.begun(tmp_path / "begun")
+    alone = apart.decided(tmp_path / "all", home, leaves=False)
+    left = apart.decided(tmp_path / "one", home, leaves=True)
     assert alone == left
     assert len(alone) >= apart.ApartNight.n_runs

@@ -34,8 +34,10 @@ def start_member(words: list[str], log: Path) -> "subprocess.Popen[bytes]":
 class Local:
     """Keeps one scheduler and so many nannies alive."""
 
-    def __init__(self, home: Home, n_workers: int, start: Start = start_member) -> None:
+    def __init__(self, home: Home, n_workers: int, max_ram_mb: float,
+                 start: Start = start_member) -> None:
         self._home, self._n, self._start = home, n_workers, start
+        self._max_ram_mb = max_ram_mb
         self._folder = home.root / "runs" / "cluster"
         self._file = home.root / "runs" / "cluster.json"
         self._said = self._folder / "scheduler.json"  # by the scheduler: its address
@@ -83,8 +85,8 @@ class Local:
 
     def _nanny(self) -> "subprocess.Popen[bytes]":
         assert self._address is not None  # who asks has seen it
-        return self._start(["nanny", str(self._home.root), self._address],
-                           self._folder / "workers.log")
+        return self._start(["nanny", str(self._home.root), self._address,
+                            f"{self._max_ram_mb:g}"], self._folder / "workers.log")
 
     def _told(self) -> str | None:
         try:

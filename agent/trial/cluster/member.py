@@ -1,7 +1,7 @@
 """The processes of a cluster that are ours: `agent cluster worker`, and those of `local:N`.
 
     python -m agent.trial.cluster.member scheduler HOME FILE
-    python -m agent.trial.cluster.member nanny HOME ADDRESS
+    python -m agent.trial.cluster.member nanny HOME ADDRESS MB
 
 Those of `local:N` listen on localhost only, and leave a minute after the home's daemon.
 """
@@ -114,7 +114,8 @@ async def _until(is_over: Callable[[], bool], at_most_s: float = float("inf")) -
 
 async def schedule(file: Path, is_over: Callable[[], bool]) -> None:
     """A scheduler on localhost that says in a file where it is."""
-    async with Scheduler(host=LOCALHOST, port=0, dashboard=False) as scheduler:
+    async with Scheduler(host=LOCALHOST, port=0, dashboard=False,
+                         dashboard_address=f"{LOCALHOST}:0") as scheduler:
         write_atomically(file, json.dumps({"address": scheduler.address}).encode())
         await _until(lambda: is_over() or scheduler.status.name in ("closed", "failed"))
 
@@ -143,7 +144,7 @@ class Over:
 
 
 def main(arguments: list[str]) -> int:
-    what, root, where = arguments
+    what, root, where, *rest = arguments
     home = Home(Path(root))
     over = Over(home)
     over.listen()
@@ -152,7 +153,9 @@ def main(arguments: list[str]) -> int:
         if what == "scheduler":
             asyncio.run(schedule(Path(where), over))
         else:
-            asyncio.run(join(where, Member(Options(), home.root / "runs" / "cluster",
+            # Battery, heat and hours of this machine are the daemon's to watch.
+            options = Options(max_ram_mb=float(rest[0]), is_watched=False)
+            asyncio.run(join(where, Member(options, home.root / "runs" / "cluster",
                                            host=LOCALHOST, stays=False), over))
     return 0
 

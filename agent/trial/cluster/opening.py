@@ -79,15 +79,19 @@ class At:
         """It is not ours to end."""
 
 
-def at_cluster(text: str, home: Home, ledger: Queries, say: Callable[[str], None]) -> "Cluster":
-    """The cluster a person named, connected to in the background. UserError where it is none."""
+def at_cluster(text: str, home: Home, ledger: Queries, say: Callable[[str], None],
+               max_ram_mb: float) -> "Cluster":
+    """The cluster a person named, connected to in the background. UserError where it is none.
+
+    max_ram_mb  of a run on this machine, where it is the cluster
+    """
     place = parsed(text)
     require_dask()
     from agent.trial.cluster.cluster import Cluster
     from agent.trial.cluster.fleet import Fleet
     from agent.trial.cluster.local import Local
 
-    fleet = Fleet(home, Local(home, place) if isinstance(place, int) else At(place))
+    fleet = Fleet(home, Local(home, place, max_ram_mb) if isinstance(place, int) else At(place))
     fleet.start()
     return Cluster(fleet, ledger, say)
 

@@ -11,3 +11,4 @@ class Options:
 
     limits: Limits | None = None
     max_ram_mb: float | None = None
+    is_watched: bool = True  # by its station; False: the home's daemon does, on the same machine

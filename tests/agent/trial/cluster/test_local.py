@@ -42,18 +42,18 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_a_scheduler_comes_first_and_then_so_many_nannies(tmp_path: Path) -> None:
     started = Started()
-    cluster = Local(Home(tmp_path), 3, started)
+    cluster = Local(Home(tmp_path), 3, 500.0, started)
     assert cluster.look() is None  # it has to say where it is
     assert cluster.look() == ADDRESS
     assert started.names() == ["scheduler", "nanny", "nanny", "nanny"]
-    assert started.words[1][2] == ADDRESS
+    assert started.words[1][2:] == [ADDRESS, "500"]
     cluster.look()
     assert len(started.words) == 4
 
 
 def test_a_nanny_that_died_is_replaced(tmp_path: Path, ended: list[int]) -> None:
     started = Started()
-    cluster = Local(Home(tmp_path), 2, started)
+    cluster = Local(Home(tmp_path), 2, 500.0, started)
     cluster.look()
     cluster.look()
     started.processes[1].status = -signal.SIGKILL
@@ -65,7 +65,7 @@ def test_a_nanny_that_died_is_replaced(tmp_path: Path, ended: list[int]) -> None
 def test_nannies_of_a_scheduler_that_died_are_ended_with_it(tmp_path: Path,
                                                             ended: list[int]) -> None:
     started = Started()
-    cluster = Local(Home(tmp_path), 2, started)
+    cluster = Local(Home(tmp_path), 2, 500.0, started)
     cluster.look()
     cluster.look()
     started.processes[0].status = -signal.SIGKILL
@@ -77,7 +77,7 @@ def test_nannies_of_a_scheduler_that_died_are_ended_with_it(tmp_path: Path,
 
 def test_at_the_end_nobody_is_left(tmp_path: Path, ended: list[int]) -> None:
     started = Started()
-    cluster = Local(Home(tmp_path), 2, started)
+    cluster = Local(Home(tmp_path), 2, 500.0, started)
     cluster.look()
     cluster.look()
     cluster.close()
@@ -87,7 +87,7 @@ def test_at_the_end_nobody_is_left(tmp_path: Path, ended: list[int]) -> None:
 
 def test_an_address_that_is_not_of_this_machine_is_not_believed(tmp_path: Path) -> None:
     started = Started()
-    cluster = Local(Home(tmp_path), 1, started)
+    cluster = Local(Home(tmp_path), 1, 500.0, started)
     cluster.look()
     (tmp_path / "runs" / "cluster" / "scheduler.json").write_text('{"address": "tcp://10.1.1.1:1"}')
     assert cluster.look() is None
@@ -99,5 +99,5 @@ def test_of_a_cluster_that_is_gone_a_new_one_is_made(tmp_path: Path, text: str) 
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "cluster.json").write_text(text)
     started = Started()
-    Local(Home(tmp_path), 1, started).look()
+    Local(Home(tmp_path), 1, 500.0, started).look()
     assert started.names() == ["scheduler"]

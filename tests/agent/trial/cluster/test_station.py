@@ -194,3 +194,13 @@ def test_a_run_that_no_home_sends_is_refused(stage: Stage) -> None:
     for spoilt in (values | {"uid": "../x"}, values | {"files": {"/etc/x": "0"}}, {"uid": "a"}):
         with pytest.raises(UserError, match="no run that a home of this version sends"):
             stage.station.open("E1-a", spoilt)
+
+
+def test_a_machine_that_its_homes_daemon_watches_asks_no_sensors(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, window=parse_window("01:00-02:00"))
+    assert not stage.station.word().is_go
+    other = Station(tmp_path / "other", stage.store, 1, Options(
+        Limits(window=parse_window("01:00-02:00")), is_watched=False), clock=stage.time.clock(),
+        sensors=Silent())
+    other.tick()
+    assert other.word().is_go
