@@ -88,6 +88,7 @@ def test_useful_work_is_that_of_the_configuration():
     assert row["gflops"] * row["ms_per_step"] / 1e3 == pytest.approx(gflop)
 
 
+@pytest.mark.skipif("QEMU_CPU" in os.environ, reason="the emulator's own memory is counted, too")
 def test_the_memory_is_that_of_training_and_not_of_the_floor():
     script = ("from engine.bench.steps import measure\nfrom engine.config import Config\n"
               "print(measure(Config(), 2, 1, False)['peak_mb'])")
