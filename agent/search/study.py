@@ -257,7 +257,7 @@ def _n_scored_once(run: Run, corpus: Corpus) -> int:
 
 
 def baseline_seeds(ledger: Queries, text_sha256: str, config: Config, budget_tokens: int,
-                   seed: int, kernels: str | None) -> list[int]:
+                   seed: int, kernels: str | None = None) -> list[int]:
     """The seeds of a baseline: from the one given on, without those whose run tells too little.
 
     A run of an older version, or one by hand, has no score on the shard that confirms, or will

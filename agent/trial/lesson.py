@@ -18,7 +18,7 @@ from agent.trial.job import Job
 from engine.errors import CheckpointError, CorpusError
 from engine.files import write_atomically
 from engine.model import GPT, Flat
-from engine.native import named
+from engine.native import Kernels, named
 from engine.text import Tokenizer
 from engine.training import Texts, Trainer, checkpoint
 
@@ -30,12 +30,12 @@ LEAST = 4  # things to learn from
 
 
 def trainer_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
-               events: Events) -> Trainer:
+               events: Events, kernels: Kernels) -> Trainer:
     """The trainer of a job; of one with a task, what it learns from is made first if need be.
 
-    UserError where the job's kernels cannot be had: a run keeps those it began with.
+    kernels  those of the job: a run keeps those it began with
     """
-    n_steps, kernels = job.config.steps_for(job.budget_tokens), named(job.kernels)
+    n_steps = job.config.steps_for(job.budget_tokens)
     if job.task is None:
         return Trainer(job.config, job.seed, n_steps, texts, job.n_replicas, kernels)
     from engine.alignment import AlignedTrainer  # no other run pays for it

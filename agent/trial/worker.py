@@ -43,6 +43,7 @@ from engine.errors import (
     UserError,
 )
 from engine.files import storage_error
+from engine.native import named
 from engine.proof import faults_of_products, passes_of
 from engine.sampling import continuations
 from engine.text import Cut, Tokenizer, cut_blocks
@@ -77,11 +78,12 @@ class Worker:
         self.n_steps = self.job.config.steps_for(self.job.budget_tokens)
         self.tokenizer = Tokenizer.load(Path(self.job.tokenizer))
         texts, self.cuts = _open(self.job, self.tokenizer)
+        kernels = named(self.job.kernels)
         saved = self._saved() or trunk.taken(self.job, self.n_steps)
         # What comes before this line says nothing of the configuration; what follows may.
         self.events.write("start", pid=os.getpid(), ticks=start_ticks(os.getpid()),
                           step=saved[1]["step"] if saved else 0, n_steps=self.n_steps)
-        self.trainer = trainer_of(self.job, folder, texts, self.tokenizer, self.events)
+        self.trainer = trainer_of(self.job, folder, texts, self.tokenizer, self.events, kernels)
         self.watching = Watching(self.trainer, self.events, self.job.task is None)
         if saved:
             self.trainer.restore(*saved)

@@ -9,6 +9,7 @@ import zoneinfo
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -217,9 +218,23 @@ def test_time_zone_data_may_be_missing() -> None:
         "warn", "there is no time zone data, so only UTC is known", "python -m pip install tzdata")
 
 
+@pytest.mark.parametrize(("changes", "finding", "remedy"), [
+    ({}, "c11-0123abcd, compiled by cc: numpy's passes over memory in one each", None),
+    ({"kernels": lambda: ("numpy", "AGENT_NATIVE=0"), "which": lambda name: name},
+     "numpy alone: AGENT_NATIVE=0; kernels in C spare a training step some tenth of its time",
+     None),
+    ({"kernels": lambda: ("numpy", "there is none")}, "numpy alone: there is none; kernels in C "
+     "spare a training step some tenth of its time", "python -m pip install ziglang"),
+    ({"kernels": lambda: ("numpy", "there is none"), "environ": TERMUX}, "numpy alone: there is "
+     "none; kernels in C spare a training step some tenth of its time", "pkg install clang")])
+def test_which_path_computes_is_told_with_what_a_compiler_would_gain(
+        changes: dict[str, Any], finding: str, remedy: str | None) -> None:
+    assert doctor_machine.kernels(machine(**changes)) == ("ok", finding, remedy)
+
+
 # --- all of them -----------------------------------------------------------------------------
 
-MACHINE = ["python", "packages", "blas", "cores", "memory", "time zone", "strategies",
+MACHINE = ["python", "packages", "blas", "kernels", "cores", "memory", "time zone", "strategies",
            "sensors"]
 PHONE = ["wake lock", "battery", "processes"]
 HOME = ["storage", "disk", "writing", "ledger", "daemon", "clock", "numbers"]

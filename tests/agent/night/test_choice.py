@@ -9,6 +9,7 @@ import pytest
 
 from agent.ledger.ledger import Ledger
 from agent.ledger.studies import waiting_elsewhere
+from agent.machine import kernels
 from agent.night.choice import Choice, base_of, choose, note_of, with_last_text
 from agent.night.wish import Wish
 from agent.trial.prepare import Source
@@ -95,6 +96,29 @@ def test_a_new_study_begins_in_todays_order_and_says_so(
     assert (found.study, found.base) == (None, TINY)
     assert list(dict.fromkeys(names(found))) == expected
     assert "data order circular, not linear" in [one.told for one in found.differences]
+
+
+@pytest.mark.parametrize(("asked", "told"), [
+    (True, "kernels c11-0123abcd, not numpy"), (False, None)])
+def test_a_study_is_computed_by_its_own_kernels_unless_others_are_asked_for(
+        ledger: Ledger, monkeypatch: pytest.MonkeyPatch, asked: bool, told: str | None) -> None:
+    monkeypatch.setattr(kernels, "usual", lambda: "c11-0123abcd" if asked else "numpy")
+    monkeypatch.setattr(kernels, "is_asked", lambda: asked)
+    a_study(ledger, seeds=SEEDS)
+    found = choose(ledger, wish(), TEXT, "tiny")
+    assert [one.told for one in found.differences] == ([told] if told else [])
+    assert (found.study is None) is (told is not None)
+
+
+def test_a_study_whose_kernels_are_gone_does_not_go_on_with_others(
+        ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger._update("calibrations", a_study(ledger, seeds=SEEDS), {"kernels": "c11-0123abcd"})
+    monkeypatch.setattr(kernels, "usual", lambda: "numpy")
+    monkeypatch.setattr(kernels, "is_asked", lambda: False)
+    monkeypatch.setattr(kernels, "why_not", lambda name: "it is gone")
+    found = choose(ledger, wish(), TEXT, "tiny")
+    assert found.study is None
+    assert [one.told for one in found.differences] == ["kernels numpy, not c11-0123abcd"]
 
 
 def test_a_study_named_in_its_own_order_is_not_led_into_another(ledger: Ledger) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import engine
 from agent.home.paths import RunFolder
-from agent.machine import machine
+from agent.machine import kernels, machine
 from agent.trial import worker
 from agent.trial.job import NO_GROUND, NO_NUMBERS, NUMBERS, Job, ShardFile
 from engine.config import Config
@@ -58,7 +58,7 @@ def a_job(tokens: TokenSet, **changes: Any) -> Job:
               train_tokens=str(tokens.paths["train"]), valid_tokens=str(tokens.paths["search"]),
               n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
               checkpoint_every_steps=SAVED, checkpoint_every_s=1e9, shards=shards,
-              rung_step=RUNG, eval_every=16)
+              rung_step=RUNG, eval_every=16, kernels=kernels.usual())
     return dataclasses.replace(job, **changes)
 
 
@@ -331,6 +331,12 @@ def test_a_text_that_is_gone_or_torn_ends_a_worker_before_it_has_begun(
     if content is not None:
         path.write_bytes(content)
     assert dies(folder, a_job(tokens, **{field: str(path)})) == (1, [])
+
+
+def test_kernels_that_are_gone_end_a_worker_before_it_has_begun_and_no_others_take_their_place(
+        folder: RunFolder, tokens: TokenSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_NATIVE", "0")
+    assert dies(folder, a_job(tokens, kernels="c11-0123abcd")) == (1, [])
 
 
 def test_a_job_that_cannot_be_read_ends_a_worker_before_it_has_begun(
