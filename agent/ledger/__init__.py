@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agent.ledger.ended import leads as leads
     from agent.ledger.ended import newest_harvest as newest_harvest
     from agent.ledger.ended import prediction_of as prediction_of
+    from agent.ledger.experiments import EXPERIMENT_COLUMNS as EXPERIMENT_COLUMNS
     from agent.ledger.exported import EXPORTED as EXPORTED
     from agent.ledger.exported import Exported as Exported
     from agent.ledger.exported import export_table as export_table
@@ -79,7 +80,6 @@ if TYPE_CHECKING:
     from agent.ledger.reader import faults as faults
     from agent.ledger.reader import glance as glance
     from agent.ledger.records import ENDED as ENDED
-    from agent.ledger.records import EXPERIMENT_COLUMNS as EXPERIMENT_COLUMNS
     from agent.ledger.records import GENERATED as GENERATED
     from agent.ledger.records import LABEL_LETTERS as LABEL_LETTERS
     from agent.ledger.records import Blocks as Blocks
@@ -138,7 +138,8 @@ __all__, __getattr__ = doors(__name__, {
     "reader": ("Reader", "damage", "faults", "glance"),
     "questions": ("Recipe", "recipes"),
     "kernels": ("is_pair", "kernels_of"),
-    "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED", "EXPERIMENT_COLUMNS",
+    "experiments": ("EXPERIMENT_COLUMNS",),
+    "records": ("Blocks", "Calibration", "Corpus", "Decision", "ENDED",
                 "Earned", "Ending", "Event", "GENERATED", "GridCell", "LABEL_LETTERS", "Layer",
                 "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run",
                 "State", "Trace", "Verdict"),

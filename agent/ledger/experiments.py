@@ -3,6 +3,10 @@
 Released with the migration that makes the view: its text is never edited.
 """
 
+# The published table, and with it the view, has exactly these columns.
+EXPERIMENT_COLUMNS = (
+    "ID", "Date", "Params", "Config", "Steps", "val_loss", "vs Unigram", "Status", "Notes")
+
 EXPERIMENTS = """\
 SELECT
     COALESCE(json_extract(cells, '$.ID'), label) AS ID,

@@ -5,8 +5,9 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from agent.ledger.experiments import EXPERIMENT_COLUMNS
 from agent.ledger.fresh import fresh_id
-from agent.ledger.records import EXPERIMENT_COLUMNS, Run
+from agent.ledger.records import Run
 from engine.config import Config
 
 if TYPE_CHECKING:

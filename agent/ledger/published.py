@@ -12,7 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from agent.ledger.records import EXPERIMENT_COLUMNS, State
+from agent.ledger.experiments import EXPERIMENT_COLUMNS
+from agent.ledger.records import State
 from agent.words import cut
 from engine.config import OPTIMIZER_TITLES, Config
 from engine.errors import LedgerError

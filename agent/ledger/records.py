@@ -23,10 +23,6 @@ Verdict = Literal[
 
 ENDED: tuple[State, ...] = ("finished", "pruned", "diverged", "killed", "failed", "lost")
 
-# The published table, and with it the view `experiments`, has exactly these columns.
-EXPERIMENT_COLUMNS = (
-    "ID", "Date", "Params", "Config", "Steps", "val_loss", "vs Unigram", "Status", "Notes")
-
 # A label is the letter of the run's strategy and the next number; every mutator makes an E.
 LABEL_LETTERS = {"baseline": "B", "grid": "G", "hand": "T", "confirm": "C", "ablate": "A",
                  "improve": "I", "harvest": "H"}
