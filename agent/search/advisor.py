@@ -38,7 +38,7 @@ LEAST_BPB = 1e-4  # a text that repeats itself may score 0, which has no logarit
 WORST = 1.6  # times the best: what is worse counts as this, since how bad it is says nothing
 DIVERGED_NOISE = 0.1  # of the logarithm, where a run has no score of its own
 RUNG_NOISE = 0.03  # of the logarithm, at least, where the end is foretold from the rung
-UNKNOWN_NOISE = 0.02  # of the logarithm, while the baseline has not told
+NOISE = 0.02  # of the logarithm of a score over seeds, as the nights that judged it had it
 N_OWN, N_ELSEWHERE = 300, 400  # results that the model takes, the best and the newest
 N_STARTS, N_ROUNDS, N_MOVES = 12, 6, 40  # of the search for what the model likes best
 N_TOLD = 4  # changes that are told; the configuration tells all
@@ -57,7 +57,6 @@ class Known:
 
     outcomes: Sequence[Outcome]  # of this study's text, ended or not
     elsewhere: Sequence[Elsewhere]  # other studies' results
-    sigma_bpb: float | None  # spread of the baseline over seeds
     is_timed: bool = False  # whether it is time that ends the night: then cheap ideas count more
     outside: Mapping[str, Mutator] = field(default_factory=dict)  # strategies of other packages
 
@@ -138,9 +137,7 @@ class View:
         self.model, self.known, self.limits, self.parent = model, known, limits, parent
         self.barrier = barrier  # what keeps a configuration from being an idea; None: nothing
         self.best = float(self.predict([parent])[0][0])
-        # What gains less than a paired difference errs by is no step: SEARCH.
-        sigma = known.sigma_bpb
-        self.least = UNKNOWN_NOISE if sigma is None else sigma / math.exp(self.best)
+        self.least = NOISE  # what gains less than a paired difference errs by is no step: SEARCH
 
     def predict(self, configs: Sequence[Config]) -> tuple[Array, Array]:
         """Mean and standard deviation of the logarithm of bits a byte, (N,) each."""
@@ -177,10 +174,9 @@ def results(known: Known, budget_tokens: int) -> list[Result]:
     found: list[Result] = []
     if finals:
         best = min(finals)
-        noise = known.sigma_bpb / best if known.sigma_bpb else UNKNOWN_NOISE
         falls, by_config = at_rung(judged), dict[str, list[tuple[Outcome, float, float]]]()
         for outcome in judged:
-            said = _said(outcome, WORST * best, noise, falls)
+            said = _said(outcome, WORST * best, falls)
             if said is not None:
                 by_config.setdefault(outcome.config.hash, []).append((outcome, *said))
         means = [(told[0][0].config, sum(y for _, y, _ in told) / len(told),
@@ -206,7 +202,7 @@ def _model(known: Known, budget_tokens: int) -> Surrogate:
         return model
     xs = sorted(waiting)
     mean, _ = model.predict(xs)
-    return Surrogate([*told, *(Result(x, float(y), UNKNOWN_NOISE, 0)
+    return Surrogate([*told, *(Result(x, float(y), NOISE, 0)
                                for x, y in zip(xs, mean, strict=True))])
 
 
@@ -221,11 +217,11 @@ def at_rung(judged: Sequence[Outcome]) -> dict[str | None, tuple[float, float]]:
             for kind, found in falls.items()}
 
 
-def _said(outcome: Outcome, worst: float, noise: float,
+def _said(outcome: Outcome, worst: float,
           falls: Mapping[str | None, tuple[float, float]]) -> tuple[float, float] | None:
     """What a trial says of its configuration, as log bpb and its noise; None where nothing."""
     if outcome.state == "finished" and outcome.val_bpb is not None:
-        return math.log(max(LEAST_BPB, min(outcome.val_bpb, worst))), noise
+        return math.log(max(LEAST_BPB, min(outcome.val_bpb, worst))), NOISE
     if outcome.is_pruned and outcome.rung_bpb is not None:
         fall, spread = falls.get(rung.kind(outcome.config), (0.0, DIVERGED_NOISE))
         return min(math.log(max(LEAST_BPB, outcome.rung_bpb)) + fall, math.log(worst)), spread
@@ -239,7 +235,7 @@ def _elsewhere(rows: Sequence[Elsewhere]) -> list[Result]:
     number = {study: i for i, study in enumerate(least, start=1)}
     return [Result(features(row.config, row.budget_tokens),
                    math.log(max(LEAST_BPB, min(row.bpb, WORST * least[row.study]))),
-                   UNKNOWN_NOISE / math.sqrt(row.n), number[row.study]) for row in rows]
+                   NOISE / math.sqrt(row.n), number[row.study]) for row in rows]
 
 
 # --- what is offered -------------------------------------------------------------------------

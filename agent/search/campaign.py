@@ -111,8 +111,6 @@ class Campaign:
             self._searcher(run.calibration_id).settle(run, now, tell)
             # Another study may count the run among its baselines; it is folded anew.
             self._searchers = {run.calibration_id: self._searchers[run.calibration_id]}
-            if self.plan.n_trials > 1 and run.strategy == "baseline":
-                self._searchers.clear()  # with the noise as it is now, whichever seed ended first
         except BaseException:
             self._searchers.clear()  # it may have taken in what the ledger did not
             raise

@@ -257,7 +257,7 @@ class Searcher:
         if warm is None:
             names = self.search.bandit.order(action.names or (*STRATEGIES, *outside),
                                              random.Random(f"{seed} {len(runs)}"))
-            about = Known(known, self._elsewhere(), self.study.sigma_bpb, is_timed, outside)
+            about = Known(known, self._elsewhere(), is_timed, outside)
             some = choose_some(config, about, names, [seed, 3, len(runs)], limits, most)
         else:
             some = [warm]
@@ -268,7 +268,8 @@ class Searcher:
     def _prediction(self, log_mean: float, sd: float) -> Prediction:
         """What a run of a configuration will score, its seed's luck among it."""
         mean = math.exp(log_mean)
-        reach = Z_95 * math.hypot(sd, (self.study.sigma_bpb or 0.0) / mean)
+        sigma_bpb = self.ledger.calibration(self.study.id).sigma_bpb or 0.0  # known by now
+        reach = Z_95 * math.hypot(sd, sigma_bpb / mean)
         return Prediction(mean, mean * math.exp(-reach), mean * math.exp(reach))
 
     def _elsewhere(self) -> list[Elsewhere]:

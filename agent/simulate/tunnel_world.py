@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.search import Pending, advisor, feasible, prior, verdict
+from agent.search import Pending, advisor, feasible, prior
 from agent.simulate.surface import BASELINE, Idea, Scores, Surface, World
 from agent.simulate.tunnel import OUTPUTS, SEARCH, Tunnel
 from agent.trial import rung
@@ -64,7 +64,6 @@ class TunnelWorld:
         self._on: dict[str, str] = {}  # what each configuration was made from
         self._gain: dict[str, float] = {}  # of the plant, over what its configuration scores
         self._outcomes: list[Outcome] = []
-        self._of_baseline: list[float] = []
         self._rungs: dict[str | None, list[tuple[float, float | None]]] = {}
         self._elsewhere = [row for row in prior.table()[1]
                            if not row.study.startswith(tunnel.text)]
@@ -84,8 +83,6 @@ class TunnelWorld:
         final = None if is_pruned else shown.search - gain
         if kind == "search":
             self._rungs.setdefault(rung.kind(config), []).append((at_rung, final))
-        if kind == "baseline":
-            self._of_baseline.append(shown.search)
         self._outcomes.append(Outcome(
             config=config, seed=seed, budget_tokens=self.limits.budget_tokens,
             state="pruned" if is_pruned else "finished", val_bpb=final, val_loss=final,
@@ -119,8 +116,7 @@ class TunnelWorld:
         running = [Outcome(config=self._configs[one.key], seed=one.seed,
                            budget_tokens=self.limits.budget_tokens, state="running")
                    for one in pending if one.key in self._configs]
-        known = advisor.Known([*self._outcomes, *running], self._elsewhere,
-                      verdict.seed_noise(self._of_baseline))
+        known = advisor.Known([*self._outcomes, *running], self._elsewhere)
         number = len(self._outcomes) + len(running)
         try:
             found = advisor.choose(self._configs[head], known, names, [self._seed, 3, number],

@@ -18,7 +18,7 @@ from strategies import tpe
 from strategies.base import repaired, resized, why_not
 from strategies.random import MAX_FIELDS
 from tests.bench.arms import ARMS, N_MARKS, anytime, at_marks, night, packages_of
-from tests.bench.arms.agent import Agent
+from tests.bench.arms.agent import Agent, Inside
 from tests.bench.arms.course import FRESH, SEEDS_APART, START, STARTS, Course, Fresh, Standing
 from tests.bench.arms.samplers import config_of, places, sampler_of
 from tests.bench.conftest import Stub
@@ -197,6 +197,28 @@ def test_a_night_with_all_that_a_person_has_leaves_the_space_of_the_others(stub:
 def test_a_night_of_the_agent_is_the_same_again(stub: Stub) -> None:
     first = night("agent", 1, stub, lambda _: None, is_anytime=True)
     assert night("agent", 1, stub, lambda _: None, is_anytime=True) == first
+
+
+@pytest.mark.parametrize("n_before", [5, 6, 9])
+def test_a_night_begun_again_asks_for_what_it_would_have_asked_for(
+        stub: Stub, tmp_path: Path, n_before: int) -> None:
+    """After the last baseline, after an idea, in the middle: as if nobody had stopped it."""
+    asked = []
+    for is_stopped in (False, True):
+        with Ledger.open(tmp_path / f"{is_stopped}.db") as ledger:
+            agent = Agent(stub, 7, ledger)
+            for i in range(n_before + 4):
+                if is_stopped and i == n_before:
+                    its = agent.campaign.study
+                    agent.campaign = Inside(ledger, agent.campaign.clock, agent.campaign.plan,
+                                            lambda _: stub.tokens, lambda: None)
+                    agent.campaign.course, agent.campaign.study = stub, its
+                if not ledger.runs("queued"):
+                    agent.queue()
+                agent.run()
+            asked.append([(run.config_hash, run.seed, run.reason) for run in ledger.runs()])
+    assert asked[0] == asked[1]
+    assert any("expected" in reason for _, _, reason in asked[0])
 
 
 def test_a_winner_is_scored_on_seeds_of_its_night_that_the_search_never_had(stub: Stub) -> None:

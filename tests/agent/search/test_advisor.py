@@ -26,7 +26,7 @@ def ended(config: Config = START, bpb: float | None = 2.0, seed: int = 0, *,
 
 
 def known(*outcomes: Outcome, elsewhere: tuple[Elsewhere, ...] = ()) -> Known:
-    return Known(outcomes or (ended(),), elsewhere, 0.02)
+    return Known(outcomes or (ended(),), elsewhere)
 
 
 def pick(about: Known, names: tuple[str, ...] = NAMES, seed: int = 0,
@@ -155,7 +155,7 @@ def test_a_text_that_repeats_itself_ends_no_night(bpb: float) -> None:
     about = known(ended(bpb=bpb), ended(replace(START, lr=1e-3), 0.5), ended(
         replace(START, lr=2e-3), None, state="pruned", rung_bpb=0.0))
     for seed in range(3):
-        assert why_not(pick(replace(about, sigma_bpb=0.0), seed=seed), ROOM) is None
+        assert why_not(pick(about, seed=seed), ROOM) is None
 
 
 # --- what the model is told ------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_seeds_of_one_configuration_are_one_result_with_less_noise() -> None:
                     BUDGET)
     (one,) = found
     assert one.log_bpb == pytest.approx(sum(map(math.log, (1.9, 2.0, 2.1))) / 3)
-    assert one.noise == pytest.approx(0.02 / 1.9 / math.sqrt(3))
+    assert one.noise == pytest.approx(0.02 / math.sqrt(3))
 
 
 def test_a_pruned_run_counts_as_what_runs_at_its_rung_fell_to() -> None:

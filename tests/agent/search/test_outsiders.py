@@ -214,7 +214,7 @@ def test_the_next_night_asks_again(ledger: Ledger) -> None:
 
 def propose(names: Sequence[str], seed: Sequence[int], limits: Limits,
             outside: Mapping[str, Mutator] | None = None) -> Proposal:
-    return choose(TINY, Known([], [], None, outside=outside or {}), names, seed, limits)
+    return choose(TINY, Known([], [], outside=outside or {}), names, seed, limits)
 
 
 @pytest.mark.parametrize("outsider", [raising(ValueError("no")), giving(None)])

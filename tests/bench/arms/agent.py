@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.ledger.ledger import Ledger
@@ -27,9 +27,10 @@ class Inside(Campaign):
 
     course: Course
 
-    def _limits(self, run_s: Callable[[Config, int], float] | None) -> Limits:
+    def _limits(self, run_s: Callable[[Config, int], float] | None,
+                in_flight: Sequence[Run] = ()) -> Limits:
         limits = self.course.limits()
-        return dataclasses.replace(super()._limits(run_s), min_vocab=limits.min_vocab,
+        return dataclasses.replace(super()._limits(run_s, in_flight), min_vocab=limits.min_vocab,
                                    is_inside=limits.is_inside)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from agent.search import surrogate
-from agent.search.advisor import UNKNOWN_NOISE
+from agent.search.advisor import NOISE
 from engine.config import Config
 from engine.files import write_atomically
 from strategies import features
@@ -162,7 +162,7 @@ def fitted(rows: Sequence[Mean], ideas: Sequence[Mean] = (), seed: int = 0) -> d
     if ideas:
         shared = surrogate.SHARED
         stands = [*np.log(surrogate.LENGTHS), 2 * math.log(surrogate.AMPLITUDE),
-                  2 * math.log(UNKNOWN_NOISE), math.log(shared / (1 - shared))]
+                  2 * math.log(NOISE), math.log(shared / (1 - shared))]
         is_new = np.ptp(x_of(rows), axis=0) == 0
         bounds = [bounds[i] if i < d and is_new[i] else (value, value)
                   for i, value in enumerate(stands)]
