@@ -421,7 +421,7 @@ THEN = [
 def begun_before(**changes):
     fields = checkpoint.load(BEFORE)[1]["config"]
     assert "data_order" not in fields
-    return Trainer(replace(Config.from_dict(fields), **changes), 3, 40, TEXTS)
+    return Trainer(replace(Config.from_dict(fields), **changes), 3, 40, TEXTS, kernels=NUMPY)
 
 
 def test_a_run_of_an_earlier_version_goes_on_as_it_was():
