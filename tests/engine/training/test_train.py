@@ -12,6 +12,7 @@ from engine.config import EARLIER, LATER, OPTIMIZERS, Config
 from engine.errors import CheckpointError, Diverged
 from engine.fields import DATA_ORDERS
 from engine.model.gpt import GPT, Flat, init_params
+from engine.native import NUMPY
 from engine.training import checkpoint
 from engine.training.evaluate import score_model
 from engine.training.pace import default_eval_every
