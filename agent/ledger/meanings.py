@@ -46,7 +46,6 @@ UNSAID = {
     "runs.grid_id": "The grid it is a cell of",
     "runs.n_params": "Parameters of the network",
     "runs.duration_s": "Seconds it computed, over all attempts",
-    "kernels": "What computes: numpy alone, or kernels in C by the key they were compiled under",
     "runs.code_version": "Version of the program that computed it",
     "runs.source": "measured here, or published: a row of somebody's table",
     "runs.notes": "Notes of a published row, or of who queued it",

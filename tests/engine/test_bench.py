@@ -59,7 +59,8 @@ def run_with_peer(folder, peer, *arguments):
     (folder / "torch_peer.py").write_text(peer)
     return subprocess.run(
         [sys.executable, "-c", DRIVER, str(folder), json.dumps(TINY.to_dict()),
-         "--peer", "torch", *arguments], cwd=ROOT, text=True, capture_output=True)
+         "--peer", "torch", *arguments], cwd=ROOT, text=True, capture_output=True,
+        env={**os.environ, "AGENT_NATIVE": "0"})
 
 
 # --- the report ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from engine.config import EARLIER, LATER, OPTIMIZERS, Config
 from engine.errors import CheckpointError, Diverged
 from engine.fields import DATA_ORDERS
 from engine.model.gpt import GPT, Flat, init_params
+from engine.native import NUMPY
 from engine.training import checkpoint
 from engine.training.evaluate import score_model
 from engine.training.pace import default_eval_every
@@ -421,7 +422,7 @@ THEN = [
 def begun_before(**changes):
     fields = checkpoint.load(BEFORE)[1]["config"]
     assert "data_order" not in fields
-    return Trainer(replace(Config.from_dict(fields), **changes), 3, 40, TEXTS)
+    return Trainer(replace(Config.from_dict(fields), **changes), 3, 40, TEXTS, kernels=NUMPY)
 
 
 def test_a_run_of_an_earlier_version_goes_on_as_it_was():
