@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from agent.machine import machine
 from agent.trial import Adopted, start_ticks
 from engine.files import write_atomically
 
+KILLED_S = 2.0  # until killed processes are gone
 MODULE = "agent.trial.cluster.member"
 Start = Callable[[list[str], Path], "subprocess.Popen[bytes]"]
 
@@ -66,9 +68,13 @@ class Local:
 
     def close(self) -> None:
         """End all of it; nothing is computed any more."""
-        for one in [*self._nannies, self._scheduler]:
-            if one is not None and one.poll() is None:
+        ours = [one for one in (*self._nannies, self._scheduler) if one is not None]
+        for one in ours:
+            if one.poll() is None:
                 _end(one.pid)
+        end_s = time.monotonic() + KILLED_S
+        while any(one.poll() is None for one in ours) and time.monotonic() < end_s:
+            time.sleep(0.01)
         self._file.unlink(missing_ok=True)
 
     def _begin(self) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from agent.home import Home
+from agent.home import Home, only_one
 from agent.trial.cluster import local
 from agent.trial.cluster.local import Local
 from tests.support.parts import FakeProcess
@@ -37,6 +39,7 @@ class Started:
 def ended(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     monkeypatch.setattr(local, "_end", found.append)
+    monkeypatch.setattr(local, "KILLED_S", 0.0)
     return found
 
 
@@ -101,3 +104,27 @@ def test_of_a_cluster_that_is_gone_a_new_one_is_made(tmp_path: Path, text: str) 
     started = Started()
     Local(Home(tmp_path), 1, 500.0, started).look()
     assert started.names() == ["scheduler"]
+
+
+@pytest.mark.slow
+def test_all_of_it_listens_on_localhost_alone(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install -e '.[cluster]'")
+    with only_one(Home(tmp_path).lock):
+        cluster = Local(Home(tmp_path), 1, 500.0)
+        try:
+            assert len(heard(cluster)) >= 4  # scheduler, nanny, worker, and their HTTP
+            assert set(heard(cluster)) == {"127.0.0.1"}
+        finally:
+            cluster.close()
+
+
+def heard(cluster: Local, patience_s: float = 120.0) -> list[str]:
+    """Where the processes of a cluster listen, once its worker does."""
+    end_s, found = time.monotonic() + patience_s, list[str]()
+    while len(found) < 4 and time.monotonic() < end_s:
+        time.sleep(0.2)  # what comes up in other processes is waited for
+        cluster.look()
+        ours = psutil.Process().children(recursive=True)
+        found = [one.laddr.ip for process in ours if process.is_running()
+                 for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    return found
