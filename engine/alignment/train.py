@@ -84,7 +84,7 @@ class AlignedTrainer(Trainer):
 
     def _check_divergence(self) -> None:
         start = self.first_loss
-        if self.before and not self.recipe.is_pairwise:  # its own texts cost a model next to nothing
+        if self.before and not self.recipe.is_pairwise:  # a model's own texts cost it little
             start = max(start, self.before[0].value)
         if self.step >= RECENT and self.train_loss > RISEN * start + 0.1:
             raise Diverged(f"training loss {self.train_loss:.3f} at step {self.step + 1} is above "

@@ -30,7 +30,8 @@ def written(writer: Writer, prompts: Sequence[str]) -> list[str]:
 
 def right_answers(writer: Writer, n: int, seed: int, i: int) -> list[Pair]:
     """Examples from the i-th AT_ONCE of n problems that texts may have."""
-    left = sums.problems(min(AT_ONCE, n - i * AT_ONCE), np.random.default_rng([seed, 5, i]), IN_TEXTS)
+    rng = np.random.default_rng([seed, 5, i])
+    left = sums.problems(min(AT_ONCE, n - i * AT_ONCE), rng, IN_TEXTS)
     found: list[Pair] = []
     for is_hinted in (False, True):
         texts = written(writer, [one.with_hint if is_hinted else one.question for one in left])
