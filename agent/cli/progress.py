@@ -28,6 +28,7 @@ from agent.ledger import Run
 from agent.show import STYLES
 from agent.words import Level, Page, Told
 
+WINDOWS = "windows"  # of a text: what most runs are scored on
 SLOW_S = 2.0  # after which a person wonders
 GONE_S = 2.0  # a run that runs is told of at each tick
 
@@ -69,7 +70,9 @@ def scored_now(newest: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
     scoring, step = newest.get("scoring"), newest.get("step", {}).get("step", 0)
     if scoring is None or scoring["step"] < step or "done" in newest:
         return None
-    is_over = scoring["shard"] is None and newest.get("eval", {}).get("step") == scoring["step"]
+    # What else than windows of a text is asked, of a run that improves another, follows the score.
+    is_over = (scoring["shard"] is None and scoring.get("what", WINDOWS) == WINDOWS
+               and newest.get("eval", {}).get("step") == scoring["step"])
     return None if is_over else scoring
 
 
@@ -140,8 +143,7 @@ class Screen:
         """Progress of a run under way."""
         start, step = newest.get("start"), newest.get("step")
         if (scoring := scored_now(newest)) is not None:
-            # Of a run that improves another more than windows of a text is asked.
-            what = scoring.get("what", "windows").replace("windows", "scoring")
+            what = scoring.get("what", WINDOWS).replace(WINDOWS, "scoring")
             self._show(run.label, f"{run.label} {what}", scoring["done"], scoring["total"], "")
         elif start and not step and (making := newest.get("making")):
             self._show(run.label, f"{run.label} writing", making["done"], making["of"],

@@ -13,12 +13,12 @@ from engine.alignment.measure import Measure, mean_of
 from engine.alignment.pairs import Pair
 from engine.alignment.writer import Leave, Writer
 from engine.sampling import Sampling
-from engine.text.sums import DIGITS, Problem, problems
+from engine.text import sums
 
 AT_ONCE = 64  # texts that are written side by side
 TOKENS = 120  # that a solution has at most
 GREEDY = Sampling(temperature=0.0, top_k=None)
-IN_TEXTS = range(1, DIGITS + 1)  # digits of the problems that texts have
+IN_TEXTS = range(1, sums.DIGITS + 1)  # digits of the problems that texts have
 
 
 def written(writer: Writer, prompts: Sequence[str]) -> list[str]:
@@ -30,11 +30,12 @@ def written(writer: Writer, prompts: Sequence[str]) -> list[str]:
 
 def right_answers(writer: Writer, n: int, seed: int, i: int) -> list[Pair]:
     """Examples from the i-th AT_ONCE of n problems that texts may have."""
-    left = problems(min(AT_ONCE, n - i * AT_ONCE), np.random.default_rng([seed, 5, i]), IN_TEXTS)
+    rng = np.random.default_rng([seed, 5, i])
+    left = sums.problems(min(AT_ONCE, n - i * AT_ONCE), rng, IN_TEXTS)
     found: list[Pair] = []
     for is_hinted in (False, True):
         texts = written(writer, [one.with_hint if is_hinted else one.question for one in left])
-        worked, left = list(zip(left, texts, strict=True)), list[Problem]()
+        worked, left = list(zip(left, texts, strict=True)), list[sums.Problem]()
         for one, text in worked:
             if one.is_right(text):
                 found.append(Pair(one.question, text))
@@ -45,7 +46,7 @@ def right_answers(writer: Writer, n: int, seed: int, i: int) -> list[Pair]:
 
 def plain_answers(n: int, seed: int) -> list[Pair]:
     """As many examples as the text itself would have them: what STaR is compared with."""
-    some = problems(n, np.random.default_rng([seed, 6]), IN_TEXTS)
+    some = sums.problems(n, np.random.default_rng([seed, 6]), IN_TEXTS)
     return [Pair(one.question, one.solution) for one in some]
 
 
@@ -58,7 +59,7 @@ def sums_exam(writer: Writer, step: int, leave: Leave, *, n: int,
     found = []
     for digits in range(1, most_digits + 1):
         leave(digits - 1, most_digits, "problems")
-        asked = problems(n, np.random.default_rng([7, digits]), range(digits, digits + 1),
+        asked = sums.problems(n, np.random.default_rng([7, digits]), range(digits, digits + 1),
                          held_out=True)
         right = [one.is_right(text) for i in range(0, n, AT_ONCE) for one, text in zip(
             asked[i:], written(writer, [one.question for one in asked[i : i + AT_ONCE]]),

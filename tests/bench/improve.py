@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from agent.night.improve import Improving, config_of
-from engine.alignment import AlignedTrainer, Lesson, Pair, Recipe, qualities, split, worked
+from engine.alignment import AlignedTrainer, Lesson, Pair, Recipe, Writer, qualities, split, worked
 from engine.alignment.measure import Measure, mean_of
 from engine.config import Config
 from engine.model import GPT, Flat
@@ -44,6 +44,7 @@ from tests.bench.gains import read
 Row = dict[str, Any]
 KEYS = ("by", "seed", "beta", "n_epochs", "round")
 N_VALID = 50_000  # tokens of real stories that the loss is told of
+LEAST = 4  # right answers of a round, as in agent.trial.lesson
 N_STORIES, N_PROBLEMS = 256, 128  # asked before and after
 
 
@@ -89,6 +90,9 @@ class Place:
         trainer.close()
         return params, found
 
+    def writer(self, params: Flat) -> Writer:
+        return Writer(GPT(self.base), params, self.tokenizer)
+
     def written(self, make: Callable[[int], list[Pair]], n: int) -> list[Pair]:
         """n pairs, batch by batch, none of them twice."""
         once: dict[Pair, None] = {}
@@ -122,8 +126,8 @@ def dpo(place: Place, known: set[tuple[Any, ...]]) -> Runs:
     path = place.folder / f"pool-{place.base.hash}-{options.pool}.jsonl"
     if not path.exists():
         judge = qualities.Judge(place.texts.train, place.tokenizer)
-        pool = place.written(partial(qualities.made_pairs, GPT(place.base), start, place.tokenizer,
-                                     judge, place.texts.train, 0), options.pool)
+        pool = place.written(partial(qualities.made_pairs, place.writer(start), judge,
+                                     place.texts.train, 0), options.pool)
         path.write_bytes(b"".join(pair.line() for pair in pool))
     pool = [Pair(**json.loads(line)) for line in path.read_bytes().split(b"\n") if line]
     train, held = split(pool, path.name)
@@ -154,8 +158,8 @@ def spin(place: Place, known: set[tuple[Any, ...]]) -> Runs:
                     arrays, scalars = checkpoint.load(path)
                     last, won = Flat.over(place.base, arrays["params"]), scalars["won"]
                 else:
-                    make = partial(qualities.spin_pairs, GPT(place.base), last, place.tokenizer,
-                                   place.texts.train, seed)
+                    make = partial(qualities.spin_pairs, place.writer(last), place.texts.train,
+                                   seed)
                     train, held = split(place.written(make, options.n), "the pairs")
                     before = won
                     last, found = place.improved(last, train, held, Recipe("sigmoid", beta), seed,
@@ -167,17 +171,16 @@ def spin(place: Place, known: set[tuple[Any, ...]]) -> Runs:
 
 def star(place: Place, known: set[tuple[Any, ...]]) -> Runs:
     options, recipe = place.options, Recipe("nats")
-    ask = partial(worked.sums_exam, tokenizer=place.tokenizer, n=N_PROBLEMS,
-                  most_digits=sums.DIGITS + 1)
+    ask = partial(worked.sums_exam, n=N_PROBLEMS, most_digits=sums.DIGITS + 1)
     n_epochs = options.epochs[0]
     for seed in seeds_of(options):
         before: list[Measure] = []  # of the base, which all its rounds begin from
 
-        def exam(model: GPT, params: Flat, step: int, leave: Any,
+        def exam(writer: Writer, step: int, leave: Any,
                  before: list[Measure] = before) -> list[Measure]:
             if step == 0 and not before:
-                before += ask(model, params, step, leave)
-            return before if step == 0 else ask(model, params, step, leave)
+                before += ask(writer, step, leave)
+            return before if step == 0 else ask(writer, step, leave)
 
         keys = [{"by": "star", "seed": seed, "beta": None, "n_epochs": n_epochs, "round": k}
                 for k in range(1, options.rounds + 2)]
@@ -190,8 +193,9 @@ def star(place: Place, known: set[tuple[Any, ...]]) -> Runs:
                 learnt = worked.plain_answers(len(learnt), seed)
             else:
                 learnt = [pair for i in range(-(-options.n // worked.AT_ONCE))
-                          for pair in worked.right_answers(GPT(place.base), last, place.tokenizer,
-                                                           options.n, seed, i)]
+                          for pair in worked.right_answers(place.writer(last), options.n, seed, i)]
+            if len(learnt) < LEAST:
+                break
             last, found = place.improved(base, learnt, [], recipe, seed, n_epochs, exam)
             if tuple(key.values()) not in known:
                 yield row_of(key, found, n_train=len(learnt), kept=kept(learnt),
@@ -308,7 +312,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("by", nargs="?", choices=WAYS)
     parser.add_argument("--corpus", help="of dpo and spin")
     parser.add_argument("--valid", type=Path)
-    parser.add_argument("--stories", type=int, default=1000, help="worked examples of star")
+    parser.add_argument("--stories", type=int, help="of builtin, or worked examples of star")
     parser.add_argument("--models", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--tokens", type=parse_tokens, default=1_000_000, help="of the base")
@@ -337,9 +341,9 @@ def main(words: Sequence[str]) -> int:
         known = {tuple(row[key] for key in KEYS) for row in rows}
         options.models.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
-            text = (corpus.builtin(Path(folder), options.stories, name="sums")
-                    if options.by == "star" else
-                    corpus.resolve(Path(folder), options.corpus or "builtin", valid=options.valid))
+            what = "sums" if options.by == "star" else options.corpus or "builtin"
+            text = corpus.resolve(Path(folder), what, n_stories=options.stories,
+                                  valid=options.valid)
             for row in WAYS[options.by](Place(options, text, options.models), known):
                 rows.append(row)
                 with options.out.open("a", encoding="utf-8") as file:

@@ -114,8 +114,21 @@ SCORING = {"step": 40, "shard": None, "done": 3, "total": 90}
     ({"step": {"step": 41}, "scoring": SCORING}, False),  # training again
     ({"scoring": SCORING, "eval": {"step": 40}}, False),
     ({"scoring": SCORING, "eval": {"step": 20}}, True),
+    ({"scoring": SCORING | {"what": "stories"}, "eval": {"step": 40}}, True),
     ({"scoring": SCORING | {"shard": "test"}, "eval": {"step": 40}}, True),
     ({"scoring": SCORING | {"shard": "test"}, "eval": {"step": 40}, "done": {}}, False)])
 def test_an_evaluation_has_a_bar_as_long_as_it_lasts(
         newest: dict[str, dict[str, Any]], is_told: bool) -> None:
     assert (scored_now(newest) is not None) is is_told
+
+
+@pytest.mark.parametrize(("event", "title"), [
+    ({"making": {"done": 16, "of": 500}}, "T1 writing"), ({"scoring": SCORING}, "T1 scoring"),
+    ({"scoring": SCORING | {"what": "pairs"}}, "T1 pairs")])
+def test_a_bar_says_what_is_written_or_asked(
+        monkeypatch: pytest.MonkeyPatch, event: dict[str, Any], title: str) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(Screen, "_show", lambda _, *told: shown.append(told))
+    run: Any = SimpleNamespace(label="T1")
+    Screen().progress(run, {"start": {"n_steps": 90}, **event})
+    assert [told[0] for told in shown] == [title]

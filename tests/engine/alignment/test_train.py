@@ -10,7 +10,7 @@ from engine.alignment.objective import Recipe
 from engine.alignment.pairs import Pair
 from engine.alignment.train import AlignedTrainer, Lesson
 from engine.config import Config
-from engine.errors import Left
+from engine.errors import Diverged, Left
 from engine.model.gpt import Flat, init_params
 from engine.text import Tokenizer
 from engine.training.train import Done, Texts, training
@@ -94,6 +94,17 @@ def test_examples_are_learnt_without_a_reference(trainer):
     found = finished(run)
     assert [name for name, _ in found] == ["loss on the text", "asked"] * 2
     assert run.reference.size == 0
+
+
+def test_examples_that_begin_with_easy_ones_do_not_diverge_but_what_leaves_the_text_does(trainer):
+    run = trainer(n_steps=30, pairs=[Pair("2+2=", "4"), Pair("1+1=", "2 2")], held=[],
+                  recipe=Recipe("nats"))
+    run.advance()
+    run.first_loss, run.step = 0.02, 25  # of a batch that the model has written itself
+    run.advance()
+    run.recent.extend([2.5 * run.before[0].value] * run.recent.maxlen)
+    with pytest.raises(Diverged, match="is above twice the 5"):
+        run.advance()
 
 
 def test_the_start_may_be_left_while_it_is_measured(trainer):
