@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from agent.cli.given import Finite, GivenPath
-from agent.cli.main import Command, main
+from agent.cli.main import main
+from agent.cli.talk import tell
 from agent.machine import COOLER_C, Limits, guard, machine, parse_window
 from agent.trial.cluster import Options, join_cluster
 from agent.words import typed as units
@@ -15,27 +16,8 @@ from agent.words import typed as units
 MAX_TRIALS = 256
 
 
-@main.group(cls=click.Group)
-def cluster() -> None:
-    """Compute the runs of a night on several machines, and keep one ledger at home.
-
-    \b
-    Example:  agent run --for 8h --cluster local:4
-    \b
-    Four workers on this machine, which listen on localhost only:
-        agent run --for 8h --cluster local:4
-    Several machines: a scheduler on one of them, then a worker on each.
-        dask scheduler --host 10.0.0.5           prints tcp://10.0.0.5:8786
-        agent cluster worker tcp://10.0.0.5:8786         on each, a phone too
-        agent run --for 8h --cluster tcp://10.0.0.5:8786            at home
-    Slurm, PBS and others: agent/README.md has recipes for dask-jobqueue.
-    \b
-    A cluster is machines you trust: whoever reaches its scheduler runs what
-    he likes on all of them. Dask's own settings switch TLS on.
-    """
-
-
-@cluster.command(cls=Command)
+@main.command()
+@click.argument("role", type=click.Choice(["worker"]))
 @click.argument("address", metavar="ADDRESS|FILE")
 @click.option("--name", metavar="NAME", help="What others call this machine.  [default: where it "
                                              "is]")
@@ -51,10 +33,22 @@ def cluster() -> None:
               help="End a run that takes more memory.  [default: 3G, or half of the machine]")
 @click.option("--folder", type=GivenPath(file_okay=False),
               help="Where runs and texts lie meanwhile.  [default: ~/.cache/phi-auto]")
-def worker(address: str, **options: Any) -> None:
+def cluster(role: str, address: str, **options: Any) -> None:
     """Compute for a cluster until Ctrl-C; this machine's own limits decide what it takes.
 
+    \b
     Example:  agent cluster worker tcp://10.0.0.5:8786 --window 22:00-07:00
+    \b
+    Four workers on this machine, which listen on localhost only:
+        agent run --for 8h --cluster local:4
+    Several machines: a scheduler on one of them, then a worker on each.
+        dask scheduler --host 10.0.0.5           prints tcp://10.0.0.5:8786
+        agent cluster worker tcp://10.0.0.5:8786         on each, a phone too
+        agent run --for 8h --cluster tcp://10.0.0.5:8786            at home
+    Slurm, PBS and others: agent/README.md has recipes for dask-jobqueue.
+    \b
+    A cluster is machines you trust: whoever reaches its scheduler runs what
+    he likes on all of them. Dask's own settings switch TLS on.
     """
     window, max_ram = options["window"], options["max_ram"]
     limits = Limits(min_battery=options["min_battery"], stop_c=options["max_heat"],
@@ -63,7 +57,7 @@ def worker(address: str, **options: Any) -> None:
     max_ram_mb = units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()
     join_cluster(address, Options(limits, max_ram_mb), options["folder"] or cache(os.environ),
                  name=options["name"], n_trials=options["n_trials"] or machine.n_cores(),
-                 say=lambda told: click.echo(told, err=True))
+                 say=tell)
 
 
 def cache(environ: Any) -> Path:

@@ -45,17 +45,25 @@ def enqueue(home: Home, /, config: tuple[str, ...], dry_run: bool, as_json: bool
     with (glance if dry_run else Reader.open)(home.ledger) as ledger:
         idea = idea_of(ledger, home, wanted, utc_stamp(), sys.stdin)
         study, last = ledger.calibration(idea.calibration_id), current_study(ledger)
-        predicted_mb = idea.config.predicted_mb(idea.replicas) + footprint.beside_mb(
-            ledger, ledger.corpus(study.corpus_id))
+        predicted_mb = _predicted_mb(ledger, idea, study)
     run = None if dry_run else submit(home, idea)
     where = "dry" if dry_run else "inbox" if run is None else "queued"
     if as_json:
         show_json(_as_dict(idea, study, run, where) | {"predicted_mb": predicted_mb})
     else:
-        show(f"{idea.config.describe()}\n{idea.reason}\nseed {idea.seed}, "
-             f"{study.budget_tokens:,} tokens, {idea.config.n_params:,} parameters, "
-             f"{predicted_mb:,.0f} MB predicted")
+        show(_in_words(idea, study, predicted_mb))
         _say(study, run, last, is_dry=dry_run)
+
+
+def _predicted_mb(ledger: Reader, idea: Idea, study: Calibration) -> float:
+    return idea.config.predicted_mb(idea.replicas) + footprint.beside_mb(
+        ledger, ledger.corpus(study.corpus_id))
+
+
+def _in_words(idea: Idea, study: Calibration, predicted_mb: float) -> str:
+    return (f"{idea.config.describe()}\n{idea.reason}\nseed {idea.seed}, "
+            f"{study.budget_tokens:,} tokens, {idea.config.n_params:,} parameters, "
+            f"{predicted_mb:,.0f} MB predicted")
 
 
 def submit(home: Home, idea: Idea) -> Run | None:

@@ -24,8 +24,7 @@ from engine.errors import UserError
 
 # Where each command lives.
 MODULES = {
-    **dict.fromkeys(("run", "train", "grid", "pause", "resume", "stop", "import"),
-                    "agent.cli.run"),
+    **dict.fromkeys(("run", "train", "grid", "pause", "resume", "stop"), "agent.cli.run"),
     **dict.fromkeys(("table", "runs", "show", "log", "path", "baselines"), "agent.cli.read"),
     **dict.fromkeys(("sample", "chat"), "agent.cli.sample"),
     **dict.fromkeys(("export", "import-model"), "agent.cli.export"),
@@ -36,7 +35,7 @@ MODULES = {
     "harvest": "agent.cli.harvest",
     "explain": "agent.cli.explain",
     "improve": "agent.cli.improve",
-    "merge": "agent.cli.merge",
+    "merge": "agent.cli.merge", "import": "agent.cli.merge",
     "replicate": "agent.cli.replicate",
     "scaling": "agent.cli.scaling",
     "service": "agent.cli.service",

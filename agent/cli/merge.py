@@ -17,7 +17,16 @@ from agent.cli.progress import Screen
 from agent.cli.status import show_json
 from agent.cli.talk import tell
 from agent.home import Home
-from agent.ledger import Taken, glance, rehearse, require_other, take_in
+from agent.ledger import (
+    Taken,
+    glance,
+    is_ledger,
+    new_rows,
+    rehearse,
+    require_other,
+    table_text,
+    take_in,
+)
 from agent.night import Desk, desk, inbox, remarks, withdrawal
 from engine.errors import UserError
 
@@ -38,6 +47,34 @@ def merge_(home: Home, files: tuple[Path, ...], dry_run: bool, as_json: bool) ->
     Example:  agent merge phone/ledger.db laptop/ledger.db --dry-run
     """
     say_merged(home, files, is_dry=dry_run, as_json=as_json)
+
+
+@main.command("import")
+@click.argument("file", type=GivenPath(exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Say what would be added and add nothing.")
+@click.pass_obj
+def import_(home: Home, file: Path, dry_run: bool) -> None:
+    """Add the rows of a published table, or of another ledger as agent merge does.
+
+    Example:  agent import ledger-kept-20260324T231500Z.db
+    """
+    if is_ledger(file):
+        say_merged(home, [file], is_dry=dry_run)
+    elif dry_run:
+        tell(f"{_rows(_n_new(home, file))} would be added; a dry run, so none was")
+    else:
+        with Screen() as screen, desk(home, screen, screen.stage) as at:
+            tell(f"{_rows(at.ledger.import_published(table_text(file), at.clock.stamp()))} added")
+
+
+def _n_new(home: Home, file: Path) -> int:
+    """How many rows would come in; nothing is written, nor made where there is no ledger."""
+    with glance(home.ledger) if home.ledger.exists() else nullcontext() as ours:
+        return len(new_rows(home.ledger, table_text(file), ours.labels() if ours else {}))
+
+
+def _rows(n: int) -> str:
+    return f"{n} {'row' if n == 1 else 'rows'}"
 
 
 def say_merged(home: Home, files: Sequence[Path], *, is_dry: bool, as_json: bool = False) -> None:

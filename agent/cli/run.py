@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from agent.cli.families import family_options, settings_of, sizes_of
 from agent.cli.given import COUNT, Finite, GivenPath, GivenText
 from agent.cli.grid import crossing_of, crossing_options, say_grid
 from agent.cli.main import main
-from agent.cli.merge import say_merged
 from agent.cli.notify import hooks_of, notify_options
 from agent.cli.options import (
     complete_families,
@@ -29,11 +27,7 @@ from agent.ledger import (
     GENERATED,
     Ledger,
     Reader,
-    glance,
-    is_ledger,
     last_state,
-    new_rows,
-    table_text,
 )
 from agent.machine import COOLER_C, Limits, guard, parse_window
 from agent.night import (
@@ -312,31 +306,3 @@ def _already(home: Home, command: str) -> str:
     if command == "resume" and last and last.kind in ("night", "resume"):
         return "is not paused; it is at work"
     return ""
-
-
-@main.command("import")
-@click.argument("file", type=GivenPath(exists=True, dir_okay=False))
-@click.option("--dry-run", is_flag=True, help="Say what would be added and add nothing.")
-@click.pass_obj
-def import_(home: Home, file: Path, dry_run: bool) -> None:
-    """Add the rows of a published table, or of another ledger as agent merge does.
-
-    Example:  agent import ledger-kept-20260324T231500Z.db
-    """
-    if is_ledger(file):
-        say_merged(home, [file], is_dry=dry_run)
-    elif dry_run:
-        tell(f"{_rows(_n_new(home, file))} would be added; a dry run, so none was")
-    else:
-        with Screen() as screen, desk(home, screen, screen.stage) as at:
-            tell(f"{_rows(at.ledger.import_published(table_text(file), at.clock.stamp()))} added")
-
-
-def _n_new(home: Home, file: Path) -> int:
-    """How many rows would come in; nothing is written, nor made where there is no ledger."""
-    with glance(home.ledger) if home.ledger.exists() else nullcontext() as ours:
-        return len(new_rows(home.ledger, table_text(file), ours.labels() if ours else {}))
-
-
-def _rows(n: int) -> str:
-    return f"{n} {'row' if n == 1 else 'rows'}"

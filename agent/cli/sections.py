@@ -5,13 +5,14 @@ from collections.abc import Mapping
 import click
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "A night": ("run", "status", "serve", "pause", "resume", "stop", "doctor", "service"),
+    "A night": ("run", "status", "serve", "pause", "resume", "stop", "doctor", "service",
+                "cluster"),
     "What it found": ("best", "report", "runs", "show", "compare", "lineage", "importance",
                       "studies", "baselines", "table", "log", "trace", "note", "star", "explain"),
     "Its models": ("sample", "chat", "harvest", "improve", "export", "import-model", "path"),
     "Your own experiments": ("enqueue", "withdraw", "train", "grid", "scaling", "replicate",
                              "simulate"),
-    "Data in and out": ("import", "export-runs", "datasette-metadata"),
+    "Data in and out": ("merge", "import", "export-runs", "datasette-metadata"),
 }
 
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.home.paths import Home
+from agent.ledger.experiments import EXPERIMENT_COLUMNS
 from agent.ledger.ledger import Ledger
-from agent.ledger.records import EXPERIMENT_COLUMNS
 from agent.night import inbox
 from engine.errors import UserError
 from engine.text import corpus
@@ -149,7 +149,7 @@ def test_no_table_ends_in_a_traceback(fresh: Callable[[], Home], data: st.DataOb
 
 
 @pytest.mark.parametrize(("content", "told"), [
-    (b"SQLite format 3\0" + bytes(900), "is a database and no table; a ledger is taken in by"),
+    (b"SQLite format 3\0" + bytes(900), "is not a SQLite database"),
     ((HEAD + "\n").encode("utf-16"), "is UTF-16 text; save it as CSV in UTF-8"),
     (HEAD.encode() + b"\nB9,03-24,1M,x,2,3,-,Done,caf\xe9\n", "is no UTF-8 text in line 2"),
     (HEAD.encode() + b"\nB9,03-24,1M,\"" + b"x" * 200_000 + b"\",2,3,-,Done,\n",

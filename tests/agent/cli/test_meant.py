@@ -31,7 +31,7 @@ def test_the_screen_says_it_in_one_sentence() -> None:
     (("run", "--hours", "3"), "Did you mean --for?"),
     (("run", "--data", "x"), "Did you mean --corpus?"),
     (("run", "--steps", "3"), "Did you mean --run-tokens?"),  # no neighbour of --stories
-    (("run", "--trails", "3"), "Did you mean --runs?"),
+    (("run", "--trails", "3"), "Did you mean --trials?"),
     (("train", "--epochs", "3"), "Did you mean --steps?"),
     (("sample", "best", "--max-new-tokens", "3"), "Did you mean --tokens?"),
     (("run", "--learning-rate", "1"), "lr is a field: --set lr=…"),

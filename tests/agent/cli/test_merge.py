@@ -92,9 +92,13 @@ def test_one_that_is_locked_is_told(home: Home, other: Home,
     assert len(labels(home)) == 2
 
 
-def test_import_of_a_ledger_says_how_it_is_taken_in(home: Home, other: Home) -> None:
-    result = agent(home, "import", str(other.ledger))
-    assert (result.exit_code, f"`agent merge {other.ledger}`" in result.stderr) == (1, True)
+def test_import_of_a_ledger_is_a_merge(home: Home, other: Home) -> None:
+    before = labels(home)
+    result = agent(home, "import", str(other.ledger), "--dry-run")
+    assert (result.exit_code, "would be added" in result.stderr) == (0, True)
+    assert labels(home) == before
+    assert agent(home, "import", str(other.ledger)).exit_code == 0
+    assert "T1b" in labels(home)
 
 
 def test_studies_tell_whose_they_are_and_compare_tells_of_devices(

@@ -131,4 +131,4 @@ def test_a_bar_says_what_is_written_or_asked(
     monkeypatch.setattr(Screen, "_show", lambda _, *told: shown.append(told))
     run: Any = SimpleNamespace(label="T1")
     Screen().progress(run, {"start": {"n_steps": 90}, **event})
-    assert [told[0] for told in shown] == [title]
+    assert [told[:2] for told in shown] == [("T1", title)]

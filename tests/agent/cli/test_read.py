@@ -16,8 +16,9 @@ from click.shell_completion import ShellComplete
 import engine
 from agent.cli.main import main
 from agent.home.paths import Home
+from agent.ledger.experiments import EXPERIMENT_COLUMNS
 from agent.ledger.ledger import Ledger
-from agent.ledger.records import EXPERIMENT_COLUMNS, Run
+from agent.ledger.records import Run
 from agent.show.table import BEGIN, END
 from tests.support import example_ledger as example
 from tests.support.example_home import a_home, agent, printed, value

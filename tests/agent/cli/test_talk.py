@@ -23,6 +23,7 @@ baselines
 best
 best --any
 chat E1 --tokens 2
+cluster worker here
 compare B2 E1
 compare E1 E1
 doctor
@@ -43,6 +44,8 @@ lineage
 log E1
 note E1 "a person's words, which are long enough to take more than a line of sixty columns"
 note E1
+merge nowhere.db
+merge . --dry-run
 path E2
 pause
 replicate --show

@@ -20,9 +20,10 @@ from typing import Any
 import pytest
 
 from agent.ledger import queries
+from agent.ledger.experiments import EXPERIMENT_COLUMNS
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import glance
-from agent.ledger.records import EXPERIMENT_COLUMNS, Metric, NewCalibration, NewCorpus, NewRun, Run
+from agent.ledger.records import Metric, NewCalibration, NewCorpus, NewRun, Run
 from engine.config import Config
 from engine.errors import LedgerError, StorageError
 

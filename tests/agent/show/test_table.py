@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from agent.ledger.records import EXPERIMENT_COLUMNS
+from agent.ledger.experiments import EXPERIMENT_COLUMNS
 from agent.show.table import BEGIN, END, markdown, replace_between_markers, write_table
 from engine.errors import StorageError, UserError
 
