@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from agent.machine import machine
+from agent.machine import kernels, machine
 from engine.errors import UserError
 
 LIMIT_S = 180.0  # a child takes a second; a phone with much else to do longer
@@ -33,6 +33,7 @@ class Likeness:
     version: str  # of the package, for people
     code: str  # hash of its files
     numpy: str
+    kernels: str  # that it computes by: engine/native
     bits: str  # hash of what some training steps came to: the class of the device
     device: str
     cores: str  # the affinity mask
@@ -63,6 +64,9 @@ class Likeness:
         if self.numpy != other.numpy:
             return (f"it has numpy {other.numpy}, this home {self.numpy}; there: python -m pip "
                     f"install numpy=={self.numpy}")
+        if self.kernels != other.kernels:
+            return (f"it computes by {other.kernels} kernels, this home by {self.kernels}; start "
+                    "it with the same AGENT_NATIVE")
         return None
 
 
@@ -82,7 +86,8 @@ def measured() -> Likeness:
     import numpy as np
 
     return Likeness(version=machine.code_version(), code=code_digest(machine.ROOT),
-                    numpy=np.__version__, bits=bits(), device=machine.device(),
+                    numpy=np.__version__, kernels=kernels.usual(),
+                    bits=bits(), device=machine.device(),
                     cores=machine.cores(), n_cores=machine.n_cores())
 
 

@@ -8,8 +8,8 @@ from agent.machine import machine
 from agent.trial.cluster.likeness import Likeness, ask_child, code_digest, measured
 from engine.errors import UserError
 
-OURS = Likeness(version="0.4.0+abc", code="c" * 64, numpy="2.4.0", bits="b" * 64, device="a phone",
-                cores="0,1", n_cores=2)
+OURS = Likeness(version="0.4.0+abc", code="c" * 64, numpy="2.4.0", kernels="numpy",
+                bits="b" * 64, device="a phone", cores="0,1", n_cores=2)
 
 
 def test_a_machine_of_other_code_or_another_numpy_is_refused_with_what_to_install() -> None:
@@ -19,6 +19,9 @@ def test_a_machine_of_other_code_or_another_numpy_is_refused_with_what_to_instal
     assert "this home 0.4.0+abc" in other
     assert OURS.refusal(replace(OURS, numpy="2.3.1")) == (
         "it has numpy 2.3.1, this home 2.4.0; there: python -m pip install numpy==2.4.0")
+    assert OURS.refusal(replace(OURS, kernels="c11-12345678")) == (
+        "it computes by c11-12345678 kernels, this home by numpy; start it with the same "
+        "AGENT_NATIVE")
 
 
 def test_other_processors_are_another_class_and_not_refused() -> None:
