@@ -39,7 +39,7 @@ ROWS = (f"SELECT label, config_hash, seed, {', '.join(COMPARED)} FROM runs ORDER
 class Improving(Night):
     """One home, the command that improves its model and who can be killed in it."""
 
-    gap_s = (0.1, 3.0)
+    gap_s = (0.5, 6.0)
     claims = {claim: CLAIMS[claim] for claim in HELD}
 
     def __init__(self, root: Path, seed: int) -> None:
