@@ -111,6 +111,8 @@ class Campaign:
             self._searcher(run.calibration_id).settle(run, now, tell)
             # Another study may count the run among its baselines; it is folded anew.
             self._searchers = {run.calibration_id: self._searchers[run.calibration_id]}
+            if self.plan.n_trials > 1 and run.strategy == "baseline":
+                self._searchers.clear()  # with the noise as it is now, whichever seed ended first
         except BaseException:
             self._searchers.clear()  # it may have taken in what the ledger did not
             raise
@@ -203,7 +205,8 @@ class Campaign:
         is_last  whether only a test that has begun is to be finished
         """
         assert self.study is not None
-        run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas)
+        run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas,
+                              {run.id for run in in_flight})
         n_open = sum(run.state not in ENDED for run in in_flight)
         n_left = self._n_left(n_ended, run_s) - n_open
         if n_open and n_left <= 0:
@@ -344,7 +347,8 @@ class Campaign:
         base = Config.from_dict(self.study.config)
         n_open = sum(run.state not in ENDED for run in in_flight)
         max_s = run_s and self._max_s(run_s, n_open)
-        beside_mb = footprint.beside_mb(self.ledger, self.ledger.corpus(self.study.corpus_id))
+        beside_mb = footprint.beside_mb(self.ledger, self.ledger.corpus(self.study.corpus_id),
+                                        {run.id for run in in_flight})
         return Limits(
             budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,
             max_params=MAX_PARAMS, max_mb=max_mb - beside_mb, max_vocab=base.vocab_size,

@@ -6,7 +6,7 @@ corrected by the runs that ended here; before the first, by the worker that meas
 """
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from agent.ledger import Corpus, Ledger, Queries, Run
 from agent.machine import machine
@@ -17,9 +17,12 @@ N_RUNS = 8  # the newest of this device
 MEASURED = "footprint"  # kind of the event that notes what the measuring worker held
 
 
-def beside_mb(ledger: Queries, corpus: Corpus) -> float:
-    """MB of a run on a text beside what `Config.predicted_mb` tells of it."""
-    return text_mb(corpus) + _own_mb(ledger)
+def beside_mb(ledger: Queries, corpus: Corpus, without: Collection[int] = ()) -> float:
+    """MB of a run on a text beside what `Config.predicted_mb` tells of it.
+
+    without  ids of runs that count for nothing yet: several at once may end in any order
+    """
+    return text_mb(corpus) + _own_mb(ledger, without)
 
 
 def text_mb(corpus: Corpus) -> float:
@@ -34,11 +37,11 @@ def note(ledger: Ledger, more_mb: float | None, now: str) -> None:
                      now, data={"more_mb": more_mb, "device": machine.device()})
 
 
-def _own_mb(ledger: Queries) -> float:
+def _own_mb(ledger: Queries, without: Collection[int]) -> float:
     """Median over the newest runs here; never below 0, since the constant was measured, too."""
     corpora = {corpus.id: corpus for corpus in ledger.corpora()}
     more = [mb for run in ledger.timed_runs(machine.device(), machine.cores(), N_RUNS)
-            if (mb := _more_mb(run, corpora)) is not None]
+            if run.id not in without and (mb := _more_mb(run, corpora)) is not None]
     if not more:
         more = [data["more_mb"] for event in ledger.events_of(MEASURED)[:1]
                 if (data := event.data or {}).get("device") == machine.device()]

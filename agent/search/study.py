@@ -9,7 +9,7 @@ import math
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -216,15 +216,17 @@ def planned_for_s(ledger: Queries, study: Calibration) -> float | None:
     return next((move["run_s"] for move in moves if move.get("study") == study.id), study.run_s)
 
 
-def foresee(ledger: Ledger, study: Calibration,
-            n_replicas: int) -> Callable[[Config, int], float] | None:
+def foresee(ledger: Ledger, study: Calibration, n_replicas: int,
+            without: Collection[int] = ()) -> Callable[[Config, int], float] | None:
     """Seconds of a run of a configuration and budget, learnt from what this device has run.
 
+    without  ids of runs that count for nothing yet: several at once may end in any order
     None where neither a run nor the study's own measurement tells anything of it.
     """
     corpora = {corpus.id: corpus for corpus in ledger.corpora()}
-    runs = [run for run in ledger.timed_runs(machine.device(), machine.cores(),
-                                             feasible.MAX_TIMINGS) if run.corpus_id in corpora]
+    runs = sorted((run for run in ledger.timed_runs(
+        machine.device(), machine.cores(), feasible.MAX_TIMINGS)
+        if run.corpus_id in corpora and run.id not in without), key=lambda run: run.id)
     timings = timings_of(runs, corpora)
     n_valid = corpora[study.corpus_id].n_tokens_search
     # A ledger moved to another machine: the other's measurement counts until this one has a run.

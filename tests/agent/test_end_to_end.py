@@ -206,9 +206,8 @@ def test_other_keys_and_broken_lines_are_taken_where_they_are_named(tmp_path: Pa
     words = ["train", "--steps", "2", "--corpus", str(path), *settings()]
     wrong = agent(tmp_path / "home", *words)
     assert wrong.returncode == 1
-    assert wrong.stderr.splitlines()[-1].endswith(
-        'tales.jsonl line 1 has no "text" that is a string; it has "content": name one with --key, '
-        'or write {"text": …} on each line')
+    assert ('tales.jsonl line 1 has no "text" that is a string; it has "content": name one with '
+            '--key, or write {"text": …} on each line') in wrong.stderr.splitlines()[-1]
     refused = agent(tmp_path / "home", *words, "--key", "content")
     assert "tales.jsonl line 61 is not JSON" in refused.stderr.splitlines()[-1]
     taken = agent(tmp_path / "home", *words, "--key", "content", "--skip-broken")

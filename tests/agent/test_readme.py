@@ -92,8 +92,9 @@ def test_the_trip_numbers_its_steps_from_one() -> None:
 def test_every_link_leads_to_a_file_and_every_anchor_to_a_heading() -> None:
     for link in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
         path, _, anchor = link.partition("#")
-        assert FOLDER.joinpath(path).exists(), link
-        headings = re.findall(r"^#+ (.*)$", FOLDER.joinpath(path).read_text(encoding="utf-8"),
+        file = FOLDER.joinpath(path or "README.md")
+        assert file.exists(), link
+        headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"),
                               re.MULTILINE) if anchor else []
         assert not anchor or anchor in {line.lower().replace(" ", "-") for line in headings}, link
 
@@ -144,8 +145,9 @@ def test_the_home_has_the_files_that_are_named() -> None:
              for name, value in vars(type(place)).items() if isinstance(value, property)
              if name != "home"}
     of_the_phone = {"agent.options", "agent.log", "agent.off"}
+    of_a_cluster = {"runs/<uid>/machine.json", "runs/cluster.json", "runs/cluster"}
     assert isinstance(folder, RunFolder)
-    assert {name.removesuffix("/") for name in named} == found | of_the_phone
+    assert {name.removesuffix("/") for name in named} == found | of_the_phone | of_a_cluster
     script = (ROOT / "termux" / "boot.sh").read_text(encoding="utf-8")
     assert [name for name in of_the_phone if name not in script] == []
 
