@@ -291,8 +291,10 @@ def _guard(ledger: Queries, rows: Sequence[RunRow], study: Calibration | None) -
 
 def _baseline(rows: Sequence[RunRow], study: Calibration | None) -> float | None:
     start = Config.from_dict(study.config).hash if study else None
+    budget = study.budget_tokens if study else None  # before it was corrected it was another
     found = [row.val_bpb for row in rows if row.strategy == "baseline"
-             and row.config_hash == start and row.val_bpb is not None]
+             and row.config_hash == start and row.budget_tokens == budget
+             and row.val_bpb is not None]
     return math.fsum(found) / len(found) if found else None
 
 

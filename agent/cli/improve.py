@@ -14,7 +14,7 @@ from agent.cli.read import page_width
 from agent.cli.status import as_json_option, show_json
 from agent.cli.talk import show
 from agent.home import Home
-from agent.ledger import Ledger, Run, find_run, measures
+from agent.ledger import Run, find_run, measures
 from agent.machine import guard, machine
 from agent.night import Improving, desk, improve_in_rounds
 from agent.show import before_and_after
@@ -78,8 +78,10 @@ def improve(home: Home, /, by: str, loops: bool, as_json: bool, **options: Any) 
         if remark:
             screen.say(remark)
         run = find_run(at.ledger, **which)
-        found = improve_in_rounds(at, run, dataclasses.replace(asked, loops=loops))
-        _tell(at.ledger, found, as_json=as_json)
+        runs = improve_in_rounds(at, run, dataclasses.replace(asked, loops=loops))
+        found = [{**dataclasses.asdict(one), "measures": measures(at.ledger, one.id)}
+                 for one in runs]
+    _tell(found, runs[-1], as_json=as_json)  # once the bars are gone
 
 
 def _asked(by: str, options: dict[str, Any]) -> tuple[Improving, str]:
@@ -107,12 +109,10 @@ def _bytes_of(file: Path) -> bytes:
                         "for pairs of the model's own stories") from error
 
 
-def _tell(ledger: Ledger, runs: list[Run], *, as_json: bool) -> None:
+def _tell(found: list[dict[str, Any]], run: Run, *, as_json: bool) -> None:
     """What became of the last run, and the measures of each."""
-    found = [{**dataclasses.asdict(run), "measures": measures(ledger, run.id)} for run in runs]
     if as_json:
         show_json(found[0] if len(found) == 1 else found)
-    run = runs[-1]
     if run.state == "queued":
         raise UserError(f"{run.label} was stopped at a checkpoint; the same command goes on")
     if run.state != "finished":

@@ -115,6 +115,8 @@ class Screen:
         self._bars.stop()
 
     def say(self, message: str) -> None:
+        if isinstance(message, Told) and message.row and message.row.label in self._tasks:
+            self._bars.remove_task(self._tasks.pop(message.row.label).task)  # it has ended
         clock = dt.datetime.now(dt.UTC).astimezone().strftime("%H:%M:%S")
         page = Page(_width(self.console), self.level, words.is_narrow(self.console.encoding))
         lines = words.laid_out(message, clock, page)

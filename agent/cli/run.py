@@ -139,6 +139,8 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
               help="Go on with this study, which `agent studies` lists.")
 @click.option("--no-prior", is_flag=True,
               help="Find ideas without what other studies found.")
+@click.option("--portable", is_flag=True,
+              help="Only ideas whose models hf and gguf can say: llama.cpp runs them.")
 @cluster_option
 @notify_options
 @_talk_options
@@ -169,6 +171,7 @@ def require_sense(home: Home, options: dict[str, Any]) -> Wish:
                     only_charging=options["only_charging"])
     return dataclasses.replace(wish_of(home, options), limits=limits,
                                with_prior=not options["no_prior"],
+                               is_portable=options["portable"],
                                hooks=hooks_of(home, options))
 
 

@@ -189,7 +189,7 @@ def run_night(at: Desk, wish: Wish) -> Night:
     watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,
                   machine.is_termux(os.environ) or wish.limits != DEFAULT_LIMITS)
     plan = Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs,
-                wish.with_prior, wish.n_trials or 1)
+                wish.with_prior, wish.n_trials or 1, wish.is_portable)
     night = at.night(plan, wish.source, watch=watch)
     night.harvest.keep(kept_s)
     found = study.note_noise(at.ledger, _study(at, wish, night, night.plan.deadline_s, remark))

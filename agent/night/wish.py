@@ -29,6 +29,7 @@ class Wish:
     n_replicas: int = field(default_factory=machine.n_cores)
     limits: Limits = DEFAULT_LIMITS  # on battery, heat, disk and hours
     with_prior: bool = True  # whether ideas begin from what other studies found
+    is_portable: bool = False  # whether ideas are only such as other programs' formats can say
     study: int | None = None  # the number of the one to go on with
     hooks: Hooks | None = None  # who is told what became of it
     is_text_given: bool = True  # False: the text of the last study, where there is one

@@ -16,6 +16,7 @@ from engine.config import Config
 
 PLANNED, CORRECTED = "budget_plan", "budget"  # kinds of the events
 OFF = 1.5  # times the measured speed, either way
+WORTH = 0.1  # of the budget: for less no baseline is begun anew
 SEEN_S = 2 * study.MEASURE_S  # of training tell more than the measurement did
 SEEN_SHARE = 0.25  # of a planned run: a phone that grows hot takes longer to tell
 ENDED_ALIVE = ("queued", "running", "finished")  # states of a baseline whose speed tells
@@ -125,7 +126,8 @@ def _tok_per_s(ledger: Ledger, run: Run, planned_s: float) -> float | None:
 
 def _correction(ledger: Ledger, found: Calibration, first: Run, tok_per_s: float,
                 plan: dict[str, float], seed: int) -> Correction | None:
-    """None where the budget stays what it is: the least there is, or its time was well met."""
+    """None where the budget stays about what it is: the least there is, or its time was well met.
+    """
     config = Config.from_dict(found.config)
     assert found.tok_per_s is not None  # just looked at
     # What made training slower made scoring slower, too.
@@ -134,7 +136,7 @@ def _correction(ledger: Ledger, found: Calibration, first: Run, tok_per_s: float
                         config.tokens_per_step, first.replicas or 1)
     n_valid = ledger.corpus(found.corpus_id).n_tokens_search or 1
     budget = study.plan_budget(speed, config, n_valid, plan["run_s"])
-    if budget == found.budget_tokens:
+    if abs(budget / found.budget_tokens - 1) < WORTH:
         return None
     while ledger.runs_on(found.text_sha256, budget):
         budget += config.tokens_per_step  # a budget of its own, so that no run is there already

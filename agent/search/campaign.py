@@ -51,6 +51,7 @@ class Plan:
     max_runs: int | None = None
     with_prior: bool = True  # whether ideas begin from what other studies found
     n_trials: int = 1  # runs at once
+    is_portable: bool = False  # whether ideas are only such as `agent export --to gguf` can say
 
     @property
     def window(self) -> int:
@@ -352,7 +353,8 @@ class Campaign:
         return Limits(
             budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,
             max_params=MAX_PARAMS, max_mb=max_mb - beside_mb, max_vocab=base.vocab_size,
-            min_steps=study.MIN_STEPS, max_s=max_s, run_s=run_s)
+            min_steps=study.MIN_STEPS, max_s=max_s, run_s=run_s,
+            is_inside=_is_portable if self.plan.is_portable else None)
 
 
 def _alone(run: Run, measured: Measures) -> verdict.Decision:
@@ -365,3 +367,9 @@ def _alone(run: Run, measured: Measures) -> verdict.Decision:
                                 "a measurement of its own; compared with nothing")
     return verdict.Decision(verdict.of_state(run.state), {"error": run.error},
                             run.error or f"the run is {run.state}")
+
+
+def _is_portable(config: Config) -> bool:
+    from engine.export import is_sayable
+
+    return is_sayable(config.to_dict(), "gguf")

@@ -19,7 +19,8 @@ EPSILON = 1e-6  # of every RMSNorm here: layers.rms_norm
 SAID = frozenset(("n_embd", "n_layer", "n_head", "n_hidden", "vocab_size", "seq_len", "tied",
                   "rope_base", "n_kv_head"))
 OF_TRAINING = frozenset(("batch_size", "grad_accum", "optimizer", "lr", "schedule", "warmup_frac",
-                         "decay_frac", "min_lr_frac", "weight_decay", "beta1", "beta2", "clip"))
+                         "decay_frac", "min_lr_frac", "weight_decay", "beta1", "beta2", "clip",
+                         "cautious_decay", "scheduled_decay", "data_order", "shuffle_stories"))
 
 
 class Whole(NamedTuple):

@@ -132,3 +132,14 @@ def test_a_bar_says_what_is_written_or_asked(
     run: Any = SimpleNamespace(label="T1")
     Screen().progress(run, {"start": {"n_steps": 90}, **event})
     assert [told[:2] for told in shown] == [("T1", title)]
+
+
+def test_a_run_that_has_ended_has_no_bar_any_more() -> None:
+    screen = Screen()
+    run: Any = SimpleNamespace(label="E7")
+    screen.progress(run, {"start": {"n_steps": 9}, "step": {"step": 9, "loss": 1.0}})
+    assert list(screen._tasks) == ["E7"]
+    screen.say(Told("E8 kept", row=Row("E8", 1.2, "kept")))
+    assert list(screen._tasks) == ["E7"]
+    screen.say(Told("E7 kept", row=Row("E7", 1.1, "kept")))
+    assert list(screen._tasks) == []

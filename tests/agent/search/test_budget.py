@@ -68,6 +68,16 @@ def test_a_speed_over_one_and_a_half_times_off_either_way_is_corrected(
         assert due.run_s == pytest.approx(RUN_S, rel=0.1)
 
 
+@pytest.mark.parametrize(("share", "is_due"), [(0.975, False), (0.85, True), (1.2, True)])
+def test_for_a_few_per_cent_no_baseline_is_begun_anew(
+        ledger: Ledger, monkeypatch: pytest.MonkeyPatch, share: float, is_due: bool) -> None:
+    """As where a budget is near the least that tells anything, however slow the device is."""
+    found = a_plan(ledger)
+    ended(ledger, 1000.0)
+    monkeypatch.setattr(budget.study, "plan_budget", lambda *_: round(share * TOKENS))
+    assert (budget.look(ledger, found, 0)[1] is not None) is is_due
+
+
 def test_a_run_under_way_tells_once_it_has_trained_longer_than_the_measurement(
         ledger: Ledger) -> None:
     found = a_plan(ledger)

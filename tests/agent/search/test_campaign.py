@@ -9,6 +9,7 @@ from agent.search.campaign import FORESEEN, SLOWEST, Campaign, Plan
 from agent.search.search import LEAST_BATCH
 from agent.search.verdict import RULE
 from engine.config import Config
+from strategies.base import why_not
 from tests.support.parts import NOW, TINY, FakeTime, a_run, a_study
 
 RUN_S = 10.0
@@ -38,3 +39,21 @@ def test_a_proposal_leaves_time_to_confirm_what_was_kept(
         assert found.max_s == pytest.approx(max_s)
         assert found.run_s is not None
         assert found.run_s(Config(), 1) == RUN_S
+
+
+def test_a_portable_night_has_no_idea_that_other_programs_cannot_say(tmp_path: Path) -> None:
+    time = FakeTime()
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        study = a_study(ledger)
+        limits = []
+        for is_portable in (False, True):
+            campaign = Campaign(ledger, time.clock(), Plan(3000.0, is_portable=is_portable),
+                                lambda _: None,  # type: ignore[arg-type, return-value]
+                                lambda: None)
+            campaign.study = ledger.calibration(study)
+            limits.append(campaign._limits(None))
+        for text in ("bigram_buckets=4096", "residual_scalars=true", "mixer=rwkv", "qk_norm=true"):
+            config = TINY.assign([text])
+            assert [why_not(config, one) is None for one in limits] == [True, False]
+        plain = TINY.assign(["optimizer=muon", "cautious_decay=true"])
+        assert why_not(plain, limits[1]) is None
