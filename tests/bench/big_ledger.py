@@ -6,9 +6,9 @@ ten thousand runs one by one takes minutes.
     python -m tests.bench.big_ledger FOLDER
 """
 
+import argparse
 import json
 import sqlite3
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,8 @@ def _events(rows: list[Values], n_studies: int) -> Iterator[Values]:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.big_ledger")
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     fill(folder / "ledger.db")

@@ -3,13 +3,11 @@
     python -m tests.chaos.cluster --kills 100 --seed 1
 """
 
-import argparse
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from tests.chaos.night import Night, process
+from tests.chaos.night import Night, parser_of, played, process
 from tests.support.parts import settings
 
 N_WORKERS = 4
@@ -51,17 +49,8 @@ class ClusterNight(Night):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        night = ClusterNight(Path(folder), options.seed)
-        night.disturb(options.kills)
-        found = night.finish()
-    sys.stdout.write(found.told())
-    return 1 if found.faults else 0
+    options = parser_of(__doc__, 100).parse_args()
+    return played(lambda root: ClusterNight(root, options.seed), options.kills)
 
 
 if __name__ == "__main__":

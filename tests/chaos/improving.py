@@ -7,12 +7,10 @@ by one of another seed. At the end all of them are given once more, undisturbed,
 home as it was: losses, measures, decisions and weights must be the same bits.
 """
 
-import argparse
 import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ import numpy as np
 
 from agent.home.paths import Home
 from engine.training import checkpoint
-from tests.chaos.night import CLAIMS, COMPARED, Night
+from tests.chaos.night import CLAIMS, COMPARED, Night, parser_of, played
 from tests.support.parts import settings
 
 TRAIN = ("train", "--run-tokens", "60000", "--replicas", "2", "--quiet", *settings())
@@ -85,17 +83,8 @@ def _weights(home: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        work = Improving(Path(folder), options.seed)
-        work.disturb(options.kills)
-        found = work.finish()
-    sys.stdout.write(found.told())
-    return 1 if found.faults else 0
+    options = parser_of(__doc__, 50).parse_args()
+    return played(lambda root: Improving(root, options.seed), options.kills)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -244,19 +245,30 @@ def _assignments(config: str) -> list[str]:
             json.loads(config).items()]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__,
+def parser_of(description: str | None, n_kills: int) -> argparse.ArgumentParser:
+    """What every night of this kind is asked."""
+    parser = argparse.ArgumentParser(description=description,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=n_kills)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--trials", type=int, default=1, help="runs at once")
-    options = parser.parse_args()
+    return parser
+
+
+def played(night_in: Callable[[Path], Night], n_kills: int) -> int:
+    """Disturb a night in a folder of its own, end it and say what came of it; the exit status."""
     with tempfile.TemporaryDirectory() as folder:
-        night = Night(Path(folder), options.seed, options.trials)
-        night.disturb(options.kills)
+        night = night_in(Path(folder))
+        night.disturb(n_kills)
         found = night.finish()
     sys.stdout.write(found.told())
     return 1 if found.faults else 0
+
+
+def main() -> int:
+    parser = parser_of(__doc__, 200)
+    parser.add_argument("--trials", type=int, default=1, help="runs at once")
+    options = parser.parse_args()
+    return played(lambda root: Night(root, options.seed, options.trials), options.kills)
 
 
 if __name__ == "__main__":
