@@ -27,6 +27,10 @@ ENDS = ("finished", "diverged", "killed", "failed")  # states that judge a confi
 # Lion's sign step is larger than Adam's: a rate 3 to 10 times smaller, a weight decay that much
 # larger so that their product stays: Chen et al. 2023, arXiv:2302.06675.
 LION_FACTOR = 10.0
+# The power of its width by which a model's learning rate falls: 1 where matrices are under Adam and
+# its kin (Yang and Hu 2022, arXiv:2203.03466). A step of Muon suits matrices of every width, but
+# embedding and head stay AdamW's, and there is one rate: measured between them (DEVLOG).
+WIDTH_POWERS = {"muon": 0.5}
 # What no idea changes: runs of one study are pairs on the same batches.
 HELD = ("data_order",)
 
@@ -299,9 +303,8 @@ def resized(parent: Config, n_embd: int, n_layer: int) -> dict[str, Any]:
     """Fields that give the parent another size, its recipe transferred; only those that change.
 
     Heads keep their size where that is legal, an explicit hidden width its ratio, and the
-    learning rate goes by 1/width, as matrices under Adam want it: Yang and Hu 2022,
-    arXiv:2203.03466. Embedding and gains would keep theirs; there is one rate, so this errs low
-    when widening.
+    learning rate goes by the optimizer's width rule. Embedding and gains would keep theirs; there
+    is one rate, so this errs low when widening.
     """
     fields: dict[str, Any] = {}
     if n_layer != parent.n_layer:
@@ -309,7 +312,7 @@ def resized(parent: Config, n_embd: int, n_layer: int) -> dict[str, Any]:
     if n_embd != parent.n_embd:
         ratio = n_embd / parent.n_embd
         fields |= {"n_embd": n_embd, "n_head": legal_heads(n_embd, n_embd / parent.head_size),
-                   "lr": parent.lr / ratio}
+                   "lr": rate_at(parent.lr, parent.optimizer, ratio)}
         if parent.n_hidden is not None:
             fields["n_hidden"] = legal_hidden(parent.n_hidden * ratio)
     return fields
@@ -321,7 +324,18 @@ def resizes(parent: Config, sizes: Iterable[tuple[int, int]], why: str) -> Itera
         fields = resized(parent, n_embd, n_layer)
         n_params = repaired(parent, fields).n_params
         reason = f"{why}, {shown_size(parent.n_params)} → {shown_size(n_params)} parameters"
-        yield Change(fields, reason + ("; learning rate by 1/width" if "lr" in fields else ""))
+        rule = f"; learning rate {width_rule(parent.optimizer)}" if "lr" in fields else ""
+        yield Change(fields, reason + rule)
+
+
+def rate_at(lr: float, optimizer: str, ratio: float) -> float:
+    """The learning rate that suits a model `ratio` times as wide as the one that lr suits."""
+    return float(lr * ratio ** -WIDTH_POWERS.get(optimizer, 1))
+
+
+def width_rule(optimizer: str) -> str:
+    """How an optimizer's learning rate goes with the width, in words."""
+    return "by 1/√width" if optimizer in WIDTH_POWERS else "by 1/width"
 
 
 def rebatched(parent: Config, factor: float) -> dict[str, Any]:

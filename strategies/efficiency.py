@@ -19,6 +19,7 @@ from strategies.base import (
     resized,
     shown_size,
     shuffled,
+    width_rule,
 )
 from strategies.newcomers import fewer_key_heads
 
@@ -63,7 +64,7 @@ def _wider(parent: Config, n_layer: int) -> Iterator[Change]:
     if abs(sizes[best] / parent.n_params - 1) <= EQUAL:
         yield Change(changes[best], "wider and shallower at about equal parameters, "
                      f"{shown_size(parent.n_params)} → {shown_size(sizes[best])}; "
-                     "learning rate by 1/width")
+                     f"learning rate {width_rule(parent.optimizer)}")
 
 
 def _batch(parent: Config, factor: float) -> Iterator[Change]:

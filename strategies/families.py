@@ -51,8 +51,8 @@ Shape = tuple[int, int]
 def of_size(name: str, target: float, base: Config, said: str | None = None) -> Config:
     """The base in the family's shape of about `target` parameters; a pure function of these.
 
-    The learning rate goes by 1/width (base.py). Raises ConfigError where no shape has so few or so
-    many, with the nearest, which for few is the least that the vocabulary leaves possible.
+    The learning rate goes by the width rule (base.py). Raises ConfigError where no shape has so few
+    or so many, with the nearest, which for few is the least that the vocabulary leaves possible.
 
     said  how the count was written
     """

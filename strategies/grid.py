@@ -18,6 +18,7 @@ from strategies.base import (
     repaired,
     resized,
     why_not,
+    width_rule,
 )
 from strategies.families import FAMILIES, of_size
 from strategies.trunk import branching
@@ -179,5 +180,5 @@ def _left_out(config: Config, budget: int, limits: Limits, state: str | None,
 def _reason(base: Config, config: Config, size: str, budget: int) -> str:
     changes = describe_changes(base, config)
     detail = f"; {changes}" if changes else "; the base configuration"
-    rule = ", the rate by 1/width" if config.lr != base.lr else ""
+    rule = f", the rate {width_rule(base.optimizer)}" if config.lr != base.lr else ""
     return f"size × data grid: {size} on {budget:,} tokens{detail}{rule}"

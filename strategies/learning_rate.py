@@ -18,6 +18,7 @@ from strategies.base import (
     Proposal,
     Scored,
     fresh,
+    rate_at,
     round_2,
     scores,
     shown,
@@ -112,8 +113,8 @@ def parabola_minimum(xs: Sequence[float], ys: Sequence[float]) -> float | None:
 def _recipes(ranked: Sequence[Scored], parent: Config) -> list[list[float]]:
     """Rates tried with each recipe of the parent's optimizer, the best one first.
 
-    Those of another width are brought to the parent's, by 1/width. Recipes that never finished
-    tell nothing.
+    Those of another width are brought to the parent's by the width rule. Recipes that never
+    finished tell nothing.
     """
     found: dict[str, list[float]] = {}
     for one in ranked:
@@ -121,7 +122,7 @@ def _recipes(ranked: Sequence[Scored], parent: Config) -> list[list[float]]:
             recipe = _recipe(one.config)
             if one.has_finished or recipe in found:  # those that finished come first
                 found.setdefault(recipe, []).append(
-                    one.config.lr * one.config.n_embd / parent.n_embd)
+                    rate_at(one.config.lr, parent.optimizer, parent.n_embd / one.config.n_embd))
     return list(found.values())
 
 
@@ -143,7 +144,7 @@ def _elsewhere(recipes: Sequence[Sequence[float]], parent: Config) -> int:
 
 def _towards_usual(parent: Config, best: float) -> int:
     """Where the default recipe's rate lies, brought to the parent's width and optimizer."""
-    usual = Config().lr * Config().n_embd / parent.n_embd
+    usual = rate_at(Config().lr, parent.optimizer, parent.n_embd / Config().n_embd)
     if parent.optimizer == "lion":
         usual /= LION_FACTOR
     return (best * SAME < usual) - (best > usual * SAME)

@@ -22,6 +22,7 @@ from strategies.base import (
     rebatched,
     repaired,
     resized,
+    width_rule,
 )
 from strategies.newcomers import SHARE, newcomer
 from strategies.optimizers import drawn
@@ -89,7 +90,8 @@ def _step(config: Config, name: str, rng: Generator) -> Change:
 def _reshaped(config: Config, name: str, up: bool) -> Change:
     if name == "n_embd":
         width = legal_width(config.n_embd * (1.25 if up else 0.8))
-        return Change(resized(config, width, config.n_layer), "; learning rate by 1/width")
+        return Change(resized(config, width, config.n_layer),
+                      f"; learning rate {width_rule(config.optimizer)}")
     if name == "n_layer":
         return Change({"n_layer": max(1, config.n_layer + (1 if up else -1))}, "")
     if name == "n_head":

@@ -29,7 +29,7 @@ from agent.ledger import (
 from agent.search import harvest as of_search
 from engine.config import Config
 from engine.errors import UserError
-from strategies.base import Limits, repaired, resized
+from strategies.base import Limits, rate_at, repaired, resized
 from strategies.base import why_not as why_not_run
 from strategies.legal import legal_width
 
@@ -144,7 +144,8 @@ def _groups(ledger: Queries, corpus: Corpus) -> list[list[tuple[float, float, fl
         config = Config.from_dict(run.config)
         recipe = {name: value for name, value in config.canonical().items()
                   if name not in OF_SIZE}
-        key = f"{sorted(recipe.items())} {config.lr * config.n_embd:.2g}"
+        rate = rate_at(config.lr, config.optimizer, 1 / config.n_embd)
+        key = f"{sorted(recipe.items())} {rate:.2g}"
         found[key][float(config.matrix_weights), float(run.tokens or 0)].append(run.val_loss or 0.0)
     return [[(n, d, statistics.fmean(losses)) for (n, d), losses in cells.items()]
             for cells in found.values() if len({d for _, d in cells}) > 1]

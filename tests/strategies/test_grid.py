@@ -94,6 +94,15 @@ def test_cell_carries_the_recipe_of_its_base_to_its_width() -> None:
         "hidden width 256 → 128, learning rate 4e-4 → 8e-4, the rate by 1/width")
 
 
+@pytest.mark.parametrize(("optimizer", "factor", "said"), [
+    ("adamw", 4.0, "1/width"), ("schedule_free", 4.0, "1/width"), ("muon", 2.0, "1/√width")])
+def test_the_rate_goes_with_the_width_as_the_optimizer_wants_it(
+        optimizer: str, factor: float, said: str) -> None:
+    cell = plan(["32d/1L"], ["100k"], Config(optimizer=optimizer, lr=3e-3), LIMITS).cells[0]
+    assert cell.config.lr == pytest.approx(factor * 3e-3)
+    assert cell.reason.endswith(f", the rate by {said}")
+
+
 def test_base_itself_is_a_cell_unchanged() -> None:
     base = Config(lr=1.234e-3)
     cell = plan(["128d/4L"], [100_000], base, LIMITS).cells[0]

@@ -1,7 +1,8 @@
 """Whether the rule of the learning rate holds: runs at other rates beside those at the rule's.
 
 The rule is lr ∝ 1/width (Yang et al. 2021, arXiv:2203.03466, table 8, for hidden matrices under
-Adam). It holds at a size where no other rate beats its rate by more than seeds differ.
+Adam), or 1/√width under Muon (`strategies.base.WIDTH_POWERS`). It holds at a size where no other
+rate beats its rate by more than seeds differ.
 """
 
 import math

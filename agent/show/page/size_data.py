@@ -22,6 +22,7 @@ from agent.show.page.blocks import Block, Column, Fact, Finding, Items, Report, 
 from agent.show.page.markdown import files
 from agent.show.page.size_figures import figures
 from agent.words import amount
+from strategies.base import width_rule
 
 FOLDER = "figures/"
 QUESTION = ("At what model size and data volume does a transformer go from token frequencies to "
@@ -143,7 +144,7 @@ def _methods(study: Study, ground: Ground) -> Iterator[str]:
     yield (f"Shapes: {', '.join(names)}, from {amount(min(its.sizes))} to "
            f"{amount(max(its.sizes))} parameters in their matrices. Recipe: "
            + (f"the default but for {recipe}" if recipe else "the default")
-           + "; the learning rate goes as 1/width.")
+           + f"; the learning rate goes {width_rule(str(ground.recipe.get('optimizer')))}.")
     yield ("The law is fitted to the logarithm of the loss by Huber's loss (δ = 0.001) from a grid "
            "of exponents; its intervals are the middle 95 % of "
            f"{len(study.best.draws.theta):,} fits to as many cells drawn with replacement. Forms "
