@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from agent.analysis.studies import StudyFacts as StudyFacts
     from agent.analysis.studies import study_facts as study_facts
     from agent.analysis.winner import Winner as Winner
+    from agent.analysis.written import rows_of_text as rows_of_text
+    from agent.analysis.written import written_in as written_in
 
 __all__, __getattr__ = doors(__name__, {
     "card": ("CardFacts", "facts_of"),
@@ -73,4 +75,5 @@ __all__, __getattr__ = doors(__name__, {
     "slices": ("Slice",),
     "studies": ("StudyFacts", "study_facts"),
     "winner": ("Winner",),
+    "written": ("rows_of_text", "written_in"),
 })

@@ -15,6 +15,7 @@ from typing import Any
 from agent import words
 from agent.analysis.scaling import Grown, Observed, growth, law_draws, observed_run
 from agent.analysis.winner import MOST_SAMPLES, ReadSamples, Sample, spread
+from agent.analysis.written import Written, told_of_text, written_in
 from agent.ledger import (
     Calibration,
     Corpus,
@@ -23,6 +24,7 @@ from agent.ledger import (
     Run,
     grid_cells,
     is_of_law,
+    measures,
     parent_of,
     prediction_of,
 )
@@ -212,6 +214,7 @@ class Harvested:
     measured_bpb: float | None
     verdict: str | None
     samples: list[Sample] = field(default_factory=list)
+    text: list[Written] = field(default_factory=list)  # what was measured of what it writes
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -226,8 +229,9 @@ class Harvested:
             f"{self.foretold.high_bpb:.3f})"]
         if self.measured_bpb is not None:
             told.append(f"measured {self.measured_bpb:.3f}")
-        return [f"{first},", f"{', '.join(told)}: {self.verdict or self.state}"] if told else [
+        its = [f"{first},", f"{', '.join(told)}: {self.verdict or self.state}"] if told else [
             f"{first}: {self.verdict or self.state}"]
+        return its + told_of_text(self.text)
 
     def __str__(self) -> str:
         return " ".join(self.lines())
@@ -239,7 +243,8 @@ def harvested(ledger: Queries, run: Run, samples: Sequence[Sample] = ()) -> Harv
     parent = parent_of(ledger, run)
     return Harvested(run.label, parent.label if parent else None, run.state, run.reason,
                      run.n_params or 0, run.budget_tokens or 0, prediction_of(ledger, run.id),
-                     run.val_bpb, said[0] if said else None, list(samples))
+                     run.val_bpb, said[0] if said else None, list(samples),
+                     written_in(measures(ledger, run.id)))
 
 
 def harvests(ledger: Queries, study: int,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -10,9 +10,11 @@ from typing import Any, BinaryIO, Self
 
 import click
 
+from agent.analysis import rows_of_text, written_in
 from agent.cli.given import COUNT, SEED, Finite, GivenPath
 from agent.cli.main import main
 from agent.cli.options import run_argument, which_run
+from agent.cli.read import page_width
 from agent.cli.status import as_json_option, show_json
 from agent.cli.talk import tell
 from agent.home import Home
@@ -64,17 +66,23 @@ def _speaker(home: Home, how: dict[str, Any]) -> sampler.Speaker:
 @click.option("--n", "n_texts", type=click.IntRange(1, 10_000), default=1, show_default=True,
               help="How many texts of each prompt.")
 @_how_options
+@click.option("--measure", "is_measured", is_flag=True,
+              help="Show no text; hold many beside real text instead.")
 @as_json_option
 @click.pass_obj
-def sample(home: Home, /, prompt: str | None, file: Path | None, n_texts: int, as_json: bool,
-           **how: Any) -> None:
+def sample(home: Home, /, prompt: str | None, file: Path | None, n_texts: int, is_measured: bool,
+           as_json: bool, **how: Any) -> None:
     """Write text with the model of a run, shown while it is written.
 
     Example:  agent sample best "The dog" --n 3
     """
-    if prompt is not None and file:
-        raise click.UsageError("PROMPT and --prompts both say what to continue; give one")
+    if (prompt is not None) + (file is not None) + is_measured > 1:
+        raise click.UsageError("PROMPT, --prompts and --measure each say what to continue; give "
+                               "one")
     speaker = _speaker(home, how)
+    if is_measured:
+        _measure(speaker, how["seed"], as_json)
+        return
     prompts = [prompt] if file is None else _prompts(file)
     places = [f"prompt {i} of {len(prompts)}" if file else "" for i in range(1, len(prompts) + 1)]
     if as_json:
@@ -85,6 +93,29 @@ def sample(home: Home, /, prompt: str | None, file: Path | None, n_texts: int, a
     for i, one in enumerate(prompts):
         with Page(places[i], n_texts, "" if i else title) as page:
             _speak(speaker, one, n_texts, how, page.heard)
+
+
+def _measure(speaker: sampler.Speaker, seed: int, as_json: bool) -> None:
+    """What 64 texts of default settings are like, beside what the held-out text goes on with."""
+    if not as_json:
+        tell(f"{speaker.label} at step {speaker.model.step:,} goes on from held-out beginnings; "
+             f"sampling seed {seed}")
+    its = written_in(one._asdict() for one in sampler.measure(speaker, seed))
+    if as_json:
+        show_json([dataclasses.asdict(one) for one in its])
+        return
+    lines = ["  ".join(row) for row in _aligned([("", speaker.label, "real text"),
+                                                 *rows_of_text(its)])]
+    if max(map(len, lines)) > page_width():  # the intervals are for those who have room
+        lines = ["  ".join(row) for row in _aligned([("", speaker.label, "real text"), *(
+            (name, own.partition(" (")[0], real.partition(" (")[0])
+            for name, own, real in rows_of_text(its))])]
+    click.echo("\n".join(line.rstrip() for line in lines))
+
+
+def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[list[str]]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in rows]
 
 
 def _prompts(file: Path) -> list[str]:

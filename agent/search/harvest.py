@@ -5,8 +5,8 @@ import math
 from agent.ledger import Calibration, Ledger, Prediction, Run
 from agent.search import verdict
 from agent.search.searcher import Searcher
+from agent.trial import HARVEST as HARVEST
 
-HARVEST = "harvest"  # strategy of runs that are the confirmed configuration, grown
 RULE = "harvest 1"
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from agent.trial.prepare import token_files as token_files
     from agent.trial.prompts import prompts_of as prompts_of
     from agent.trial.runner import CONFIRMING as CONFIRMING
+    from agent.trial.runner import HARVEST as HARVEST
     from agent.trial.runner import Runner as Runner
     from agent.trial.runner import Unready as Unready
     from agent.trial.slots import Slots as Slots
@@ -59,7 +60,7 @@ __all__, __getattr__ = doors(__name__, {
     "prepare": ("Progress", "ShortOfMemory", "Source", "Stopped", "Texts", "require_windows",
                 "token_files"),
     "prompts": ("prompts_of",),
-    "runner": ("CONFIRMING", "Runner", "Unready"),
+    "runner": ("CONFIRMING", "HARVEST", "Runner", "Unready"),
     "slots": ("Slots", "foreseen_mb", "turn"),
     "task": ("Task",),
 }, modules=("rung", "sampler"))

@@ -60,6 +60,7 @@ class Job:
     trunk_step: int | None = None  # after it the state is kept, for a longer run to go on from
     trunk: str | None = None  # the state of a shorter run to go on from, where it is still there
     kernels: str = "numpy"  # that compute it, from the first step to the last
+    is_measured: bool = False  # at its end, by what it writes
 
     def write(self, path: Path) -> None:
         def name(file: str) -> str:
@@ -87,6 +88,8 @@ class Job:
 
             if not isinstance(kernels := values.get("kernels", "numpy"), str):
                 raise TypeError(f"kernels={kernels!r} is not a name")
+            if not isinstance(is_measured := values.get("is_measured", False), bool):
+                raise TypeError(f"is_measured={is_measured!r} is neither true nor false")
 
             def find(name: str) -> str:
                 return str(find_within(RunFolder(path.parent).home.root, path.parent, name))

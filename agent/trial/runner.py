@@ -34,6 +34,7 @@ LONGEST_LOOK_S = 5.0  # more between two polls was spent asleep, and is no sign 
 UNKNOWN_STALL_S = 1800.0  # without a word, while the worker's own speed is not known yet
 LEAST_STALL_S = 300.0
 STALL_FACTOR = 20.0  # times what a worker needs from one word to the next
+HARVEST = "harvest"  # strategy of runs that are the confirmed configuration, grown
 CONFIRMING = ("baseline", "confirm", "ablate")  # strategies whose runs are scored on all shards
 
 
@@ -229,7 +230,7 @@ def job_of(run: Run, tokens: TokenSet, eval_every: int | None,
                n_valid_bytes=tokens.n_bytes["search"], tokenizer=str(tokens.tokenizer_path),
                eval_every=eval_every, n_replicas=run.replicas or 1, shards=shards,
                rung_step=rung_step, rung_max_bpb=None if rung_step is None else rung_max_bpb,
-               unique_tokens=unique, kernels=kernels_of(run))
+               unique_tokens=unique, kernels=kernels_of(run), is_measured=run.strategy == HARVEST)
 
 
 def stall_bound_s(run: Run, last: dict[str, dict[str, Any]]) -> float:

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import engine
 from agent.home import RunFolder
 from agent.ledger import Run
+from agent.trial import written
 from agent.trial.job import Job
 from engine import Model
+from engine.alignment import Measure
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError
+from engine.model import Array
 from engine.sampling import Sampling
-from engine.training import checkpoint
+from engine.training import checkpoint, open_tokens
 
 Heard = Callable[[int, str], object]  # the index of a text and its next piece
 
@@ -25,6 +29,7 @@ class Speaker:
     label: str
     model: Model
     prompt: str  # what the samples of its log begin with
+    job: Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,31 @@ def load(run: Run, folder: RunFolder) -> Speaker:
     if model.config.to_dict() != job.config.to_dict():
         raise CheckpointError("the checkpoint is of another configuration than the run's job.json; "
                               "its folder was mixed up with another's")
-    return Speaker(run.label, model, job.sample_prompt)
+    return Speaker(run.label, model, job.sample_prompt, job)
+
+
+def measure(speaker: Speaker, seed: int) -> list[Measure]:
+    """What it writes held against real text (written.py).
+
+    UserError where the text it was trained on is gone, or too short.
+    """
+    train, held_out = (_tokens(speaker, path) for path in (speaker.job.train_tokens,
+                                                           speaker.job.valid_tokens))
+    model = speaker.model
+    found = written.measured(model.gpt, model.flat, model.tokenizer, train, held_out,
+                             step=model.step, seed=seed)
+    if not found:
+        raise UserError(f"the text held out of {speaker.label}'s training has {held_out.size:,} "
+                        "tokens, too few to measure by; a run on more text has more")
+    return found
+
+
+def _tokens(speaker: Speaker, path: str) -> Array:
+    try:
+        return open_tokens(Path(path), speaker.job.config.vocab_size)
+    except (OSError, UserError) as error:
+        raise UserError(f"the text of {speaker.label} is not to be had: {error}; `agent run` with "
+                        "the same --corpus writes it again") from error
 
 
 def require_model(run: Run, folder: RunFolder) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from agent.home import RunFolder, holder
 from agent.machine import proof
-from agent.trial import trunk
+from agent.trial import trunk, written
 from agent.trial.events import Events
 from agent.trial.job import (
     NO_GROUND,
@@ -34,14 +34,7 @@ from agent.trial.orphan import only_worker, start_ticks
 from agent.trial.watching import Watching
 from agent.words import told_error
 from engine.config import EVAL_TOKENS
-from engine.errors import (
-    CheckpointError,
-    Diverged,
-    Left,
-    ReplicaDied,
-    StorageError,
-    UserError,
-)
+from engine.errors import CheckpointError, Diverged, Left, ReplicaDied, StorageError, UserError
 from engine.files import storage_error
 from engine.native import named
 from engine.proof import faults_of_products, passes_of
@@ -191,7 +184,7 @@ class Worker:
         trunk.drop_taken(self.folder, self.job)
         self._sample()
         self.watching.look_over()
-        findings = self.trainer.findings(done.score)
+        findings = [*self.trainer.findings(done.score), *self._written()]
         shards: dict[str, Any] = {"measures": [one[:6] for one in findings]}
         for name, one in self.cuts.items():
             self.shard = name
@@ -201,6 +194,13 @@ class Worker:
         self.events.write("done", step=done.step, tokens=done.tokens, train_loss=done.train_loss,
                           nats=done.score.nats, bpb=done.score.bpb, tok_per_s=self._speed(),
                           **shards, **self._ending())
+
+    def _written(self) -> list[Any]:
+        if not self.job.is_measured:
+            return []
+        its, texts = self.trainer, self.trainer.texts
+        return written.measured(its.model, its.evaluation_params(), self.tokenizer, texts.train,
+                                texts.valid, step=its.step, seed=self.job.seed)
 
     def _ending(self) -> dict[str, float | None]:
         """What every last event tells."""

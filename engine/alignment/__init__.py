@@ -11,6 +11,7 @@ from engine import doors
 
 if TYPE_CHECKING:
     from engine.alignment.measure import Measure as Measure
+    from engine.alignment.measure import mean_of as mean_of
     from engine.alignment.objective import NATS as NATS
     from engine.alignment.objective import PAIRWISE as PAIRWISE
     from engine.alignment.objective import Recipe as Recipe
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from engine.alignment.writer import Writer as Writer
 
 __all__, __getattr__ = doors(__name__, {
-    "measure": ("Measure",),
+    "measure": ("Measure", "mean_of"),
     "objective": ("NATS", "PAIRWISE", "Recipe"),
     "pairs": ("Pair", "read_pairs", "split"),
     "train": ("AlignedTrainer", "Exam", "Lesson"),

@@ -37,4 +37,4 @@ __all__, __getattr__ = doors(__name__, {
     "parquet": ("write_parquet",),
     "textfile": ("decode", "parse", "read_bytes", "separate"),
     "tokenizer": ("Progress", "Tokenizer"),
-}, modules=("copies", "corpus", "splits", "sums"))
+}, modules=("copies", "corpus", "quality", "splits", "sums"))

@@ -1,9 +1,9 @@
 """What was grown of a study at the end of its nights: foretold, measured, and what it writes."""
 
 from agent import words
-from agent.analysis import Findings, Harvested
+from agent.analysis import Findings, Harvested, rows_of_text
 from agent.show.page import said
-from agent.show.page.blocks import Block, Finding, Quote, Section
+from agent.show.page.blocks import Block, Column, Finding, Quote, Section, Table
 
 TEXT = 700  # letters of a sample
 
@@ -16,7 +16,14 @@ def harvest(found: Findings) -> Section | None:
     blocks: list[Block] = [Finding(finding=_told(one), note=one.reason or "") for one in its]
     blocks += [Quote(text=words.cut(text.strip(), TEXT), source=f"{its[0].label} after step "
                      f"{step:,}") for step, text in its[0].samples if text.strip()]
+    blocks += [_text(one) for one in its[:1] if one.text]
     return Section(name="harvest", title="The harvest", blocks=blocks)
+
+
+def _text(one: Harvested) -> Table:
+    names = ("its text beside real text", one.label, "real text")
+    return Table(name="harvest-text", rows=rows_of_text(one.text),
+                 columns=[Column(name=name, is_number=i > 0) for i, name in enumerate(names)])
 
 
 def _told(one: Harvested) -> str:

@@ -1,5 +1,6 @@
 """What a model writes: shown while it is written, ended by a stop, several texts parted."""
 
+import dataclasses
 import io
 import json
 import re
@@ -7,15 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from agent.cli import sample as cli_sample
 from agent.cli.main import main
 from agent.home.paths import Home
+from agent.trial.job import Job
 from agent.words.said import printable
 from engine.door.model import Model
-from tests.support.example_home import a_home, agent, printed, value
+from tests.support.example_home import a_home, agent, printed, run_called, value
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,9 @@ def test_a_text_ends_before_a_stop(home: Home) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "status", "said"), [
-    (["A", "--prompts", "{file}"], 2, "PROMPT and --prompts both say what to continue; give one"),
+    (["A", "--prompts", "{file}"], 2, "PROMPT, --prompts and --measure each say what to continue"),
+    (["A", "--measure"], 2, "PROMPT, --prompts and --measure each say what to continue; give one"),
+    (["--measure"], 1, "the same --corpus writes it again\n"),  # of this run no text is left
     (["--prompts", "none"], 2, "does not exist"),
     (["--prompts", "{file}"], 1, "agent: {file} holds no prompt; write one on each line\n"),
     (["A", "--stop", ""], 1, "agent: a text to stop at is empty; give at least one character\n"),
@@ -81,6 +86,28 @@ def test_what_makes_no_sense_is_one_sentence_and_no_text(
     result = agent(home, "sample", "E1", *(one.format(file=file) for one in arguments))
     assert (result.exit_code, result.stdout) == (status, "")
     assert result.stderr.endswith(said.format(file=file)) or said in result.stderr
+
+
+def test_what_it_writes_stands_beside_real_text(home: Home, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    places = {}
+    for name in ("train", "valid"):
+        places[f"{name}_tokens"] = str(tmp_path / f"{name}.npy")
+        np.save(places[f"{name}_tokens"], rng.integers(65, 90, 3000).astype(np.uint16))
+    folder = home.run(run_called(home, "E1").uid)
+    dataclasses.replace(Job.read(folder.job), **places).write(folder.job)  # type: ignore[arg-type]
+    found = value(home, "sample", "E1", "--measure")
+    page, narrow = (printed(home, "sample", "E1", "--measure", columns=columns)
+                    for columns in (80, 60))
+    assert {one["name"] for one in found} >= {"nats under a trigram", "distinct-2", "longest copy"}
+    assert all(one["real"] is not None and one["n"] != 0 for one in found)
+    head, *rows = page.splitlines()
+    assert head.split() == ["E1", "real", "text"]
+    assert len(rows) == len(found)
+    assert max(map(len, page.splitlines())) <= 80
+    assert max(map(len, narrow.splitlines())) <= 60
+    assert " to " in page
+    assert " to " not in narrow
 
 
 def test_pieces_are_shown_as_they_come_and_not_at_the_end(

@@ -74,6 +74,7 @@ def test_a_job_written_before_there_was_an_order_of_the_text_keeps_the_linear_on
     ({"shards": {"test": {"path": "/c", "n_bytes": 3, "n": 1}}}, "unexpected keyword argument 'n'"),
     ({"shards": {"test": "/c"}}, "must be a mapping"),
     ({"shards": ["test"]}, "'list' object has no attribute 'items'"),
+    ({"is_measured": "no"}, "is_measured='no' is neither true nor false"),
     ({"rung_step": 0}, "rung_step=0 is not a whole number over 0"),
     ({"rung_step": "5"}, "rung_step='5' is not a whole number over 0"),
     ({"rung_max_bpb": float("nan")}, "rung_max_bpb=nan is not a finite number"),
