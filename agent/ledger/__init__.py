@@ -111,6 +111,9 @@ if TYPE_CHECKING:
     from agent.ledger.studies import study_of as study_of
     from agent.ledger.studies import waiting_elsewhere as waiting_elsewhere
     from agent.ledger.studies import withdrawn_studies as withdrawn_studies
+    from agent.ledger.underway import at_rung as at_rung
+    from agent.ledger.underway import n_timed as n_timed
+    from agent.ledger.underway import running_ids as running_ids
     from agent.ledger.withdrawal import withdraw as withdraw
     from agent.ledger.withdrawal import withdraw_study as withdraw_study
     from agent.ledger.withdrawal import withdrawn_runs as withdrawn_runs
@@ -145,5 +148,6 @@ __all__, __getattr__ = doors(__name__, {
                 "State", "Trace", "Verdict"),
     "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "last_used", "night_of",
                 "require_current", "study_of", "waiting_elsewhere", "withdrawn_studies"),
+    "underway": ("at_rung", "n_timed", "running_ids"),
     "withdrawal": ("withdraw", "withdraw_study", "withdrawn_runs"),
 })
