@@ -1,7 +1,7 @@
 """The order in which a night of several slots asks and decides, with workers that a test ends."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +208,14 @@ def ended_in(crew: Crew, rng: random.Random) -> None:
         crew.end(*some)
 
 
+def counted(ask: Callable[..., list[Run]], found: list[int]) -> Callable[..., list[Run]]:
+    def asked(*values: Any, **how: Any) -> list[Run]:
+        some = ask(*values, **how)
+        found.append(len(some))
+        return some
+    return asked
+
+
 def test_ideas_of_one_look_are_the_same_whatever_was_quick_and_whoever_died(
         tmp_path: Path, tokens: TokenSet, monkeypatch: pytest.MonkeyPatch) -> None:
     found, looks = [], list[int]()
@@ -217,9 +225,8 @@ def test_ideas_of_one_look_are_the_same_whatever_was_quick_and_whoever_died(
         with Ledger.open(root / "ledger.db") as ledger:
             crew = Crew(root, ledger, tokens, MANY_SLOTS, max_runs=32,
                         with_prior=False)
-            asked = crew.night.campaign.ask
-            monkeypatch.setattr(crew.night.campaign, "ask", lambda *args, **how: [
-                looks.append(len(some := asked(*args, **how))), some][1])
+            monkeypatch.setattr(crew.night.campaign, "ask",
+                                counted(crew.night.campaign.ask, looks))
             crew.tick()
             if seed is not None:
                 _dies_within_a_look(crew, monkeypatch)

@@ -26,7 +26,8 @@ def ended(ledger: Ledger, study: int, n: int, strategy: str = "explore",
     """Runs whose order at the rung is that of their ends."""
     found = []
     for i in range(n):
-        run = a_run(ledger, Config.from_dict(TINY.to_dict() | {"lr": 1e-3 * (i + 1) + 1e-5 * start}),
+        lr = 1e-3 * (i + 1) + 1e-5 * start
+        run = a_run(ledger, Config.from_dict(TINY.to_dict() | {"lr": lr}),
                     strategy=strategy, study=study)
         ledger.claim(NOW, 1, run_id=run.id)
         found.append(ledger.finish(run.id, "finished", NOW, val_bpb=start + 0.01 * i,
