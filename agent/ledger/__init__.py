@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from agent.ledger.cells import is_part_or_whole as is_part_or_whole
     from agent.ledger.cells import part_sha256 as part_sha256
     from agent.ledger.cells import unique_tokens as unique_tokens
+    from agent.ledger.devices import AT_HOME as AT_HOME
+    from agent.ledger.devices import CONFIRMING as CONFIRMING
+    from agent.ledger.devices import class_of as class_of
+    from agent.ledger.devices import class_of_study as class_of_study
+    from agent.ledger.devices import is_like as is_like
+    from agent.ledger.devices import timed_on as timed_on
     from agent.ledger.ended import Claim as Claim
     from agent.ledger.ended import EndedRun as EndedRun
     from agent.ledger.ended import claims as claims
@@ -123,6 +129,7 @@ __all__, __getattr__ = doors(__name__, {
     "meanings": ("described",),
     "cells": ("cells_with", "grid_cells", "is_of_law", "is_on_text", "is_part_or_whole",
               "part_sha256", "unique_tokens"),
+    "devices": ("AT_HOME", "CONFIRMING", "class_of", "class_of_study", "is_like", "timed_on"),
     "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads",
               "newest_harvest", "prediction_of"),
     "exported": ("EXPORTED", "Exported", "export_table"),

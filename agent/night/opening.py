@@ -8,7 +8,7 @@ from pathlib import Path
 from agent import words
 from agent.ledger import Calibration, Queries, withdrawn_runs
 from agent.machine import Clock
-from agent.night.choice import Choice, Difference
+from agent.night.choice import CLASS, Choice, Difference
 from agent.night.needs import typed
 from agent.night.wish import Wish
 from agent.search import study as studies
@@ -90,7 +90,7 @@ def remarks(choice: Choice, study: Calibration, wish: Wish) -> list[str]:
     last = choice.last
     if last and last.id != study.id and wish.study is None:
         told = "; ".join(one.told for one in choice.differences)
-        is_ours = all(one.name != "home" for one in choice.differences)
+        is_ours = all(one.name not in ("home", CLASS) for one in choice.differences)
         said.append(f"study {study.id}, and not the last one, {last.id}: {told}"
                     + (f"; `agent run --study {last.id}` goes on with that" if is_ours else ""))
     if wish.night_s and wish.run_s is None and wish.run_tokens is None and study.run_s:

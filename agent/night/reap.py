@@ -11,7 +11,8 @@ from agent.machine import guard
 from agent.night import launch
 from agent.night.choice import with_last_text
 from agent.night.crop import Crop, crop_of, sow, waiting
-from agent.night.launch import MEASURING, Desk, tell_measuring
+from agent.night.launch import Desk
+from agent.night.measuring import MEASURING, tell_measuring
 from agent.night.needs import require_right
 from agent.night.recover import recover
 from agent.night.wish import Wish

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.trial.events import this_attempt as this_attempt
     from agent.trial.executor import Executor as Executor
     from agent.trial.executor import Here as Here
+    from agent.trial.executor import Measuring as Measuring
     from agent.trial.executor import Process as Process
     from agent.trial.executor import Spawn as Spawn
     from agent.trial.executor import Where as Where
@@ -52,7 +53,7 @@ __all__, __getattr__ = doors(__name__, {
     "adoption": ("adopt",),
     "conclusion": ("CROWDED", "RETRY", "last_words"),
     "events": ("read_events", "this_attempt"),
-    "executor": ("Executor", "Here", "Process", "Spawn", "Where", "spawn_worker"),
+    "executor": ("Executor", "Here", "Measuring", "Process", "Spawn", "Where", "spawn_worker"),
     "job": ("Job", "NUMBERS", "STOPPED", "STORAGE", "UNREADY"),
     "lesson": ("keep_model",),
     "orphan": ("Adopted", "end_orphan", "living_worker", "start_ticks"),

@@ -8,7 +8,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agent.home import RunFolder
 from agent.ledger import Run
@@ -37,6 +37,16 @@ def spawn_worker(folder: RunFolder) -> Process:
             machine.child("agent.trial.worker", str(folder.root), str(os.getpid())),
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True, env=machine.worker_environment())
+
+
+@runtime_checkable
+class Measuring(Process, Protocol):
+    """A worker that only measures, and has nothing to save."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status; subprocess.TimeoutExpired where it still computes after so long."""
+
+    def kill(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,17 @@ class Executor(Protocol):
     def where(self, process: Process) -> Where:
         """What computes it."""
 
+    def device(self, study: int | None = None) -> str | None:
+        """What computes the pairs of a study, or would those of a new one; None: nothing now."""
+
+    def n_beside(self, n_trials: int) -> int:
+        """How many of so many trials at once share one machine."""
+
+    def measuring(self, study: int | None, predicted_mb: float) -> Spawn:
+        """Starts workers that measure the speed of a run where a study, or a new one, is computed:
+        each a `Measuring`. OSError where none can be had now.
+        """
+
 
 class Here:
     """This machine, with processes of its own."""
@@ -109,3 +130,12 @@ class Here:
 
     def where(self, process: Process) -> Where:
         return Where(machine.device(), machine.cores(), machine.code_version())
+
+    def device(self, study: int | None = None) -> str | None:
+        return machine.device()
+
+    def n_beside(self, n_trials: int) -> int:
+        return n_trials
+
+    def measuring(self, study: int | None, predicted_mb: float) -> Spawn:
+        return self._spawn

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from agent.home import Home, holder
+from agent.ledger import CONFIRMING as CONFIRMING  # scored on all shards
 from agent.ledger import Ledger, Metric, Run, kernels_of, unique_tokens
 from agent.machine import Clock, guard
 from agent.trial import rung
@@ -35,7 +36,6 @@ LONGEST_LOOK_S = 5.0  # more between two polls was spent asleep, and is no sign 
 UNKNOWN_STALL_S = 1800.0  # without a word, while the worker's own speed is not known yet
 LEAST_STALL_S = 300.0
 STALL_FACTOR = 20.0  # times what a worker needs from one word to the next
-CONFIRMING = ("baseline", "confirm", "ablate")  # strategies whose runs are scored on all shards
 
 
 class Unready(UserError):

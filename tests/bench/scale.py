@@ -36,7 +36,7 @@ from agent.night.turns import in_flight
 from agent.search.campaign import Plan
 from agent.search.foresight import any_tokens
 from agent.search.study import Origin, new_run, queue_baselines, register_corpus
-from agent.trial.executor import Process, Where
+from agent.trial.executor import Process, Spawn, Where
 from agent.trial.runner import Runner
 from agent.trial.watching import LOG_POINTS
 from engine.config import Config
@@ -164,6 +164,15 @@ class Workers:
 
     def where(self, process: Process) -> Where:
         return Where("made up", "0", "0")
+
+    def device(self, study: int | None = None) -> str | None:
+        return "made up"
+
+    def n_beside(self, n_trials: int) -> int:
+        return 1
+
+    def measuring(self, study: int | None, predicted_mb: float) -> Spawn:
+        raise OSError("nothing is measured")
 
 
 class Silent:
