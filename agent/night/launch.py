@@ -65,7 +65,7 @@ from agent.trial import (
     Source,
     Stopped,
     Texts,
-    end_orphan,
+    end_orphans,
     living_worker,
     require_windows,
     token_files,
@@ -285,9 +285,9 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
         require_right(at.prove, Config.from_dict(known.config), wish)
         _open(at, wish, choice, known, tokens, remark)
         night.study = known
-        recover(night, end_orphan, living_worker, at.executor)
+        recover(night, end_orphans, living_worker, at.executor)
         return _on_this_device(at, wish, night, known)
-    recover(night, end_orphan, executor=at.executor)  # before measuring: it would be slowed down
+    recover(night, end_orphans, executor=at.executor)  # before measuring: it would be slowed down
     found = _new_study(at, wish, choice, night.prepare(choice.base.vocab_size), left_s)
     _open(at, wish, choice, found, tokens, remark)
     return found
@@ -357,7 +357,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)
     require_windows(tokens, config)
-    recover(night, end_orphan)
+    recover(night, end_orphans)
     require_right(at.prove, config, wish)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:

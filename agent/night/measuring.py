@@ -27,7 +27,8 @@ def measured(at: "Desk", tokens: TokenSet, config: Config, n_replicas: int, n_tr
     heard meanwhile.
     """
     place = at.executor or Here()
-    n, spawn = place.n_beside(n_trials), place.measuring(of_study, config.predicted_mb(n_replicas))
+    n = place.n_beside(n_trials, at.look)
+    spawn = place.measuring(of_study, config.predicted_mb(n_replicas))
     if n == 1:
         found = study.measure(at.home, tokens, config, n_replicas, spawn,
                               look=at.look_at_measuring, kernels=kernels)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from agent.trial.lesson import keep_model as keep_model
     from agent.trial.orphan import Adopted as Adopted
     from agent.trial.orphan import end_orphan as end_orphan
+    from agent.trial.orphan import end_orphans as end_orphans
     from agent.trial.orphan import living_worker as living_worker
     from agent.trial.orphan import start_ticks as start_ticks
     from agent.trial.prepare import Progress as Progress
@@ -56,7 +57,7 @@ __all__, __getattr__ = doors(__name__, {
     "executor": ("Executor", "Here", "Measuring", "Process", "Spawn", "Where", "spawn_worker"),
     "job": ("Job", "NUMBERS", "STOPPED", "STORAGE", "UNREADY"),
     "lesson": ("keep_model",),
-    "orphan": ("Adopted", "end_orphan", "living_worker", "start_ticks"),
+    "orphan": ("Adopted", "end_orphan", "end_orphans", "living_worker", "start_ticks"),
     "prepare": ("Progress", "ShortOfMemory", "Source", "Stopped", "Texts", "require_windows",
                 "token_files"),
     "prompts": ("prompts_of",),

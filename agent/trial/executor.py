@@ -92,8 +92,10 @@ class Executor(Protocol):
     def device(self, study: int | None = None) -> str | None:
         """What computes the pairs of a study, or would those of a new one; None: nothing now."""
 
-    def n_beside(self, n_trials: int) -> int:
-        """How many of so many trials at once share one machine."""
+    def n_beside(self, n_trials: int, look: Callable[[], None]) -> int:
+        """How many of so many trials at once share one machine, once all of it is there; `look` is
+        called while that is waited for.
+        """
 
     def measuring(self, study: int | None, predicted_mb: float) -> Spawn:
         """Starts workers that measure the speed of a run where a study, or a new one, is computed:
@@ -134,7 +136,7 @@ class Here:
     def device(self, study: int | None = None) -> str | None:
         return machine.device()
 
-    def n_beside(self, n_trials: int) -> int:
+    def n_beside(self, n_trials: int, look: Callable[[], None]) -> int:
         return n_trials
 
     def measuring(self, study: int | None, predicted_mb: float) -> Spawn:

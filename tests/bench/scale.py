@@ -168,7 +168,7 @@ class Workers:
     def device(self, study: int | None = None) -> str | None:
         return "made up"
 
-    def n_beside(self, n_trials: int) -> int:
+    def n_beside(self, n_trials: int, look: Callable[[], None]) -> int:
         return 1
 
     def measuring(self, study: int | None, predicted_mb: float) -> Spawn:

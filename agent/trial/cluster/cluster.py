@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agent.trial.cluster.fleet import Fleet
 
 PATIENCE_S = 180.0  # for machines, when a night begins
+JOIN_S = 30.0  # for all workers of this machine, where their speed together is to be measured
 AWAIT_S = 0.2
 Say = Callable[[str], None]
 
@@ -116,8 +117,13 @@ class Cluster:
         return next((device_of(one.likeness) for one in self._machines() if one.likeness
                      and one.kind == kind and one.is_there(now_s)), None)
 
-    def n_beside(self, n_trials: int) -> int:
-        return min(n_trials, self._n_local)
+    def n_beside(self, n_trials: int, look: Callable[[], None],
+                 sleep: Callable[[float], None] = time.sleep) -> int:
+        n, end_s = min(n_trials, self._n_local), self._now() + JOIN_S
+        while (n_there := self.n_at_once) < n and self._now() < end_s:
+            look()
+            sleep(AWAIT_S)
+        return max(1, min(n, n_there))
 
     def measuring(self, study: int | None, predicted_mb: float) -> Spawn:
         kind = self._class_of(study)  # once: of a new study it is that with the most room now

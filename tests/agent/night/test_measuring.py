@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Elsewhere(Here):
     def device(self, study: int | None = None) -> str | None:
         return "a board, class 000001"
 
-    def n_beside(self, n_trials: int) -> int:
+    def n_beside(self, n_trials: int, look: Callable[[], None]) -> int:
         return min(n_trials, self.n_here)
 
     def measuring(self, study: int | None, predicted_mb: float) -> Any:

@@ -138,7 +138,7 @@ def test_a_daemon_that_dies_between_two_decisions_asks_and_decides_as_one_that_d
     before = crew.asked()
     workers = {trial.folder.root: trial.process for trial in crew.trials.values()}
     after = Crew(tmp_path, ledger, tokens, 2, max_runs=20 - 4)
-    recover(after.night, lambda pid, where: pytest.fail("it was ended"),
+    recover(after.night, lambda left: pytest.fail("it was ended"),
             lambda folder: workers[folder.root])
     assert list(after.trials) == ["E1", "E3"]  # both are taken over
     assert crew.decided() == ["B1", "B2", "B3"]  # E2 has ended, and waits for E1 as before

@@ -129,13 +129,15 @@ def test_a_measurement_goes_where_the_study_s_pairs_go_and_says_on_what(tmp_path
                                                             class_name(OTHER.bits)})
 
 
-@pytest.mark.parametrize(("n_local", "n_trials", "expected"), [(1, 8, 1), (4, 8, 4), (4, 2, 2)])
-def test_workers_of_this_machine_are_measured_beside_each_other(
+@pytest.mark.parametrize(("n_local", "n_trials", "expected"), [(1, 8, 1), (4, 8, 2), (2, 1, 1)])
+def test_workers_of_this_machine_are_measured_beside_each_other_as_far_as_they_come(
         tmp_path: Path, n_local: int, n_trials: int, expected: int) -> None:
-    stage = Stage(tmp_path)
+    stage, waited = Stage(tmp_path, a_machine(capacity=2, told_s=NOW + 30.0)), list[float]()
     with stage.ledger:
-        cluster = Cluster(stage.fleet, stage.ledger, print, n_local=n_local)  # type: ignore[arg-type]
-        assert cluster.n_beside(n_trials) == expected
+        cluster = Cluster(stage.fleet, stage.ledger, print,  # type: ignore[arg-type]
+                          lambda: NOW + sum(waited), n_local=n_local)
+        assert cluster.n_beside(n_trials, lambda: None, waited.append) == expected
+    assert (sum(waited) > 1.0) is (n_local == 4)  # two of four are not there, and do not come
 
 
 def test_a_run_that_has_begun_keeps_its_class_while_it_is_there_and_else_begins_anew(
