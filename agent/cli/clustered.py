@@ -73,6 +73,6 @@ def clustered(at: Desk, text: str | None, wish: Wish) -> Iterator[Wish]:
     try:
         n = executor.await_machines(at.look, wish.n_trials)
         at.classes = Classes(executor.classes)
-        yield dataclasses.replace(wish, n_trials=n)
+        yield dataclasses.replace(wish, n_trials=n, cluster=text)
     finally:
         executor.close()

@@ -180,7 +180,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
     watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,
                   machine.is_termux(os.environ) or wish.limits != DEFAULT_LIMITS)
     plan = Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs,
-                wish.with_prior, wish.n_trials or 1, wish.is_portable)
+                wish.with_prior, wish.n_trials or 1,
+                at.executor is not None and at.executor.is_elsewhere, wish.is_portable)
     night = at.night(plan, wish.source, watch=watch)
     night.harvest.keep(kept_s)
     found = study.note_noise(at.ledger, _study(at, wish, night, night.plan.deadline_s, remark))
@@ -199,7 +200,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "n_ended_before": at.ledger.n_ended(),
         "budget_tokens": found.budget_tokens, "run_s": found.run_s, "study": found.id,
-        "n_trials": plan.n_trials, "newest_study": max(one.id for one in at.ledger.studies()),
+        "n_trials": plan.n_trials, "cluster": wish.cluster,
+        "newest_study": max(one.id for one in at.ledger.studies()),
         "source": note_of(at.ledger, wish, found)}, is_said=True)
     night.harvest.announce(found, is_asked=wish.harvest_s is not None)
     if wish.with_prior:

@@ -25,6 +25,7 @@ def opening(ledger: Queries, home: Path, text: str, study: Calibration, choice: 
             wish: Wish, clock: Clock) -> str:
     """What a night is about to do, as one sentence."""
     how_long = "" if study.run_s is None else f", about {words.duration(study.run_s)} each"
+    how_long += at_once(wish)
     said = ""
     for most_names in range(MOST_NAMES, 0, -1):
         said = (f"home {shown_home(home)}, text {words.cut(text, MOST_TEXT)}; "
@@ -33,6 +34,12 @@ def opening(ledger: Queries, home: Path, text: str, study: Calibration, choice: 
         if in_lines(said).count("\n") <= 1:
             break
     return said
+
+
+def at_once(wish: Wish) -> str:
+    """How many runs go at once and where, if that is not one after the other here."""
+    n = words.at_once(wish.n_trials or 1, wish.cluster)
+    return f", {n}" if wish.cluster or (wish.n_trials or 1) > 1 else ""
 
 
 def in_lines(sentence: str) -> str:

@@ -6,6 +6,7 @@ from agent.ledger import BLOCKED, Run, running_ids
 from agent.machine import guard
 from agent.night import replan, told
 from agent.night.following import BACK_OFF_S
+from agent.search import harvest
 from agent.trial import STORAGE, Runner, ShortOfMemory, Unready, foreseen_mb
 from engine.errors import CorpusError, NoProposal, StorageError, UserError
 
@@ -67,6 +68,8 @@ def _waiting(night: "Night") -> list[Run]:
                and night.harvest.may_go_on(run)]
     if waiting and waiting[0].calibration_id is not None:  # of a study: its noise comes first
         waiting.sort(key=lambda run: run.strategy != "baseline")
+    # A harvest that was cut short, before ideas that were asked ahead of it.
+    waiting.sort(key=lambda run: run.strategy != harvest.HARVEST)
     if not waiting and night.study is None and not night.slots.trials:
         night.stop("nothing is queued")
     return waiting

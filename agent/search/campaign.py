@@ -53,6 +53,7 @@ class Plan:
     max_runs: int | None = None
     with_prior: bool = True  # whether ideas begin from what other studies found
     n_trials: int = 1  # runs at once
+    is_elsewhere: bool = False  # whether runs share neither this machine's memory nor each other's
     is_portable: bool = False  # whether ideas are only such as `agent export --to gguf` can say
 
     @property
@@ -364,9 +365,11 @@ class Campaign:
                 in_flight: Sequence[Run] = ()) -> Limits:
         """What a proposal may cost in what is left of the night, beside what will run with it."""
         assert self.study is not None
-        beside = sorted(map(foreseen_mb, in_flight), reverse=True)[:self.plan.n_trials - 1]
-        room_mb, max_mb = self._room_mb(), self.plan.max_ram_mb - sum(beside)
-        max_mb = max_mb if room_mb is None else min(max_mb, room_mb)
+        max_mb = self.plan.max_ram_mb
+        if not self.plan.is_elsewhere:
+            beside = sorted(map(foreseen_mb, in_flight), reverse=True)[:self.plan.n_trials - 1]
+            room_mb, max_mb = self._room_mb(), max_mb - sum(beside)
+            max_mb = max_mb if room_mb is None else min(max_mb, room_mb)
         base = Config.from_dict(self.study.config)
         n_open = sum(run.state not in ENDED for run in in_flight)
         max_s = run_s and self._max_s(run_s, n_open)

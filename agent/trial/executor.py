@@ -61,6 +61,8 @@ class Where:
 class Executor(Protocol):
     """A place that computes trials, each in a worker of its own."""
 
+    is_elsewhere: bool  # whether trials share neither this machine's memory nor each other's
+
     @property
     def n_at_once(self) -> int | None:
         """How many it can compute now; None: as many as the night has room for."""
@@ -107,6 +109,7 @@ class Here:
     """This machine, with processes of its own."""
 
     n_at_once: int | None = None
+    is_elsewhere = False
 
     def __init__(self, spawn: Spawn = spawn_worker,
                  read: Callable[[int], guard.Reading] = guard.read) -> None:

@@ -126,6 +126,8 @@ class Worker:
 class Workers:
     """The place where they are: as many as the night has slots."""
 
+    is_elsewhere = True
+
     def __init__(self, n: int, seed: int) -> None:
         self.n_at_once: int | None = n
         self._rng, self.now = random.Random(seed), lambda: 0.0

@@ -33,9 +33,10 @@ class Cluster:
     """The executor of `agent run --cluster`."""
 
     def __init__(self, fleet: "Fleet", ledger: Queries, say: Say,
-                 now: Callable[[], float] = time.monotonic, n_local: int = 1) -> None:
+                 now: Callable[[], float] = time.monotonic, n_local: int | None = None) -> None:
         self._fleet, self._ledger, self._say, self._now = fleet, ledger, say, now
-        self._n_local = n_local  # workers that share this machine
+        self._n_local = n_local or 1  # workers that share this machine
+        self.is_elsewhere = n_local is None
         self._classes: dict[int, str] = {}  # of studies, by their numbers
         self._remotes: list[Remote] = []  # that are followed
 
