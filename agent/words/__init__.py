@@ -47,7 +47,7 @@ __all__, __getattr__ = doors(__name__, {
     "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "cut_list", "first_clause",
               "fitted", "laid_out", "wrapped"),
     "said": ("UNKNOWN", "amount", "at_once", "clock", "count", "counted", "cut", "decimal",
-             "duration", "megabytes", "one_line", "percent", "printable", "runs", "seconds_between", "size",
-             "told_error"),
+             "duration", "megabytes", "one_line", "percent", "printable", "runs",
+             "seconds_between", "size", "told_error"),
     "signs": ("in_ascii", "is_narrow"),
 }, modules=("signs", "typed"))
