@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from agent.cli.given import Finite, GivenPath
+from agent.cli.given import GivenPath
+from agent.cli.limits import limit_options, limits_of
 from agent.cli.main import main
 from agent.cli.talk import tell
-from agent.machine import COOLER_C, Limits, guard, machine, parse_window
+from agent.machine import guard, machine
 from agent.trial.cluster import Options, join_cluster
 from agent.words import typed as units
 
@@ -23,12 +24,7 @@ MAX_TRIALS = 256
                                              "is]")
 @click.option("--trials", "n_trials", type=click.IntRange(1, MAX_TRIALS),
               help="Runs at once here.  [default: cores]")
-@click.option("--min-battery", type=Finite(), default=30.0, show_default=True, metavar="PERCENT",
-              help="Take nothing below this charge, unless it charges; 0 is no limit.")
-@click.option("--max-heat", type=Finite(), default=40.0, show_default=True, metavar="°C",
-              help=f"Nor at this temperature of the battery, until {COOLER_C:g} °C below.")
-@click.option("--window", metavar="HH:MM-HH:MM", help="Compute only in these hours: 22:00-07:00.")
-@click.option("--only-charging", is_flag=True, help="Compute only while the device charges.")
+@limit_options
 @click.option("--max-ram", metavar="SIZE",
               help="End a run that takes more memory.  [default: 3G, or half of the machine]")
 @click.option("--folder", type=GivenPath(file_okay=False),
@@ -50,10 +46,7 @@ def cluster(role: str, address: str, **options: Any) -> None:
     A cluster is machines you trust: whoever reaches its scheduler runs what
     he likes on all of them. Dask's own settings switch TLS on.
     """
-    window, max_ram = options["window"], options["max_ram"]
-    limits = Limits(min_battery=options["min_battery"], stop_c=options["max_heat"],
-                    window=parse_window(window) if window else None,
-                    only_charging=options["only_charging"])
+    limits, max_ram = limits_of(options), options["max_ram"]
     max_ram_mb = units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()
     join_cluster(address, Options(limits, max_ram_mb), options["folder"] or cache(os.environ),
                  name=options["name"], n_trials=options["n_trials"] or machine.n_cores(),

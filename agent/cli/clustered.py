@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from agent.ledger import BLOCKED
 from agent.machine import machine
 from agent.night import Desk, Wish
-from agent.trial.cluster import at_cluster, n_local
+from agent.trial.cluster import at_cluster, n_local, own_class
 
 KIND = "cluster"  # of the events that tell of machines
 
@@ -37,12 +38,28 @@ def settle(options: dict[str, Any]) -> str | None:
     return text
 
 
+class Classes:
+    """The classes of devices that compute a night's runs, looked at when somebody asks."""
+
+    def __init__(self, cluster: Callable[[], tuple[str, set[str]]] | None = None) -> None:
+        self._cluster = cluster
+
+    @cached_property
+    def own(self) -> str:
+        return own_class() if self._cluster is None else self._cluster()[0]
+
+    @property
+    def there(self) -> set[str] | None:
+        return None if self._cluster is None else self._cluster()[1]
+
+
 @contextmanager
 def clustered(at: Desk, text: str | None, wish: Wish) -> Iterator[Wish]:
     """The desk with its trials on the cluster that was named, or here; and the wish with as many of
     them at once as its machines take now, where nobody said.
     """
     if text is None:
+        at.classes = Classes()
         yield wish
         return
 
@@ -55,6 +72,7 @@ def clustered(at: Desk, text: str | None, wish: Wish) -> Iterator[Wish]:
     at.executor = executor
     try:
         n = executor.await_machines(at.look, wish.n_trials)
-        yield dataclasses.replace(wish, n_trials=n)
+        at.classes = Classes(executor.classes)
+        yield dataclasses.replace(wish, n_trials=n, cluster=text)
     finally:
         executor.close()

@@ -10,8 +10,9 @@ import click
 
 from agent.cli.clustered import cluster_option, clustered, settle
 from agent.cli.families import family_options, settings_of, sizes_of
-from agent.cli.given import COUNT, Finite, GivenPath, GivenText
+from agent.cli.given import COUNT, GivenPath, GivenText
 from agent.cli.grid import crossing_of, crossing_options, say_grid
+from agent.cli.limits import limit_options, limits_of
 from agent.cli.main import main
 from agent.cli.notify import hooks_of, notify_options
 from agent.cli.options import (
@@ -29,7 +30,7 @@ from agent.ledger import (
     Reader,
     last_state,
 )
-from agent.machine import COOLER_C, Limits, guard, parse_window
+from agent.machine import guard
 from agent.night import (
     Wish,
     desk,
@@ -129,12 +130,7 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
 @click.option("--run-for", "run_s", metavar="TIME",
               help="Length of a run, which fixes the token budget.  [default: 10m at most]")
 @click.option("--run-tokens", metavar="N", help="Token budget of a run, such as 2M.")
-@click.option("--min-battery", type=Finite(), default=30.0, show_default=True, metavar="PERCENT",
-              help="Wait below this charge, unless it charges; 0 is no limit.")
-@click.option("--max-heat", type=Finite(), default=40.0, show_default=True, metavar="°C",
-              help=f"Wait at this temperature of the battery; go on {COOLER_C:g} °C below.")
-@click.option("--window", metavar="HH:MM-HH:MM", help="Work only in these hours: 22:00-07:00.")
-@click.option("--only-charging", is_flag=True, help="Work only while the device charges.")
+@limit_options
 @click.option("--study", type=COUNT, metavar="N", shell_complete=complete_studies,
               help="Go on with this study, which `agent studies` lists.")
 @click.option("--no-prior", is_flag=True,
@@ -165,11 +161,7 @@ def require_sense(home: Home, options: dict[str, Any]) -> Wish:
     """The options of a night as one value; one sentence where they make no sense."""
     if options["run_s"] and options["run_tokens"]:
         raise click.UsageError("--run-for and --run-tokens both fix the budget; give one")
-    window = options["window"]
-    limits = Limits(min_battery=options["min_battery"], stop_c=options["max_heat"],
-                    window=parse_window(window) if window else None,
-                    only_charging=options["only_charging"])
-    return dataclasses.replace(wish_of(home, options), limits=limits,
+    return dataclasses.replace(wish_of(home, options), limits=limits_of(options),
                                with_prior=not options["no_prior"],
                                is_portable=options["portable"],
                                hooks=hooks_of(home, options))

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from agent.ledger.cells import is_part_or_whole as is_part_or_whole
     from agent.ledger.cells import part_sha256 as part_sha256
     from agent.ledger.cells import unique_tokens as unique_tokens
+    from agent.ledger.devices import AT_HOME as AT_HOME
+    from agent.ledger.devices import CONFIRMING as CONFIRMING
+    from agent.ledger.devices import class_of as class_of
+    from agent.ledger.devices import class_of_study as class_of_study
+    from agent.ledger.devices import is_like as is_like
+    from agent.ledger.devices import timed_on as timed_on
     from agent.ledger.ended import Claim as Claim
     from agent.ledger.ended import EndedRun as EndedRun
     from agent.ledger.ended import claims as claims
@@ -111,6 +117,9 @@ if TYPE_CHECKING:
     from agent.ledger.studies import study_of as study_of
     from agent.ledger.studies import waiting_elsewhere as waiting_elsewhere
     from agent.ledger.studies import withdrawn_studies as withdrawn_studies
+    from agent.ledger.underway import at_rung as at_rung
+    from agent.ledger.underway import n_timed as n_timed
+    from agent.ledger.underway import running_ids as running_ids
     from agent.ledger.withdrawal import withdraw as withdraw
     from agent.ledger.withdrawal import withdraw_study as withdraw_study
     from agent.ledger.withdrawal import withdrawn_runs as withdrawn_runs
@@ -120,6 +129,7 @@ __all__, __getattr__ = doors(__name__, {
     "meanings": ("described",),
     "cells": ("cells_with", "grid_cells", "is_of_law", "is_on_text", "is_part_or_whole",
               "part_sha256", "unique_tokens"),
+    "devices": ("AT_HOME", "CONFIRMING", "class_of", "class_of_study", "is_like", "timed_on"),
     "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads",
               "newest_harvest", "prediction_of"),
     "exported": ("EXPORTED", "Exported", "export_table"),
@@ -145,5 +155,6 @@ __all__, __getattr__ = doors(__name__, {
                 "State", "Trace", "Verdict"),
     "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "last_used", "night_of",
                 "require_current", "study_of", "waiting_elsewhere", "withdrawn_studies"),
+    "underway": ("at_rung", "n_timed", "running_ids"),
     "withdrawal": ("withdraw", "withdraw_study", "withdrawn_runs"),
 })

@@ -6,11 +6,23 @@ a record allows that, and is named in one sentence where it does not.
 """
 
 import dataclasses
+import json
 import sqlite3
+from collections.abc import Iterable, Sequence
 from types import NoneType
 from typing import Any, get_args
 
-from agent.ledger.records import Calibration, Corpus, Decision, Event, Grid, Metric, Run
+from agent.ledger.records import (
+    JSON_COLUMNS,
+    Calibration,
+    Corpus,
+    Decision,
+    Event,
+    Grid,
+    Metric,
+    Row,
+    Run,
+)
 
 TABLES: dict[type[Any], str] = {
     Run: "runs", Metric: "metrics", Decision: "decisions", Corpus: "corpora",
@@ -30,6 +42,20 @@ def fields(kind: type[Any]) -> list[str]:
     """The columns of a record's own table, in the record's order."""
     return [field.name for field in dataclasses.fields(kind)
             if field.name not in JOINED.get(kind, ())]
+
+
+def from_rows(kind: type[Row], rows: Iterable[Sequence[Any]]) -> list[Row]:
+    """Rows of `selected` columns as records: a night of many runs reads thousands at each look."""
+    names = fields(kind)
+    coded = [i for i, name in enumerate(names) if name in JSON_COLUMNS]
+    found = []
+    for row in rows:
+        values = list(row)
+        for i in coded:
+            if isinstance(values[i], str):
+                values[i] = json.loads(values[i])
+        found.append(kind(**dict(zip(names, values, strict=True))))
+    return found
 
 
 def present(connection: sqlite3.Connection, table: str) -> frozenset[str]:

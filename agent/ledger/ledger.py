@@ -337,6 +337,12 @@ class Ledger(Reader):
         with self._writing(synchronous="FULL"):
             yield
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """One commit for all that is written inside, or nothing of it: of many runs at once."""
+        with self._writing():
+            yield
+
     # --- underneath --------------------------------------------------------------------------
 
     @contextmanager
@@ -363,7 +369,10 @@ class Ledger(Reader):
         return cast(int, self._db.table(table).insert(to_columns(values)).last_pk)
 
     def _update(self, table: str, row_id: int, values: Mapping[str, Any]) -> None:
-        self._db.table(table).update(row_id, to_columns(values))
+        # Not by sqlite-utils, which asks for the table's columns and the row before and after.
+        columns = to_columns(values)
+        self._db.execute(f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in columns)} "
+                         "WHERE id = ?", [*columns.values(), row_id])
 
     def _expect(self, run_id: int, done: str, *states: State) -> Run:
         """The run, if it is in one of these states; LedgerError otherwise."""

@@ -1,6 +1,7 @@
 """What a run logged, on its way into the ledger and back: steps, layers, and a trace."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -32,6 +33,8 @@ VALUES
     (:run_id, :step, :block, :act_rms, :grad_rms, :max_score, :entropy, :dead_gates)"""
 
 _LAYER = tuple(field.name for field in fields(Layer))
+# Without `asdict`, which copies deeply: of a thousand runs that is most of what their logs cost.
+_NAMES = {Metric: tuple(field.name for field in fields(Metric)), Layer: _LAYER}
 
 _UPSERT_TRACE = """
 INSERT OR REPLACE INTO traces (run_id, step, pass, block, tensor, causes, told, data)
@@ -41,10 +44,18 @@ VALUES (:run_id, :step, :direction, :block, :tensor, :causes, :told, :data)"""
 def take(db: sqlite3.Connection, run_id: int, metrics: Sequence[Metric],
          seen: Sequence[Layer | Trace]) -> None:
     """Write what a run logged; what was logged before of the same step is renewed."""
-    for sql, kind, rows in ((_UPSERT_METRIC, Metric, metrics), (_UPSERT_LAYER, Layer, seen),
-                            (_UPSERT_TRACE, Trace, seen)):
-        db.executemany(sql, [to_columns({"run_id": run_id} | asdict(row)) for row in rows
-                             if isinstance(row, kind)])
+    for sql, kind, rows in ((_UPSERT_METRIC, Metric, metrics), (_UPSERT_LAYER, Layer, seen)):
+        names = _NAMES[kind]
+        db.executemany(sql, [{"run_id": run_id} | {name: _finite(getattr(row, name))
+                                                   for name in names}
+                             for row in rows if isinstance(row, kind)])
+    db.executemany(_UPSERT_TRACE, [to_columns({"run_id": run_id} | asdict(row)) for row in seen
+                                   if isinstance(row, Trace)])
+
+
+def _finite(value: float | None) -> float | None:
+    """SQLite has no infinity that others read, and NaN is NULL to it."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def forget(db: sqlite3.Connection, run_id: int) -> None:

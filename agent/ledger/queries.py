@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from agent.ledger.columns import TABLES, present, selected
+from agent.ledger.columns import TABLES, from_rows, present, selected
 from agent.ledger.experiments import EXPERIMENTS
 from agent.ledger.homes import near, own
 from agent.ledger.kernels import is_pair
@@ -376,8 +376,9 @@ class Queries:
 
     def _all(self, kind: type[Row], clauses: str, *values: Any) -> list[Row]:
         table = TABLES[kind]
-        rows = self._rows(f"SELECT {self._columns(kind, table)} FROM {table} {clauses}", *values)
-        return [from_columns(kind, row) for row in rows]
+        with self._lock, in_words(self.path):
+            return from_rows(kind, self._connection.execute(
+                f"SELECT {self._columns(kind, table)} FROM {table} {clauses}", values))
 
     def _one(self, kind: type[Row], row_id: int) -> Row:
         found = self._all(kind, "WHERE id = ?", row_id)

@@ -5,18 +5,20 @@ tells what differs: another text or start is never taken in silence.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from agent import words
 from agent.ledger import (
+    AT_HOME,
     GENERATED,
     Calibration,
     Corpus,
     Queries,
     by_use,
+    class_of_study,
     current_study,
     is_of_home,
     kernels_of,
@@ -33,6 +35,7 @@ from strategies.base import HELD, TITLES, changed_fields, shown
 
 # With --run-for a study goes on whose runs take between these times as long.
 SHORTER, LONGER = 0.5, 1.4
+CLASS = "class of device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,18 @@ class Difference:
     option: str  # which asked for it
 
 
+class Classes(Protocol):
+    """The classes of devices that compute this night's runs: see agent/ledger/devices.py."""
+
+    @property
+    def own(self) -> str:
+        """That of this machine; asked where a study was begun on a named one, or goes to one."""
+
+    @property
+    def there(self) -> Collection[str] | None:
+        """Those of a cluster's machines now; None: this machine computes by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The study to go on with, or why none is what was asked for."""
@@ -52,6 +67,11 @@ class Choice:
     base: Config  # its start
     last: Calibration | None  # the study last worked on before this night
     differences: tuple[Difference, ...]  # of what was asked for from the last one
+
+    @property
+    def is_on_other_class(self) -> bool:
+        """Whether the devices that compute now round otherwise than those of the last study."""
+        return any(one.name == CLASS for one in self.differences)
 
 
 # --- the text --------------------------------------------------------------------------------
@@ -166,12 +186,14 @@ def held_of(before: Config, config: Config, wish: Wish) -> Config:
                                           if name not in asked})
 
 
-def choose(ledger: Queries, wish: Wish, text_sha256: str, text: str) -> Choice:
+def choose(ledger: Queries, wish: Wish, text_sha256: str, text: str,
+           classes: Classes | None = None) -> Choice:
     """The study that is what was asked for and was worked on last, or none and why."""
     base, last = base_of(ledger, wish, text_sha256), current_study(ledger)
 
     def differences(one: Calibration) -> tuple[Difference, ...]:
-        return tuple(_differences(ledger, one, wish, base, text_sha256, text))
+        return (*_differences(ledger, one, wish, base, text_sha256, text),
+                *_other_class(ledger, one, classes))
 
     if wish.study is not None:
         named = study_of(ledger, wish.study)
@@ -243,6 +265,27 @@ def _other_kernels(known: str) -> Iterator[Difference]:
     if usual != known and (kernels.is_asked() or kernels.why_not(known)):
         yield Difference("kernels", f"kernels {usual}, not {known}",
                          kernels.ASKED if kernels.is_asked() else "this machine")
+
+
+def _other_class(ledger: Queries, known: Calibration,
+                 classes: Classes | None) -> Iterator[Difference]:
+    """That no device computes here whose runs are pairs with those that measured a study's noise.
+    """
+    measured = None if classes is None else class_of_study(ledger, known.id)
+    if classes is None or measured is None or (measured == AT_HOME and classes.there is None):
+        return
+    wanted = measured or classes.own
+    if classes.there is None:
+        if wanted != classes.own:
+            yield Difference(CLASS, f"its noise is that of {wanted}, and this machine is of "
+                             f"{classes.own}, which rounds otherwise: their runs are no pairs",
+                             "this machine")
+    elif wanted not in classes.there:
+        whose = "this machine's, " if measured == AT_HOME else ""
+        there = " and ".join(sorted(classes.there)) or "none"
+        yield Difference(CLASS, f"its noise is that of {whose}{wanted}, and the cluster's machines "
+                         f"are of {there}, which rounds otherwise: their runs are no pairs",
+                         "--cluster")
 
 
 def _other_seeds(ledger: Queries, known: Calibration, wish: Wish) -> Iterator[Difference]:

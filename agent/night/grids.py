@@ -15,7 +15,8 @@ from agent.ledger import GridCell, Queries, Run, glance
 from agent.night import crossing
 from agent.night.choice import held_of, with_last_text
 from agent.night.crossing import Crossing
-from agent.night.launch import MEASURING, Desk, on_last_text, tell_measuring
+from agent.night.launch import Desk, on_last_text
+from agent.night.measuring import MEASURING, tell_measuring
 from agent.night.parts import Part, parts_of, register_part
 from agent.night.wish import Wish
 from agent.search import MAX_PARAMS, foresight, study

@@ -20,7 +20,7 @@ from agent.night.night import Night
 from agent.night.recover import recover
 from agent.night.wish import Wish
 from agent.search import Plan, study
-from agent.trial import Job, Source, Task, end_orphan, keep_model, sampler
+from agent.trial import Job, Source, Task, end_orphans, keep_model, sampler
 from engine.alignment import NATS, Pair, Recipe
 from engine.config import Config
 from engine.door import Model
@@ -143,7 +143,7 @@ def _night(at: Desk, one: Round, asked: Improving, config: Config) -> tuple[Nigh
     if tokens.tokenizer_sha256 != one.start.tokenizer.sha256:
         raise UserError(f"the tokenizer of {one.parent.label} is another than that of its text; "
                         "train it again with this version")
-    recover(night, end_orphan)
+    recover(night, end_orphans)
     require_right(at.prove, config, wish)
     return night, tokens
 

@@ -18,6 +18,7 @@ from agent.ledger import (
     Ledger,
     Run,
     current_study,
+    is_like,
     kernels_of,
     last_state,
     waiting_elsewhere,
@@ -25,9 +26,18 @@ from agent.ledger import (
 from agent.machine import Clock, Guard, Sensors, kernels, later, machine, proof
 from agent.night import harvest, signals, withdrawal
 from agent.night.adrift import Harbour, in_harbour
-from agent.night.choice import Choice, base_of, choose, held_of, note_of, with_last_text
+from agent.night.choice import (
+    Choice,
+    Classes,
+    base_of,
+    choose,
+    held_of,
+    note_of,
+    with_last_text,
+)
 from agent.night.daemon import Daemon
 from agent.night.herald import Hooks, heralded
+from agent.night.measuring import measured, tell_measuring
 from agent.night.needs import (
     Prove,
     require_memory,
@@ -47,7 +57,7 @@ from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.night.wish import DEFAULT_LIMITS
 from agent.night.wish import Wish as Wish
-from agent.search import Outsiders, Plan, budget, plugins, prior, study, throughput
+from agent.search import Outsiders, Plan, budget, plugins, prior, study
 from agent.trial import (
     Executor,
     Progress,
@@ -55,10 +65,9 @@ from agent.trial import (
     Source,
     Stopped,
     Texts,
-    end_orphan,
+    end_orphans,
     living_worker,
     require_windows,
-    spawn_worker,
     token_files,
 )
 from agent.words import Told
@@ -67,15 +76,6 @@ from engine.errors import UserError
 from engine.text import TokenSet
 
 LOOK_S = 1.0  # a tick waits so long for a locked ledger; the daemon tries again at the next
-
-
-MEASURING = "measuring this device, some seconds"
-
-
-def tell_measuring(progress: Progress, seconds: float) -> None:
-    """How far a measurement is that has taken so many seconds."""
-    total = round(study.MEASURE_S) + 2  # with its start and its scoring
-    progress(MEASURING, min(round(seconds), total - 1), total)
 
 
 @dataclass(slots=True)
@@ -91,6 +91,7 @@ class Desk:
     harbour: Harbour | None = None  # where the ledger is kept if it is swapped
     asked: threading.Event = field(default_factory=threading.Event)  # by a signal, to stop
     executor: Executor | None = None  # where trials are computed; None: here
+    classes: Classes | None = None  # of devices that compute them, where anyone asks
     meanwhile: Callable[[], None] = lambda: None  # what a text that takes its time must not keep
     remarks: set[str] = field(default_factory=set)  # on texts, that were said
 
@@ -100,20 +101,10 @@ class Desk:
         if self.asked.is_set() or is_asked(self.home.control, "stop"):
             raise Stopped
 
-    def measure(self, tokens: TokenSet, config: Config, n_replicas: int,
-                n_trials: int = 1, kernels: str | None = None) -> study.Speed:
-        """The speed of a run on this device, with others beside it where so many run at once; with
-        its progress told; a stop is heard meanwhile.
-        """
-        if n_trials == 1 or self.executor:  # whose machines are measured one at a time
-            found = study.measure(self.home, tokens, config, n_replicas, spawn_worker,
-                                  look=self.look_at_measuring, kernels=kernels)
-        else:
-            found = throughput.at_once(self.home, tokens, config, n_trials, n_replicas,
-                                       spawn_worker, self.look_at_measuring,
-                                       kernels).speed(config)
-        self.progress(MEASURING, 1, 1)
-        return found
+    def computes(self, found: Calibration) -> bool:
+        """Whether what computes runs now is the device that a study was measured on."""
+        here = self.executor.device(found.id) if self.executor else machine.device()
+        return None in (found.device, here) or is_like(found.device, here)
 
     def look_at_measuring(self, seconds: float) -> None:
         self.look()
@@ -189,7 +180,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
     watch = Watch(Sensors(at.home.root), Guard(wish.limits), at.clock,
                   machine.is_termux(os.environ) or wish.limits != DEFAULT_LIMITS)
     plan = Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, deadline_s, wish.max_runs,
-                wish.with_prior, wish.n_trials or 1, wish.is_portable)
+                wish.with_prior, wish.n_trials or 1,
+                at.executor is not None and at.executor.is_elsewhere, wish.is_portable)
     night = at.night(plan, wish.source, watch=watch)
     night.harvest.keep(kept_s)
     found = study.note_noise(at.ledger, _study(at, wish, night, night.plan.deadline_s, remark))
@@ -208,7 +200,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "n_ended_before": at.ledger.n_ended(),
         "budget_tokens": found.budget_tokens, "run_s": found.run_s, "study": found.id,
-        "n_trials": plan.n_trials, "newest_study": max(one.id for one in at.ledger.studies()),
+        "n_trials": plan.n_trials, "cluster": wish.cluster,
+        "newest_study": max(one.id for one in at.ledger.studies()),
         "source": note_of(at.ledger, wish, found)}, is_said=True)
     night.harvest.announce(found, is_asked=wish.harvest_s is not None)
     if wish.with_prior:
@@ -284,20 +277,20 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
     base = base_of(at.ledger, wish)
     require_steps(base, wish.run_tokens)  # before a text is made
     tokens = night.prepare(base.vocab_size)
-    choice = choose(at.ledger, wish, tokens.corpus.sha256, tokens.corpus.name)
+    choice = choose(at.ledger, wish, tokens.corpus.sha256, tokens.corpus.name, at.classes)
     require_steps(choice.base, wish.run_tokens)
     left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.boot())
     known = choice.study
     if known is not None:
-        if known.device in (None, machine.device()):  # else it is measured here first
+        if at.computes(known):  # else it is measured first
             require_room(at.ledger, known, left_s)
         require_right(at.prove, Config.from_dict(known.config), wish)
         _open(at, wish, choice, known, tokens, remark)
         night.study = known
-        recover(night, end_orphan, living_worker, at.executor)
+        recover(night, end_orphans, living_worker, at.executor)
         return _on_this_device(at, wish, night, known)
-    recover(night, end_orphan, executor=at.executor)  # before measuring: it would be slowed down
-    found = _new_study(at, wish, choice.base, night.prepare(choice.base.vocab_size), left_s)
+    recover(night, end_orphans, executor=at.executor)  # before measuring: it would be slowed down
+    found = _new_study(at, wish, choice, night.prepare(choice.base.vocab_size), left_s)
     _open(at, wish, choice, found, tokens, remark)
     return found
 
@@ -315,14 +308,15 @@ def _open(at: Desk, wish: Wish, choice: Choice, found: Calibration, tokens: Toke
         at.observer.say(text)
 
 
-def _new_study(at: Desk, wish: Wish, base: Config, tokens: TokenSet,
+def _new_study(at: Desk, wish: Wish, choice: Choice, tokens: TokenSet,
                left_s: float | None) -> Calibration:
     """A study of a budget that was asked for, or one whose runs fit the night."""
+    base = choice.base
     require_memory(base, wish)
     require_windows(tokens, base)
     require_right(at.prove, base, wish)
     n_trials = wish.n_trials or 1
-    speed = at.measure(tokens, base, wish.n_replicas, n_trials)
+    speed = measured(at, tokens, base, wish.n_replicas, n_trials)
     run_s = wish.run_s or study.planned_run_s(left_s, n_trials)
     n_valid = tokens.n_tokens["search"]
     n_tokens = wish.run_tokens or study.plan_budget(speed, base, n_valid, run_s)
@@ -331,8 +325,10 @@ def _new_study(at: Desk, wish: Wish, base: Config, tokens: TokenSet,
     if n_passes > 2:
         at.observer.say(f"note: {n_tokens:,} tokens are {n_passes:.0f} passes over this text; more "
                         "text, or a smaller --run-tokens, tells more")
+    seed = wish.seed if not choice.is_on_other_class else study.unused_seed(
+        at.ledger, tokens.corpus.sha256, base, n_tokens, wish.seed)
     with at.ledger.deciding():  # both or neither: what is not noted is never corrected
-        found = study.open_study(at.ledger, at.clock, tokens, base, wish.seed, speed, n_tokens)
+        found = study.open_study(at.ledger, at.clock, tokens, base, seed, speed, n_tokens)
         if wish.run_tokens is None:
             budget.note_plan(at.ledger, found.id, speed, run_s, at.clock.stamp())
     return found
@@ -340,12 +336,13 @@ def _new_study(at: Desk, wish: Wish, base: Config, tokens: TokenSet,
 
 def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> Calibration:
     """The study with the speed of this device, measured where a home was moved here."""
-    if known.device in (None, machine.device()) or night.slots.trials:
+    if at.computes(known) or night.slots.trials:
         return known
     base = Config.from_dict(known.config)
     tokens = night.prepare(base.vocab_size)
-    found = study.move_here(at.ledger, known, tokens, at.measure(
-        tokens, base, wish.n_replicas, wish.n_trials or 1, kernels_of(known)), at.clock.stamp())
+    found = study.move_here(at.ledger, known, tokens, measured(
+        at, tokens, base, wish.n_replicas, wish.n_trials or 1, kernels_of(known), known.id),
+        at.clock.stamp())
     night.note(study.MOVED, f"study {known.id} was measured on another device ({known.device}); on "
                f"this one ({found.device}) a run takes about {words.duration(found.run_s or 0.0)}, "
                f"before {words.duration(known.run_s or 0.0)}",
@@ -362,11 +359,11 @@ def train_once(at: Desk, wish: Wish) -> Run:
                      wish.eval_every)
     tokens = night.prepare(config.vocab_size)
     require_windows(tokens, config)
-    recover(night, end_orphan)
+    recover(night, end_orphans)
     require_right(at.prove, config, wish)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:
-        speed = at.measure(tokens, config, wish.n_replicas)
+        speed = measured(at, tokens, config, wish.n_replicas)
         budget = study.plan_budget(speed, config, tokens.n_tokens["search"],
                                    wish.run_s or study.RUN_S)
     now = at.clock.stamp()

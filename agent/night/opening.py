@@ -8,7 +8,7 @@ from pathlib import Path
 from agent import words
 from agent.ledger import Calibration, Queries, withdrawn_runs
 from agent.machine import Clock
-from agent.night.choice import Choice, Difference
+from agent.night.choice import CLASS, Choice, Difference
 from agent.night.needs import typed
 from agent.night.wish import Wish
 from agent.search import study as studies
@@ -25,6 +25,7 @@ def opening(ledger: Queries, home: Path, text: str, study: Calibration, choice: 
             wish: Wish, clock: Clock) -> str:
     """What a night is about to do, as one sentence."""
     how_long = "" if study.run_s is None else f", about {words.duration(study.run_s)} each"
+    how_long += at_once(wish)
     said = ""
     for most_names in range(MOST_NAMES, 0, -1):
         said = (f"home {shown_home(home)}, text {words.cut(text, MOST_TEXT)}; "
@@ -33,6 +34,12 @@ def opening(ledger: Queries, home: Path, text: str, study: Calibration, choice: 
         if in_lines(said).count("\n") <= 1:
             break
     return said
+
+
+def at_once(wish: Wish) -> str:
+    """How many runs go at once and where, if that is not one after the other here."""
+    n = words.at_once(wish.n_trials or 1, wish.cluster)
+    return f", {n}" if wish.cluster or (wish.n_trials or 1) > 1 else ""
 
 
 def in_lines(sentence: str) -> str:
@@ -90,7 +97,7 @@ def remarks(choice: Choice, study: Calibration, wish: Wish) -> list[str]:
     last = choice.last
     if last and last.id != study.id and wish.study is None:
         told = "; ".join(one.told for one in choice.differences)
-        is_ours = all(one.name != "home" for one in choice.differences)
+        is_ours = all(one.name not in ("home", CLASS) for one in choice.differences)
         said.append(f"study {study.id}, and not the last one, {last.id}: {told}"
                     + (f"; `agent run --study {last.id}` goes on with that" if is_ours else ""))
     if wish.night_s and wish.run_s is None and wish.run_tokens is None and study.run_s:

@@ -11,12 +11,13 @@ from agent.machine import guard
 from agent.night import launch
 from agent.night.choice import with_last_text
 from agent.night.crop import Crop, crop_of, sow, waiting
-from agent.night.launch import MEASURING, Desk, tell_measuring
+from agent.night.launch import Desk
+from agent.night.measuring import MEASURING, tell_measuring
 from agent.night.needs import require_right
 from agent.night.recover import recover
 from agent.night.wish import Wish
 from agent.search import MAX_PARAMS, Plan, footprint, foresight, harvest, study
-from agent.trial import Progress, end_orphan, spawn_worker
+from agent.trial import Progress, end_orphans, spawn_worker
 from agent.words import Told
 from engine.config import Config
 from engine.errors import UserError
@@ -49,7 +50,7 @@ def harvest_once(at: Desk, key: str | None, wish: Wish, seconds: float) -> tuple
     if tokens.corpus.sha256 != corpus.text_sha256:
         raise UserError(f"{of.label} is of the text {corpus.name}, and no study says where that "
                         f"lies; `agent run --corpus {corpus.name} --runs 1` opens one")
-    recover(night, end_orphan)
+    recover(night, end_orphans)
     crop = None
     if begun is None:
         assert parent is not None

@@ -11,7 +11,7 @@ from agent.night.parts import Part, parts_of, register_part
 from agent.night.recover import recover
 from agent.night.wish import Wish
 from agent.search import Plan, study
-from agent.trial import end_orphan, require_windows
+from agent.trial import end_orphans, require_windows
 from engine.config import Config
 from engine.errors import UserError
 from engine.text import TokenSet
@@ -45,7 +45,7 @@ def run_again(at: Desk, wish: Wish, n_seeds: int) -> int:
         night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1),
                          wish.source)
         if i == 0:
-            recover(night, end_orphan)
+            recover(night, end_orphans)
         night.only = run.id
         launch._tick_through(at, night)
         if at.ledger.run(run.id).state == "queued":

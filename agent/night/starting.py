@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from agent.ledger import BLOCKED, Run
+from agent.ledger import BLOCKED, Run, running_ids
 from agent.machine import guard
 from agent.night import replan, told
 from agent.night.following import BACK_OFF_S
+from agent.search import harvest
 from agent.trial import STORAGE, Runner, ShortOfMemory, Unready, foreseen_mb
 from engine.errors import CorpusError, NoProposal, StorageError, UserError
 
@@ -17,8 +18,11 @@ def begin_next(night: "Night") -> None:
     """Launch what is next into every free slot; where nothing could be launched, wait for what is
     missing.
     """
+    queue: list[Run] = []  # read once: of what waits a launch takes the first, and changes no other
     try:
-        while (runner := night.slots.free()) is not None and _begin(night, runner):
+        if night.slots.free() is not None:
+            _put_back(night)
+        while (runner := night.slots.free()) is not None and _begin(night, runner, queue):
             pass
     except StorageError as error:
         night.lack(str(error))
@@ -27,22 +31,29 @@ def begin_next(night: "Night") -> None:
         night.wait_for_ground(str(error))
 
 
-def _begin(night: "Night", runner: Runner) -> bool:
+def _put_back(night: "Night") -> None:
+    """Queue again what was claimed when there was no room to start it, or to say so."""
+    under_way = {trial.run.id for trial in night.slots.trials}
+    for run_id in running_ids(night.ledger):
+        if run_id not in under_way:
+            night.ledger.requeue(run_id, night.clock.stamp(), "no worker could be started",
+                                 STORAGE)
+
+
+def _begin(night: "Night", runner: Runner, queue: list[Run]) -> bool:
     """Whether a worker was started: for the run that is to come, one that waits, or an idea."""
-    ledger, trials = night.ledger, night.slots.trials
-    under_way = {trial.run.id for trial in trials}
-    for run in ledger.runs("running"):  # claimed, and no room to start it or to say so
-        if run.id not in under_way:
-            ledger.requeue(run.id, night.clock.stamp(), "no worker could be started", STORAGE)
+    trials = night.slots.trials
     if (due := night.only or night.harvest.due()) is not None:
-        return not trials and launch(night, ledger.run(due), runner)
+        return not trials and launch(night, night.ledger.run(due), runner)
     if not trials:
         replan.correct_budget(night)
     elif replan.is_due(night) or _are_all_begun(night):
         return False
-    waiting = _next_waiting(night)
-    if waiting is None:
+    if not trials or not queue:
+        queue[:] = _waiting(night)
+    if not queue:
         return not trials and night.plan.n_trials == 1 and _begin_idea(night, runner)
+    waiting = queue.pop(0)
     if not night.campaign.fits(waiting):
         if not trials:
             night.harvest.end_search(
@@ -51,14 +62,17 @@ def _begin(night: "Night", runner: Runner) -> bool:
     return _has_cores(night, waiting) and launch(night, waiting, runner)
 
 
-def _next_waiting(night: "Night") -> Run | None:
+def _waiting(night: "Night") -> list[Run]:
+    """What is queued for this night, in the order in which it begins."""
     waiting = [run for run in night.ledger.runs("queued") if night.campaign.belongs(run)
                and night.harvest.may_go_on(run)]
     if waiting and waiting[0].calibration_id is not None:  # of a study: its noise comes first
         waiting.sort(key=lambda run: run.strategy != "baseline")
+    # A harvest that was cut short, before ideas that were asked ahead of it.
+    waiting.sort(key=lambda run: run.strategy != harvest.HARVEST)
     if not waiting and night.study is None and not night.slots.trials:
         night.stop("nothing is queued")
-    return waiting[0] if waiting else None
+    return waiting
 
 
 def _begin_idea(night: "Night", runner: Runner) -> bool:

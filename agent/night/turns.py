@@ -9,7 +9,9 @@ from the results alone, not from which run was quicker, where it was computed, o
         ended   ✓ ✓ ✓   ✓ ✓              5 and 6 have ended, and wait for 4
         decided ✓ ✓ ✓
 
-Ideas that are asked ahead wait in the queue, so that a slot that becomes free does not.
+Ideas that are asked ahead wait in the queue, so that a slot that becomes free does not. With many
+slots `Plan.at_a_look` ideas are asked for at one look, once the window has room for all of them:
+again after so many decisions, whenever those came.
 """
 
 from typing import TYPE_CHECKING
@@ -26,19 +28,25 @@ if TYPE_CHECKING:
 def go_on(night: "Night") -> None:
     """Decide on what has ended and has its turn, and ask for what is next after each decision.
 
-    An idea takes its time to find, so that a tick asks for one at most: what runs is watched.
+    An idea takes its time to find, so that a tick has one look at most: what runs is watched.
     """
     if night.plan.n_trials == 1:
         end(night)
         return
     night.is_asking = False
+    others, asked = _others(night), in_flight(night)
     while night.campaign.correction() is None:  # else what runs is saved, and begins anew
-        if (asked := _ask(night)) is not None:
-            if asked.strategy != "confirm":  # else its other half is to begin with it
+        if new := _ask(night, asked):
+            asked += new
+            if new[-1].strategy != "confirm":  # a repetition takes no time to find
                 night.is_asking = True
                 return
-        elif (run := _due(night)) is not None:
-            night.judge(run)
+        elif others:
+            night.judge(others.pop(0))
+        elif asked and asked[0].state in ENDED:
+            night.judge(run := asked.pop(0))
+            if run.strategy == "baseline":  # with it the study's noise or its budget may change
+                others, asked = _others(night), in_flight(night)
         else:
             return
 
@@ -64,35 +72,31 @@ def in_flight(night: "Night") -> list[Run]:
                    if night.campaign.counts_in(run)), key=turn)
 
 
-def _due(night: "Night") -> Run | None:
-    """The next run to decide on; None where its turn has not come or none has ended."""
-    other = next((run for run in night.ledger.undecided()
-                  if not night.campaign.counts_in(run)), None)
-    if other is not None:
-        return other
-    first = next(iter(in_flight(night)), None)
-    return first if first and first.state in ENDED else None
+def _others(night: "Night") -> list[Run]:
+    """What has ended and waits for no turn: runs of no study, or of another one."""
+    return [run for run in night.ledger.undecided() if not night.campaign.counts_in(run)]
 
 
-def _ask(night: "Night") -> Run | None:
-    """What was queued; None where the window is full or the search has to wait."""
+def _ask(night: "Night", asked: list[Run]) -> list[Run]:
+    """What was queued; nothing where the window is full or the search has to wait."""
     if not _may_ask(night):
-        return None
-    asked = in_flight(night)
+        return []
+    plan = night.plan
+    if len(asked) > plan.window - plan.at_a_look or any(
+            run.strategy == "baseline" for run in asked[:1]):  # they are the first
+        return []  # an idea waits until the noise is known
     ids = (night.harvest.state, *(run.id for run in asked))
-    if len(asked) >= night.plan.window or any(run.strategy == "baseline" for run in asked):
-        return None  # an idea waits until the noise is known
     if asked and ids == night.refused_beside:
-        return None  # until one of them has a decision there is nothing new to say
+        return []  # until one of them has a decision there is nothing new to say
     night.refused_beside = ids
     try:
-        return night.campaign.ask(night.n_ended, asked,
+        return night.campaign.ask(night.n_ended, asked, most=plan.at_a_look,
                                   is_last=night.harvest.state == "settling")
     except NoProposal as refusal:
         if not asked and not night.slots.trials and night.study:
             night.harvest.end_search(told.why_none(
                 str(refusal), night.campaign.left_s(), night.study.run_s))
-        return None
+        return []
 
 
 def _may_ask(night: "Night") -> bool:

@@ -26,6 +26,7 @@ class Wish:
     steps: int | None = None
     eval_every: int | None = None
     n_trials: int | None = None  # runs at once; None: what was measured as best, else one
+    cluster: str | None = None  # where they are computed, as it was typed; None: here
     n_replicas: int = field(default_factory=machine.n_cores)
     limits: Limits = DEFAULT_LIMITS  # on battery, heat, disk and hours
     with_prior: bool = True  # whether ideas begin from what other studies found

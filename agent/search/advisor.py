@@ -41,6 +41,7 @@ RUNG_NOISE = 0.03  # of the logarithm, at least, where the end is foretold from 
 NOISE = 0.02  # of the logarithm of a score over seeds, as the nights that judged it had it
 N_OWN, N_ELSEWHERE = 300, 400  # results that the model takes, the best and the newest
 N_STARTS, N_ROUNDS, N_MOVES = 12, 6, 40  # of the search for what the model likes best
+N_LIKED, N_LIKED_OF_ONE = 48, 4  # of what it likes are offered, and for each idea asked for
 N_TOLD = 4  # changes that are told; the configuration tells all
 N_MUTATORS = 2  # proposals of each strategy
 N_VARIED = 4  # starts of which every newcomer is offered, the head first
@@ -113,7 +114,7 @@ def choose_some(parent: Config, known: Known, names: Sequence[str], seed: Sequen
     view = View(_model(known, limits.budget_tokens), known, limits, parent, barrier)
     offers = _offers(view, names, rng, seed)
     if "explore" in names:
-        _climb(offers, _starts(view), view, rng)
+        _climb(offers, _starts(view), view, rng, max(N_LIKED, N_LIKED_OF_ONE * most))
     return [*first, *_best_offers(offers, view, [*first, *more], n_model), *more]
 
 
@@ -287,8 +288,9 @@ def _carried(parent: Config, config: Config) -> Config | None:
         return None
 
 
-def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator) -> None:
-    """Add to the offers what rounds of bold moves find that the model likes."""
+def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator,
+           n_liked: int) -> None:
+    """Add to the offers what rounds of bold moves find that the model likes most."""
     found = {one.hash: one for one in (*starts, *_varied(starts))
              if view.barrier(one) is None}
     ranked = list(found.values())
@@ -302,7 +304,7 @@ def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator)
                 found[moved.hash] = moved
         ranked = list(found.values())
         ranked = [ranked[i] for i in np.argsort(-view.worth(ranked), kind="stable")]
-    for config in ranked[:4 * N_STARTS]:
+    for config in ranked[:n_liked]:
         offers.setdefault(config.hash, (config, "explore", "results so far favour it"))
 
 

@@ -1,7 +1,6 @@
 """What a night does with its study: decides on what has ended, and queues what is next."""
 
 import math
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,16 +14,18 @@ from agent.ledger import (
     is_on_text,
     is_pair,
     measures,
+    n_timed,
     prediction_of,
 )
 from agent.machine import Clock, machine
 from agent.search import budget, footprint, harvest, study, verdict
 from agent.search.outsiders import Outsiders
+from agent.search.rungs import Rungs
 from agent.search.search import LEAST_BATCH, RESERVE
-from agent.search.searcher import KINDS, Searcher, Tell
+from agent.search.searcher import KINDS, Searcher, Tell, Wanted
 from agent.search.silent import Silent
 from agent.search.whole import other_gaps
-from agent.trial import ShortOfMemory, foreseen_mb, rung, turn
+from agent.trial import ShortOfMemory, foreseen_mb
 from engine.config import Config
 from engine.errors import NoProposal, TokenizerError
 from engine.text import TokenSet
@@ -34,9 +35,10 @@ MAX_PARAMS = 10_000_000
 SLOWEST = 2.0  # a proposal may take so many times as long as the baseline
 FORESEEN = 0.92  # of that may be foreseen: the model of time errs by some per cent
 SAFETY = 0.8  # of the time left may be planned: what feasible.py foresees errs by a quarter
-ARMS = ("confirm", "ablate")  # repeats of a good head would fill the better part of a rung
+LOOKS, MOST_AT_A_LOOK = 8, 64  # an eighth of what runs is asked for at a look, and never more
 OVERRUN_S = 15.0  # past its deadline a night lets a run go on so long, then saves and queues it
 
+RunS = Callable[[Config, int], float]  # seconds of a run of a configuration and budget
 Prepare = Callable[[int], TokenSet]  # token files for a vocabulary size
 
 
@@ -51,14 +53,24 @@ class Plan:
     max_runs: int | None = None
     with_prior: bool = True  # whether ideas begin from what other studies found
     n_trials: int = 1  # runs at once
+    is_elsewhere: bool = False  # whether runs share neither this machine's memory nor each other's
     is_portable: bool = False  # whether ideas are only such as `agent export --to gguf` can say
 
     @property
     def window(self) -> int:
         """So many runs may be asked for and undecided: half as many again as run, so that one that
-        takes half as long again as the others keeps no slot empty.
+        takes half as long again as the others keeps no slot empty, and those of a look.
         """
-        return 1 if self.n_trials == 1 else self.n_trials + math.ceil(self.n_trials / 2)
+        if self.n_trials == 1:
+            return 1
+        return self.n_trials + math.ceil(self.n_trials / 2) + self.at_a_look - 1
+
+    @property
+    def at_a_look(self) -> int:
+        """So many ideas are asked for at one look, once the window has room for all of them: a
+        model of all results takes most of a second, and those of one look share it.
+        """
+        return max(1, min(MOST_AT_A_LOOK, self.n_trials // LOOKS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,9 @@ class Campaign:
         self._searchers: dict[int, Searcher] = {}
         self.standing = ""  # where the search stands, in words
         self._before_bpb = 0.0  # what the study had confirmed as the night began
+        self._rungs = Rungs(ledger)
+        self._texts: dict[int | None, bool] = {}  # whether a corpus is of the night's text
+        self._foreseen: dict[tuple[object, ...], RunS | None] = {}  # of the newest speeds
         self._settled: set[int] = set()  # studies whose budget nothing will change any more
 
     # --- verdicts ----------------------------------------------------------------------------
@@ -123,7 +138,8 @@ class Campaign:
     def _searcher(self, calibration_id: int) -> Searcher:
         if calibration_id not in self._searchers:
             self._searchers[calibration_id] = Searcher(
-                self.ledger, self.ledger.calibration(calibration_id), self.plan.with_prior)
+                self.ledger, self.ledger.calibration(calibration_id), self.plan.with_prior,
+                self.plan.window - 1)
         return self._searchers[calibration_id]
 
     def take_up(self) -> str:
@@ -194,40 +210,47 @@ class Campaign:
         Raises NoProposal with the reason where the night has nothing more to do, CorpusError where
         the text cannot be had now, whatever the idea.
         """
-        found = self.ask(n_ended)
-        assert found is not None  # nothing else runs that it could wait for
-        return found
+        return self.ask(n_ended)[0]  # nothing else runs that it could wait for
 
-    def ask(self, n_ended: int, in_flight: Sequence[Run] = (), *,
-            is_last: bool = False) -> Run | None:
-        """The same beside runs that are asked for and undecided; None where it has to hear of one
-        of them first, or where they are all that the night has room for.
+    def ask(self, n_ended: int, in_flight: Sequence[Run] = (), *, is_last: bool = False,
+            most: int = 1) -> list[Run]:
+        """The same beside runs that are asked for and undecided: so many at most, of one look and
+        queued together or not at all, and the other half of a pair with the first. None where it
+        has to hear of a run first, or where those are all that the night has room for.
 
         is_last  whether only a test that has begun is to be finished
         """
         assert self.study is not None
-        run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas,
-                              {run.id for run in in_flight})
+        flying = {run.id for run in in_flight}
+        run_s = study.foresee(self.ledger, self.study, self.plan.n_replicas, flying)
         n_open = sum(run.state not in ENDED for run in in_flight)
         n_left = self._n_left(n_ended, run_s) - n_open
         if n_open and n_left <= 0:
-            return None
-        limits = self._limits(run_s, in_flight)
-        wanted = self._searcher(self.study.id).next(
-            min(n_left, RESERVE) if is_last else n_left, limits, self.plan.seed, self.outsiders,
-            is_timed=self.plan.deadline_s is not None, in_flight={run.id for run in in_flight})
-        if wanted is None:
-            return None
+            return []
+        n_left = min(n_left, RESERVE) if is_last else n_left
+        some = self._searcher(self.study.id).next_some(
+            most, n_left, self._limits(run_s, in_flight), self.plan.seed, self.outsiders,
+            is_timed=self.plan.deadline_s is not None, in_flight=flying)
         now = self.clock.stamp()
+        corpora = [self._corpus_of(wanted.config, now) for wanted in some]
+        with self.ledger.deciding():  # who is killed in between has asked for none of them
+            return [self._queue(wanted, corpus_id, now)
+                    for wanted, corpus_id in zip(some, corpora, strict=True)]
+
+    def _corpus_of(self, config: Config, now: str) -> int:
+        """The study's text as a configuration cuts it."""
+        assert self.study is not None
         try:
-            tokens = self.prepare(wanted.config.vocab_size)
+            tokens = self.prepare(config.vocab_size)
         except (TokenizerError, ShortOfMemory):
-            corpus_id = self.study.corpus_id  # launching it will fail, and the ledger say why
-        else:
-            if tokens.corpus.sha256 != self.study.text_sha256:
-                raise NoProposal(f"the text {tokens.corpus.name} has changed since the night "
-                                 "began; start again to study the new one")
-            corpus_id = study.register_corpus(self.ledger, tokens, now)
+            return self.study.corpus_id  # launching it will fail, and the ledger say why
+        if tokens.corpus.sha256 != self.study.text_sha256:
+            raise NoProposal(f"the text {tokens.corpus.name} has changed since the night "
+                             "began; start again to study the new one")
+        return study.register_corpus(self.ledger, tokens, now)
+
+    def _queue(self, wanted: Wanted, corpus_id: int, now: str) -> Run:
+        assert self.study is not None
         new = study.new_run(self.ledger, wanted.config, wanted.seed, self.study.budget_tokens,
                             corpus_id, now, wanted.origin, self.plan.n_replicas)
         return self.ledger.queue(replace(new, prediction=wanted.prediction))
@@ -236,12 +259,20 @@ class Campaign:
         """Whether a run is likely to end before the night does; what is done of it counts."""
         if self.plan.deadline_s is None or self.study is None:
             return True
-        run_s = study.foresee(self.ledger, self.study, run.replicas or 1)
+        run_s = self._foresee(run.replicas or 1)
         if run_s is None:
             return True
         budget = run.budget_tokens or 0
         left_s = run_s(Config.from_dict(run.config), budget) * (1 - (run.tokens or 0) / budget)
         return left_s <= self.plan.deadline_s - self.clock.boot() + OVERRUN_S
+
+    def _foresee(self, n_replicas: int) -> RunS | None:
+        """How its time is foreseen; learnt once from the same speeds."""
+        assert self.study is not None
+        key = (self.study.id, self.study.tok_per_s, n_replicas, n_timed(self.ledger))
+        if key not in self._foreseen:
+            self._foreseen = {key: study.foresee(self.ledger, self.study, n_replicas)}
+        return self._foreseen[key]
 
     def belongs(self, run: Run) -> bool:
         """Whether a queued run is for this night: of its text, of its study or of none.
@@ -250,8 +281,16 @@ class Campaign:
         """
         if self.study is None:
             return True
-        return is_on_text(self.ledger, run, self.study.text_sha256) and (
+        return self._is_on_text(run) and (
             run.calibration_id in (None, self.study.id) or self._is_baseline(run))
+
+    def _is_on_text(self, run: Run) -> bool:
+        assert self.study is not None
+        if run.grid_id is not None:  # of part of a text, perhaps
+            return is_on_text(self.ledger, run, self.study.text_sha256)
+        if run.corpus_id not in self._texts:
+            self._texts[run.corpus_id] = is_on_text(self.ledger, run, self.study.text_sha256)
+        return self._texts[run.corpus_id]
 
     def at_end(self) -> Standing | None:
         """Where the search stands as a night ends; None where the night was none of a study."""
@@ -289,25 +328,9 @@ class Campaign:
         """
         if run.calibration_id is None or (run.strategy or "") in KINDS:
             return None
-        kind = rung.kind(Config.from_dict(run.config))
-        if kind is None:
-            return None
-        known = [one for one in self._before(run, self.ledger.study_runs(run.calibration_id))
-                 if one.rung_bpb is not None and one.strategy not in ARMS
-                 and rung.kind(Config.from_dict(one.config)) == kind]
-        rungs = [one.rung_bpb for one in known if one.rung_bpb is not None]
-        draw = random.Random(f"{self.plan.seed} rung {run.id}").random()
-        return rung.limit(rungs, [one.val_bpb for one in known], draw)
+        return self._rungs.limit(run, self.plan.seed, self.plan.window)
 
-    def _before(self, run: Run, runs: list[Run]) -> list[Run]:
-        """Of a study's runs those that had ended when this one was asked for, whoever was quick."""
-        if self.plan.n_trials == 1:
-            return runs
-        ordered = sorted(runs, key=turn)
-        place = next(i for i, one in enumerate(ordered) if one.id == run.id)
-        return ordered[:max(0, place - self.plan.window + 1)]
-
-    def _n_left(self, n_ended: int, run_s: Callable[[Config, int], float] | None) -> float:
+    def _n_left(self, n_ended: int, run_s: RunS | None) -> float:
         """How many more runs of the head the night has room for."""
         assert self.study is not None
         n_left = math.inf if self.plan.max_runs is None else self.plan.max_runs - n_ended
@@ -322,7 +345,7 @@ class Campaign:
         head = self.ledger.incumbent(self.study.id)
         return Config.from_dict(head.config if head else self.study.config)
 
-    def _max_s(self, run_s: Callable[[Config, int], float], n_open: int) -> float:
+    def _max_s(self, run_s: RunS, n_open: int) -> float:
         """How long a proposal may take, with so many runs under way or before it."""
         assert self.study is not None
         budget = self.study.budget_tokens
@@ -338,13 +361,15 @@ class Campaign:
                 max_s = min(max_s, max(head_s, left_s - LEAST_BATCH / n_at_once * head_s))
         return max_s
 
-    def _limits(self, run_s: Callable[[Config, int], float] | None,
+    def _limits(self, run_s: RunS | None,
                 in_flight: Sequence[Run] = ()) -> Limits:
         """What a proposal may cost in what is left of the night, beside what will run with it."""
         assert self.study is not None
-        beside = sorted(map(foreseen_mb, in_flight), reverse=True)[:self.plan.n_trials - 1]
-        room_mb, max_mb = self._room_mb(), self.plan.max_ram_mb - sum(beside)
-        max_mb = max_mb if room_mb is None else min(max_mb, room_mb)
+        max_mb = self.plan.max_ram_mb
+        if not self.plan.is_elsewhere:
+            beside = sorted(map(foreseen_mb, in_flight), reverse=True)[:self.plan.n_trials - 1]
+            room_mb, max_mb = self._room_mb(), max_mb - sum(beside)
+            max_mb = max_mb if room_mb is None else min(max_mb, room_mb)
         base = Config.from_dict(self.study.config)
         n_open = sum(run.state not in ENDED for run in in_flight)
         max_s = run_s and self._max_s(run_s, n_open)

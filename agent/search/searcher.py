@@ -17,7 +17,7 @@ from agent.search.advisor import Known, choose_some
 from agent.search.bandit import CLASS_NAMES
 from agent.search.outsiders import Outsiders
 from agent.search.prior import Elsewhere
-from agent.search.search import Search
+from agent.search.search import PATIENCE, Search
 from agent.search.silent import Silent
 from agent.search.study import Origin
 from agent.search.verdict import MAX_PAIRS, RULE, Decision
@@ -64,13 +64,18 @@ class Wanted:
 
 
 class Searcher:
-    """One study's search. After a write that failed it may be ahead: it must be made anew."""
+    """One study's search. After a write that failed it may be ahead: it must be made anew.
 
-    def __init__(self, ledger: Ledger, found: Calibration, with_prior: bool = True) -> None:
+    n_beside  runs that are asked for before the one before them has been heard of: they are of an
+              earlier head, so that they are no misses of this one, and patience is so much longer
+    """
+
+    def __init__(self, ledger: Ledger, found: Calibration, with_prior: bool = True,
+                 n_beside: int = 0) -> None:
         self.ledger, self.study, self.with_prior = ledger, found, with_prior
         self._others: list[Elsewhere] | None = None
         self._configs: dict[int, Config] = {}  # by run, read once
-        self.search = Search()
+        self.search = Search(patience=tuple(n + n_beside for n in PATIENCE))
         require_whole(ledger, found)
         decided: set[int] = set()
         runs = {run.id: run for run in self._runs()}
@@ -201,11 +206,13 @@ class Searcher:
     def next_some(self, most: int, n_left: float, limits: Limits, seed: int,
                   outsiders: Outsiders | None = None, *, is_timed: bool = False,
                   in_flight: Collection[int] = ()) -> list[Wanted]:
-        """So many runs to queue at most, of one look at the ledger, for as many free workers.
+        """So many runs to queue at most, of one look at the ledger, for as many free workers; of
+        several one more, where the last is half of a pair, which are begun together.
 
         The first is what `next` gives; ideas behind it are of the same model. Empty where the
         search has to hear of a run first.
         """
+        has_pairs, most = most > 1, max(1, int(min(most, n_left)))
         runs = self.ledger.comparable_runs(self.study)
         for run in near(self.ledger, self.study, runs):  # another device's stand in no one's way
             may_stand = run.id not in in_flight and run.state not in ("killed", "failed", "lost")
@@ -213,8 +220,12 @@ class Searcher:
         pending = [self._pending(run) for run in runs if run.id in in_flight]
         runs = [_unheard(run) if run.id in in_flight else run for run in runs]
         found: list[Wanted] = []
-        while len(found) < most:
+        while len(found) < most or (has_pairs and len(found) < n_left
+                                    and found[-1].origin.strategy == "confirm"):
             action = self.search.next(n_left - len(found), pending)
+            if len(found) >= most and not (isinstance(action, Repeat)
+                                           and action.seed == found[-1].seed):
+                break
             if isinstance(action, Stop) and not found:
                 raise NoProposal(action.reason)
             if isinstance(action, Wait | Stop):

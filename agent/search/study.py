@@ -23,14 +23,25 @@ from agent.ledger import (
     NewRun,
     Queries,
     Run,
+    class_of,
     is_pair,
     kernels_of,
     this_home,
+    timed_on,
 )
 from agent.machine import Clock, machine
 from agent.machine import kernels as own_kernels
 from agent.search import feasible, footprint, verdict
-from agent.trial import CONFIRMING, Job, Spawn, end_orphan, last_words, living_worker, read_events
+from agent.trial import (
+    CONFIRMING,
+    Job,
+    Measuring,
+    Spawn,
+    end_orphan,
+    last_words,
+    living_worker,
+    read_events,
+)
 from engine.config import Config
 from engine.errors import UserError
 from engine.files import storage_error
@@ -57,6 +68,7 @@ class Speed:
     tokens_per_step: int
     n_replicas: int = 1  # processes that reached it
     more_mb: float | None = None  # held beyond what the configuration and its text tell
+    device: str | None = None  # that reached it; None: this machine
 
     @property
     def tok_per_s(self) -> float:
@@ -109,7 +121,7 @@ def _measure_once(folder: RunFolder, job: Job, spawn: Spawn, timeout_s: float, l
         process = spawn(folder)
     except OSError as error:
         raise UserError(f"cannot start a worker to measure this device: {error}") from error
-    assert isinstance(process, subprocess.Popen)  # only tests spawn anything else
+    assert isinstance(process, Measuring)  # a child here, or a worker of a cluster
     start_s = time.monotonic()
     try:
         while (passed_s := time.monotonic() - start_s) < timeout_s:
@@ -195,7 +207,7 @@ def open_study(ledger: Ledger, clock: Clock, tokens: TokenSet, config: Config, s
         n=0, kernels=kernels,
         run_s=speed.run_s(config, budget_tokens, tokens.n_tokens["search"]),
         tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
-        device=machine.device())))
+        device=speed.device or machine.device())))
 
 
 def move_here(ledger: Ledger, study: Calibration, tokens: TokenSet, speed: Speed,
@@ -206,7 +218,7 @@ def move_here(ledger: Ledger, study: Calibration, tokens: TokenSet, speed: Speed
     ledger.update_calibration(
         study.id, run_s=speed.run_s(config, study.budget_tokens, tokens.n_tokens["search"]),
         tok_per_s=speed.tok_per_s, flops_per_s=speed.tok_per_s * config.flops_per_token,
-        device=machine.device())
+        device=speed.device or machine.device())
     return ledger.calibration(study.id)
 
 
@@ -218,19 +230,22 @@ def planned_for_s(ledger: Queries, study: Calibration) -> float | None:
 
 def foresee(ledger: Ledger, study: Calibration, n_replicas: int,
             without: Collection[int] = ()) -> Callable[[Config, int], float] | None:
-    """Seconds of a run of a configuration and budget, learnt from what this device has run.
+    """Seconds of a run of a configuration and budget, learnt from what the study's device has run:
+    this machine, or the class of a cluster's machines that the study names.
 
     without  ids of runs that count for nothing yet: several at once may end in any order
     None where neither a run nor the study's own measurement tells anything of it.
     """
     corpora = {corpus.id: corpus for corpus in ledger.corpora()}
-    runs = sorted((run for run in ledger.timed_runs(
+    kind = class_of(study.device)
+    timed = timed_on(ledger, kind, feasible.MAX_TIMINGS) if kind else ledger.timed_runs(
         machine.device(), machine.cores(), feasible.MAX_TIMINGS)
-        if run.corpus_id in corpora and run.id not in without), key=lambda run: run.id)
+    runs = sorted((run for run in timed if run.corpus_id in corpora and run.id not in without),
+                  key=lambda run: run.id)
     timings = timings_of(runs, corpora)
     n_valid = corpora[study.corpus_id].n_tokens_search
     # A ledger moved to another machine: the other's measurement counts until this one has a run.
-    if study.device == machine.device() or not runs:
+    if kind or study.device == machine.device() or not runs:
         timings.insert(0, feasible.timing_of_study(study, n_replicas, n_valid))
     known = [timing for timing in timings if timing]
     model = feasible.learn(known)
@@ -274,6 +289,15 @@ def baseline_seeds(ledger: Queries, text_sha256: str, config: Config, budget_tok
                    or run.state in ("queued", "running") and run.strategy not in CONFIRMING)}
     fresh = (number for number in itertools.count(seed) if number not in silent)
     return list(itertools.islice(fresh, verdict.N_BASELINE_SEEDS))
+
+
+def unused_seed(ledger: Queries, text_sha256: str, config: Config, budget_tokens: int,
+                seed: int) -> int:
+    """The first seed from which on no run of a starting point is shared with another study, whose
+    devices round otherwise.
+    """
+    used = [run.seed or 0 for run in ledger.runs_on(text_sha256, budget_tokens, config.hash)]
+    return max([seed, *(one + 1 for one in used)])
 
 
 def queue_baselines(ledger: Ledger, study: Calibration, now: str, n_replicas: int) -> None:

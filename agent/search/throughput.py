@@ -17,7 +17,7 @@ from agent.home import Home, RunFolder
 from agent.ledger import Ledger, Queries
 from agent.machine import machine
 from agent.search import foresight, study
-from agent.trial import Spawn, last_words, read_events
+from agent.trial import Measuring, Spawn, last_words, read_events
 from engine.config import Config
 from engine.errors import UserError
 from engine.text import TokenSet
@@ -100,14 +100,14 @@ def _run(folders: Sequence[RunFolder], config: Config, spawn: Spawn,
             except OSError as error:
                 raise UserError(f"cannot start a worker to measure this device: {error}"
                                 ) from error
-            assert isinstance(worker, subprocess.Popen)  # only tests spawn anything else
+            assert isinstance(worker, Measuring)  # a child here, or a worker of a cluster
             stack.callback(_end, worker)
             workers.append(worker)
         _wait_for(workers, config, look)
-        return [worker.returncode for worker in workers]
+        return [worker.wait() for worker in workers]
 
 
-def _wait_for(workers: Sequence["subprocess.Popen[bytes]"], config: Config,
+def _wait_for(workers: Sequence[Measuring], config: Config,
               look: study.Look) -> None:
     start_s = time.monotonic()
     for worker in workers:
@@ -120,7 +120,7 @@ def _wait_for(workers: Sequence["subprocess.Popen[bytes]"], config: Config,
                 worker.wait(study.LOOK_S)
 
 
-def _end(worker: "subprocess.Popen[bytes]") -> None:
+def _end(worker: Measuring) -> None:
     if worker.poll() is None:
         worker.kill()  # it has nothing to save
         worker.wait()

@@ -181,6 +181,8 @@ def _night(status: Status) -> Text:
         ago = words.duration(words.seconds_between(night.started_at, status.at))
         left = "until stopped" if night.left_s is None else f"{words.duration(night.left_s)} left"
         line = f"{night.state}, started {ago} ago, {left}"
+        if night.n_trials is not None:
+            line += f", {words.at_once(night.n_trials, night.cluster)}"
     planned = "" if night.max_runs is None else f" of {night.max_runs}"
     n_ended = status.morning.n_runs if status.morning else night.n_ended
     line += f"\nruns: {n_ended}{planned} ended this night, {night.n_queued} queued"

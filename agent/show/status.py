@@ -71,6 +71,8 @@ class Night:
     budget_tokens: int | None
     n_ended: int  # runs that ended since it started
     n_queued: int
+    n_trials: int | None  # runs at once; None: an earlier version did not note it
+    cluster: str | None  # where they are computed, as it was typed; None: at home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +262,8 @@ def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int]
         n_ended=(sum(counts.values()) - counts["queued"] - counts["running"] - before
                  - sum(event.kind == WITHDRAWN and event.run_id is not None for event in events)
                  if isinstance(before := data.get("n_ended_before"), int)
-                 else ledger.n_ended_since(started_at)), n_queued=n_queued)
+                 else ledger.n_ended_since(started_at)), n_queued=n_queued,
+        n_trials=data.get("n_trials"), cluster=data.get("cluster"))
 
 
 def _newest_budget(events: Sequence[Event]) -> int | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.trial.events import this_attempt as this_attempt
     from agent.trial.executor import Executor as Executor
     from agent.trial.executor import Here as Here
+    from agent.trial.executor import Measuring as Measuring
     from agent.trial.executor import Process as Process
     from agent.trial.executor import Spawn as Spawn
     from agent.trial.executor import Where as Where
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from agent.trial.lesson import keep_model as keep_model
     from agent.trial.orphan import Adopted as Adopted
     from agent.trial.orphan import end_orphan as end_orphan
+    from agent.trial.orphan import end_orphans as end_orphans
     from agent.trial.orphan import living_worker as living_worker
     from agent.trial.orphan import start_ticks as start_ticks
     from agent.trial.prepare import Progress as Progress
@@ -53,10 +55,10 @@ __all__, __getattr__ = doors(__name__, {
     "adoption": ("adopt",),
     "conclusion": ("CROWDED", "RETRY", "last_words"),
     "events": ("read_events", "this_attempt"),
-    "executor": ("Executor", "Here", "Process", "Spawn", "Where", "spawn_worker"),
+    "executor": ("Executor", "Here", "Measuring", "Process", "Spawn", "Where", "spawn_worker"),
     "job": ("Job", "NUMBERS", "STOPPED", "STORAGE", "UNREADY"),
     "lesson": ("keep_model",),
-    "orphan": ("Adopted", "end_orphan", "living_worker", "start_ticks"),
+    "orphan": ("Adopted", "end_orphan", "end_orphans", "living_worker", "start_ticks"),
     "prepare": ("Progress", "ShortOfMemory", "Source", "Stopped", "Texts", "require_windows",
                 "token_files"),
     "prompts": ("prompts_of",),

@@ -8,7 +8,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agent.home import RunFolder
 from agent.ledger import Run
@@ -39,6 +39,16 @@ def spawn_worker(folder: RunFolder) -> Process:
             start_new_session=True, env=machine.worker_environment())
 
 
+@runtime_checkable
+class Measuring(Process, Protocol):
+    """A worker that only measures, and has nothing to save."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status; subprocess.TimeoutExpired where it still computes after so long."""
+
+    def kill(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """What computed a run, as its row tells."""
@@ -50,6 +60,8 @@ class Where:
 
 class Executor(Protocol):
     """A place that computes trials, each in a worker of its own."""
+
+    is_elsewhere: bool  # whether trials share neither this machine's memory nor each other's
 
     @property
     def n_at_once(self) -> int | None:
@@ -79,11 +91,25 @@ class Executor(Protocol):
     def where(self, process: Process) -> Where:
         """What computes it."""
 
+    def device(self, study: int | None = None) -> str | None:
+        """What computes the pairs of a study, or would those of a new one; None: nothing now."""
+
+    def n_beside(self, n_trials: int, look: Callable[[], None]) -> int:
+        """How many of so many trials at once share one machine, once all of it is there; `look` is
+        called while that is waited for.
+        """
+
+    def measuring(self, study: int | None, predicted_mb: float) -> Spawn:
+        """Starts workers that measure the speed of a run where a study, or a new one, is computed:
+        each a `Measuring`. OSError where none can be had now.
+        """
+
 
 class Here:
     """This machine, with processes of its own."""
 
     n_at_once: int | None = None
+    is_elsewhere = False
 
     def __init__(self, spawn: Spawn = spawn_worker,
                  read: Callable[[int], guard.Reading] = guard.read) -> None:
@@ -109,3 +135,12 @@ class Here:
 
     def where(self, process: Process) -> Where:
         return Where(machine.device(), machine.cores(), machine.code_version())
+
+    def device(self, study: int | None = None) -> str | None:
+        return machine.device()
+
+    def n_beside(self, n_trials: int, look: Callable[[], None]) -> int:
+        return n_trials
+
+    def measuring(self, study: int | None, predicted_mb: float) -> Spawn:
+        return self._spawn

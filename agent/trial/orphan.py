@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,11 +66,16 @@ def living_worker(folder: RunFolder) -> Adopted | None:
 def end_orphan(pid: int, folder: Path) -> None:
     """Ask a worker whose daemon died to save and leave, if pid still is that worker; then press.
     """
-    if not is_worker(pid, folder):
-        return
-    ending = guard.Ending(pid, time.monotonic())
-    while is_worker(pid, folder):
-        ending.press(time.monotonic())
+    end_orphans([(pid, folder)])
+
+
+def end_orphans(left: Iterable[tuple[int, Path]]) -> None:
+    """The same of many, by pid and folder: all are asked before any is waited for."""
+    living = [(pid, folder) for pid, folder in left if is_worker(pid, folder)]
+    endings = {pid: guard.Ending(pid, time.monotonic()) for pid, _ in living}
+    while living := [(pid, folder) for pid, folder in living if is_worker(pid, folder)]:
+        for pid, _ in living:
+            endings[pid].press(time.monotonic())
         time.sleep(0.05)
 
 

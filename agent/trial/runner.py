@@ -8,9 +8,11 @@ are the only thing it believes, so it does not matter which of the two dies firs
 
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
 from agent.home import Home, holder
+from agent.ledger import CONFIRMING as CONFIRMING  # scored on all shards
 from agent.ledger import Ledger, Metric, Run, kernels_of, unique_tokens
 from agent.machine import Clock, guard
 from agent.trial import rung
@@ -35,11 +37,18 @@ UNKNOWN_STALL_S = 1800.0  # without a word, while the worker's own speed is not 
 LEAST_STALL_S = 300.0
 STALL_FACTOR = 20.0  # times what a worker needs from one word to the next
 HARVEST = "harvest"  # strategy of runs that are the confirmed configuration, grown
-CONFIRMING = ("baseline", "confirm", "ablate")  # strategies whose runs are scored on all shards
 
 
 class Unready(UserError):
     """No worker can be had: the system refuses one, or Python is gone. It says nothing of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a worker logged since the last look, and how far its events are read with it."""
+
+    lines: list[dict[str, Any]]
+    offset: int
 
 
 class Runner:
@@ -120,8 +129,10 @@ class Runner:
             except ProcessLookupError:
                 pass  # it has just ended by itself
 
-    def poll(self) -> Run | None:
+    def poll(self, *, is_read: bool = False) -> Run | None:
         """Take in news, watch memory; the run as it ended or was queued again, None while it runs.
+
+        is_read  whether the ledger has this moment's news of one that still computes
         """
         trial = self.trial
         if trial is None:
@@ -129,7 +140,7 @@ class Runner:
         status = trial.process.poll()  # before reading, so that nothing is written after
         if status is None:
             self._watch(trial)  # before the ledger, which may be slow or fail
-        self._ingest(trial)
+        self._ingest(trial, is_read=is_read and status is None)
         if status is None:
             return None
         run = self.conclusions.of(trial, status, self.executor.where(trial.process))
@@ -143,20 +154,40 @@ class Runner:
 
     # --- while it runs -----------------------------------------------------------------------
 
-    def _ingest(self, trial: Trial) -> None:
+    def _ingest(self, trial: Trial, *, is_read: bool) -> None:
         """Move whole lines of events.jsonl into the ledger, with the offset, in one commit."""
-        lines, offset = read_events(trial.folder, trial.offset)
-        now_s = self.clock.seconds()
-        if not lines:
-            if now_s - trial.beat_at_s >= HEARTBEAT_S:
-                self.ledger.heartbeat(trial.run.id, self.clock.stamp())
-                trial.beat_at_s = now_s
+        if not is_read and (news := self.fetch()):
+            self.write(news)
+            self.note_written(news)
             return
-        metrics = [metric for metric in map(_metric, lines) if metric]
-        seen = [row for line in lines for row in seen_in(line)]
-        self.ledger.ingest(trial.run.id, metrics, offset, self.clock.stamp(), seen)
-        trial.offset, trial.beat_at_s, trial.quiet_s = offset, now_s, 0.0
-        for line in lines:
+        now_s = self.clock.seconds()
+        if now_s - trial.beat_at_s >= HEARTBEAT_S:
+            self.ledger.heartbeat(trial.run.id, self.clock.stamp())
+            trial.beat_at_s = now_s
+
+    def fetch(self) -> News | None:
+        """What the worker logged and the ledger does not have; None where that is nothing.
+
+        `write` and then `note_written` take it in. Of many runs one commit may hold all.
+        """
+        if self.trial is None:
+            return None
+        lines, offset = read_events(self.trial.folder, self.trial.offset)
+        return News(lines, offset) if lines else None
+
+    def write(self, news: News) -> None:
+        """Bring news into the ledger."""
+        assert self.trial is not None  # whose news it is
+        metrics = [metric for metric in map(_metric, news.lines) if metric]
+        seen = [row for line in news.lines for row in seen_in(line)]
+        self.ledger.ingest(self.trial.run.id, metrics, news.offset, self.clock.stamp(), seen)
+
+    def note_written(self, news: News) -> None:
+        """Take note of news that the ledger has."""
+        trial = self.trial
+        assert trial is not None  # whose news it is
+        trial.offset, trial.beat_at_s, trial.quiet_s = news.offset, self.clock.seconds(), 0.0
+        for line in news.lines:
             note(trial.last, line)
 
     def _watch(self, trial: Trial) -> None:

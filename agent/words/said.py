@@ -3,6 +3,7 @@
 import datetime as dt
 
 UNKNOWN = "-"
+MOST_CLUSTER = 40  # letters of where a cluster is
 ONE_LINE = 160  # letters of a foreign message that are worth repeating
 
 
@@ -40,6 +41,13 @@ def count(number: float | None) -> str:
 def runs(n: int) -> str:
     """1 run, 2 runs."""
     return f"{n} run" if n == 1 else f"{n} runs"
+
+
+def at_once(n: int, cluster: str | None = None) -> str:
+    """One run at a time (--trials K), 4 runs at once, 4 runs at once on cluster local:4."""
+    if cluster is not None:
+        return f"{runs(n)} at once on cluster {printable(cut(cluster, MOST_CLUSTER))}"
+    return "one run at a time (--trials K)" if n == 1 else f"{runs(n)} at once"
 
 
 def decimal(number: float | None, digits: int) -> str:

@@ -1,50 +1,62 @@
 """What the scheduler costs with many workers: nights of one-minute runs, whose minutes are none.
 
-The search, its proposals and every write of the ledger are the daemon's own code on a real file;
-only the training is made up and time is a number. What each call took of the processor is charged
-to a scheduler that does one thing at a time, so that a worker waits as long as it would. Processor
-time is measured, not the clock's, so that a loaded machine tells nearly the same.
+The night's own loop does all of it, on a real ledger and real folders: it asks the search, begins
+runs, takes in what they log, and decides. Only the workers are made up, and time is a number. What
+a tick took of the processor is charged to it, so that a worker waits as long as it would for the
+next. Processor time is measured, not the clock's, so that a loaded machine tells nearly the same.
 
     python -m tests.bench.scale --workers 10,100,1000
 """
 
 import argparse
-import heapq
+import cProfile
+import dataclasses
 import json
 import math
+import pstats
 import random
 import resource
-import statistics
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from agent.home.paths import Home, RunFolder
 from agent.ledger.ledger import Ledger
-from agent.ledger.records import Metric, NewCalibration, NewCorpus, Run
-from agent.machine.clock import later
-from agent.search.searcher import Searcher, Wanted
-from agent.search.study import Origin, new_run, note_noise, queue_baselines
+from agent.ledger.records import NewCalibration, Run
+from agent.machine import guard
+from agent.machine.clock import Clock, later
+from agent.night.night import Night
+from agent.night.turns import in_flight
+from agent.search.campaign import Plan
+from agent.search.foresight import any_tokens
+from agent.search.study import Origin, new_run, queue_baselines, register_corpus
+from agent.trial.executor import Process, Spawn, Where
+from agent.trial.runner import Runner
+from agent.trial.watching import LOG_POINTS
 from engine.config import Config
-from engine.errors import NoProposal
+from engine.text.corpus import Corpus, Split, TokenSet, Yardsticks
 from strategies import explore
 from strategies.base import Limits, why_not
 
-T = TypeVar("T")
 START = "2026-01-01T00:00:00Z"
 BUDGET = 200_000  # tokens of a run
 RUN_S, SPREAD = 60.0, 0.2  # of a run, and by how much of it one differs from another
-LOG_S = 1.0  # between two lines of a worker's log, of which each is a commit
-N_LOGGED = 400  # commits that are made; what those behind them cost is the mean of these
+NIGHT_S = 8 * 3600.0
+TICK_S = 0.5  # from one tick to the next, or as long as one takes
 BASE = Config(n_embd=64, n_layer=2, n_head=2)
 BUSY = 0.95
+ROOM_MB = 1e9  # the workers are elsewhere
 LIMITS = Limits(budget_tokens=BUDGET, n_replicas=1, max_params=10_000_000, max_mb=3000.0,
                 max_vocab=BASE.vocab_size, min_steps=20)
+MEASURED = {"start": "begin", "write_job": "begin", "poll": "news", "fetch": "news",
+            "write": "news"}  # methods of a runner, by what they do
+PARTS = ("ideas", "verdicts", "begin", "news")  # of a tick; what is left is its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,162 +65,127 @@ class Scale:
 
     workers: int
     runs: int  # that ended
-    busy: float  # share of the workers' time in which they computed, all of them at the start
-    lasting: float  # the same of a long night, by what a run takes of the scheduler
+    busy: float  # share of the workers' time in which they computed
     simulated_s: float
     cpu_s: float  # of the scheduler
+    load: float  # of that, a second of the night: near 1 it is saturated
     run_ms: float  # what one run took of the scheduler, from its idea to its verdict
     ms: dict[str, float]  # of it by what was done
-    last_next_ms: float  # an idea at the end, when the most was known
+    runs_per_s: float  # decided on in the night
     decisions_per_s: float  # that the scheduler could make, if it did nothing but runs
-    writes_per_s: float  # commits a second of the night
     most_workers: int  # that it could keep so busy, by what a run took
     memory_mb: float  # of the process at its largest
     ended_by: str
 
 
+# --- workers that are none --------------------------------------------------------------------
+
+
 @dataclass
-class Night:
-    """The scheduler and its workers; one thing happens at a time."""
+class Worker:
+    """One that writes what a worker writes, at the moments it would."""
 
-    ledger: Ledger
-    n_workers: int
-    rng: random.Random
-    batch: int = 1  # ideas that are asked for at once, at most
-    cpu: Callable[[], float] = time.process_time
-    now_s: float = 0.0
-    free_s: float = 0.0  # when the scheduler has done what it was asked
-    n_ended: int = 0
-    busy_s: float = 0.0
-    n_writes: int = 0
-    spent: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    running: list[tuple[float, int, int, float]] = field(default_factory=list)  # end, run, seed, s
+    run: Run
+    folder: RunFolder
+    begun_s: float
+    length_s: float
+    busy_from_s: float  # the part of it before is not counted
+    score: float
+    n_logged: int = 0
+    status: int | None = None
+    pid: int = 2**22 + 1  # above Linux's largest pid: no signal reaches anyone
 
-    def __post_init__(self) -> None:
-        corpus = self.ledger.add_corpus(NewCorpus(
-            name="made up", source="builtin", text_sha256="aa", vocab_size=BASE.vocab_size,
-            tokenizer_sha256="bb", search_sha256="cc", created_at=START, n_tokens_train=10**6,
-            n_tokens_search=10**5, n_bytes_search=3 * 10**5, unigram_nats=5.78))
-        number = self.ledger.add_calibration(NewCalibration(
-            created_at=START, corpus_id=corpus, text_sha256="aa", budget_tokens=BUDGET,
-            config=BASE.to_dict(), seeds=[0, 1, 2, 3, 4], n=0, run_s=RUN_S))
-        self.study = self.ledger.calibration(number)
-        queue_baselines(self.ledger, self.study, START, 1)
-        self.searcher = Searcher(self.ledger, self.study)
-        for run in self.ledger.runs("queued"):
-            self._begin(run)
-        while self.running:
-            self._end()
-        self.study = note_noise(self.ledger, self.study)
-        self.searcher = Searcher(self.ledger, self.study)
-        self.began_s = self.now_s
-        self._fill(corpus)
-        self.spent.clear()
-        self.busy_s = self.n_writes = self.n_ended = 0
-        self.free_s = self.now_s
+    def poll(self) -> int | None:
+        return self.status
 
-    def _fill(self, corpus: int) -> None:
-        """All workers in the middle of a run, so that a night's usual hour is measured at once."""
-        rng = np.random.default_rng(self.n_workers)
-        known = {BASE.hash}
-        while len(self.running) < self.n_workers:
-            config = explore.move(BASE, rng, explore.SIZES[int(rng.integers(len(explore.SIZES)))])
-            if config.hash in known or why_not(config, LIMITS) is not None:
-                continue
-            known.add(config.hash)
-            run = self.ledger.queue(new_run(self.ledger, config, 0, BUDGET, corpus, START, Origin(
-                "explore", "runs already", self.study.id)))
-            self.ledger.claim(START, 1, run_id=run.id)
-            left_s = RUN_S * self.rng.random()
-            heapq.heappush(self.running, (self.now_s + left_s, run.id, 0, left_s))
+    def write(self, now_s: float) -> None:
+        """The lines that are due by now; with the last one it has ended."""
+        share = (now_s - self.begun_s) / self.length_s
+        due = min(LOG_POINTS, int(share * LOG_POINTS))
+        lines = [line for i in range(self.n_logged + 1, due + 1) for line in self._step(i)]
+        self.n_logged = max(due, self.n_logged)
+        if share >= 1.0:
+            self.status = 0
+            lines.append({"kind": "done", "step": LOG_POINTS, "tokens": BUDGET, "train_loss": 4.4,
+                          "nats": 2 * self.score, "bpb": self.score, "confirm_bpb": self.score,
+                          "test_bpb": self.score, "tok_per_s": BUDGET / self.length_s,
+                          "peak_mb": 60.0, "elapsed_s": self.length_s})
+        if lines:
+            with open(self.folder.events, "ab") as file:
+                file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
-    # --- what the scheduler does -------------------------------------------------------------
-
-    def _charged(self, what: str, n_writes: int, do: Callable[[], T]) -> T:
-        """Do it, and let the scheduler be busy for as long as it took of the processor."""
-        before = self.cpu()
-        found = do()
-        took = self.cpu() - before
-        self.spent[what].append(took)
-        self.free_s = max(self.free_s, self.now_s) + took
-        self.n_writes += n_writes
-        return found
-
-    def stamp(self) -> str:
-        return later(START, int(self.now_s))
-
-    def give(self) -> bool:
-        """Give free workers runs; False where the search has to hear of others first."""
-        flying = {run_id for _, run_id, _, _ in self.running}
-        most = min(self.batch, self.n_workers - len(self.running))
-        some = self._charged("next", 0, lambda: self.searcher.next_some(
-            most, math.inf, LIMITS, 0, in_flight=flying))
-        for wanted in some:
-            self._queue(wanted)
-        return bool(some)
-
-    def _queue(self, wanted: Wanted) -> None:
-        new = new_run(self.ledger, wanted.config, wanted.seed, BUDGET, self.study.corpus_id,
-                      self.stamp(), wanted.origin)
-        self._begin(self._charged("queue", 1, lambda: self.ledger.queue(new)))
-
-    def _begin(self, run: Run) -> None:
-        self._charged("claim", 2, lambda: (self.ledger.claim(self.stamp(), run_id=run.id),
-                                           self.ledger.start(run.id, self.stamp(), 1)))
-        length_s = RUN_S * self.rng.uniform(1 - SPREAD, 1 + SPREAD)
-        self._log(run, int(length_s / LOG_S))
-        heapq.heappush(self.running, (max(self.free_s, self.now_s) + length_s, run.id,
-                                      run.seed or 0, length_s))
-
-    def _log(self, run: Run, n: int) -> None:
-        """The lines a worker writes, each taken in as it comes: spread over the run in truth."""
-        known = self.spent["log"]
-        if len(known) < N_LOGGED:
-            for i in range(n):
-                self._charged("log", 1, lambda i=i: self.ledger.ingest(  # type: ignore[misc]
-                    run.id, [Metric(i, i, train_loss=3.0, lr=1e-3, tok_per_s=1e4)], i,
-                    self.stamp()))
-            return
-        mean = statistics.fmean(known[:N_LOGGED])
-        known.append(mean * n)
-        self.free_s += mean * n
-        self.n_writes += n
-
-    def _end(self) -> None:
-        """The run that ends next, and its verdict."""
-        self.now_s, run_id, seed, length_s = heapq.heappop(self.running)
-        self.busy_s += length_s
-        self.n_ended += 1
-        run = self.ledger.run(run_id)
-        bpb = score(Config.from_dict(run.config), seed, self.rng)
-        ended = self._charged("finish", 1, lambda: self.ledger.finish(
-            run_id, "finished", self.stamp(), steps=100, tokens=BUDGET, val_loss=2 * bpb,
-            val_bpb=bpb, confirm_bpb=bpb, duration_s=length_s, tok_per_s=1e4))
-        self._charged("verdict", 1, lambda: self.searcher.settle(
-            ended, self.stamp(), lambda *_: None))
-
-    # --- the night ---------------------------------------------------------------------------
-
-    def run(self, n_runs: int, most_cpu_s: float) -> str:
-        """Until so many runs have ended, or the scheduler has used so much of the processor."""
-        while self.n_ended < n_runs:
-            if sum(map(sum, self.spent.values())) > most_cpu_s:
-                return "processor time"
-            try:
-                while len(self.running) < self.n_workers and self._is_free_first():
-                    if not self.give():
-                        break
-            except NoProposal as refusal:
-                return str(refusal)
-            self._end()
-        return "runs"
-
-    def _is_free_first(self) -> bool:
-        """Whether the scheduler gets to a free worker before the next run ends."""
-        return not self.running or self.free_s <= self.running[0][0]
+    def _step(self, i: int) -> list[dict[str, Any]]:
+        n = Config.from_dict(self.run.config).n_layer
+        tokens = BUDGET * i // LOG_POINTS
+        return [{"kind": "step", "step": i, "tokens": tokens, "loss": 3.0, "lr": 1e-3,
+                 "grad_norm": 1.0, "tok_per_s": BUDGET / self.length_s},
+                {"kind": "layers", "step": i, **{name: [0.5] * n for name in (
+                    "act_rms", "grad_rms", "max_score", "entropy", "dead_gates")}}]
 
 
-def score(config: Config, seed: int, rng: random.Random) -> float:
+class Workers:
+    """The place where they are: as many as the night has slots."""
+
+    is_elsewhere = True
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n_at_once: int | None = n
+        self._rng, self.now = random.Random(seed), lambda: 0.0
+        self.at_work: list[Worker] = []
+        self.is_begun = False  # the first of them are in the middle of a run
+
+    def start(self, run: Run, folder: RunFolder) -> Process:
+        length_s = RUN_S * self._rng.uniform(1 - SPREAD, 1 + SPREAD)
+        now_s, n = self.now(), self.n_at_once or 1
+        # Those that run at the start were begun one after the other, as they are in a long night.
+        share = 0.0 if self.is_begun else max(0.0, 1 - len(self.at_work) / n)
+        begun_s = now_s - length_s * share
+        worker = Worker(run, folder, begun_s, length_s, now_s,
+                        score(Config.from_dict(run.config), run.seed or 0),
+                        int(share * LOG_POINTS))
+        self.at_work.append(worker)
+        return worker
+
+    def write(self, now_s: float) -> None:
+        for worker in self.at_work:
+            worker.write(now_s)
+        self.at_work = [worker for worker in self.at_work if worker.status is None]
+
+    def find(self, run: Run, folder: RunFolder) -> Process | None:
+        return None
+
+    def end_left(self, run: Run, folder: RunFolder, pid: int) -> None: ...
+
+    def signal(self, process: Process, number: int) -> None: ...
+
+    def read(self, process: Process) -> guard.Reading | None:
+        return None
+
+    def may_start(self, run: Run, predicted_mb: float) -> guard.Word | None:
+        return guard.Word(True, "there is room")
+
+    def where(self, process: Process) -> Where:
+        return Where("made up", "0", "0")
+
+    def device(self, study: int | None = None) -> str | None:
+        return "made up"
+
+    def n_beside(self, n_trials: int, look: Callable[[], None]) -> int:
+        return 1
+
+    def measuring(self, study: int | None, predicted_mb: float) -> Spawn:
+        raise OSError("nothing is measured")
+
+
+class Silent:
+    """Nobody listens."""
+
+    def say(self, message: str) -> None: ...
+
+    def progress(self, run: Run, newest: dict[str, dict[str, Any]]) -> None: ...
+
+
+def score(config: Config, seed: int) -> float:
     """Bits per byte of a made-up world, with one best setting of each field and a seed's luck."""
     log = math.log2
     far = (0.05 * log(config.lr / 6e-3) ** 2 + 0.03 * log(config.n_embd / 256) ** 2
@@ -217,47 +194,174 @@ def score(config: Config, seed: int, rng: random.Random) -> float:
     return 1.2 + far + 0.003 * random.Random(f"{config.hash} {seed}").gauss(0, 1)
 
 
-def measure(n_workers: int, folder: Path, n_runs: int, most_cpu_s: float, batch: int = 1,
-            cpu: Callable[[], float] = time.process_time) -> Scale:
-    """A night of so many workers in a new ledger."""
-    with Ledger.open(folder / f"{n_workers}.db") as ledger:
-        night = Night(ledger, n_workers, random.Random(n_workers), batch, cpu)
-        why = night.run(n_runs, most_cpu_s)
-        return _told(night, why)
+# --- the night --------------------------------------------------------------------------------
 
 
-def _told(night: Night, why: str) -> Scale:
-    n = max(1, night.n_ended)
-    ms = {what: 1e3 * sum(each) / n for what, each in sorted(night.spent.items())}
-    n_given = max(1, len(night.spent["queue"]))
-    for what in ("next", "queue", "claim", "log"):  # of what was given, also of what still runs
-        ms[what] = ms.get(what, 0.0) * n / n_given
+class Stage:
+    """A night of so many slots, its workers, and the moment it is."""
+
+    def __init__(self, ledger: Ledger, root: Path, n_workers: int,
+                 cpu: Callable[[], float] = time.process_time) -> None:
+        self.ledger, self.home, self.n_workers, self.cpu = ledger, Home(root), n_workers, cpu
+        self.now_s = self._tick_began = 0.0
+        self.spent: defaultdict[str, float] = defaultdict(float)
+        self._inner: list[float] = []  # of parts under way, what parts inside them took
+        self.workers = Workers(n_workers, n_workers)
+        self.workers.now = self.moment
+        clock = Clock(stamp=lambda: later(START, int(self.now_s)), seconds=lambda: self.now_s,
+                      boot=lambda: self.now_s, local_minutes=lambda: 0)
+        self.tokens = _tokens(self.home)
+        runner = Runner(ledger, self.home, clock, ROOM_MB, executor=self.workers)
+        plan = Plan(ROOM_MB, n_trials=n_workers, deadline_s=NIGHT_S)
+        self.night = Night(runner, plan, observer=Silent(),
+                           prepare=lambda vocab_size: self.tokens, read_free_mb=lambda: ROOM_MB)
+        self._begin()
+        self._measure_parts()
+
+    def _begin(self) -> None:
+        """A study whose noise is known, and as many runs as the night may have asked for."""
+        corpus = register_corpus(self.ledger, self.tokens, START)
+        number = self.ledger.add_calibration(NewCalibration(
+            created_at=START, corpus_id=corpus, text_sha256=self.tokens.corpus.sha256,
+            budget_tokens=BUDGET, config=BASE.to_dict(), seeds=[0, 1, 2, 3, 4], n=0, run_s=RUN_S))
+        study = self.night.study = self.ledger.calibration(number)
+        queue_baselines(self.ledger, study, START, 1)
+        while self.ledger.calibration(number).n < 5:
+            self.tick(RUN_S / 10)
+        self._queue_some(corpus, number)
+        while len(self.night.slots) < self.n_workers:
+            self.tick(0.0)
+        self.workers.is_begun = True
+
+    def _queue_some(self, corpus: int, study: int) -> None:
+        rng = np.random.default_rng(self.n_workers)
+        known, n = {BASE.hash}, self.night.plan.window - len(in_flight(self.night))
+        while len(known) <= n:
+            size = explore.SIZES[int(rng.integers(len(explore.SIZES)))]
+            config = explore.move(BASE, rng, size)
+            if config.hash in known or why_not(config, LIMITS) is not None:
+                continue
+            known.add(config.hash)
+            self.ledger.queue(new_run(self.ledger, config, 0, BUDGET, corpus, START, Origin(
+                "explore", "runs already", study)))
+
+    def moment(self) -> float:
+        """Now, as late in a tick as it took of the processor."""
+        return self.now_s + max(0.0, self.cpu() - self._tick_began)
+
+    def tick(self, at_least_s: float = TICK_S) -> float:
+        """What workers wrote by now, and one tick; seconds of the processor that it took."""
+        self.workers.write(self.now_s)
+        self._tick_began = self.cpu()
+        self.night.tick()
+        took = self.cpu() - self._tick_began
+        self.now_s += max(at_least_s, took)
+        return took
+
+    # --- what it takes -----------------------------------------------------------------------
+
+    def _measure_parts(self) -> None:
+        night, campaign = self.night, self.night.campaign
+        campaign.ask = self._part("ideas", campaign.ask)  # type: ignore[method-assign]
+        night.judge = self._part("verdicts", night.judge)  # type: ignore[method-assign]
+        for name, part in MEASURED.items():
+            setattr(Runner, name, self._part(part, getattr(Runner, name)))
+
+    def _part(self, name: str, do: Callable[..., Any]) -> Callable[..., Any]:
+        def measured(*values: Any, **named: Any) -> Any:
+            self._inner.append(0.0)
+            before = self.cpu()
+            try:
+                return do(*values, **named)
+            finally:
+                took = self.cpu() - before
+                self.spent[name] += took - self._inner.pop()
+                if self._inner:
+                    self._inner[-1] += took
+        return measured
+
+    def run(self, n_runs: int, most_cpu_s: float) -> str:
+        """Until so many runs have ended, or the scheduler has used so much of the processor."""
+        while self.night.n_ended < n_runs:
+            self.spent["all"] += self.tick()
+            if self.night.is_over:
+                return "the night was over"
+            if self.spent["all"] > most_cpu_s:
+                return "processor time"
+        return "runs"
+
+
+def _tokens(home: Home) -> TokenSet:
+    """A text of nothing, with all its parts."""
+    found = any_tokens(home, BASE)
+    parts = ("train", "search", "confirm", "test")
+    text = Corpus("made up", "file", home.data, "aa", {
+        name: Split(n_stories=1, n_bytes=100, sha256="cc") for name in parts})
+    return dataclasses.replace(
+        found, corpus=text, yardsticks=Yardsticks(6.2, 5.8, 3.4, 2.8),
+        paths=dict.fromkeys(parts, found.paths["train"]),
+        n_tokens=dict.fromkeys(parts, 10**5), n_bytes=dict.fromkeys(parts, 3 * 10**5))
+
+
+def measure(n_workers: int, root: Path, n_runs: int, most_cpu_s: float,
+            cpu: Callable[[], float] = time.process_time,
+            profile: cProfile.Profile | None = None) -> Scale:
+    """A night of so many workers in a new home."""
+    methods = {name: getattr(Runner, name) for name in MEASURED}
+    try:
+        with Ledger.open(root / "ledger.db") as ledger:
+            stage = Stage(ledger, root, n_workers, cpu)
+            stage.night.n_ended, began_s = 0, stage.now_s
+            if profile:
+                profile.enable()
+            why, busy_s = _through(stage, n_runs, most_cpu_s)
+            if profile:
+                profile.disable()
+            return _told(stage, stage.now_s - began_s, busy_s, why)
+    finally:
+        for name, method in methods.items():
+            setattr(Runner, name, method)
+
+
+def _through(stage: Stage, n_runs: int, most_cpu_s: float) -> tuple[str, float]:
+    """How it ended, and for how long its workers computed in sum."""
+    seen, start = list(stage.workers.at_work), stage.workers.start
+    for one in seen:
+        one.busy_from_s = stage.now_s
+
+    def noted(run: Run, folder: RunFolder) -> Process:
+        worker = start(run, folder)
+        assert isinstance(worker, Worker)
+        seen.append(worker)
+        return worker
+
+    stage.workers.start = noted  # type: ignore[method-assign]
+    why = stage.run(n_runs, most_cpu_s)
+    return why, sum(max(0.0, min(stage.now_s, one.begun_s + one.length_s) - one.busy_from_s)
+                    for one in seen)
+
+
+def _told(stage: Stage, over_s: float, busy_s: float, why: str) -> Scale:
+    n, cpu_s = max(1, stage.night.n_ended), stage.spent["all"]
+    ms = {name: 1e3 * stage.spent[name] / n for name in PARTS}
+    ms["ticks"] = 1e3 * cpu_s / n - sum(ms.values())
     run_ms = sum(ms.values())
-    over_s = max(night.now_s - night.began_s, 1e-9)
-    # Of runs that are not over the part until now; one may be given and not have begun.
-    inside = night.busy_s + sum(max(0.0, length - (end - night.now_s))
-                                for end, _, _, length in night.running)
     return Scale(
-        workers=night.n_workers, runs=night.n_ended,
-        busy=min(1.0, inside / (over_s * night.n_workers)),
-        lasting=min(1.0, 1e3 * RUN_S / run_ms / night.n_workers), simulated_s=over_s,
-        cpu_s=sum(map(sum, night.spent.values())), run_ms=run_ms, ms=ms,
-        last_next_ms=1e3 * statistics.fmean(night.spent["next"][-20:] or [0.0]),
-        decisions_per_s=1e3 / run_ms,
-        writes_per_s=night.n_writes / over_s,
-        most_workers=int(1e3 * RUN_S / run_ms / BUSY),
+        workers=stage.n_workers, runs=stage.night.n_ended,
+        busy=busy_s / (over_s * stage.n_workers), simulated_s=over_s, cpu_s=cpu_s,
+        load=cpu_s / over_s, run_ms=run_ms, ms=ms, runs_per_s=stage.night.n_ended / over_s,
+        decisions_per_s=1e3 / run_ms, most_workers=int(1e3 * RUN_S / run_ms / BUSY),
         memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, ended_by=why)
 
 
 def table(found: Sequence[Scale]) -> str:
     """What was measured, a line for each number of workers, and what a run costs by its parts."""
-    heads = ("workers", "runs", "busy", "lasting", "ms a run", "ms an idea", "runs/s", "commits/s",
-             "MB", "at most")
+    heads = ("workers", "runs", "busy", "load", "ms a run", "runs/s", "at most/s", "MB", "at most")
     lines = ["  ".join([*heads, "ended by"])]
     for one in found:
-        cells = (f"{one.workers:,}", f"{one.runs:,}", f"{one.busy:.1%}", f"{one.lasting:.1%}",
-                 f"{one.run_ms:.1f}", f"{one.last_next_ms:.1f}", f"{one.decisions_per_s:.1f}",
-                 f"{one.writes_per_s:,.0f}", f"{one.memory_mb:.0f}", f"{one.most_workers:,}")
+        cells = (f"{one.workers:,}", f"{one.runs:,}", f"{one.busy:.1%}", f"{one.load:.0%}",
+                 f"{one.run_ms:.1f}", f"{one.runs_per_s:.2f}", f"{one.decisions_per_s:.1f}",
+                 f"{one.memory_mb:.0f}", f"{one.most_workers:,}")
         lines.append("  ".join([*(cell.rjust(len(head)) for cell, head in
                                   zip(cells, heads, strict=True)), one.ended_by[:40]]))
     for one in found:
@@ -272,16 +376,19 @@ def main(words: Sequence[str] | None = None) -> list[Scale]:
     parser.add_argument("--workers", default="10,100,1000")
     parser.add_argument("--minutes", type=float, default=5.0, help="runs each worker may make")
     parser.add_argument("--cpu", type=float, default=60.0, help="seconds of the processor for each")
-    parser.add_argument("--batch", type=int, default=1, help="ideas asked for at once, at most")
+    parser.add_argument("--profile", type=int, default=0, metavar="N", help="N dearest functions")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(words)
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        for n in map(int, asked.workers.split(",")):
+    found, profile = [], cProfile.Profile() if asked.profile else None
+    for n in map(int, asked.workers.split(",")):
+        with tempfile.TemporaryDirectory() as folder:
             found.append(measure(n, Path(folder), int(n * asked.minutes), asked.cpu,
-                                 asked.batch))
+                                 profile=profile))
     told: Any = [asdict(one) for one in found]
     print(json.dumps(told, indent=1) if asked.json else table(found))  # noqa: T201 a bench's word
+    if profile:
+        pstats.Stats(profile).sort_stats("tottime").print_stats(asked.profile)
+        pstats.Stats(profile).sort_stats("cumulative").print_stats(asked.profile)
     return found
 
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.trial.cluster.likeness import own_class as own_class
     from agent.trial.cluster.opening import at_cluster as at_cluster
     from agent.trial.cluster.opening import join_cluster as join_cluster
     from agent.trial.cluster.opening import n_local as n_local
     from agent.trial.cluster.options import Options as Options
 
 __all__, __getattr__ = doors(__name__, {
+    "likeness": ("own_class",),
     "opening": ("at_cluster", "join_cluster", "n_local"),
     "options": ("Options",),
 })

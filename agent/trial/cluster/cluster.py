@@ -5,7 +5,6 @@ decides is that of this class. Ideas go wherever there is room; a run that has b
 class while there is a machine of it.
 """
 
-import re
 import signal
 import time
 import uuid
@@ -13,28 +12,31 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agent.home import RunFolder
-from agent.ledger import Queries, Run
+from agent.ledger import Queries, Run, class_of, class_of_study
 from agent.machine import Word, guard
-from agent.trial import CONFIRMING, Process, Where, foreseen_mb
+from agent.trial import CONFIRMING, Process, Spawn, Where, foreseen_mb
+from agent.trial.cluster.likeness import class_name
 from agent.trial.cluster.placement import Machine, Need, choose, main_class
-from agent.trial.cluster.remote import Berth, Remote, class_name, settle
+from agent.trial.cluster.remote import Berth, Remote, device_of, settle
 from engine.errors import UserError
 
 if TYPE_CHECKING:
     from agent.trial.cluster.fleet import Fleet
 
 PATIENCE_S = 180.0  # for machines, when a night begins
+JOIN_S = 30.0  # for all workers of this machine, where their speed together is to be measured
 AWAIT_S = 0.2
 Say = Callable[[str], None]
-CLASS = re.compile(r"class [0-9a-f]{6}$")  # at the end of a run's device
 
 
 class Cluster:
     """The executor of `agent run --cluster`."""
 
     def __init__(self, fleet: "Fleet", ledger: Queries, say: Say,
-                 now: Callable[[], float] = time.monotonic) -> None:
+                 now: Callable[[], float] = time.monotonic, n_local: int | None = None) -> None:
         self._fleet, self._ledger, self._say, self._now = fleet, ledger, say, now
+        self._n_local = n_local or 1  # workers that share this machine
+        self.is_elsewhere = n_local is None
         self._classes: dict[int, str] = {}  # of studies, by their numbers
         self._remotes: list[Remote] = []  # that are followed
 
@@ -111,11 +113,48 @@ class Cluster:
         assert isinstance(process, Remote)
         return process.where()
 
+    def device(self, study: int | None = None) -> str | None:
+        kind, now_s = self._class_of(study), self._now()
+        return next((device_of(one.likeness) for one in self._machines() if one.likeness
+                     and one.kind == kind and one.is_there(now_s)), None)
+
+    def n_beside(self, n_trials: int, look: Callable[[], None],
+                 sleep: Callable[[float], None] = time.sleep) -> int:
+        n, end_s = min(n_trials, self._n_local), self._now() + JOIN_S
+        while (n_there := self.n_at_once) < n and self._now() < end_s:
+            look()
+            sleep(AWAIT_S)
+        return max(1, min(n, n_there))
+
+    def measuring(self, study: int | None, predicted_mb: float) -> Spawn:
+        kind = self._class_of(study)  # once: of a new study it is that with the most room now
+
+        def start(folder: RunFolder) -> Process:
+            found = choose(self._machines(), Need("the measurement", predicted_mb, kind),
+                           self._now())
+            if isinstance(found, Word):
+                raise OSError(found.reason)
+            assert found.likeness is not None  # who has not answered is not chosen
+            berth = Berth(f"measure-{uuid.uuid4().hex}", found.address, settle(folder),
+                          found.likeness)
+            return self._follow(Remote("the measurement", folder, berth, predicted_mb))
+
+        return start
+
+    def classes(self) -> tuple[str, set[str]]:
+        """The class of this home, and those of the machines that are there now."""
+        assert self._fleet.ours is not None  # asked for before the first machine was
+        now_s = self._now()
+        return class_name(self._fleet.ours.bits), {
+            one.kind for one in self._machines() if one.kind and one.is_there(now_s)}
+
     def close(self) -> None:
         self._fleet.close()
 
     def _followed(self, run: Run, folder: RunFolder, berth: Berth, *, is_new: bool) -> Remote:
-        remote = Remote(run.label, folder, berth, foreseen_mb(run))
+        return self._follow(Remote(run.label, folder, berth, foreseen_mb(run)), is_new=is_new)
+
+    def _follow(self, remote: Remote, *, is_new: bool = True) -> Remote:
         self._remotes.append(remote)
         self._fleet.follow(remote, is_new=is_new)
         return remote
@@ -143,24 +182,28 @@ class Cluster:
         if run.strategy in CONFIRMING and run.calibration_id is not None:
             self._classes.setdefault(run.calibration_id, name)
 
-    def _class_of(self, study: int) -> str | None:
-        """The class of a study's noise; of a new study that with the most room now."""
-        if study not in self._classes and self._fleet.ours:
-            found = class_in(self._ledger, study, class_name(self._fleet.ours.bits))
-            found = found or main_class(self._machines(), self._now())
+    def _class_of(self, study: int | None) -> str | None:
+        """The class of a study's noise; of a new one that it was measured on, or else that with
+        the most room now.
+        """
+        if study is not None and study in self._classes:
+            return self._classes[study]
+        found = None
+        if study is not None and self._fleet.ours:
+            found = class_of_study(self._ledger, study)
             if found is None:
-                return None
+                found = self._measured_on(study)
+            elif not found:  # at home
+                found = class_name(self._fleet.ours.bits)
+        found = found or main_class(self._machines(), self._now())
+        if study is not None and found is not None and self._fleet.ours:
             self._classes[study] = found
-        return self._classes.get(study)
+        return found
 
-
-def class_in(ledger: Queries, study: int, ours: str) -> str | None:
-    """The class of devices that measured a study's noise; None where nothing of it was measured.
-
-    ours  the class of this machine, whose runs name none
-    """
-    for run in ledger.runs("finished"):
-        if run.calibration_id == study and run.strategy in CONFIRMING:
-            named = CLASS.search(run.device or "")
-            return named[0] if named else ours
-    return None
+    def _measured_on(self, study: int) -> str | None:
+        """The class on which the speed of a new study was measured, while a machine of it is there.
+        """
+        device = next((one.device for one in self._ledger.studies() if one.id == study), None)
+        kind, now_s = class_of(device), self._now()
+        return kind if any(one.kind == kind and one.is_there(now_s)
+                           for one in self._machines()) else None

@@ -20,10 +20,10 @@ from distributed import Client, Future
 from agent.home import Home
 from agent.trial.cluster import calls
 from agent.trial.cluster.follow import Down, Follower, Refused
-from agent.trial.cluster.likeness import Likeness, ask_child
+from agent.trial.cluster.likeness import Likeness, ask_child, class_name
 from agent.trial.cluster.parcel import Digests
 from agent.trial.cluster.placement import Machine, is_told
-from agent.trial.cluster.remote import Remote, class_name
+from agent.trial.cluster.remote import Remote
 from agent.words import Told
 from engine.errors import UserError
 

@@ -23,6 +23,7 @@ LIMIT_S = 180.0  # a child takes a second; a phone with much else to do longer
 PACKAGES = ("agent", "engine", "strategies")
 CODE = {".py", ".c", ".h"}
 N_STEPS = 3
+N_CLASS = 6  # digits of the hash of its bits that name a class
 SHOWN = 300  # characters of what a child printed
 
 
@@ -79,6 +80,16 @@ def ask_child() -> Likeness:
         return Likeness.of(json.loads(child.stdout))
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise UserError(f"cannot see what this machine computes with: {error}") from error
+
+
+def own_class() -> str:
+    """The class of this machine, as a child finds it. UserError where none can be had."""
+    return class_name(ask_child().bits)
+
+
+def class_name(bits: str) -> str:
+    """What people and the ledger call a class of devices."""
+    return f"class {bits[:N_CLASS]}"
 
 
 def measured() -> Likeness:

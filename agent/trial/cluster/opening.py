@@ -93,7 +93,7 @@ def at_cluster(text: str, home: Home, ledger: Queries, say: Callable[[str], None
 
     fleet = Fleet(home, Local(home, place, max_ram_mb) if isinstance(place, int) else At(place))
     fleet.start()
-    return Cluster(fleet, ledger, say)
+    return Cluster(fleet, ledger, say, n_local=place if isinstance(place, int) else None)
 
 
 def join_cluster(text: str, options: Options, folder: Path, *, name: str | None = None,

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.machine import Word
-from agent.trial.cluster.likeness import Likeness
-from agent.trial.cluster.remote import class_name
+from agent.trial.cluster.likeness import Likeness, class_name
 
 STALE_S = 15.0  # what a machine said longer ago says nothing
 REST_S = 5.0  # after a trial was lost there; doubled each time

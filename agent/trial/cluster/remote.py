@@ -1,19 +1,23 @@
 """A trial on another machine, as its home knows it: what a runner polls, and where it is."""
 
 import json
+import math
 import os
 import signal
+import subprocess
+import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from agent.home import RunFolder
 from agent.trial import STOPPED, Where
-from agent.trial.cluster.likeness import Likeness
+from agent.trial.cluster.likeness import Likeness, class_name
 from engine.errors import UserError
 from engine.files import write_atomically
 
-N_CLASS = 6  # digits of the hash of its bits that name a class
+WAIT_S = 0.05  # between two looks of who waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,9 @@ def berth_file(folder: RunFolder) -> Path:
     return folder.root / "machine.json"
 
 
-def class_name(bits: str) -> str:
-    """What people and the ledger call a class of devices."""
-    return f"class {bits[:N_CLASS]}"
+def device_of(like: Likeness) -> str:
+    """What a run's row has of the machine that computed it."""
+    return f"{like.device}, {class_name(like.bits)}"
 
 
 def settle(folder: RunFolder) -> int:
@@ -93,6 +97,20 @@ class Remote:
         else:
             self.is_asked = True
 
+    def wait(self, timeout: float | None = None) -> int:
+        """As of a child: its status, or TimeoutExpired."""
+        end_s = time.monotonic() + (math.inf if timeout is None else timeout)
+        while self.status is None:
+            if time.monotonic() >= end_s:
+                raise subprocess.TimeoutExpired(self.label, timeout or 0.0)
+            time.sleep(WAIT_S)
+        return self.status
+
+    def kill(self) -> None:
+        """As of a child: what nobody needs any more is left at once."""
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGKILL)
+
     def lose(self, why: str) -> None:
         """Go on without this machine: the run waits again, and nothing is blamed on it."""
         if self.status is None:
@@ -100,4 +118,4 @@ class Remote:
 
     def where(self) -> Where:
         like = self.berth.likeness
-        return Where(f"{like.device}, {class_name(like.bits)}", like.cores, like.version)
+        return Where(device_of(like), like.cores, like.version)

@@ -12,6 +12,7 @@ from agent.ledger.studies import waiting_elsewhere
 from agent.machine import kernels
 from agent.night.choice import Choice, base_of, choose, note_of, with_last_text
 from agent.night.wish import Wish
+from agent.search.study import unused_seed
 from agent.trial.prepare import Source
 from engine.config import Config
 from engine.errors import LedgerError, UserError
@@ -298,3 +299,79 @@ def test_what_waits_for_another_study_or_text_says_for_which(ledger: Ledger) -> 
     assert [str(one) for one in waiting_elsewhere(ledger, ledger.calibration(first))] == [
         "T2, T3 wait for study 2 (tiny, 3,200 tokens a run): `agent run --study 2`",
         "T4 waits for the text tiny: `agent run --corpus` with that"]
+
+
+# --- classes of devices ----------------------------------------------------------------------
+
+
+class Here:
+    """What computes the runs, and how often its own class was looked at."""
+
+    def __init__(self, own: str, there: set[str] | None = None) -> None:
+        self._own, self.there, self.n_asked = own, there, 0
+
+    @property
+    def own(self) -> str:
+        self.n_asked += 1
+        return self._own
+
+
+def measured_on(ledger: Ledger, device: str) -> int:
+    """A study whose first baseline ended there."""
+    study = a_study(ledger, seeds=SEEDS, device=device)
+    run = a_run(ledger, strategy="baseline", study=study)
+    ledger.claim(NOW, 1, run_id=run.id)
+    ledger.finish(run.id, "finished", NOW, device=device, cores="0", val_bpb=2.0, confirm_bpb=2.0)
+    return study
+
+
+ONE, TWO = "class 000001", "class 000002"
+
+
+@pytest.mark.parametrize(("device", "here", "told"), [
+    ("a phone", Here(ONE), None), ("a phone", Here(ONE, {ONE, TWO}), None),
+    (f"a phone, {ONE}", Here(ONE), None), (f"a phone, {ONE}", Here(TWO, {ONE}), None),
+    ("a phone", Here(ONE, {TWO}), f"its noise is that of this machine's, {ONE}, and the cluster's "
+     f"machines are of {TWO}"),
+    (f"a phone, {ONE}", Here(TWO), f"its noise is that of {ONE}, and this machine is of {TWO}"),
+    (f"a phone, {ONE}", Here(ONE, {TWO}), f"its noise is that of {ONE}, and the cluster's machines "
+     f"are of {TWO}")])
+def test_a_study_goes_on_where_runs_are_pairs_with_those_of_its_noise_and_else_says_why_not(
+        ledger: Ledger, device: str, here: Here, told: str | None) -> None:
+    study = measured_on(ledger, device)
+    found = choose(ledger, wish(), TEXT, "tiny", here)
+    if told is None:
+        assert found.study is not None
+        assert not found.is_on_other_class
+        return
+    assert (found.study, names(found)) == (None, ["class of device"])
+    assert found.is_on_other_class
+    assert found.differences[0].told.startswith(told)
+    with pytest.raises(UserError, match="rounds otherwise"):
+        choose(ledger, wish(study=study), TEXT, "tiny", here)
+
+
+def test_a_home_that_never_saw_a_cluster_does_not_look_at_its_class(ledger: Ledger) -> None:
+    measured_on(ledger, "a phone")
+    here = Here(ONE)
+    assert choose(ledger, wish(), TEXT, "tiny", here).study is not None
+    assert here.n_asked == 0
+
+
+def test_each_kind_of_device_goes_on_with_its_own_study(ledger: Ledger) -> None:
+    first = measured_on(ledger, f"a phone, {ONE}")
+    assert unused_seed(ledger, TEXT, TINY, 3200, 0) == 1  # no run of a start is shared
+    second = a_study(ledger, seeds=[1, 2, 3, 4, 5], device="a phone")
+    night(ledger, second)
+    at_home, away = (choose(ledger, wish(), TEXT, "tiny", here).study
+                     for here in (Here(TWO), Here(TWO, {ONE})))
+    assert at_home is not None
+    assert away is not None
+    assert (at_home.id, away.id) == (second, second)  # nothing of it was measured yet
+    run = a_run(ledger, seed=1, strategy="baseline", study=second)
+    ledger.claim(NOW, 1, run_id=run.id)
+    ledger.finish(run.id, "finished", NOW, device="a phone", cores="0", val_bpb=2.0,
+                  confirm_bpb=2.0)
+    away = choose(ledger, wish(), TEXT, "tiny", Here(TWO, {ONE})).study
+    assert away is not None
+    assert away.id == first

@@ -25,7 +25,7 @@ def test_a_ledger_that_fails_of_one_trial_keeps_the_others_watched(
         crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = crew.night.slots.busy
 
-    def busy() -> None:
+    def busy(*, is_read: bool) -> None:
         raise LedgerBusy("it is locked")
 
     monkeypatch.setattr(first, "poll", busy)
@@ -34,6 +34,31 @@ def test_a_ledger_that_fails_of_one_trial_keeps_the_others_watched(
     with pytest.raises(LedgerBusy):
         crew.night.tick()
     assert second.trial.last["step"]["step"] == 3
+
+
+def test_what_several_log_is_one_commit_and_what_fails_there_is_taken_in_alone(
+        crew: Crew, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = crew.night.slots.busy
+    assert first.trial is not None
+    assert second.trial is not None
+    began: list[str] = []
+    ledger._connection.set_trace_callback(
+        lambda sql: began.append(sql) if sql.startswith("BEGIN") else None)
+    for runner in (first, second):
+        write_events(runner.trial.folder, step(3))
+    crew.tick()
+    assert len(began) == 1
+    assert [ledger.metrics(trial.run.id)[-1].step for trial in crew.night.slots.trials] == [3, 3]
+
+    def spoilt(news: object) -> None:
+        raise LedgerBusy("it is locked")
+
+    monkeypatch.setattr(second, "write", spoilt)
+    for runner in (first, second):
+        write_events(runner.trial.folder, step(3), step(4))
+    with pytest.raises(LedgerBusy):
+        crew.tick()
+    assert [ledger.metrics(trial.run.id)[-1].step for trial in crew.night.slots.trials] == [4, 3]
 
 
 def test_what_ran_before_the_ground_broke_does_not_tell_that_it_holds_again(crew: Crew) -> None:

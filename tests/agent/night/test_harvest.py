@@ -14,6 +14,7 @@ from engine.errors import LedgerError, UserError
 from engine.text.corpus import TokenSet
 from tests.agent.night.test_night import Stage
 from tests.agent.night.test_night import tokens as tokens
+from tests.agent.night.test_turns import BPB, Crew
 from tests.support.parts import done, step
 
 START_S, NIGHT_S, KEPT_S = 1000.0, 400.0, 100.0
@@ -152,3 +153,70 @@ def test_a_quarter_of_a_long_night_is_kept_and_what_is_asked_for_of_any() -> Non
     assert kept_s(600.0, 120.0) == kept_s(None, 120.0) == 120
     with pytest.raises(UserError, match="--harvest 3m leaves no search of --for 3m"):
         kept_s(180.0, 180.0)
+
+
+# --- several runs at once ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def crew(tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> Crew:
+    """Two at once whose noise is known: E1 and E2 run, E3 was asked ahead and waits."""
+    found = Crew(tmp_path, ledger, tokens, 2, deadline_s=START_S + NIGHT_S)
+    found.night.harvest.keep(KEPT_S)
+    found.tick()
+    found.end("B1", "B2")
+    found.end("B3")
+    assert list(found.trials) == ["E1", "E2"]
+    return found
+
+
+def test_of_several_at_once_it_begins_when_all_have_ended_and_runs_alone(crew: Crew) -> None:
+    crew.time.now_s = START_S + NIGHT_S - KEPT_S
+    crew.end("E2")
+    assert list(crew.trials) == ["E1"]  # nothing more begins; what runs may end
+    assert crew.decided() == ["B1", "B2", "B3"]
+    crew.end("E1")
+    assert crew.decided()[3:5] == ["E1", "E2"]
+    assert list(crew.trials) == ["H1"]
+    asked = crew.asked()
+    crew.tick(4)
+    assert list(crew.trials) == ["H1"]  # with a slot that is free
+    assert crew.asked() == asked
+    assert crew.ledger.run("E3").state == "queued"  # for the next night
+    its = prediction_of(crew.ledger, crew.ledger.run("H1").id)
+    assert its is not None
+    BPB["H1"] = its.mean_bpb
+    crew.time.now_s = START_S + NIGHT_S - 5
+    crew.end("H1")
+    assert crew.night.is_over
+    assert crew.verdicts()[-1] == "as predicted"
+
+
+def test_of_several_at_once_both_arms_are_finished_first_and_no_idea_that_was_asked_ahead(
+        crew: Crew) -> None:
+    for seed in (7, 8, 9):
+        crew.queue(strategy="confirm", seed=seed, study=crew.ledger.newest_study().id)
+    crew.time.now_s = START_S + NIGHT_S - KEPT_S
+    crew.end("E1", "E2")
+    assert crew.night.harvest.state == "settling"
+    arms = list(crew.trials)
+    assert [crew.ledger.run(label).strategy for label in arms] == ["confirm", "confirm"]
+    crew.end(*arms)
+    assert {trial.run.strategy for trial in crew.night.slots.trials} == {"confirm"}  # the rest
+    assert crew.ledger.run("E3").state == "queued"
+
+
+def test_of_several_at_once_one_cut_short_goes_on_first_and_alone(
+        crew: Crew, tmp_path: Path, ledger: Ledger, tokens: TokenSet) -> None:
+    crew.time.now_s = START_S + NIGHT_S - KEPT_S
+    crew.end("E1", "E2")
+    crew.night.stop("asked to")
+    crew.end("H1", status=STOPPED)
+    assert crew.night.is_over
+    later = Crew(tmp_path, ledger, tokens, 2, deadline_s=START_S + 2 * NIGHT_S)
+    later.night.harvest.keep(KEPT_S)
+    later.tick(4)
+    assert list(later.trials) == ["H1"]
+    later.end("H1")
+    later.tick(4)
+    assert "E3" in later.trials

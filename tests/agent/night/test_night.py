@@ -417,7 +417,7 @@ def test_a_run_left_running_is_queued_again_after_its_orphan_is_gone(stage: Stag
     folder.root.mkdir(parents=True)
     folder.job.write_text("{}")
     ended: list[tuple[int, Path]] = []
-    recover(stage.night, lambda pid, where: ended.append((pid, where)))
+    recover(stage.night, lambda left: ended.extend(left))
     assert (stage.states(), ended) == (["queued"], [(77, folder.root)])
 
 
@@ -430,7 +430,7 @@ def test_a_worker_that_still_lives_is_adopted_and_its_run_goes_on(stage: Stage) 
     folder = stage.home.run(run.uid)
     folder.root.mkdir(parents=True)
     write(folder, {"kind": "start", "pid": worker.pid, "step": 0, "n_steps": 9})
-    recover(stage.night, lambda pid, where: pytest.fail("it was ended"), lambda where: worker)
+    recover(stage.night, lambda left: pytest.fail("it was ended"), lambda where: worker)
     stage.night.tick()
     assert (stage.states(), stage.spawn.processes) == (["running"], [])
     assert [event.kind for event in stage.ledger.events(10)].count("adopt") == 1
@@ -446,7 +446,8 @@ def test_a_worker_of_another_study_is_not_adopted(stage: Stage) -> None:
     stage.queue(study=a_study(stage.ledger, stage.text.corpus.sha256, budget_tokens=9))
     stage.ledger.claim(NOW, pid=77)
     ended: list[int] = []
-    recover(stage.night, lambda pid, where: ended.append(pid), lambda where: FakeProcess())
+    recover(stage.night, lambda left: ended.extend(pid for pid, _ in left),
+            lambda where: FakeProcess())
     assert (stage.states(), ended, stage.night.runner.trial) == (["queued"], [77], None)
 
 
@@ -468,16 +469,16 @@ def test_sleep_of_the_device_is_noted_once_and_brings_the_end_nearer(
 
 def test_a_run_left_before_its_worker_began_is_queued_again(stage: Stage) -> None:
     running(stage)  # and no folder: the daemon died between the claim and the worker
-    recover(stage.night, lambda pid, where: None)
+    recover(stage.night, lambda left: None)
     assert stage.states() == ["queued"]
 
 
 def test_trial_without_heartbeat_becomes_lost(stage: Stage) -> None:
     run = running(stage)
     for _ in range(MAX_RECOVERS):  # it takes its daemon down again and again
-        recover(stage.night, lambda pid, where: None)
+        recover(stage.night, lambda left: None)
         stage.ledger.claim(NOW)
-    recover(stage.night, lambda pid, where: None)
+    recover(stage.night, lambda left: None)
     assert (stage.states(), stage.verdicts()) == (["lost"], ["lost"])
     assert stage.ledger.run(run.id).error == f"no sign of life since {NOW}"
 
@@ -490,7 +491,7 @@ def test_an_orphan_is_found_by_its_log_where_the_ledger_has_no_pid(stage: Stage)
     folder.root.mkdir(parents=True)
     write(folder, {"kind": "start", "pid": 78, "step": 0, "n_steps": 9})
     ended: list[int] = []
-    recover(stage.night, lambda pid, where: ended.append(pid))
+    recover(stage.night, lambda left: ended.extend(pid for pid, _ in left))
     assert ended == [78]
 
 
@@ -500,7 +501,7 @@ def test_the_noise_of_baselines_judged_late_is_taken_in(stage: Stage) -> None:
         run = stage.queue(seed=seed, strategy="baseline", study=study)
         stage.ledger.claim(NOW)
         stage.ledger.finish(run.id, "finished", NOW, val_bpb=bpb, val_loss=4.0)
-    recover(stage.night, lambda pid, where: None)
+    recover(stage.night, lambda left: None)
     assert stage.ledger.calibration(study).sigma_bpb == pytest.approx(0.1)
 
 
@@ -522,7 +523,7 @@ def test_models_that_were_discarded_leave_no_checkpoint(stage: Stage) -> None:
 def test_a_run_that_ended_without_a_verdict_gets_it(stage: Stage) -> None:
     run = running(stage)
     stage.ledger.finish(run.id, "finished", NOW, val_bpb=2.0, val_loss=4.0)
-    recover(stage.night, lambda pid, where: None)
+    recover(stage.night, lambda left: None)
     assert stage.verdicts() == ["recorded"]
 
 

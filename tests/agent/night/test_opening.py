@@ -38,6 +38,16 @@ def test_a_night_that_goes_on_says_with_what(tmp_path: Path) -> None:
         "about 10 s each; until 06:30 (8 h)")
 
 
+@pytest.mark.parametrize(("changes", "expected"), [
+    ({"n_trials": 4}, "about 10 s each, 4 runs at once; 9 runs"),
+    ({"n_trials": 1, "cluster": "local:1"},
+     "about 10 s each, 1 run at once on cluster local:1; 9 runs"),
+    ({"n_trials": 1}, "about 10 s each; 9 runs")])
+def test_several_at_once_and_a_cluster_are_said(
+        tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
+    assert told(tmp_path, max_runs=9, **changes).endswith(expected)
+
+
 def test_the_line_is_one_or_two_of_80_columns_broken_between_words(tmp_path: Path) -> None:
     sentence = told(tmp_path, night_s=8 * 3600.0, max_runs=200)
     lines = in_lines(sentence).splitlines()

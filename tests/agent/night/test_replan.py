@@ -135,7 +135,7 @@ def next_night(stage: Stage) -> Stage:
     """The daemon died; another one takes up the home."""
     found = Stage(stage.home.root, stage.ledger, stage.text)
     found.night.study = stage.ledger.calibration(1)
-    recover(found.night, lambda pid, folder: None)
+    recover(found.night, lambda left: None)
     correct_budget(found.night)
     sweep(found.night)
     found.night.tick()

@@ -1,16 +1,20 @@
 """The order in which a night of several slots asks and decides, with workers that a test ends."""
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.ledger.ledger import Ledger
+from agent.ledger.records import NewRun, Run
 from agent.night.recover import recover
 from agent.night.turns import in_flight
+from agent.search.campaign import Plan
 from agent.trial.conclusion import Trial
 from agent.trial.job import STOPPED
+from engine.errors import LedgerBusy
 from engine.text.corpus import TokenSet
 from tests.agent.night.test_night import Stage
 from tests.agent.night.test_night import tokens as tokens
@@ -134,7 +138,7 @@ def test_a_daemon_that_dies_between_two_decisions_asks_and_decides_as_one_that_d
     before = crew.asked()
     workers = {trial.folder.root: trial.process for trial in crew.trials.values()}
     after = Crew(tmp_path, ledger, tokens, 2, max_runs=20 - 4)
-    recover(after.night, lambda pid, where: pytest.fail("it was ended"),
+    recover(after.night, lambda left: pytest.fail("it was ended"),
             lambda folder: workers[folder.root])
     assert list(after.trials) == ["E1", "E3"]  # both are taken over
     assert crew.decided() == ["B1", "B2", "B3"]  # E2 has ended, and waits for E1 as before
@@ -188,3 +192,76 @@ def test_no_more_runs_begin_than_were_asked_for(
     crew.end("E1")
     assert crew.night.is_over
     assert crew.night.n_ended == 4
+
+
+# --- several at a look -------------------------------------------------------------------------
+
+MANY_SLOTS = 16  # of which two are asked for at a look
+
+
+def ended_in(crew: Crew, rng: random.Random) -> None:
+    """Let all that runs end, in any order and several at once, with scores of their own."""
+    while labels := list(crew.trials):
+        some = rng.sample(labels, rng.randint(1, len(labels)))
+        for label in some:
+            BPB.setdefault(label, 2.0 - 0.01 * (int(label[1:]) % 7))
+        crew.end(*some)
+
+
+def counted(ask: Callable[..., list[Run]], found: list[int]) -> Callable[..., list[Run]]:
+    def asked(*values: Any, **how: Any) -> list[Run]:
+        some = ask(*values, **how)
+        found.append(len(some))
+        return some
+    return asked
+
+
+def test_ideas_of_one_look_are_the_same_whatever_was_quick_and_whoever_died(
+        tmp_path: Path, tokens: TokenSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, looks = [], list[int]()
+    for seed in (None, 1):
+        root, rng = tmp_path / str(seed), random.Random(seed)
+        root.mkdir()
+        with Ledger.open(root / "ledger.db") as ledger:
+            crew = Crew(root, ledger, tokens, MANY_SLOTS, max_runs=32,
+                        with_prior=False)
+            monkeypatch.setattr(crew.night.campaign, "ask",
+                                counted(crew.night.campaign.ask, looks))
+            crew.tick()
+            if seed is not None:
+                _dies_within_a_look(crew, monkeypatch)
+            else:
+                crew.end("B1", "B2", "B3")
+            crew.tick(20)
+            assert len(in_flight(crew.night)) == 24  # one fewer than the window, where no two fit
+            ended_in(crew, rng)
+            found.append((crew.asked()[:30], crew.verdicts()[:30]))
+    assert found[0] == found[1]
+    assert set(looks) >= {2}
+
+
+def _dies_within_a_look(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a look is asked for where its second idea could not be queued; then all is."""
+    queue, n = crew.ledger.queue, iter(range(9**9))
+
+    def dying(new: NewRun) -> Run:
+        if next(n) == 1:
+            raise LedgerBusy("killed")
+        return queue(new)
+
+    monkeypatch.setattr(crew.ledger, "queue", dying)
+    for label in ("B1", "B2", "B3"):
+        write_events(crew.trials[label].folder, done(bpb=BPB[label]))
+        process = crew.trials[label].process
+        assert isinstance(process, FakeProcess)
+        process.status = 0
+    with pytest.raises(LedgerBusy):
+        crew.tick()
+    assert [label for label, *_ in crew.asked()] == ["B1", "B2", "B3"]
+    crew.time.now_s += 10.0
+
+
+def test_with_fewer_slots_one_is_asked_for_at_a_look_and_the_window_is_as_it_was() -> None:
+    plans = [Plan(3000.0, n_trials=n) for n in (1, 2, 4, 15, 16, 100, 1000)]
+    assert [plan.at_a_look for plan in plans] == [1, 1, 1, 1, 2, 12, 64]
+    assert [plan.window for plan in plans] == [1, 3, 6, 23, 25, 161, 1563]

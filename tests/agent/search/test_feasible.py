@@ -271,6 +271,21 @@ def test_runs_of_another_device_or_other_cores_tell_nothing(
     assert after(TINY, 3200) == before(TINY, 3200)
 
 
+def test_a_study_on_a_cluster_learns_from_runs_of_its_class_and_not_from_those_of_its_home(
+        ledger: Ledger) -> None:
+    known = ledger.calibration(a_measured_study(ledger, device="a board, class 000001",
+                                                run_s=None))
+    a_finished_run(ledger, tok_per_s=1e5, duration_s=None)  # by this machine itself
+    a_finished_run(ledger, seed=1, tok_per_s=1e5, duration_s=None,
+                   device="a board, class 000002")
+    for seed in range(2, 8):
+        a_finished_run(ledger, seed=seed, tok_per_s=100.0, duration_s=None, cores="99",
+                       device="another board, class 000001")
+    run_s = study.foresee(ledger, known, 1)
+    assert run_s is not None
+    assert run_s(TINY, 3200) == pytest.approx(SPAWN_S + 32, rel=0.25)
+
+
 def test_a_measurement_elsewhere_counts_until_this_device_has_a_run(ledger: Ledger) -> None:
     known = ledger.calibration(a_measured_study(ledger, device="another board", run_s=None))
     first = study.foresee(ledger, known, 1)

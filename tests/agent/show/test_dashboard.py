@@ -94,6 +94,16 @@ def test_a_night_without_deadline_goes_on_until_stopped(night: Ledger) -> None:
             in words_of(look(night)))
 
 
+@pytest.mark.parametrize(("data", "expected"), [
+    ({"n_trials": 1}, "until stopped, one run at a time (--trials K) runs: 3"),
+    ({"n_trials": 4, "cluster": "local:4"},
+     "until stopped, 4 runs at once on cluster local:4 runs: 3")])
+def test_it_tells_how_many_runs_go_at_once_and_where(
+        night: Ledger, data: dict[str, object], expected: str) -> None:
+    night.event("night", "another", NOW, data={"started_at": START, **data})
+    assert expected in words_of(look(night))
+
+
 def test_it_draws_the_curve_with_the_yardsticks_in_range(night: Ledger) -> None:
     lines = text_of(look(night)).splitlines()
     assert any(line.startswith(" 3.44 ┤") and line.endswith("bigram") for line in lines)

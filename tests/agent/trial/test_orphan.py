@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from agent.home.paths import RunFolder
-from agent.trial.orphan import GONE, Adopted, living_worker, start_ticks
+from agent.trial.orphan import GONE, Adopted, end_orphans, living_worker, start_ticks
 from tests.support.parts import write_events as write
 
 
@@ -113,3 +113,32 @@ def test_a_process_that_has_the_pid_of_a_worker_is_not_one(tmp_path: Path) -> No
 
 def test_a_folder_where_nothing_began_has_no_worker(tmp_path: Path) -> None:
     assert living_worker(RunFolder(tmp_path)) is None
+
+
+SAVES = """
+import pathlib, signal, sys, time
+seen, root = [], pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: seen.append(1))
+print(flush=True)
+while not seen:
+    time.sleep(0.01)
+(root / "asked").touch()
+while not all((one / "asked").exists() for one in root.parent.iterdir()):
+    time.sleep(0.01)
+"""
+
+
+def test_all_that_are_left_are_asked_before_any_is_waited_for(tmp_path: Path) -> None:
+    folders = [tmp_path / str(i) for i in range(3)]  # none leaves before all have been asked
+    workers = []
+    for folder in folders:
+        folder.mkdir()
+        workers.append(subprocess.Popen([sys.executable, "-c", SAVES, str(folder)],
+                                        stdout=subprocess.PIPE, start_new_session=True))
+    for worker in workers:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+    end_orphans([(worker.pid, folder) for worker, folder in zip(workers, folders, strict=True)])
+    for worker in workers:
+        with worker:
+            assert worker.wait() == 0  # it saved; the grace was not over

@@ -55,3 +55,12 @@ def test_what_foreign_code_says_is_one_short_line() -> None:
     (ValueError(), "ValueError"), (type("Mute", (Exception,), {"__str__": 3})(), "Mute")])
 def test_an_exception_is_told_by_its_kind_and_message(error: Exception, text: str) -> None:
     assert words.told_error(error) == text
+
+
+@pytest.mark.parametrize(("n", "cluster", "told"), [
+    (1, None, "one run at a time (--trials K)"), (4, None, "4 runs at once"),
+    (4, "local:4", "4 runs at once on cluster local:4"),
+    (1, "tcp://10.0.0.5:8786", "1 run at once on cluster tcp://10.0.0.5:8786"),
+    (2, "/a" * 40, f"2 runs at once on cluster {'/a' * 19}/…")])
+def test_how_many_runs_go_at_once_and_where(n: int, cluster: str | None, told: str) -> None:
+    assert words.at_once(n, cluster) == told

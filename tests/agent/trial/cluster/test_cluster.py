@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.home import Home
+from agent.home import Home, RunFolder
 from agent.ledger.ledger import Ledger
-from agent.trial.cluster.cluster import Cluster, class_in
-from agent.trial.cluster.likeness import Likeness
+from agent.trial import Measuring
+from agent.trial.cluster.cluster import Cluster
+from agent.trial.cluster.likeness import Likeness, class_name
 from agent.trial.cluster.placement import Machine
-from agent.trial.cluster.remote import Berth, Remote, class_name
+from agent.trial.cluster.remote import Berth, Remote
 from tests.agent.trial.cluster.test_likeness import OURS
 from tests.agent.trial.cluster.test_placement import NOW, OTHER, a_machine
-from tests.support.parts import a_folder, a_run
+from tests.support.parts import a_folder, a_run, a_study
 
 
 class FakeFleet:
@@ -109,22 +110,34 @@ def test_all_pairs_of_a_study_are_computed_on_the_class_of_its_noise(tmp_path: P
         assert stage.cluster.may_start(idea, 100.0).is_go
 
 
-def test_the_ledger_knows_the_class_of_a_study_by_the_runs_that_measured_it(
-        tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
+def test_a_measurement_goes_where_the_study_s_pairs_go_and_says_on_what(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, a_machine(capacity=1), a_machine("b", likeness=OTHER, capacity=3))
     with stage.ledger:
-        run = replace(a_run(stage.ledger), strategy="baseline", calibration_id=1, state="finished")
+        start = stage.cluster.measuring(None, 100.0)  # of a new study: where there is most room
+        process = start(RunFolder(tmp_path / "measure"))
+        assert isinstance(process, Measuring)
+        assert stage.fleet.followed[0][0].berth.likeness == OTHER
+        assert stage.cluster.device() == f"a phone, {class_name(OTHER.bits)}"
+        stage.fleet.machines["tcp://b:1"].told["free_mb"] = 0.0
+        with pytest.raises(OSError, match="free on b"):
+            start(RunFolder(tmp_path / "measure"))
+        study = a_study(stage.ledger, device=f"a phone, {class_name(OURS.bits)}")
+        stage.cluster.measuring(study, 100.0)(RunFolder(tmp_path / "measure"))
+        assert stage.fleet.followed[-1][0].berth.likeness == OURS
+        assert stage.cluster.device(study) == f"a phone, {class_name(OURS.bits)}"
+        assert stage.cluster.classes() == ("class bbbbbb", {"class bbbbbb",
+                                                            class_name(OTHER.bits)})
 
-        class Rows:
-            def __init__(self, device: str) -> None:
-                self.device = device
 
-            def runs(self, state: str) -> list[object]:
-                return [replace(run, device=self.device)]
-
-        assert class_in(Rows("a phone, class ffffff"), 1, "class bbbbbb") == "class ffffff"  # type: ignore[arg-type]
-        assert class_in(Rows("a phone"), 1, "class bbbbbb") == "class bbbbbb"  # type: ignore[arg-type]
-        assert class_in(Rows("a phone"), 2, "class bbbbbb") is None  # type: ignore[arg-type]
+@pytest.mark.parametrize(("n_local", "n_trials", "expected"), [(1, 8, 1), (4, 8, 2), (2, 1, 1)])
+def test_workers_of_this_machine_are_measured_beside_each_other_as_far_as_they_come(
+        tmp_path: Path, n_local: int, n_trials: int, expected: int) -> None:
+    stage, waited = Stage(tmp_path, a_machine(capacity=2, told_s=NOW + 30.0)), list[float]()
+    with stage.ledger:
+        cluster = Cluster(stage.fleet, stage.ledger, print,  # type: ignore[arg-type]
+                          lambda: NOW + sum(waited), n_local=n_local)
+        assert cluster.n_beside(n_trials, lambda: None, waited.append) == expected
+    assert (sum(waited) > 1.0) is (n_local == 4)  # two of four are not there, and do not come
 
 
 def test_a_run_that_has_begun_keeps_its_class_while_it_is_there_and_else_begins_anew(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from agent.machine import Word
+from agent.trial.cluster.likeness import class_name
 from agent.trial.cluster.placement import (
     REST_S,
     STALE_S,
@@ -15,7 +16,6 @@ from agent.trial.cluster.placement import (
     is_told,
     main_class,
 )
-from agent.trial.cluster.remote import class_name
 from tests.agent.trial.cluster.test_likeness import OURS
 
 NOW = 100.0

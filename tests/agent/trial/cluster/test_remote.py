@@ -1,13 +1,15 @@
 """A worker elsewhere, as a runner polls it, and what its folder tells of where it is."""
 
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from agent.home import RunFolder
 from agent.trial import STOPPED
-from agent.trial.cluster.remote import Berth, Remote, berth_file, class_name, settle
+from agent.trial.cluster.likeness import class_name
+from agent.trial.cluster.remote import Berth, Remote, berth_file, settle
 from tests.agent.trial.cluster.test_likeness import OURS
 
 BERTH = Berth("E1-a", "tcp://there:1", 0, OURS)
@@ -36,6 +38,15 @@ def test_a_killed_remote_is_over_at_once_whatever_its_machine_does(folder: RunFo
     assert remote.poll() == -signal.SIGKILL
     remote.lose("late")
     assert remote.why is None
+
+
+def test_who_waits_for_it_waits_as_for_a_child(folder: RunFolder) -> None:
+    remote = Remote("measurement", folder, BERTH)
+    with pytest.raises(subprocess.TimeoutExpired):
+        remote.wait(0.0)
+    remote.kill()
+    assert remote.wait(0.0) == -signal.SIGKILL
+    remote.kill()  # twice is no fault
 
 
 def test_a_row_tells_the_device_and_its_class(folder: RunFolder) -> None:
