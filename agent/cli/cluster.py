@@ -9,7 +9,7 @@ import click
 from agent.cli.given import Finite, GivenPath
 from agent.cli.main import main
 from agent.cli.talk import tell
-from agent.machine import COOLER_C, Limits, guard, machine, parse_window
+from agent.machine import COOLER_C, Limits, guard, kernels, machine, parse_window
 from agent.trial.cluster import Options, join_cluster
 from agent.words import typed as units
 
@@ -47,6 +47,9 @@ def cluster(role: str, address: str, **options: Any) -> None:
         agent run --for 8h --cluster tcp://10.0.0.5:8786            at home
     Slurm, PBS and others: agent/README.md has recipes for dask-jobqueue.
     \b
+    All compute by numpy alone; where all have one compiler and processor,
+    AGENT_NATIVE=1 on each takes kernels in C.
+    \b
     A cluster is machines you trust: whoever reaches its scheduler runs what
     he likes on all of them. Dask's own settings switch TLS on.
     """
@@ -55,9 +58,10 @@ def cluster(role: str, address: str, **options: Any) -> None:
                     window=parse_window(window) if window else None,
                     only_charging=options["only_charging"])
     max_ram_mb = units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()
-    join_cluster(address, Options(limits, max_ram_mb), options["folder"] or cache(os.environ),
-                 name=options["name"], n_trials=options["n_trials"] or machine.n_cores(),
-                 say=tell)
+    with kernels.numpy_unless_asked():
+        join_cluster(address, Options(limits, max_ram_mb), options["folder"] or cache(os.environ),
+                     name=options["name"], n_trials=options["n_trials"] or machine.n_cores(),
+                     say=tell)
 
 
 def cache(environ: Any) -> Path:

@@ -25,12 +25,22 @@ def test_a_failing_compiler_says_why_and_leaves_nothing(tmp_path, compiler, pers
 
 def test_a_compiler_that_hangs_is_ended_with_its_children(tmp_path, compiler, person, monkeypatch):
     one = compiler(f"sleep 300 & echo $! > {tmp_path}/child", "wait")
-    monkeypatch.setattr(build, "LIMIT_S", 1.0)
+    monkeypatch.setattr(build, "WAITS_S", 1.0)
     with pytest.raises(BuildError, match="could not compile within 1 s"):
         build.build(one, tmp_path / "made", "c11-1", person)
     child = int((tmp_path / "child").read_text())
     assert not os.path.exists(f"/proc/{child}") or "Z" in Path(
         f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_a_compiler_that_computes_for_ever_is_ended_by_what_it_computed(
+        tmp_path, compiler, person, monkeypatch):
+    """On a busy machine the clock says nothing of it."""
+    one = compiler("while :; do :; done")
+    monkeypatch.setattr(build, "COMPUTES_S", 1)
+    with pytest.raises(BuildError, match="cc could not compile in 1 s of computing"):
+        build.build(one, tmp_path / "made", "c11-1", person)
     assert list((tmp_path / "made").iterdir()) == []
 
 

@@ -9,10 +9,9 @@ from engine.native import NUMPY, build
 from engine.native.choice import choose, folder_for, named
 
 
-def test_without_a_word_numpy_computes(person):
-    del person["AGENT_NATIVE"]
-    found = choose(person)
-    assert (found.kernels, found.why) == (NUMPY, "kernels are only used with AGENT_NATIVE=1")
+def test_without_a_word_kernels_compute(person, kernels):
+    unasked = {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], "PATH": person["PATH"]}
+    assert choose(unasked).kernels.name == kernels.name
 
 
 def test_zero_leaves_numpy_alone_and_looks_for_no_compiler(person):
