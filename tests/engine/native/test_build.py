@@ -83,7 +83,7 @@ def test_a_killed_build_leaves_nothing_that_is_believed_and_the_next_one_clears_
     child.wait()
     assert [path.name.split("-")[:2] for path in made.iterdir()] == [["build", str(child.pid)]]
     assert not build.is_whole(build.path_of(made, "c11-1"))
-    one = compiler(f"head -c -100 {library} > $OUT")
+    one = compiler(f"head -c -{len(build.MARK) + 64} {library} > $OUT")
     found = build.build(one, made, "c11-1", person)
     assert [path.name for path in made.iterdir()] == ["c11-1.so"]
     assert build.is_whole(found)
@@ -103,6 +103,8 @@ def test_only_what_lies_whole_is_whole(tmp_path, library):
         assert not build.is_whole(copy)
     copy.write_bytes(data)
     assert build.is_whole(copy)
+    copy.write_bytes(data.replace(b"interface " + build.INTERFACE.encode(), b"interface 01234567"))
+    assert not build.is_whole(copy)  # a version that calls them otherwise built it
     assert not build.is_whole(tmp_path / "none.so")
 
 
