@@ -103,7 +103,8 @@ def remarks(choice: Choice, study: Calibration, wish: Wish) -> list[str]:
     last = choice.last
     if last and last.id != study.id and wish.study is None:
         told = "; ".join(one.told for one in choice.differences)
-        is_ours = all(one.name != "home" for one in choice.differences)
+        is_ours = all(one.option not in ("this home", "this machine")
+                      for one in choice.differences)
         said.append(f"study {study.id}, and not the last one, {last.id}: {told}"
                     + (f"; `agent run --study {last.id}` goes on with that" if is_ours else ""))
     if wish.night_s and wish.run_s is None and wish.run_tokens is None and study.run_s:

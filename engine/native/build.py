@@ -170,7 +170,8 @@ def _run(command: Sequence[str], environment: Mapping[str, str], failed: str) ->
         raise BuildError(f"{failed} in {COMPUTES_S} s of computing")
     if child.returncode:
         lines = printed.decode(errors="replace").strip().splitlines()
-        told = next((line for line in lines if "error" in line), lines[-1] if lines else "silent")
+        told = next((line for word in ("No space", "error") for line in lines if word in line),
+                    lines[-1] if lines else "silent")
         raise BuildError(f"{failed}: {told[:SHOWN]} (status {child.returncode})")
 
 
