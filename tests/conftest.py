@@ -32,6 +32,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if "PYTEST_XDIST_WORKER" not in os.environ and hasattr(config, "cache"):
+        # Kernels are compiled once for all tests, whatever one takes for its person's home.
+        os.environ["XDG_CACHE_HOME"] = str(config.cache.mkdir("programs"))
     if hasattr(config, "workerinput"):
         # A worker has a second thread, which waits for orders and holds nothing that a forked
         # replica needs; test_worker.py sees to it that the program has none.

@@ -51,7 +51,8 @@ WINGS = {
                          "engine.text"),
     "engine.export": ("engine.model", "engine.text"),
     "engine.trace": ("engine.model", "engine.native", "engine.training"),
-    "engine.door": ("engine.model", "engine.text", "engine.training", "engine.sampling"),
+    "engine.door": ("engine.model", "engine.native", "engine.text", "engine.training",
+                    "engine.sampling"),
     "engine.bench": ("engine.model", "engine.native", "engine.text", "engine.text.stories",
                      "engine.training", "engine.sampling"),
 }
@@ -99,7 +100,7 @@ EXEMPT = {
                                  "sys.stderr", "sys.argv"},
     "engine/bench/clock.py": {"time", "os.environ", "subprocess"},
     "engine/model/workspace.py": {"mmap"},
-    "engine/native/build.py": {"subprocess"},
+    "engine/native/build.py": {"subprocess", "signal"},
     "engine/native/choice.py": {"os.environ"},
     "engine/proof/kernels.py": {"sys.stdout"},
     "engine/training/parallel.py": {"socket", "signal", "mmap", "traceback", "sys.stdout",

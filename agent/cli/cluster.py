@@ -10,7 +10,7 @@ from agent.cli.given import GivenPath
 from agent.cli.limits import limit_options, limits_of
 from agent.cli.main import main
 from agent.cli.talk import tell
-from agent.machine import guard, machine
+from agent.machine import guard, kernels, machine
 from agent.trial.cluster import Options, join_cluster
 from agent.words import typed as units
 
@@ -43,14 +43,18 @@ def cluster(role: str, address: str, **options: Any) -> None:
         agent run --for 8h --cluster tcp://10.0.0.5:8786            at home
     Slurm, PBS and others: agent/README.md has recipes for dask-jobqueue.
     \b
+    All compute by numpy alone; where all have one compiler and processor,
+    AGENT_NATIVE=1 on each takes kernels in C.
+    \b
     A cluster is machines you trust: whoever reaches its scheduler runs what
     he likes on all of them. Dask's own settings switch TLS on.
     """
     limits, max_ram = limits_of(options), options["max_ram"]
     max_ram_mb = units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb()
-    join_cluster(address, Options(limits, max_ram_mb), options["folder"] or cache(os.environ),
-                 name=options["name"], n_trials=options["n_trials"] or machine.n_cores(),
-                 say=tell)
+    with kernels.numpy_unless_asked():
+        join_cluster(address, Options(limits, max_ram_mb), options["folder"] or cache(os.environ),
+                     name=options["name"], n_trials=options["n_trials"] or machine.n_cores(),
+                     say=tell)
 
 
 def cache(environ: Any) -> Path:

@@ -2,14 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import Any
 
 import click
 
 from agent.ledger import BLOCKED
-from agent.machine import machine
+from agent.machine import kernels, machine
 from agent.night import Desk, Wish
 from agent.trial.cluster import at_cluster, n_local, own_class
 
@@ -57,11 +57,19 @@ class Classes:
 def clustered(at: Desk, text: str | None, wish: Wish) -> Iterator[Wish]:
     """The desk with its trials on the cluster that was named, or here; and the wish with as many of
     them at once as its machines take now, where nobody said.
+
+    Several machines compute by numpy alone where nobody says AGENT_NATIVE=1.
     """
     if text is None:
         at.classes = Classes()
         yield wish
         return
+    with nullcontext() if n_local(text) else kernels.numpy_unless_asked():
+        yield from _at(at, text, wish)
+
+
+def _at(at: Desk, text: str, wish: Wish) -> Iterator[Wish]:
+    """The wish, once; the cluster is left behind it."""
 
     def say(told: str) -> None:
         at.observer.say(told)

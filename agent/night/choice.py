@@ -261,9 +261,9 @@ def _differences(ledger: Queries, known: Calibration, wish: Wish, base: Config,
 
 def _other_kernels(known: str) -> Iterator[Difference]:
     """A study is computed by one kind of kernels to its end; without a word by its own."""
-    usual = kernels.usual()
-    if usual != known and (kernels.is_asked() or kernels.why_not(known)):
-        yield Difference("kernels", f"kernels {usual}, not {known}",
+    is_other = kernels.usual() != known if kernels.is_asked() else kernels.why_not(known)
+    if is_other:
+        yield Difference("kernels", f"kernels {kernels.usual()}, not {known}",
                          kernels.ASKED if kernels.is_asked() else "this machine")
 
 

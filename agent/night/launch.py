@@ -277,6 +277,8 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
     base = base_of(at.ledger, wish)
     require_steps(base, wish.run_tokens)  # before a text is made
     tokens = night.prepare(base.vocab_size)
+    if kernels.is_asked():  # else a study goes on with its own
+        kernels.make_ready(at.progress)
     choice = choose(at.ledger, wish, tokens.corpus.sha256, tokens.corpus.name, at.classes)
     require_steps(choice.base, wish.run_tokens)
     left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.boot())
@@ -316,6 +318,7 @@ def _new_study(at: Desk, wish: Wish, choice: Choice, tokens: TokenSet,
     require_windows(tokens, base)
     require_right(at.prove, base, wish)
     n_trials = wish.n_trials or 1
+    kernels.make_ready(at.progress)
     speed = measured(at, tokens, base, wish.n_replicas, n_trials)
     run_s = wish.run_s or study.planned_run_s(left_s, n_trials)
     n_valid = tokens.n_tokens["search"]
@@ -361,6 +364,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
     require_windows(tokens, config)
     recover(night, end_orphans)
     require_right(at.prove, config, wish)
+    kernels.make_ready(at.progress)
     budget = wish.run_tokens or (wish.steps or 0) * config.tokens_per_step
     if not budget:
         speed = measured(at, tokens, config, wish.n_replicas)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import words
-from agent.ledger import Calibration, Queries, withdrawn_runs
-from agent.machine import Clock
+from agent.ledger import Calibration, Queries, kernels_of, withdrawn_runs
+from agent.machine import Clock, kernels
 from agent.night.choice import CLASS, Choice, Difference
 from agent.night.needs import typed
 from agent.night.wish import Wish
@@ -91,13 +91,27 @@ def until(wish: Wish, clock: Clock) -> str:
     return f"{told} or {runs}" if runs else told
 
 
+def _computed(study: Calibration, choice: Choice) -> str:
+    """What the runs of a study are computed by, and why, where that is numpy alone."""
+    if (name := kernels_of(study)) != kernels.NUMPY:
+        return f"computed by numpy and kernels in C, {name}"
+    if kernels.is_asked():
+        return f"computed by numpy alone, as {kernels.ASKED}=0 asks"
+    if choice.study is not None:
+        return f"computed by numpy alone, as study {study.id} began"
+    return f"computed by numpy alone: {kernels.why_numpy()}; `agent doctor` tells what helps"
+
+
 def remarks(choice: Choice, study: Calibration, wish: Wish) -> list[str]:
-    """What the first line has no room for: all that differs from the last study, and advice."""
-    said = []
+    """What the first line has no room for: by what runs are computed, all that differs from the
+    last study, and advice.
+    """
+    said = [_computed(study, choice)]
     last = choice.last
     if last and last.id != study.id and wish.study is None:
         told = "; ".join(one.told for one in choice.differences)
-        is_ours = all(one.name not in ("home", CLASS) for one in choice.differences)
+        is_ours = all(one.name not in ("home", CLASS) and one.option != "this machine"
+                      for one in choice.differences)
         said.append(f"study {study.id}, and not the last one, {last.id}: {told}"
                     + (f"; `agent run --study {last.id}` goes on with that" if is_ours else ""))
     if wish.night_s and wish.run_s is None and wish.run_tokens is None and study.run_s:

@@ -7,6 +7,7 @@ from agent.home import Home
 from agent.ledger import Ledger, Run, add_foreign, foreign_uid
 from agent.trial.job import Job
 from engine.export import SAID, Whole
+from engine.native import NUMPY
 from engine.training import checkpoint, make_optimizer
 
 
@@ -31,7 +32,7 @@ def adopt(ledger: Ledger, home: Home, model: Whole, place: str, now: str) -> Run
 
 def _state(model: Whole) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a checkpoint holds of it: an optimizer that has made no step, too."""
-    optimizer = make_optimizer(model.config)
+    optimizer = make_optimizer(model.config, kernels=NUMPY)  # it computes nothing
     slots = {f"optimizer.{name}": slot for name, slot in optimizer.slots.items()}
     return {"params": model.params.buffer, **slots}, {
         "step": 0, "config": model.config.to_dict(), "optimizer": optimizer.scalars(),

@@ -13,6 +13,7 @@ from engine import Model
 from engine.alignment import Measure
 from engine.errors import CheckpointError, Diverged, TokenizerError, UserError
 from engine.model import Array
+from engine.native import present
 from engine.sampling import Sampling
 from engine.training import checkpoint, open_tokens
 
@@ -44,14 +45,15 @@ class Sample:
 
 
 def load(run: Run, folder: RunFolder) -> Speaker:
-    """The model of a run at the point where its optimizer evaluates.
+    """The model of a run at the point where its optimizer evaluates, with the kernels it was
+    trained by where they lie here.
 
     UserError where there is no checkpoint, CheckpointError where it is torn or another run's.
     """
     require_model(run, folder)
     job = Job.read(folder.job)
     try:
-        model = engine.load(folder.checkpoint)
+        model = engine.load(folder.checkpoint, kernels=present(job.kernels))
     except TokenizerError as error:
         raise TokenizerError(f"the tokenizer of {run.label} is not to be had: {error}; `agent run` "
                              "with the same --corpus writes it again") from error

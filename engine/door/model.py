@@ -13,6 +13,7 @@ from engine.door.spoken import Spoken
 from engine.errors import CheckpointError, ConfigError, CorpusError, TokenizerError
 from engine.files import find_within
 from engine.model import GPT, Array, Flat
+from engine.native import NUMPY, Kernels
 from engine.sampling import Sampling, Writing
 from engine.text import Tokenizer
 from engine.training import Score, checkpoint, make_optimizer, score_model, seeded
@@ -30,12 +31,13 @@ class Model:
     step       updates it was trained for
     """
 
-    def __init__(self, config: Config, params: Flat, tokenizer: Tokenizer, step: int = 0) -> None:
+    def __init__(self, config: Config, params: Flat, tokenizer: Tokenizer, step: int = 0,
+                 kernels: Kernels | None = None) -> None:
         if tokenizer.vocab_size != config.vocab_size:
             raise TokenizerError(f"the tokenizer has {tokenizer.vocab_size} tokens and the model "
                                  f"{config.vocab_size}; use the one it was trained with")
         self.config, self.tokenizer, self.step = config, tokenizer, step
-        self.gpt, self.flat = GPT(config), params
+        self.gpt, self.flat = GPT(config, kernels=kernels), params
 
     def __repr__(self) -> str:
         return (f"<engine.Model {self.config.describe()}, {self.config.n_params:,} parameters, "
@@ -145,17 +147,20 @@ class Model:
 
     @classmethod
     def from_checkpoint(cls, arrays: Mapping[str, Array], scalars: Mapping[str, Any],
-                        tokenizer: Tokenizer) -> Self:
+                        tokenizer: Tokenizer, kernels: Kernels | None = None) -> Self:
         """The model at the point where its optimizer evaluates."""
         config = Config.from_dict(scalars["config"])
-        return cls(config, evaluation_params(config, arrays, scalars), tokenizer, scalars["step"])
+        return cls(config, evaluation_params(config, arrays, scalars), tokenizer, scalars["step"],
+                   kernels)
 
 
-def load(path: Path | str, tokenizer: Tokenizer | Path | str | None = None) -> Model:
+def load(path: Path | str, tokenizer: Tokenizer | Path | str | None = None,
+         kernels: Kernels | None = None) -> Model:
     """The model of a run: `agent path RUN` prints where it lies.
 
     path       a run's folder, or a checkpoint (.npz); a torn one is passed over for the one before
     tokenizer  needed only where neither the checkpoint nor the job.json beside it tells which
+    kernels    that compute it (engine.native); without a word those that are usual here
 
     Nothing is unpickled. Raises CheckpointError or TokenizerError where there is no whole model.
     """
@@ -167,7 +172,8 @@ def load(path: Path | str, tokenizer: Tokenizer | Path | str | None = None) -> M
                               "the model of a run lies")
     arrays, scalars = saved
     try:
-        return Model.from_checkpoint(arrays, scalars, _tokenizer(place, scalars, tokenizer))
+        return Model.from_checkpoint(arrays, scalars, _tokenizer(place, scalars, tokenizer),
+                                     kernels)
     except (KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(f"{place} is no checkpoint of a training: {error}") from error
 
@@ -206,7 +212,7 @@ def evaluation_params(config: Config, arrays: Mapping[str, Array],
 
     CheckpointError where an array is missing or of another shape.
     """
-    params, optimizer = Flat.empty(config), make_optimizer(config)
+    params, optimizer = Flat.empty(config), make_optimizer(config, kernels=NUMPY)
     wanted = {f"optimizer.{name}": slot for name, slot in optimizer.slots.items()}
     for name, own in {"params": params.buffer, **wanted}.items():
         if name not in arrays or arrays[name].shape != own.shape:

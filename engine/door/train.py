@@ -10,6 +10,7 @@ from engine.config import Config
 from engine.door.model import Model
 from engine.errors import CheckpointError, ConfigError, CorpusError
 from engine.model import Array
+from engine.native import NUMPY, named
 from engine.text import Tokenizer, copies, parse, read_bytes, separate, splits
 from engine.training import (
     Done,
@@ -53,7 +54,7 @@ class Training(Iterator[Step | Eval | Done]):
     def model(self) -> Model:
         """A copy of what has been learnt so far, at the point where the optimizer evaluates."""
         return Model.from_checkpoint(self._trainer.arrays(), self._trainer.scalars(),
-                                     self.tokenizer)
+                                     self.tokenizer, self._trainer.kernels)
 
     def save(self, path: Path | str) -> Path:
         """Write a checkpoint that engine.load reads and `resume` goes on from; its path."""
@@ -61,7 +62,8 @@ class Training(Iterator[Step | Eval | Done]):
         if path.suffix != ".npz":
             raise ConfigError(f"{path} does not end in .npz, as a checkpoint does; name it "
                               f"{path.name}.npz")
-        scalars = self._trainer.scalars() | {"tokenizer": self.tokenizer.json}
+        scalars = self._trainer.scalars() | {"tokenizer": self.tokenizer.json,
+                                             "kernels": self._trainer.kernels.name}
         checkpoint.save(path, self._trainer.arrays(), scalars)
         return path
 
@@ -89,7 +91,8 @@ def train(config: Config, text: Text, *,  # noqa: PLR0913  # all but two are nam
     tokenizer   None: one of config.vocab_size tokens is trained on the text
     eval_every  steps between two evaluations; None: as often as a tenth of the time pays for
     replicas    processes that share each batch
-    resume      a checkpoint of this very training; the same text and seed are needed again
+    resume      a checkpoint of this very training; the same text and seed are needed again, and
+                the kernels it was computed by
 
     Losses are nats a token, and bits a byte of the held-out text. The same arguments give the
     same losses; bit for bit where the number of BLAS threads is the same. Raises ConfigError,
@@ -107,7 +110,8 @@ def train(config: Config, text: Text, *,  # noqa: PLR0913  # all but two are nam
     tokens = tokenizer.encode_stories(held)
     texts = Texts(tokenizer.encode_stories(stories), tokens,
                   sum(len(story.encode()) for story in held), separator=tokenizer.eot_id)
-    trainer = Trainer(config, seed, steps, texts, replicas)
+    kernels = None if saved is None else named(str(saved[1].get("kernels", NUMPY.name)))
+    trainer = Trainer(config, seed, steps, texts, replicas, kernels)
     if saved is not None:
         trainer.restore(*saved)
     return Training(trainer, tokenizer,

@@ -12,14 +12,16 @@ from engine import doors
 if TYPE_CHECKING:
     from engine.native.choice import Choice as Choice
     from engine.native.choice import choose as choose
+    from engine.native.choice import is_ready as is_ready
     from engine.native.choice import named as named
+    from engine.native.choice import present as present
     from engine.native.choice import usual as usual
     from engine.native.dispatch import kernel as kernel
     from engine.native.library import NUMPY as NUMPY
     from engine.native.library import Kernels as Kernels
 
 __all__, __getattr__ = doors(__name__, {
-    "choice": ("Choice", "choose", "named", "usual"),
+    "choice": ("Choice", "choose", "is_ready", "named", "present", "usual"),
     "dispatch": ("kernel",),
     "library": ("Kernels", "NUMPY"),
 }, modules=("exponential", "updates"))

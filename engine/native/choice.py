@@ -1,11 +1,12 @@
-"""Which path computes: kernels where they can be had and are wanted, else numpy, and why.
+"""Which path computes: kernels where they can be had, else numpy, and why.
 
-    AGENT_NATIVE=0    numpy, as without a compiler        AGENT_NATIVE=1    kernels
+    AGENT_NATIVE=0    numpy, as without a compiler        AGENT_NATIVE=1    kernels, the default
 
 Libraries lie in a folder of this user, never in a home: a home may come from somebody else, and a
 library is executed.
 """
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ from engine.native.build import BuildError, Compiler
 from engine.native.library import NAME, NUMPY, Foreign, Kernels
 
 ASKED = "AGENT_NATIVE"
-DEFAULT = "0"  # where nothing is said
+DEFAULT = "1"  # where nothing is said
 NO_COMPILER = "there is no C compiler (cc, clang or gcc; the package ziglang brings one)"
 
 
@@ -44,8 +45,7 @@ def choose(environ: Mapping[str, str], compilers: Iterable[Compiler] | None = No
     ConfigError where AGENT_NATIVE is neither 0 nor 1.
     """
     if not _is_wanted(environ):
-        return Choice(NUMPY, f"{ASKED}=0" if environ.get(ASKED) else
-                      f"kernels are only used with {ASKED}=1")
+        return Choice(NUMPY, f"{ASKED}=0")
     folder, reasons = folder_for(environ), [NO_COMPILER]
     source, cpu = build.SOURCE.read_bytes(), build.processor() if cpu is None else cpu
     found = build.compilers(environ.get("PATH")) if compilers is None else compilers
@@ -73,6 +73,34 @@ def _loaded(name: str, folder: Path, compiler: Compiler, environ: Mapping[str, s
     return Kernels(name, path)
 
 
+def is_ready(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether what computes here is known without compiling anything."""
+    own = os.environ if environ is None else environ
+    if not _is_wanted(own):
+        return True
+    source, cpu, folder = build.SOURCE.read_bytes(), build.processor(), folder_for(own)
+    first = next(build.compilers(own.get("PATH")), None)
+    return first is None or build.is_whole(
+        build.path_of(folder, build.name_of(first, source, cpu)))
+
+
+def present(name: str, environ: Mapping[str, str] | None = None) -> Kernels:
+    """The kernels of that name where they lie here, else numpy: for what only looks, which
+    compiles nothing and may differ by rounding.
+    """
+    own = os.environ if environ is None else environ
+    path = _held(name, own) if _is_wanted(own) else None
+    with contextlib.suppress(Foreign):
+        return Kernels(name, path) if path else NUMPY
+    return NUMPY
+
+
+def _held(name: str, environ: Mapping[str, str]) -> Path | None:
+    """Where the library of that name lies whole; a name may come from somebody else's file."""
+    path = build.path_of(folder_for(environ), name)
+    return path if build.NAMES.fullmatch(name) and build.is_whole(path) else None
+
+
 def named(name: str, environ: Mapping[str, str] | None = None) -> Kernels:
     """The kernels of that name, for what must go on with those it began with.
 
@@ -85,8 +113,7 @@ def named(name: str, environ: Mapping[str, str] | None = None) -> Kernels:
     if own.get(ASKED) == "0":
         raise UserError(f"{ASKED}=0 leaves numpy alone, and this began with the kernels {name}, "
                         f"without which it would go elsewhere; take {ASKED} away to go on")
-    path = build.path_of(folder_for(own), name)
-    if build.is_whole(path):
+    if path := _held(name, own):
         try:
             return Kernels(name, path)
         except Foreign as error:

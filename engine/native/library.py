@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ SHAPES: dict[str, str] = {
     "adamw": "aaaa i rrrrrr i", "lion": "aaa i rrrrr i", "schedule_free": "aaaa i rrrrrrrr i",
     "momentum": "aaa i rr", "descend": "aa i rr i"}
 KINDS = {"a": ARRAY, "i": INT, "r": REAL}
+# Of how kernels are called: a library that an older or a newer version built may be another's.
+INTERFACE = hashlib.sha256(repr(sorted(SHAPES.items())).encode()).hexdigest()[:8]
 
 
 class Foreign(Exception):

@@ -22,6 +22,9 @@ from engine.errors import ReplicaDied
 from engine.model import Array
 
 Phase = Callable[[int], None]  # called with the replica's rank, 0 for the leader
+# Looks for an answer before a process sleeps, some 2 ms, where each has a core of its own: to be
+# woken takes longer than most waits. A step of 64d/2L takes 3 % less so, of 128d/4L 1.5 %.
+LOOKS = 1000
 GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a terminal's, to all at once
 
 
@@ -48,6 +51,7 @@ class Team:
 
     def __init__(self, n_replicas: int, phases: Sequence[Phase]) -> None:
         self.n_replicas, self._phases = n_replicas, phases
+        self._looks = LOOKS if n_replicas <= len(os.sched_getaffinity(0)) else 0
         self._lines: list[socket.socket] = []
         self._pids: list[int] = []
 
@@ -68,7 +72,7 @@ class Team:
                     self._mourn(rank)
             self._phases[phase](0)
             for rank, line in enumerate(self._lines, 1):
-                if not _receive(line):
+                if not _receive(line, self._looks):
                     self._mourn(rank)
         except BaseException:
             self.close()  # a team that is not whole, or an answer left unread, must not go on
@@ -108,7 +112,7 @@ class Team:
         try:
             for number in GROUP_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)  # the leader saves and hangs up
-            while asked := _receive(line):
+            while asked := _receive(line, self._looks):
                 self._phases[asked[0]](rank)
                 line.send(asked)
             status = 0
@@ -128,9 +132,14 @@ class Team:
                           -code if code < 0 else None)
 
 
-def _receive(line: socket.socket) -> bytes:
-    """One byte; none when the other side is gone."""
+def _receive(line: socket.socket, n_looks: int = 0) -> bytes:
+    """One byte; none when the other side is gone. Only behind n_looks in vain does it sleep."""
     try:
+        for _ in range(n_looks):
+            try:
+                return line.recv(1, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                os.sched_yield()  # to whoever has no core, if anybody
         return line.recv(1)
     except ConnectionResetError:
         return b""

@@ -15,7 +15,7 @@ import numpy as np
 from engine.config import EARLIER, Config
 from engine.errors import CheckpointError, Diverged, Left
 from engine.model import GPT, Array, Flat, Watch, init_params
-from engine.native import Kernels
+from engine.native import NUMPY, Kernels
 from engine.training.data import Batches
 from engine.training.evaluate import Score, nats_in, score_of, sum_blocks, sum_nats, windows
 from engine.training.optim import learning_rate, make_optimizer, shares, sum_gradients
@@ -90,6 +90,7 @@ class Trainer:
         n = self.n_replicas = max(1, min(n_replicas, config.batch_size))
         self.team = Team(n, (self._gradient, self._reduce, self._update, self._score))
         self.model = GPT(config, kernels=kernels)
+        self.kernels = self.model.workspace.kernels or NUMPY  # that it is computed by
         self.params = init_params(config, seed, params=Flat.over(
             config, shared_zeros(config.n_params)))
         self.grads = [Flat.over(config, shared_zeros(config.n_params)) for _ in range(n)]

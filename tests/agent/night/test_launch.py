@@ -56,7 +56,7 @@ def test_a_study_of_a_text_that_an_earlier_version_cut_goes_on_and_says_so(tmp_p
                 config=Config().assign(MODEL).to_dict())
         found = _study(at, asked, at.night(Plan(3000.0), asked.source), None)
     assert found.id == 1
-    assert listener.said[1:] == [
+    assert listener.said[1:-1] == [
         f"note: {tokens.n_tokens['confirm']:,} tokens confirm beside the "
         f"{tokens.n_tokens['search']:,} that search: an earlier version cut this text so, and its "
         "studies go on with that; a new --home cuts it into a half and two quarters"]
@@ -90,7 +90,7 @@ def test_a_home_that_was_moved_goes_on_with_what_this_device_can(
     assert (found.id, found.budget_tokens, found.device) == (1, 3200, machine.device())
     assert found.tok_per_s == pytest.approx(32 / 0.024)
     assert found.run_s == pytest.approx(2.7, rel=0.01)
-    assert at.observer.said[1:] == [  # type: ignore[attr-defined]
+    assert at.observer.said[2:] == [  # type: ignore[attr-defined]
         "study 1 was measured on another device (a phone, 8 cores, Linux); on this one "
         f"({machine.device()}) a run takes about 3 s, before 26 s"]
 

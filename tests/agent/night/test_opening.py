@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agent.ledger.ledger import Ledger
+from agent.machine import kernels
 from agent.night.choice import Choice, Difference
 from agent.night.opening import WIDTH, in_lines, opening, remarks, shown_home, until
 from agent.night.wish import Wish
@@ -112,17 +113,33 @@ def test_all_that_differs_is_told_and_how_to_go_back(tmp_path: Path) -> None:
         last, study = (ledger.calibration(a_study(ledger, budget_tokens=n)) for n in (3200, 100))
     choice = Choice(None, TINY, last, (Difference("text", "text novel, not tiny", "--corpus"),
                                        Difference("width", "width 8, not 16", "--set")))
-    assert remarks(choice, study, wish()) == [
+    assert remarks(choice, study, wish())[1:] == [
         "study 2, and not the last one, 1: text novel, not tiny; width 8, not 16; `agent run "
         "--study 1` goes on with that"]
-    assert remarks(choice, study, wish(study=2)) == []  # it was named
+    assert remarks(choice, study, wish(study=2))[1:] == []  # it was named
 
 
 def test_a_night_with_time_for_much_longer_runs_says_how_to_get_them(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         study = ledger.calibration(a_study(ledger, run_s=10.0))
     choice = Choice(study, TINY, study, ())
-    assert remarks(choice, study, wish(night_s=8 * 3600.0)) == [
+    assert remarks(choice, study, wish(night_s=8 * 3600.0))[1:] == [
         "note: this night has time for runs of 10 min; --run-for 10m opens a study of such runs"]
-    assert remarks(choice, study, wish(night_s=300.0)) == []
-    assert remarks(choice, study, wish(night_s=8 * 3600.0, run_tokens=3200)) == []
+    assert remarks(choice, study, wish(night_s=300.0))[1:] == []
+    assert remarks(choice, study, wish(night_s=8 * 3600.0, run_tokens=3200))[1:] == []
+
+
+@pytest.mark.parametrize(("own", "is_new", "asked", "expected"), [
+    ("c11-0123abcd", True, False, "computed by numpy and kernels in C, c11-0123abcd"),
+    (None, True, True, "computed by numpy alone, as AGENT_NATIVE=0 asks"),
+    (None, False, False, "computed by numpy alone, as study 1 began"),
+    (None, True, False, "computed by numpy alone: there is none; `agent doctor` tells what helps")])
+def test_a_night_says_what_computes(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None, is_new: bool,
+        asked: bool, expected: str) -> None:
+    monkeypatch.setattr(kernels, "is_asked", lambda: asked)
+    monkeypatch.setattr(kernels, "why_numpy", lambda: "there is none")
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        study = dataclasses.replace(ledger.calibration(a_study(ledger)), kernels=own)
+    choice = Choice(None if is_new else study, TINY, None, ())
+    assert remarks(choice, study, wish(max_runs=1)) == [expected]

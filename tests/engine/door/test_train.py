@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 
 import engine
+from engine import native
 from engine.config import OPTIMIZERS
 from engine.door.train import _split
-from engine.errors import CheckpointError, ConfigError, CorpusError, TokenizerError
+from engine.errors import (
+    CheckpointError,
+    ConfigError,
+    CorpusError,
+    TokenizerError,
+    UserError,
+)
 from engine.text.splits import hold_out
 from engine.text.stories.write import write_stories
 from engine.text.tokenizer import Tokenizer
@@ -62,6 +69,22 @@ def test_a_training_of_an_earlier_version_is_resumed_in_the_order_it_began_in(
     checkpoint.save(half, arrays, scalars)
     *_, resumed = engine.train(TINY, STORIES, steps=6, resume=half)
     assert resumed == whole
+
+
+def test_a_training_goes_on_by_the_kernels_it_began_with(tmp_path: Path) -> None:
+    """A version that did not say which had numpy alone."""
+    with engine.train(TINY, STORIES, steps=3) as first:
+        half = first.save(tmp_path / "half.npz")
+    arrays, scalars = checkpoint.load(half)
+    assert scalars["kernels"] == native.usual().kernels.name
+    checkpoint.save(half, arrays, scalars | {"kernels": "c11-00000000"})
+    with pytest.raises(UserError, match="the kernels c11-00000000 cannot be had|AGENT_NATIVE=0"):
+        engine.train(TINY, STORIES, steps=3, resume=half)
+    del scalars["kernels"]
+    checkpoint.save(half, arrays, scalars)
+    with engine.train(TINY, STORIES, steps=3, resume=half) as again:
+        again.save(half)
+    assert checkpoint.load(half)[1]["kernels"] == "numpy"
 
 
 def test_a_loop_that_was_left_goes_on_where_it_was() -> None:

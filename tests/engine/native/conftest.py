@@ -9,12 +9,9 @@ from engine.native.choice import choose, folder_for
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """That of a person with a cache folder of the tests' own, which asks for kernels."""
-    root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # of all workers
-    return {**os.environ, "AGENT_NATIVE": "1", "XDG_CACHE_HOME": str(root / "cache")}
+def environment():
+    """That of a person who asks for kernels, which all tests share."""
+    return {**os.environ, "AGENT_NATIVE": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -25,12 +25,22 @@ def test_a_failing_compiler_says_why_and_leaves_nothing(tmp_path, compiler, pers
 
 def test_a_compiler_that_hangs_is_ended_with_its_children(tmp_path, compiler, person, monkeypatch):
     one = compiler(f"sleep 300 & echo $! > {tmp_path}/child", "wait")
-    monkeypatch.setattr(build, "LIMIT_S", 1.0)
+    monkeypatch.setattr(build, "WAITS_S", 1.0)
     with pytest.raises(BuildError, match="could not compile within 1 s"):
         build.build(one, tmp_path / "made", "c11-1", person)
     child = int((tmp_path / "child").read_text())
     assert not os.path.exists(f"/proc/{child}") or "Z" in Path(
         f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_a_compiler_that_computes_for_ever_is_ended_by_what_it_computed(
+        tmp_path, compiler, person, monkeypatch):
+    """On a busy machine the clock says nothing of it."""
+    one = compiler("while :; do :; done")
+    monkeypatch.setattr(build, "COMPUTES_S", 1)
+    with pytest.raises(BuildError, match="cc could not compile in 1 s of computing"):
+        build.build(one, tmp_path / "made", "c11-1", person)
     assert list((tmp_path / "made").iterdir()) == []
 
 
@@ -73,7 +83,7 @@ def test_a_killed_build_leaves_nothing_that_is_believed_and_the_next_one_clears_
     child.wait()
     assert [path.name.split("-")[:2] for path in made.iterdir()] == [["build", str(child.pid)]]
     assert not build.is_whole(build.path_of(made, "c11-1"))
-    one = compiler(f"head -c -100 {library} > $OUT")
+    one = compiler(f"head -c -{len(build.MARK) + 64} {library} > $OUT")
     found = build.build(one, made, "c11-1", person)
     assert [path.name for path in made.iterdir()] == ["c11-1.so"]
     assert build.is_whole(found)
@@ -93,6 +103,8 @@ def test_only_what_lies_whole_is_whole(tmp_path, library):
         assert not build.is_whole(copy)
     copy.write_bytes(data)
     assert build.is_whole(copy)
+    copy.write_bytes(data.replace(b"interface " + build.INTERFACE.encode(), b"interface 01234567"))
+    assert not build.is_whole(copy)  # a version that calls them otherwise built it
     assert not build.is_whole(tmp_path / "none.so")
 
 

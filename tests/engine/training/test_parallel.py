@@ -6,6 +6,7 @@ A process that forks must have no other thread of ours: tests/conftest.py sees t
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,7 @@ import pytest
 from engine.config import EVAL_TOKENS, OPTIMIZERS, Config
 from engine.errors import Diverged, Left, ReplicaDied
 from engine.model.gpt import GPT
-from engine.training import checkpoint
+from engine.training import checkpoint, parallel
 from engine.training.evaluate import nats_in, score_model
 from engine.training.parallel import Team, parts, shared_zeros
 from engine.training.train import Shard, Step, Texts, Trainer, training
@@ -171,6 +172,33 @@ def test_a_phase_has_ended_everywhere_when_the_next_begins(team):
         three.run(0)
         three.run(1)
     assert total.tolist() == 3 * [3 * 100 * 101 / 2]
+
+
+@pytest.mark.parametrize("n_looks", [0, 2, 3, 9])
+def test_an_answer_that_comes_while_it_is_looked_for_is_heard_as_one_that_is_waited_for(
+        n_looks, monkeypatch):
+    """And the end of the other side is met in both ways."""
+    ours, theirs = socket.socketpair()
+    looked = []
+
+    def look():
+        looked.append(len(looked))
+        if len(looked) == min(n_looks, 3):
+            theirs.send(b"x")
+
+    monkeypatch.setattr(parallel.os, "sched_yield", look)
+    with ours:
+        with theirs:
+            if not n_looks:
+                theirs.send(b"x")
+            assert parallel._receive(ours, n_looks) == b"x"
+            assert len(looked) == min(n_looks, 3)
+        assert parallel._receive(ours, n_looks) == b""
+
+
+def test_replicas_of_more_processes_than_cores_sleep_at_once(monkeypatch):
+    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda pid: {0, 1})
+    assert [Team(n, ())._looks > 0 for n in (1, 2, 3)] == [True, True, False]
 
 
 def test_closing_leaves_no_process_and_may_be_repeated(team):
