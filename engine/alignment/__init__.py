@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
-    from engine.alignment.measure import Measure as Measure
     from engine.alignment.objective import NATS as NATS
     from engine.alignment.objective import PAIRWISE as PAIRWISE
     from engine.alignment.objective import Recipe as Recipe
@@ -18,14 +17,12 @@ if TYPE_CHECKING:
     from engine.alignment.pairs import read_pairs as read_pairs
     from engine.alignment.pairs import split as split
     from engine.alignment.train import AlignedTrainer as AlignedTrainer
-    from engine.alignment.train import Exam as Exam
     from engine.alignment.train import Lesson as Lesson
     from engine.alignment.writer import Writer as Writer
 
 __all__, __getattr__ = doors(__name__, {
-    "measure": ("Measure",),
     "objective": ("NATS", "PAIRWISE", "Recipe"),
     "pairs": ("Pair", "read_pairs", "split"),
-    "train": ("AlignedTrainer", "Exam", "Lesson"),
+    "train": ("AlignedTrainer", "Lesson"),
     "writer": ("Writer",),
 }, modules=("qualities", "worked"))
