@@ -15,7 +15,7 @@ dpo   one base, one pool of pairs: the text's own continuation and the base's, a
       held-out pairs and seeds, of what became of each pair
 spin  one base; rounds until the win rate of the text no longer falls, or --rounds
 star  a base from few worked examples, one a seed; --rounds rounds from it, then plain training on
-      as many right answers as the last round had
+      as many right answers as the last round had. With --unhinted wrong answers are not explained
 """
 
 import argparse
@@ -179,6 +179,7 @@ def spin(place: Place, known: set[tuple[Any, ...]]) -> Runs:
 
 def star(place: Place, known: set[tuple[Any, ...]]) -> Runs:
     options, recipe = place.options, Recipe("nats")
+    by = "star, unhinted" if options.unhinted else "star"
     ask = partial(worked.sums_exam, n=N_PROBLEMS, most_digits=sums.DIGITS + 1)
     n_epochs = options.epochs[0]
     for seed in seeds_of(options):
@@ -190,24 +191,31 @@ def star(place: Place, known: set[tuple[Any, ...]]) -> Runs:
                 before += ask(writer, step, leave)
             return before if step == 0 else ask(writer, step, leave)
 
-        keys = [{"by": "star", "seed": seed, "beta": None, "n_epochs": n_epochs, "round": k}
+        keys = [{"by": by, "seed": seed, "beta": None, "n_epochs": n_epochs, "round": k}
                 for k in range(1, options.rounds + 2)]
         if all(tuple(key.values()) in known for key in keys):
             continue
         base = place.model(seed)
-        last, learnt = base, list[Pair]()
+        last, n_learnt = base, 0
         for key in keys:
+            path = place.folder / f"{by}-{options.tokens}-{seed}-{key['round']}.npz"
+            if tuple(key.values()) in known and path.exists():
+                arrays, scalars = checkpoint.load(path)
+                last, n_learnt = Flat.over(place.base, arrays["params"]), scalars["n"]
+                continue
             if key["round"] > options.rounds:
-                learnt = worked.plain_answers(len(learnt), seed)
+                learnt = worked.plain_answers(n_learnt, seed)
             else:
                 learnt = [pair for i in range(-(-options.n // worked.AT_ONCE))
-                          for pair in worked.right_answers(place.writer(last), options.n, seed, i)]
+                          for pair in worked.right_answers(place.writer(last), options.n, seed, i,
+                                                           rationalises=not options.unhinted)]
             if len(learnt) < LEAST:
                 break
+            n_learnt = len(learnt)
             last, found = place.improved(base, learnt, [], recipe, seed, n_epochs, exam)
-            if tuple(key.values()) not in known:
-                yield row_of(key, found, n_train=len(learnt), kept=kept(learnt),
-                             is_plain=key["round"] > options.rounds)
+            checkpoint.save(path, {"params": last.buffer}, {"n": n_learnt})
+            yield row_of(key, found, n_train=n_learnt, kept=kept(learnt),
+                         is_plain=key["round"] > options.rounds)
 
 
 def kept(learnt: Sequence[Pair]) -> dict[str, list[int]]:
@@ -336,6 +344,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--unhinted", action="store_true", help="star without rationalisation")
     parser.add_argument("--n", type=int, default=500, help="pairs or problems a round")
     parser.add_argument("--pool", type=int, default=1250, help="pairs that dpo draws from")
     parser.add_argument("--length", type=int, default=64, help="tokens of an answer of dpo")
