@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agent.analysis.course import Course as Course
     from agent.analysis.curves import Curve as Curve
     from agent.analysis.findings import Findings as Findings
+    from agent.analysis.findings import Improved as Improved
     from agent.analysis.findings import TableRow as TableRow
     from agent.analysis.findings import Yardstick as Yardstick
     from agent.analysis.findings import find_out as find_out
@@ -64,7 +65,7 @@ __all__, __getattr__ = doors(__name__, {
     "compare": ("CONFIDENCE", "Comparison", "compare_runs", "find", "in_words", "interval"),
     "course": ("Course",),
     "curves": ("Curve",),
-    "findings": ("Findings", "TableRow", "Yardstick", "find_out"),
+    "findings": ("Findings", "Improved", "TableRow", "Yardstick", "find_out"),
     "harvest": ("Harvested", "Source", "grow", "harvested", "harvests", "source_of"),
     "health": ("Trouble", "troubles"),
     "importance": ("ChainGain", "Importance", "Ranking", "rank"),

@@ -31,6 +31,7 @@ from agent.ledger import (
     Corpus,
     Earned,
     Event,
+    Measures,
     Queries,
     Remark,
     RunRow,
@@ -39,6 +40,7 @@ from agent.ledger import (
     foretold,
     housemates,
     is_pair,
+    measures,
     remarks,
     run_rows,
     study_of,
@@ -102,6 +104,14 @@ class TableRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Improved:
+    """A run that went on from another's model, by what it was measured before and after."""
+
+    label: str
+    measures: Measures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """A study, or what there is where no study is."""
 
@@ -130,6 +140,7 @@ class Findings:
     table: list[TableRow]
     harvests: list[Harvested] = field(default_factory=list)
     published: list[dict[str, str]] = field(default_factory=list)
+    improved: list[Improved] = field(default_factory=list)  # in the order they were made
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -189,7 +200,9 @@ def find_out(ledger: Queries, number: int | None, at: str,
         machine=machine_course(rows, _guard(ledger, rows, study), hours),
         table=[_table_row(row, noted.get(row.id, NOTHING)) for row in rows],
         harvests=harvests(ledger, study.id, read_samples) if study else [],
-        published=[row.published() for row in every if row.source == "published"])
+        published=[row.published() for row in every if row.source == "published"],
+        improved=[Improved(label=row.label, measures=measures(ledger, row.id)) for row in rows
+                  if row.strategy == "improve" and row.state == "finished"])
 
 
 # --- which runs ------------------------------------------------------------------------------

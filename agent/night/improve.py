@@ -20,13 +20,14 @@ from agent.night.night import Night
 from agent.night.recover import recover
 from agent.night.wish import Wish
 from agent.search import Plan, study
-from agent.trial import Job, Source, Task, end_orphans, keep_model, sampler
+from agent.trial import Job, Source, Task, end_orphans, sampler
 from engine.alignment import NATS, Pair, Recipe
 from engine.config import Config
 from engine.door import Model
 from engine.errors import UserError
 from engine.files import write_atomically
 from engine.text import TokenSet
+from engine.training import checkpoint
 
 # Of the rate a model was trained with: by preferences, which pull it away from its text, and by
 # examples, which are a text.
@@ -152,9 +153,9 @@ def _fill_folder(at: Desk, uid: str, one: Round, job: Job) -> None:
     """All that the worker needs, the job last; StorageError where the disk is full."""
     folder = at.home.run(uid)
     folder.root.mkdir(parents=True, exist_ok=True)
-    keep_model(folder.start, one.start.flat)
-    if one.writer is not None:
-        keep_model(folder.writer, one.writer.flat)
+    for path, model in ((folder.start, one.start), (folder.writer, one.writer)):
+        if model is not None:
+            checkpoint.save(path, {"params": model.flat.buffer}, {})
     if one.lines is not None:
         write_atomically(folder.pairs, one.lines)
     job.write(folder.job)

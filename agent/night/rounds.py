@@ -66,7 +66,7 @@ def _round(at: Desk, run: Run, last: Run, asked: Improving, k: int) -> Round:
     recipe = asked.recipe
     by = f"improved by {recipe.loss} DPO, β {recipe.beta:g}, with"
     task = Task(kind="spin" if asked.by == "spin" else "made", loss=recipe.loss, beta=recipe.beta,
-                epsilon=recipe.epsilon, n=asked.n, n_asked=N_STORIES)
+                n=asked.n, n_asked=N_STORIES)
     found = Round(parent=last, start=model_of(at, last), n_train=round(SHARE * asked.n), task=task,
                   reason=f"round {k} of SPIN from {run.label}: the text against {last.label}")
     if asked.by == "spin":

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from agent.trial.job import STORAGE as STORAGE
     from agent.trial.job import UNREADY as UNREADY
     from agent.trial.job import Job as Job
-    from agent.trial.lesson import keep_model as keep_model
     from agent.trial.orphan import Adopted as Adopted
     from agent.trial.orphan import end_orphan as end_orphan
     from agent.trial.orphan import end_orphans as end_orphans
@@ -57,7 +56,6 @@ __all__, __getattr__ = doors(__name__, {
     "events": ("read_events", "this_attempt"),
     "executor": ("Executor", "Here", "Measuring", "Process", "Spawn", "Where", "spawn_worker"),
     "job": ("Job", "NUMBERS", "STOPPED", "STORAGE", "UNREADY"),
-    "lesson": ("keep_model",),
     "orphan": ("Adopted", "end_orphan", "end_orphans", "living_worker", "start_ticks"),
     "prepare": ("Progress", "ShortOfMemory", "Source", "Stopped", "Texts", "require_windows",
                 "token_files"),

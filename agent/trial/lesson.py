@@ -5,12 +5,11 @@ in an order that a kill does not change.
 """
 
 import functools
-import hashlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.home import RunFolder
 from agent.trial.events import Events
@@ -72,7 +71,7 @@ def lesson_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
         _make(make, n_batches, task.n, folder, events)
     lines = folder.pairs.read_bytes().split(b"\n")
     pairs = [Pair(**json.loads(line)) for line in lines if line]
-    recipe = Recipe(task.loss, task.beta, task.epsilon)
+    recipe = Recipe(task.loss, task.beta)
     train, held = split(pairs, folder.pairs.name) if recipe.is_pairwise else (pairs, [])
     return Lesson(start=start, pairs=train, held=held, recipe=recipe, tokenizer=tokenizer,
                   exam=exam)
@@ -81,9 +80,7 @@ def lesson_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
 def _make(batch: "Callable[[int], list[Pair]]", n_batches: int, n: int, folder: RunFolder,
           events: Events) -> None:
     """Let a model write n things to learn from, or what it can; a kill takes one batch of it."""
-    from engine.alignment import Pair
-
-    found: list[Any] = []
+    found: list[str] = []
     with open(folder.making, "a+b", buffering=0) as file:
         file.seek(0)
         whole = file.read().rpartition(b"\n")[0]
@@ -93,7 +90,7 @@ def _make(batch: "Callable[[int], list[Pair]]", n_batches: int, n: int, folder: 
             if len(found) >= n:
                 break
             if i >= len(kept):
-                kept.append([[one.prompt, one.chosen, one.rejected] for one in batch(i)])
+                kept.append([one.line().decode() for one in batch(i)])
                 file.write(json.dumps(kept[i]).encode() + b"\n")
                 os.fsync(file.fileno())
             found += kept[i]
@@ -101,23 +98,18 @@ def _make(batch: "Callable[[int], list[Pair]]", n_batches: int, n: int, folder: 
     if len(found) < LEAST:
         raise CorpusError(f"only {len(found)} of {n} things to learn from could be made; begin "
                           "from a model that was trained longer")
-    once = dict.fromkeys(map(tuple, found[:n]))  # what came twice is learnt once
-    write_atomically(folder.pairs, b"".join(Pair(*one).line() for one in once))
+    once = dict.fromkeys(found[:n])  # what came twice is learnt once
+    write_atomically(folder.pairs, "".join(once).encode())
     folder.making.unlink()
 
 
 def model_at(path: Path, job: Job) -> Flat:
-    """The parameters that were kept in a run's folder; CheckpointError where they do not fit."""
-    arrays, scalars = checkpoint.load(path)
-    found = arrays.get("params")
-    if found is None or found.shape != (job.config.n_params,) or (
-            hashlib.sha256(found.tobytes()).hexdigest() != scalars.get("sha256")):
+    """The parameters that were kept in a run's folder; CheckpointError where they do not fit.
+
+    The file's own checksum tells of what was torn.
+    """
+    found = checkpoint.load(path)[0].get("params")
+    if found is None or found.shape != (job.config.n_params,):
         raise CheckpointError(f"{path} is not the model this run was to begin from; give the same "
                               "`agent improve` again")
     return Flat.over(job.config, found)
-
-
-def keep_model(path: Path, params: Flat) -> None:
-    """Write parameters where model_at finds them."""
-    checkpoint.save(path, {"params": params.buffer},
-                    {"sha256": hashlib.sha256(params.buffer.tobytes()).hexdigest()})

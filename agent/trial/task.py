@@ -14,7 +14,6 @@ class Task:
     kind: str
     loss: str
     beta: float = 0.1
-    epsilon: float = 0.1
     n: int = 0  # pairs or problems that are made
     n_asked: int = 0  # texts, or problems of each number of digits, before and after
     most_digits: int = 0  # of these problems

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from engine.alignment.pairs import read_pairs as read_pairs
     from engine.alignment.pairs import split as split
     from engine.alignment.train import AlignedTrainer as AlignedTrainer
-    from engine.alignment.train import Exam as Exam
     from engine.alignment.train import Lesson as Lesson
     from engine.alignment.writer import Writer as Writer
 
@@ -27,6 +26,6 @@ __all__, __getattr__ = doors(__name__, {
     "measure": ("Measure", "mean_of"),
     "objective": ("NATS", "PAIRWISE", "Recipe"),
     "pairs": ("Pair", "read_pairs", "split"),
-    "train": ("AlignedTrainer", "Exam", "Lesson"),
+    "train": ("AlignedTrainer", "Lesson"),
     "writer": ("Writer",),
 }, modules=("qualities", "worked"))

@@ -1,7 +1,7 @@
 """Pairs of answers to a prompt: read from JSON lines, held out by a hash, cut into batches.
 
 Letters for axes: B texts, T time. A text is end-of-text, prompt, answer, end-of-text; only the
-answer and what ends it are scored.
+answer and what ends it are scored; an answer that was cut off has no end.
 """
 
 import hashlib
@@ -29,10 +29,12 @@ class Pair:
     prompt: str
     chosen: str
     rejected: str | None = None
+    chosen_ends: bool = True  # else it was cut off, and no end is learnt of it
+    rejected_ends: bool = True
 
     def line(self) -> bytes:
         """Its line in a file of pairs."""
-        told = {name: value for name, value in asdict(self).items() if value is not None}
+        told = {name: value for name, value in asdict(self).items() if value not in (None, True)}
         return json.dumps(told, ensure_ascii=False).encode() + b"\n"
 
 
@@ -100,8 +102,8 @@ def spell(pair: Pair, tokenizer: Tokenizer, seq_len: int) -> list[Spelt]:
     the end of its answer.
     """
     prompt = [tokenizer.eot_id, *tokenizer.encode(pair.prompt)]
-    answers = [[*tokenizer.encode(answer), tokenizer.eot_id]
-               for answer in (pair.chosen, pair.rejected) if answer is not None]
+    answers = [[*tokenizer.encode(answer), *[tokenizer.eot_id] * ends] for answer, ends in (
+        (pair.chosen, pair.chosen_ends), (pair.rejected, pair.rejected_ends)) if answer is not None]
     over = len(prompt) + max(map(len, answers)) - (seq_len + 1)
     prompt = prompt[min(max(0, over), len(prompt) - 1):]
     return [Spelt((*prompt, *answer)[: seq_len + 1], len(prompt)) for answer in answers]

@@ -9,7 +9,7 @@ the most.
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -97,20 +97,30 @@ def made_pairs(writer: Writer, judge: Judge, tokens: Array, seed: int, i: int) -
         faults = [judge.faults(*one) for one in own]
         best, worst = own[int(np.argmin(faults))], own[int(np.argmax(faults))]
         if min(faults) < max(faults):
-            found.append(Pair(*map(writer.tokenizer.decode, (prompt, best[0], worst[0]))))
+            found.append(_pair(writer, (prompt, best[0], worst[0]), best[1], worst[1]))
     return [one for one in found if one.chosen and one.chosen != one.rejected]
+
+
+def _pair(writer: Writer, ids: Iterable[Sequence[int]], *ends: bool) -> Pair:
+    prompt, chosen, rejected = map(writer.tokenizer.decode, ids)
+    return Pair(prompt, chosen, rejected, *ends)
 
 
 def spin_pairs(writer: Writer, tokens: Array, seed: int, i: int) -> list[Pair]:
     """The i-th batch of pairs of the text's own continuation and the model's.
 
-    Chen et al. 2024, arXiv:2401.01335 (SPIN): the model that writes is the last iterate.
+    Chen et al. 2024, arXiv:2401.01335 (SPIN): the model that writes is the last iterate. Unlike in
+    the paper both are cut to as many tokens: else the shorter one is likelier, whatever it says.
     """
     rng = np.random.default_rng([seed, 9, i])
     stories = beginnings(tokens, writer.tokenizer.eot_id, AT_ONCE, rng, TOKENS)
     written = continued(writer, [one[:BEGUN] for one in stories], rng)
-    found = [Pair(*map(writer.tokenizer.decode, (story[:BEGUN], story[BEGUN:], own)))
-             for story, (own, _) in zip(stories, written, strict=True)]
+    tokenizer, found = writer.tokenizer, []
+    for story, (own, _) in zip(stories, written, strict=True):
+        again = tokenizer.encode(tokenizer.decode(own))  # as it will be spelt
+        n = min(len(story) - BEGUN, len(again))
+        found.append(_pair(writer, (story[:BEGUN], story[BEGUN : BEGUN + n], again[:n]),
+                           False, False))
     return [one for one in found if one.chosen and one.chosen != one.rejected]
 
 

@@ -28,12 +28,13 @@ def written(writer: Writer, prompts: Sequence[str]) -> list[str]:
     return [writer.tokenizer.decode(ids) for ids in found]
 
 
-def right_answers(writer: Writer, n: int, seed: int, i: int) -> list[Pair]:
+def right_answers(writer: Writer, n: int, seed: int, i: int, *,
+                  rationalises: bool = True) -> list[Pair]:
     """Examples from the i-th AT_ONCE of n problems that texts may have."""
     rng = np.random.default_rng([seed, 5, i])
     left = sums.problems(min(AT_ONCE, n - i * AT_ONCE), rng, IN_TEXTS)
     found: list[Pair] = []
-    for is_hinted in (False, True):
+    for is_hinted in (False, True)[: 1 + rationalises]:
         texts = written(writer, [one.with_hint if is_hinted else one.question for one in left])
         worked, left = list(zip(left, texts, strict=True)), list[sums.Problem]()
         for one, text in worked:

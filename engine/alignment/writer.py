@@ -1,7 +1,7 @@
 """A model that writes texts to learn from or to be judged by."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,5 @@ class Writer(NamedTuple):
                              n_tokens, rng, eot_id=eot_id, sampling=sampling)
 
 
-class Leave(Protocol):
-    """Told how many of how many things are asked, raises Left where that is to be left."""
-
-    def __call__(self, done: int, total: int, what: str) -> None: ...
+# Told how many of how many things are asked, and of what; raises Left where that is to be left.
+Leave = Callable[[int, int, str], None]

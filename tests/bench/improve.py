@@ -9,12 +9,13 @@ A run is a line of --out; those already there are not run again. What all runs o
 the base and the pairs, is made once and kept in --models. Everything is that of `agent improve`:
 its trainer, its rates, its pairs, its questions; only the order of work is this file's.
 
-dpo   one base, one pool of pairs of its own stories; a fifth of the pool, by a hash of the prompt,
-      is held out; each seed draws --n of the others. An interval is over the held-out pairs, of the
-      mean over seeds of what became of each pair
+dpo   one base, one pool of pairs: the text's own continuation and the base's, as many tokens of
+      each, --length at most, so that no preference is one for what is short; a fifth of the pool,
+      by a hash of the prompt, is held out; each seed draws --n of the others. An interval is over
+      held-out pairs and seeds, of what became of each pair
 spin  one base; rounds until the win rate of the text no longer falls, or --rounds
 star  a base from few worked examples, one a seed; --rounds rounds from it, then plain training on
-      as many right answers as the last round had
+      as many right answers as the last round had. With --unhinted wrong answers are not explained
 """
 
 import argparse
@@ -24,6 +25,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,9 +34,9 @@ import numpy as np
 
 from agent.night.improve import Improving, config_of
 from engine.alignment import AlignedTrainer, Lesson, Pair, Recipe, Writer, qualities, split, worked
-from engine.alignment.measure import Measure, mean_of
+from engine.alignment.measure import RESAMPLES, Measure
 from engine.config import Config
-from engine.model import GPT, Flat
+from engine.model import GPT, Array, Flat
 from engine.text import Tokenizer, corpus, sums
 from engine.text.corpus import TokenSet
 from engine.training import Texts, Trainer, checkpoint, open_tokens, training
@@ -43,7 +45,7 @@ from tests.bench.gains import read
 
 Row = dict[str, Any]
 KEYS = ("by", "seed", "beta", "n_epochs", "round")
-N_VALID = 50_000  # tokens of real stories that the loss is told of
+N_VALID = 20_000  # tokens of real stories that the loss is told of
 LEAST = 4  # right answers of a round, as in agent.trial.lesson
 N_STORIES, N_PROBLEMS = 256, 128  # asked before and after
 
@@ -77,7 +79,7 @@ class Place:
                  seed: int, n_epochs: float, exam: Any = None) -> tuple[Flat, list[Measure]]:
         """The model that goes on from another as `agent improve` does, and what it is found to be.
         """
-        asked = Improving(recipe=recipe)
+        asked = Improving(recipe=recipe, settings=self.options.how)
         config = config_of(self.base, asked, is_pairwise=recipe.is_pairwise, is_gentle=False)
         per_step = config.batch_size // (2 if recipe.is_pairwise else 1)
         n_steps = max(1, math.ceil(n_epochs * len(pairs) / per_step))
@@ -102,6 +104,12 @@ class Place:
                 break
         return list(once)[:n]
 
+    def shortened(self, pair: Pair, n_tokens: int) -> Pair:
+        """The same with so many tokens of each answer, at most."""
+        chosen, rejected = (self.tokenizer.decode(self.tokenizer.encode(answer or "")[:n_tokens])
+                            for answer in (pair.chosen, pair.rejected))
+        return replace(pair, chosen=chosen, rejected=rejected)
+
 
 def row_of(key: Row, measures: Sequence[Measure], **more: Any) -> Row:
     """A line: the key, each measure without its single values, those of accuracy as signs."""
@@ -123,13 +131,13 @@ def seeds_of(options: argparse.Namespace) -> range:
 
 def dpo(place: Place, known: set[tuple[Any, ...]]) -> Runs:
     options, start = place.options, place.model(0)
-    path = place.folder / f"pool-{place.base.hash}-{options.pool}.jsonl"
+    path = place.folder / f"pool-{place.base.hash}-{options.tokens}-{options.pool}.jsonl"
     if not path.exists():
-        judge = qualities.Judge(place.texts.train, place.tokenizer)
-        pool = place.written(partial(qualities.made_pairs, place.writer(start), judge,
-                                     place.texts.train, 0), options.pool)
+        pool = place.written(partial(qualities.spin_pairs, place.writer(start), place.texts.train,
+                                     0), options.pool)
         path.write_bytes(b"".join(pair.line() for pair in pool))
-    pool = [Pair(**json.loads(line)) for line in path.read_bytes().split(b"\n") if line]
+    pool = [place.shortened(Pair(**json.loads(line)), options.length)
+            for line in path.read_bytes().split(b"\n") if line]
     train, held = split(pool, path.name)
     for n_epochs in options.epochs:
         for seed in seeds_of(options):
@@ -171,6 +179,7 @@ def spin(place: Place, known: set[tuple[Any, ...]]) -> Runs:
 
 def star(place: Place, known: set[tuple[Any, ...]]) -> Runs:
     options, recipe = place.options, Recipe("nats")
+    by = "star, unhinted" if options.unhinted else "star"
     ask = partial(worked.sums_exam, n=N_PROBLEMS, most_digits=sums.DIGITS + 1)
     n_epochs = options.epochs[0]
     for seed in seeds_of(options):
@@ -182,24 +191,31 @@ def star(place: Place, known: set[tuple[Any, ...]]) -> Runs:
                 before += ask(writer, step, leave)
             return before if step == 0 else ask(writer, step, leave)
 
-        keys = [{"by": "star", "seed": seed, "beta": None, "n_epochs": n_epochs, "round": k}
+        keys = [{"by": by, "seed": seed, "beta": None, "n_epochs": n_epochs, "round": k}
                 for k in range(1, options.rounds + 2)]
         if all(tuple(key.values()) in known for key in keys):
             continue
         base = place.model(seed)
-        last, learnt = base, list[Pair]()
+        last, n_learnt = base, 0
         for key in keys:
+            path = place.folder / f"{by}-{options.tokens}-{seed}-{key['round']}.npz"
+            if tuple(key.values()) in known and path.exists():
+                arrays, scalars = checkpoint.load(path)
+                last, n_learnt = Flat.over(place.base, arrays["params"]), scalars["n"]
+                continue
             if key["round"] > options.rounds:
-                learnt = worked.plain_answers(len(learnt), seed)
+                learnt = worked.plain_answers(n_learnt, seed)
             else:
                 learnt = [pair for i in range(-(-options.n // worked.AT_ONCE))
-                          for pair in worked.right_answers(place.writer(last), options.n, seed, i)]
+                          for pair in worked.right_answers(place.writer(last), options.n, seed, i,
+                                                           rationalises=not options.unhinted)]
             if len(learnt) < LEAST:
                 break
+            n_learnt = len(learnt)
             last, found = place.improved(base, learnt, [], recipe, seed, n_epochs, exam)
-            if tuple(key.values()) not in known:
-                yield row_of(key, found, n_train=len(learnt), kept=kept(learnt),
-                             is_plain=key["round"] > options.rounds)
+            checkpoint.save(path, {"params": last.buffer}, {"n": n_learnt})
+            yield row_of(key, found, n_train=n_learnt, kept=kept(learnt),
+                         is_plain=key["round"] > options.rounds)
 
 
 def kept(learnt: Sequence[Pair]) -> dict[str, list[int]]:
@@ -229,8 +245,8 @@ def _solution(question: str) -> tuple[int, str]:
 def report(rows: Sequence[Row]) -> list[Row]:
     """A row for each way, β, number of epochs and round: the measures' means over seeds.
 
-    Of accuracy, also what became of each held-out pair, as a mean over seeds, with its interval
-    over pairs; of the others the 95 % intervals are each seed's own.
+    Of accuracy, also what became of the held-out pairs, with its interval over them and seeds; of
+    the others the 95 % intervals are each seed's own.
     """
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
@@ -248,14 +264,19 @@ def report(rows: Sequence[Row]) -> list[Row]:
         told["measures"] = values
         signs = [(row["right_before"], row["right_after"]) for row in own if "right_after" in row]
         if signs:
-            changed = np.mean([[int(b) - int(a) for a, b in zip(*one, strict=True)]
-                               for one in signs], axis=0) if len({len(a) for a, _ in signs}) == 1 \
-                else np.concatenate([[int(b) - int(a) for a, b in zip(*one, strict=True)]
-                                     for one in signs])
-            one = mean_of("accuracy change", 1, changed)
-            told["accuracy_change"] = [one.value, one.low, one.high]
+            told["accuracy_change"] = change_of(np.array(
+                [[int(b) - int(a) for a, b in zip(*one, strict=True)] for one in signs]))
         found.append(told)
     return found
+
+
+def change_of(signs: Array) -> list[float]:
+    """The mean of (seeds, pairs) with its 95 % interval, by drawing both again (Efron 1979)."""
+    n_seeds, n_pairs = signs.shape
+    rng = np.random.default_rng(3)
+    means = [np.mean(signs[rng.integers(0, n_seeds, n_seeds)][:, rng.integers(0, n_pairs, n_pairs)])
+             for _ in range(RESAMPLES)]
+    return [float(np.mean(signs)), *np.percentile(means, [2.5, 97.5]).tolist()]
 
 
 def text_of(found: Sequence[Row]) -> str:
@@ -317,13 +338,16 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--tokens", type=parse_tokens, default=1_000_000, help="of the base")
     parser.add_argument("--set", action="append", default=[], help="key=value of the base")
+    parser.add_argument("--how", action="append", default=[], help="key=value of what goes on")
     parser.add_argument("--betas", type=several(float), default=[0.05, 0.1, 0.2, 0.5])
     parser.add_argument("--epochs", type=several(float), default=[3.0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--unhinted", action="store_true", help="star without rationalisation")
     parser.add_argument("--n", type=int, default=500, help="pairs or problems a round")
     parser.add_argument("--pool", type=int, default=1250, help="pairs that dpo draws from")
+    parser.add_argument("--length", type=int, default=64, help="tokens of an answer of dpo")
     parser.add_argument("--report", type=Path)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)

@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from agent import words
 from agent.analysis import Findings
-from agent.show.page import course, harvest, machine, said, search, table
+from agent.show.page import course, harvest, improved, machine, said, search, table
 from agent.show.page.blocks import Report
 
-SECTIONS = (course.best_so_far, table.winner, harvest.harvest, search.chain, search.importance,
-            search.slices, course.curves, search.strategies, search.grid, machine.machine,
-            table.table)
+SECTIONS = (course.best_so_far, table.winner, harvest.harvest, improved.rounds, search.chain,
+            search.importance, search.slices, course.curves, search.strategies, search.grid,
+            machine.machine, table.table)
 
 # Names in sentences, with how many letters a sentence bears; what this program names is shorter.
 NAMES = {"label": 24, "against": 24, "first": 24, "last": 24, "strategy": 32, "text": 60}

@@ -8,12 +8,12 @@ import pytest
 from agent.home.paths import RunFolder
 from agent.trial.events import Events
 from agent.trial.job import Job
-from agent.trial.lesson import keep_model, lesson_of, model_at
+from agent.trial.lesson import lesson_of, model_at
 from agent.trial.task import Task
 from engine.alignment import qualities
 from engine.config import Config
 from engine.errors import CheckpointError, CorpusError
-from engine.model.gpt import init_params
+from engine.model.gpt import Flat, init_params
 from engine.text import Tokenizer
 from engine.text.stories.write import write_stories
 from engine.training import checkpoint
@@ -24,22 +24,26 @@ JOB = Job(config=CONFIG, seed=0, budget_tokens=1, train_tokens="-", valid_tokens
           n_valid_bytes=1, tokenizer="-")
 
 
+def keep(path: Path, params: Flat) -> None:
+    checkpoint.save(path, {"params": params.buffer}, {})
+
+
 def test_a_model_that_was_kept_comes_back_bit_for_bit(tmp_path: Path) -> None:
     params = init_params(CONFIG, 3)
-    keep_model(tmp_path / "start.npz", params)
+    keep(tmp_path / "start.npz", params)
     assert (model_at(tmp_path / "start.npz", JOB).buffer == params.buffer).all()
 
 
-def test_a_model_that_was_changed_or_is_anothers_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_is_torn_or_anothers_is_refused(tmp_path: Path) -> None:
     path, params = tmp_path / "start.npz", init_params(CONFIG, 3)
-    keep_model(path, params)
+    keep(path, params)
     wider = dataclasses.replace(JOB, config=Config(n_embd=32, n_head=1, vocab_size=300))
     with pytest.raises(CheckpointError, match="is not the model this run was to begin from"):
         model_at(path, wider)
-    arrays, scalars = checkpoint.load(path)
-    arrays["params"][0] += 1
-    checkpoint.save(path, arrays, scalars)
-    with pytest.raises(CheckpointError, match="is not the model this run was to begin from"):
+    data = path.read_bytes()
+    at = data.index(params.buffer.tobytes())
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    with pytest.raises(CheckpointError, match="is not a whole checkpoint"):
         model_at(path, JOB)
 
 
@@ -73,7 +77,7 @@ class Dies(Quiet):
 def a_folder(root: Path) -> RunFolder:
     folder = RunFolder(root)
     folder.root.mkdir()
-    keep_model(folder.start, init_params(CONFIG, 3))
+    keep(folder.start, init_params(CONFIG, 3))
     return folder
 
 

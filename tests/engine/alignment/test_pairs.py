@@ -1,5 +1,7 @@
 """Pairs from JSON lines, held out by a hash, and as batches."""
 
+import json
+
 import pytest
 
 from engine.alignment.pairs import Pair, batch_of, read_pairs, spell, split
@@ -32,6 +34,13 @@ def test_a_file_without_a_pair_is_told():
     for data, broken in ((b"", False), (b"{\n", True)):
         with pytest.raises(CorpusError, match="f holds no pair"):
             read_pairs(data, "f", skip_broken=broken)
+
+
+def test_an_answer_that_was_cut_off_has_no_end_to_learn():
+    pair = Pair("Once", " a dog", " a time", chosen_ends=False)
+    chosen, rejected = spell(pair, TOKENIZER, 32)
+    assert chosen.ids[-1] != TOKENIZER.eot_id == rejected.ids[-1]
+    assert Pair(**json.loads(pair.line())) == pair
 
 
 def test_a_line_reads_back_as_its_pair():

@@ -72,6 +72,10 @@ def test_pairs_are_made_of_the_models_own_and_the_same_again():
     assert len(played) > 50
     assert all(any(story.startswith(one.prompt + one.chosen) for story in STORIES)
                for one in played)
+    lengths = [[len(TOKENIZER.encode(text)) for text in (one.chosen, one.rejected)]
+               for one in played]
+    # Neither is likelier for being short; a cut may part a letter, which is spelt in more tokens.
+    assert all(abs(a - b) <= 2 for a, b in lengths)
     assert made_pairs(WRITER, JUDGE, TOKENS, 1, 1) != found
 
 
