@@ -6,8 +6,8 @@ table has a row for each run.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agent.analysis.cells import Cells, cells_of
@@ -32,7 +32,6 @@ from agent.analysis.winner import ReadSamples, Winner, winner_of
 from agent.ledger import (
     WITHDRAWN,
     Calibration,
-    Claim,
     Corpus,
     Earned,
     Event,
@@ -156,7 +155,7 @@ def find_out(ledger: Queries, number: int | None, at: str,
     hours = Hours(rows)
     incumbent = ledger.incumbent(study.id) if study else None
     known = {row.id: row for row in every}
-    confirmed = _claims(ledger, study, every, known)
+    confirmed = claims(ledger, study.id) if study else []
     head = known.get(incumbent.id) if incumbent else None
     winner = _proved(head, known, {one.label for one in confirmed}) if head else None
     alike = _alike(every, study, corpora)
@@ -263,18 +262,6 @@ def _nights(ledger: Queries, study: Calibration | None) -> list[Event]:
     """Nights that worked on a study; those of earlier versions say nothing of theirs."""
     return [event for event in ledger.events_of("night")
             if study is None or (event.data or {}).get("study") in (None, study.id)]
-
-
-def _claims(ledger: Queries, study: Calibration | None, every: Sequence[RunRow],
-            known: Mapping[int, RunRow]) -> list[Claim]:
-    """What was confirmed of a study; an arm that it was held against stands for its run."""
-    by_label = {row.label: row for row in every}
-    found = []
-    for claim in claims(ledger, study.id) if study else ():
-        arm = by_label.get(claim.against or "")
-        run = known.get(arm.parent_id or 0) if arm and arm.strategy in CHECKING else None
-        found.append(replace(claim, against=run.label) if run else claim)
-    return found
 
 
 def _guard(ledger: Queries, rows: Sequence[RunRow], study: Calibration | None) -> list[Event]:

@@ -158,9 +158,10 @@ def _queue(at: Desk, asked: Asked, forecast: Forecast, found: TokenSet, now: str
             at.ledger, cell.config, wish.seed if cell.seed is None else cell.seed,
             cell.budget_tokens, corpus_id, now,
             study.Origin("grid", cell.reason, grid_id=grid_id), wish.n_replicas)
+        whole_mb = footprint.tokens_mb(found.n_tokens["train"]) if part.asked else 0.0  # read, too
         run = at.ledger.queue(dataclasses.replace(
-            new, cell=_cell_row(asked, cell, part), predicted_mb=(new.predicted_mb or 0.0) + (
-                footprint.tokens_mb(found.n_tokens["train"]) if part.asked else 0.0)))  # the whole is read, too
+            new, cell=_cell_row(asked, cell, part),
+            predicted_mb=(new.predicted_mb or 0.0) + whole_mb))
         run_s[run.label] = seconds
     at.ledger.event(GRID, f"{len(run_s)} cells queued, about {words.duration(forecast.total_s)}",
                     now, data={"grid_id": grid_id, "run_s": run_s})

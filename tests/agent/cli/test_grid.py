@@ -37,7 +37,8 @@ def test_a_dry_grid_in_a_fresh_home_shows_the_table_and_makes_no_home(
 
 
 @pytest.mark.parametrize(("tokens", "said"), [
-    ("20k,40k", "(26 %): longer runs of a row go on from shorter ones"), ("20k", "the trunk spares nothing: no row")])
+    ("20k,40k", "(26 %): longer runs of a row go on from shorter ones"),
+    ("20k", "the trunk spares nothing: no row")])
 def test_a_dry_grid_on_a_trunk_says_what_it_spares(
         tmp_path: Path, words: list[str], tokens: str, said: str) -> None:
     words = ["grid", "--sizes", "16d/1L", "--tokens", tokens, *words[5:]]
