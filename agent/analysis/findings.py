@@ -6,11 +6,10 @@ table has a row for each run.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from agent.analysis.anova import functional_anova
 from agent.analysis.cells import Cells, cells_of
 from agent.analysis.chain import Chain, chain_of
 from agent.analysis.compare import pooled_sigma
@@ -18,16 +17,21 @@ from agent.analysis.course import CHECKING, Course, course_of, word_of
 from agent.analysis.curves import Curve, curves_of
 from agent.analysis.harvest import Harvested, harvests
 from agent.analysis.hours import Hours
-from agent.analysis.importance import JUDGED, LEAST, Importance, importances
+from agent.analysis.importance import (
+    LEAST,
+    Importance,
+    fitted,
+    importances,
+    looked_at,
+    outcome_of,
+)
 from agent.analysis.machine_course import MachineCourse, machine_course
-from agent.analysis.places import columns_of, spread_rows
 from agent.analysis.predictions import Predicted, predicted
 from agent.analysis.slices import Slice, slices_of
 from agent.analysis.winner import ReadSamples, Winner, winner_of
 from agent.ledger import (
     WITHDRAWN,
     Calibration,
-    Claim,
     Corpus,
     Earned,
     Event,
@@ -47,12 +51,9 @@ from agent.ledger import (
     this_home,
 )
 from engine.config import Config
-from strategies.base import Outcome, scores
 
 NOTHING = Remark()
 BROKEN = ("diverged", "killed", "failed", "lost")
-BEST_POINTS, MOST_POINTS = 60, 120  # of the surface behind importance: a page is to be quick
-MOST_JUDGED = 2000  # runs that are looked at for it, the best and others evenly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +166,7 @@ def find_out(ledger: Queries, number: int | None, at: str,
     hours = Hours(rows)
     incumbent = ledger.incumbent(study.id) if study else None
     known = {row.id: row for row in every}
-    confirmed = _claims(ledger, study, every, known)
+    confirmed = claims(ledger, study.id) if study else []
     head = known.get(incumbent.id) if incumbent else None
     winner = _proved(head, known, {one.label for one in confirmed}) if head else None
     alike = _alike(every, study, corpora)
@@ -276,18 +277,6 @@ def _nights(ledger: Queries, study: Calibration | None) -> list[Event]:
             if study is None or (event.data or {}).get("study") in (None, study.id)]
 
 
-def _claims(ledger: Queries, study: Calibration | None, every: Sequence[RunRow],
-            known: Mapping[int, RunRow]) -> list[Claim]:
-    """What was confirmed of a study; an arm that it was held against stands for its run."""
-    by_label = {row.label: row for row in every}
-    found = []
-    for claim in claims(ledger, study.id) if study else ():
-        arm = by_label.get(claim.against or "")
-        run = known.get(arm.parent_id or 0) if arm and arm.strategy in CHECKING else None
-        found.append(replace(claim, against=run.label) if run else claim)
-    return found
-
-
 def _guard(ledger: Queries, rows: Sequence[RunRow], study: Calibration | None) -> list[Event]:
     """What the guard of a study's home said while these runs were made."""
     this = this_home(ledger)
@@ -342,28 +331,15 @@ def _tally(rows: Sequence[RunRow], nights: Sequence[Event], hours: Hours) -> Tal
 
 def _importance(alike: Sequence[RunRow], study: Calibration | None, sigma: float | None
                 ) -> tuple[list[Importance], int]:
-    """Shares of the variance by field as `agent importance` has them, from fewer points."""
-    import numpy as np
-
-    judged = [row for row in alike if row.state in JUDGED]
-    if study is None or len(judged) < LEAST:
+    """Shares of the variance by field, as `agent importance` has them, and of how many."""
+    if study is None:
         return [], 0
-    judged.sort(key=lambda row: math.inf if row.val_bpb is None else row.val_bpb)
-    half = MOST_JUDGED // 2
-    stride = max(1, -(-(len(judged) - half) // half))
-    trials = scores([Outcome(
-        config=Config.from_dict(row.fields()), seed=row.seed or 0,
-        budget_tokens=study.budget_tokens, state=row.state, val_bpb=row.val_bpb,
-        is_pruned=row.state == "pruned", rung_bpb=row.rung_bpb)
-        for row in [*judged[:half], *judged[half::stride]]], study.budget_tokens)
-    if len(trials) < LEAST:
-        return [], len(trials)
-    losses = np.array([one.bpb for one in trials])
-    chosen = spread_rows(columns_of([one.config for one in trials]), losses, BEST_POINTS,
-                         MOST_POINTS)
-    columns = columns_of([trials[i].config for i in chosen])
-    found = functional_anova(columns, losses[chosen], np.full(len(chosen), (sigma or 0.0) ** 2))
-    return importances(found, columns), len(trials)
+    rows = looked_at(alike)
+    if len(rows) < LEAST:  # not worth reading their configurations
+        return [], 0
+    fit = fitted([outcome_of(row, row.fields(), study.budget_tokens) for row in rows],
+                 study.budget_tokens, sigma)
+    return (importances(fit.found, fit.columns), len(fit.trials)) if fit else ([], 0)
 
 
 def _table_row(row: RunRow, remark: Remark) -> TableRow:

@@ -5,10 +5,11 @@ chain says what was gained by the steps that were taken. A field that is well se
 has a share and no gain.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from agent.analysis.anova import Anova, Share, functional_anova
 from agent.analysis.compare import pooled_sigma
 from agent.analysis.lineage import Lineage, lineage_of
 from agent.analysis.places import Column, columns_of
-from agent.ledger import Queries, Run
+from agent.ledger import Queries, Run, State
 from engine.config import Config
 from engine.errors import LedgerError
 from strategies.base import Outcome, Scored, changed_fields, scores
@@ -27,7 +28,35 @@ JUDGED = ("finished", "pruned", "diverged")
 MODEL = ("functional ANOVA of a Gaussian process with a part for each field and pair of fields; "
          "numbers even between the least and the largest tried, choices even")
 
+MOST_JUDGED = 2000  # runs that are looked at
 History = tuple[list[Scored], list[int]]
+
+
+class Judged(Protocol):
+    """What is asked of a run's row, whichever of its columns were read."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def seed(self) -> int | None: ...
+    @property
+    def state(self) -> State: ...
+    @property
+    def val_bpb(self) -> float | None: ...
+    @property
+    def rung_bpb(self) -> float | None: ...
+
+
+Row = TypeVar("Row", bound=Judged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """Configurations with their scores, the best first, and what a surface over them says."""
+
+    trials: list[Scored]
+    found: Anova
+    columns: list[Column]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +115,16 @@ def rank(ledger: Queries, text_sha256: str, budget_tokens: int, head: Run | None
 
     head is the end of the chain whose gains stand beside; None where there is none yet.
     """
-    runs = [run for run in ledger.runs_on(text_sha256, budget_tokens) if run.state in JUDGED]
-    trials, n_seeds = history(runs, budget_tokens)
-    if len(trials) < LEAST:
+    runs = looked_at(ledger.runs_on(text_sha256, budget_tokens))
+    outcomes = [outcome_of(run, run.config, budget_tokens) for run in runs]
+    fit = fitted(outcomes, budget_tokens, pooled_sigma(
+        one for one in ledger.calibrations(text_sha256) if one.budget_tokens == budget_tokens))
+    if fit is None:
+        n = len(history(outcomes, budget_tokens)[0])
         raise LedgerError(
             f"importance takes at least {LEAST} configurations that ended on one text and budget, "
-            f"and here are {len(trials)} with {budget_tokens:,} tokens; `agent run` makes more")
-    sigma = pooled_sigma(one for one in ledger.calibrations(text_sha256)
-                         if one.budget_tokens == budget_tokens) or 0.0
-    columns = columns_of([one.config for one in trials])
-    found = functional_anova(columns, np.array([one.bpb for one in trials]),
-                             sigma ** 2 / np.array(n_seeds))
+            f"and here are {n} with {budget_tokens:,} tokens; `agent run` makes more")
+    trials, found, columns = fit.trials, fit.found, fit.columns
     chain = None if head is None else lineage_of(ledger, head)
     return Ranking(
         text=next(corpus.name for corpus in ledger.corpora() if corpus.text_sha256 == text_sha256),
@@ -111,18 +139,46 @@ def rank(ledger: Queries, text_sha256: str, budget_tokens: int, head: Run | None
         chain=gains_by_fields(chain) if chain else [])
 
 
-def history(runs: Sequence[Run], budget_tokens: int) -> History:
-    """Configurations with their mean bits per byte, the best first, and how many seeds each had.
+def outcome_of(run: Judged, config: dict[str, Any], budget_tokens: int) -> Outcome:
+    """A run that was judged, as the search counts it: also what diverged or was pruned."""
+    return Outcome(config=Config.from_dict(config), seed=run.seed or 0,
+                   budget_tokens=budget_tokens, state=run.state, val_bpb=run.val_bpb,
+                   is_pruned=run.state == "pruned", rung_bpb=run.rung_bpb)
 
-    What diverged or was pruned counts as the search counts it.
+
+def looked_at(runs: Sequence[Row]) -> list[Row]:
+    """The runs that were judged, oldest first: of very many the best half of MOST_JUDGED, and
+    others evenly.
     """
-    outcomes = [Outcome(config=Config.from_dict(run.config), seed=run.seed or 0,
-                        budget_tokens=budget_tokens, state=run.state, val_bpb=run.val_bpb,
-                        is_pruned=run.state == "pruned", rung_bpb=run.rung_bpb)
-                for run in runs]
+    judged = [run for run in runs if run.state in JUDGED]
+    if len(judged) <= MOST_JUDGED:
+        return judged
+    half = MOST_JUDGED // 2
+    judged.sort(key=lambda run: (math.inf if run.val_bpb is None else run.val_bpb, run.id))
+    rest = judged[half:]
+    return sorted([*judged[:half], *rest[::-(-len(rest) // half)]], key=lambda run: run.id)
+
+
+def history(outcomes: Sequence[Outcome], budget_tokens: int) -> History:
+    """Configurations with their mean bits per byte, the best first, and how many seeds each had."""
     n_seeds = Counter(outcome.config.hash for outcome in outcomes)
     trials = scores(outcomes, budget_tokens)
     return trials, [n_seeds[one.config.hash] for one in trials]
+
+
+def fitted(outcomes: Sequence[Outcome], budget_tokens: int, sigma: float | None) -> Fitted | None:
+    """The surface of all outcomes, for `agent importance` and the page; None of fewer than LEAST
+    configurations.
+
+    sigma  of one seed, bits a byte
+    """
+    trials, n_seeds = history(outcomes, budget_tokens)
+    if len(trials) < LEAST:
+        return None
+    columns = columns_of([one.config for one in trials])
+    found = functional_anova(columns, np.array([one.bpb for one in trials]),
+                             (sigma or 0.0) ** 2 / np.array(n_seeds))
+    return Fitted(trials=trials, found=found, columns=columns)
 
 
 def gains_by_fields(chain: Lineage) -> list[ChainGain]:

@@ -51,6 +51,8 @@ def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
     if not found.is_text_known:
         tell("the text is not prepared yet, so its scoring is foreseen as that of 100,000 "
              "tokens")
+    if found.alone_s is not None:
+        tell(_spared(found.alone_s, found.total_s))
     n = len(found.plan.cells)
     cells = f"{n} cell" if n == 1 else f"{n} cells"
     if not n:
@@ -61,6 +63,15 @@ def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
     else:
         tell(f"{cells} queued, about {words.duration(found.total_s)} here; "
              f"`{_run_command(options)}` executes {'it' if n == 1 else 'them'}")
+
+
+def _spared(alone_s: float, total_s: float) -> str:
+    """What runs that go on from each other spare, in words."""
+    spared_s = alone_s - total_s
+    if spared_s < 1.0:
+        return "the trunk spares nothing: no row has a longer run that could go on from a shorter"
+    return (f"the trunk spares {words.duration(spared_s)} of {words.duration(alone_s)} "
+            f"({100 * spared_s / alone_s:.0f} %): longer runs of a row go on from shorter ones")
 
 
 def _left_out(found: Forecast) -> list[str]:

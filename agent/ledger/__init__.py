@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from agent.ledger.notes import with_remarks as with_remarks
     from agent.ledger.overview import RunRow as RunRow
     from agent.ledger.overview import run_rows as run_rows
+    from agent.ledger.pace import pace_s as pace_s
     from agent.ledger.published import is_ledger as is_ledger
     from agent.ledger.published import new_rows as new_rows
     from agent.ledger.published import table_text as table_text
@@ -143,6 +144,7 @@ __all__, __getattr__ = doors(__name__, {
     "missing": ("Gap", "gaps", "gaps_in_words"),
     "notes": ("Remark", "remark_on", "remarks", "set_remark", "with_remarks"),
     "overview": ("RunRow", "run_rows"),
+    "pace": ("pace_s",),
     "published": ("is_ledger", "new_rows", "table_text"),
     "queries": ("BLOCKED", "Queries"),
     "reader": ("Reader", "damage", "faults", "glance"),

@@ -18,13 +18,14 @@ _ENDED = """
     GROUP BY r.id ORDER BY r.ended_at, r.id"""
 
 _CLAIMS = """
-    SELECT r.label, a.label AS against, d.decided_at,
+    SELECT r.label, coalesce(p.label, a.label) AS against, d.decided_at,
            json_extract(d.evidence, '$.gain_bpb') AS gain_bpb,
            json_extract(d.evidence, '$.low_bpb') AS low_bpb,
            json_extract(d.evidence, '$.high_bpb') AS high_bpb,
            json_extract(d.evidence, '$.n') AS n_seeds,
            json_extract(d.evidence, '$.n_blocks') IS NOT NULL AS is_over_texts
     FROM decisions d JOIN runs r ON r.id = d.run_id LEFT JOIN runs a ON a.id = d.against_id
+         LEFT JOIN runs p ON p.id = a.parent_id AND a.strategy = 'confirm'
     WHERE d.verdict = 'confirmed' AND json_extract(d.evidence, '$.z') IS NOT NULL
           AND json_extract(d.evidence, '$.gain_bpb') IS NOT NULL AND r.calibration_id = ?
     ORDER BY d.id"""
@@ -73,7 +74,7 @@ class Claim:
     """What fresh seeds confirmed of a study: a head, and its gain over what was before it."""
 
     label: str
-    against: str | None
+    against: str | None  # the configuration, where an arm of the test stood for it
     decided_at: str
     gain_bpb: float
     low_bpb: float | None

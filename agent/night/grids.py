@@ -19,7 +19,7 @@ from agent.night.launch import Desk, on_last_text
 from agent.night.measuring import MEASURING, tell_measuring
 from agent.night.parts import Part, parts_of, register_part
 from agent.night.wish import Wish
-from agent.search import MAX_PARAMS, foresight, study
+from agent.search import MAX_PARAMS, footprint, foresight, study
 from agent.trial import Progress, require_windows, spawn_worker
 from engine.config import Config
 from engine.text import TokenSet, splits
@@ -59,6 +59,8 @@ class Forecast:
     n_replicas: int
     parts: list[Part]  # of the text
     text: str  # its name
+    beside_mb: float = 0.0  # that a run takes with its text, beside its arrays
+    alone_s: float | None = None  # in all, where no run went on from another; None: none does
 
     @property
     def total_s(self) -> float:
@@ -86,16 +88,20 @@ class Forecast:
     def shapes(self) -> list[list[str]]:
         """What each size is, in words: its name, shape, heads, parameters and memory."""
         return [[size, f"{config.n_embd}d/{config.n_layer}L", _heads(config),
-                 shown_size(config.n_params), f"{config.predicted_mb(self.n_replicas):,.0f} MB"]
+                 shown_size(config.n_params), f"{self._mb(config):,.0f} MB"]
                 for size, config in self.configs.items()]
+
+    def _mb(self, config: Config) -> float:
+        """As a queued run of it will have it."""
+        return config.predicted_mb(self.n_replicas) + self.beside_mb
 
     def as_dict(self) -> dict[str, Any]:
         plan = dataclasses.asdict(self.plan)
         for cell, run_s, one in zip(plan["cells"], self.run_s, self.plan.cells, strict=True):
             cell |= {"run_s": run_s, "n_params": one.config.n_params,
-                     "predicted_mb": one.config.predicted_mb(self.n_replicas)}
+                     "predicted_mb": self._mb(one.config)}
         return plan | {"total_s": self.total_s, "is_text_known": self.is_text_known,
-                       "text": self.text}
+                       "text": self.text, "alone_s": self.alone_s}
 
 
 def _place(one: grid.Cell | grid.Skipped) -> tuple[str, int]:
@@ -153,9 +159,10 @@ def _queue(at: Desk, asked: Asked, forecast: Forecast, found: TokenSet, now: str
             at.ledger, cell.config, wish.seed if cell.seed is None else cell.seed,
             cell.budget_tokens, corpus_id, now,
             study.Origin("grid", cell.reason, grid_id=grid_id), wish.n_replicas)
+        whole_mb = footprint.tokens_mb(found.n_tokens["train"]) if part.asked else 0.0  # read, too
         run = at.ledger.queue(dataclasses.replace(
-            new, cell=_cell_row(asked, cell, part), predicted_mb=(new.predicted_mb or 0.0) + (
-                2e-6 * found.n_tokens["train"] if part.asked else 0.0)))  # the whole is read, too
+            new, cell=_cell_row(asked, cell, part),
+            predicted_mb=(new.predicted_mb or 0.0) + whole_mb))
         run_s[run.label] = seconds
     at.ledger.event(GRID, f"{len(run_s)} cells queued, about {words.duration(forecast.total_s)}",
                     now, data={"grid_id": grid_id, "run_s": run_s})
@@ -173,8 +180,10 @@ def _forecast(ledger: Queries | None, asked: Asked, found: TokenSet | None,
               progress: Progress) -> Forecast:
     base, n_replicas = asked.base, asked.wish.n_replicas
     runs = _runs_of(ledger, found) if ledger and found else {}
-    plan = _plan(runs, asked, found)
+    beside_mb = (footprint.own_mb(ledger) if ledger else 0.0) + _text_mb(found)
+    plan = _plan(runs, asked, found, beside_mb)
     run_s: list[float] = []
+    alone_s: float | None = None
     if plan.cells:
         speed = foresight.known(ledger, n_replicas) if ledger else None
         if speed is None:
@@ -185,6 +194,7 @@ def _forecast(ledger: Queries | None, asked: Asked, found: TokenSet | None,
         run_s = [speed.run_s(cell.config, cell.budget_tokens, n_replicas, n_valid)
                  for cell in plan.cells]
         if asked.crossed.is_trunk:
+            alone_s = sum(run_s)
             run_s = [seconds * (1 - share) for seconds, share in zip(
                 run_s, _shared(plan.cells), strict=True)]
     parts = parts_of(asked.crossed.uniques, found)
@@ -192,7 +202,7 @@ def _forecast(ledger: Queries | None, asked: Asked, found: TokenSet | None,
     return Forecast(plan, list(dict.fromkeys(asked.sizes)), budgets, run_s,
                     _again(plan, runs, parts, asked.wish.seed), found is not None,
                     {size: grid.sized(size, base) for size in asked.sizes}, n_replicas, parts,
-                    found.corpus.name if found else asked.wish.source.what)
+                    found.corpus.name if found else asked.wish.source.what, beside_mb, alone_s)
 
 
 def _shared(cells: Sequence[grid.Cell]) -> Iterator[float]:
@@ -219,11 +229,15 @@ def _again(plan: grid.Plan, runs: Mapping[str, Sequence[Run]], parts: Sequence[P
             for run in ended if run]
 
 
-def _plan(runs: Mapping[str, Sequence[Run]], asked: Asked, found: TokenSet | None) -> grid.Plan:
+def _text_mb(found: TokenSet | None) -> float:
+    return footprint.tokens_mb(found.n_tokens["train"] + found.n_tokens["search"]) if found else 0.0
+
+
+def _plan(runs: Mapping[str, Sequence[Run]], asked: Asked, found: TokenSet | None,
+          beside_mb: float = 0.0) -> grid.Plan:
     base, wish = asked.base, asked.wish
-    text_mb = 2e-6 * (found.n_tokens["train"] + found.n_tokens["search"]) if found else 0.0
     limits = Limits(n_replicas=wish.n_replicas, max_params=round((1 + NEAR_SIZE) * MAX_PARAMS),
-                    max_mb=wish.max_ram_mb - text_mb, max_vocab=base.vocab_size,
+                    max_mb=wish.max_ram_mb - beside_mb, max_vocab=base.vocab_size,
                     min_steps=study.MIN_STEPS)
     # In whatever order of the text: no night for that alone.
     known: dict[crossing.Key, str] = {

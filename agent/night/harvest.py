@@ -17,6 +17,7 @@ from agent.analysis import harvested
 from agent.ledger import Calibration, Run
 from agent.night.crop import Crop, crop_of, sow, waiting
 from agent.night.needs import typed
+from agent.night.pace import run_s
 from agent.search import OVERRUN_S, harvest
 from agent.words import Told
 from engine.errors import CorpusError, LedgerError, UserError
@@ -70,14 +71,15 @@ class Harvest:
         """
         if self.state != "search":
             return
-        least_s = LEAST_RUNS * (study.run_s or 0.0)
+        one_s = run_s(self.night.ledger, study) or 0.0
+        least_s = LEAST_RUNS * one_s
         if not is_asked and self.seconds < least_s:
             self.state = "over"
             if self.end_s is not None:
                 self._plan_until(self.end_s)
             return
         short = "" if self.seconds >= least_s else (
-            f"; a run of study {study.id} takes {words.duration(study.run_s)}, so that they may be "
+            f"; a run of study {study.id} takes {words.duration(one_s)}, so that they may be "
             "too short for one")
         self.night.observer.say(Told(
             f"the last {words.duration(self.seconds)} are kept for the harvest: what is confirmed "
@@ -164,18 +166,18 @@ class Harvest:
         self.state = "over"
         begun = waiting(night.ledger, night.study.corpus_id)
         if begun is None:
-            run_s = night.study.run_s or 0.0
-            if self._left_s() < LEAST_RUNS * run_s:
+            one_s = run_s(night.ledger, night.study) or 0.0
+            if self._left_s() < LEAST_RUNS * one_s:
                 night.note("harvest", f"no harvest: {words.duration(self._left_s())} are left, and "
-                                      f"a run takes {words.duration(run_s)}")
-                return self._left_s() > run_s
+                                      f"a run takes {words.duration(one_s)}")
+                return self._left_s() > one_s
             try:
                 begun = self._sow(self._crop())
             except CorpusError:
                 raise
             except UserError as refusal:
                 night.note("harvest", f"no harvest: {refusal}")
-                return self._left_s() > run_s
+                return self._left_s() > one_s
         self.run, self.state = begun, "harvest"
         return True
 

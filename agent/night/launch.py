@@ -49,6 +49,7 @@ from agent.night.needs import (
 )
 from agent.night.night import Night
 from agent.night.opening import opening, remarks, until
+from agent.night.pace import run_s
 from agent.night.recover import recover
 from agent.night.remarks import take_up as take_up_remarks
 from agent.night.replan import correct_budget, sweep
@@ -195,7 +196,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
     study.queue_baselines(at.ledger, found, at.clock.stamp(), wish.n_replicas)
     for waiting in waiting_elsewhere(at.ledger, found):
         at.observer.say(str(waiting))
-    night.note("night", _announce(found, wish, at.clock), {
+    night.pace.said(found, one_s := run_s(at.ledger, found))
+    night.note("night", _announce(found, one_s, wish, at.clock), {
         "started_at": started_at, "max_runs": wish.max_runs, "max_ram_mb": wish.max_ram_mb,
         "deadline_at": None if wish.night_s is None else later(started_at, wish.night_s),
         "n_ended_before": at.ledger.n_ended(),
@@ -262,11 +264,10 @@ def _require_held(night: Night) -> None:
                         "same command goes on (`agent doctor` tells what it finds)")
 
 
-def _announce(found: Calibration, wish: Wish, clock: Clock) -> str:
+def _announce(found: Calibration, run_s: float | None, wish: Wish, clock: Clock) -> str:
     """What the ledger keeps of how a night began."""
     speed = "" if found.tok_per_s is None else f" at {found.tok_per_s:,.0f} tokens/s"
-    how_long = "" if found.run_s is None else (
-        f", about {words.duration(found.run_s)} a run with its scoring")
+    how_long = "" if run_s is None else f", about {words.duration(run_s)} a run with its scoring"
     return (f"study {found.id}: {found.budget_tokens:,} tokens a run{speed}{how_long}; "
             f"{until(wish, clock)}")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from agent import words
 from agent.ledger import Calibration, Ledger
 from agent.machine import guard
+from agent.night import pace
 from agent.night.wish import Wish
 from agent.search import OVERRUN_S, study, verdict
 from engine.config import Config
@@ -21,7 +22,7 @@ Prove = Callable[[Config, int], tuple[str, str] | None]
 
 def require_room(ledger: Ledger, known: Calibration, left_s: float | None) -> None:
     """A night has time for one run of the study it goes on with, or for the rest of one."""
-    run_s = known.run_s or 0.0
+    run_s = pace.run_s(ledger, known) or 0.0
     has_begun = any(run.tokens for run in ledger.study_runs(known.id) if run.state == "queued")
     if left_s is not None and run_s > left_s + OVERRUN_S and not has_begun:
         raise UserError(f"one run of study {known.id} takes about {words.duration(run_s)}, longer "

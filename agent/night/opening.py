@@ -10,6 +10,7 @@ from agent.ledger import Calibration, Queries, kernels_of, withdrawn_runs
 from agent.machine import Clock, kernels
 from agent.night.choice import CLASS, Choice, Difference
 from agent.night.needs import typed
+from agent.night.pace import run_s
 from agent.night.wish import Wish
 from agent.search import study as studies
 
@@ -24,7 +25,8 @@ MOST_NAMES = 3  # of what differs; the rest is counted
 def opening(ledger: Queries, home: Path, text: str, study: Calibration, choice: Choice,
             wish: Wish, clock: Clock) -> str:
     """What a night is about to do, as one sentence."""
-    how_long = "" if study.run_s is None else f", about {words.duration(study.run_s)} each"
+    one_s = run_s(ledger, study)
+    how_long = "" if one_s is None else f", about {words.duration(one_s)} each"
     how_long += at_once(wish)
     said = ""
     for most_names in range(MOST_NAMES, 0, -1):

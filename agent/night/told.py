@@ -156,7 +156,8 @@ def _claim(ledger: Queries, run: Run, against: Run | None,
            found: verdict.Decision) -> Sequence[str]:
     """What is claimed, on what it rests, and what was changed for it."""
     facts = found.evidence
-    than = f" than {against.label}" if against else ""
+    arm_of = _parent(ledger, against) if against and against.strategy == "confirm" else None
+    than = f" than {(arm_of or against).label}" if against else ""
     span = verdict.span(facts["low_bpb"], facts["high_bpb"], facts["n_blocks"])
     lines = [f"{facts['gain_bpb']:.4f} bits/byte better{than} ({span})",
              f"checked on {facts['n']} fresh seeds, on text that selected nothing: z "

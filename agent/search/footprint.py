@@ -22,12 +22,17 @@ def beside_mb(ledger: Queries, corpus: Corpus, without: Collection[int] = ()) ->
 
     without  ids of runs that count for nothing yet: several at once may end in any order
     """
-    return text_mb(corpus) + _own_mb(ledger, without)
+    return text_mb(corpus) + own_mb(ledger, without)
 
 
 def text_mb(corpus: Corpus) -> float:
     """What the token files add to a worker's memory: their pages are resident once read."""
-    return 2e-6 * ((corpus.n_tokens_train or 0) + (corpus.n_tokens_search or 0))
+    return tokens_mb((corpus.n_tokens_train or 0) + (corpus.n_tokens_search or 0))
+
+
+def tokens_mb(n_tokens: int) -> float:
+    """Token files of so many tokens, two bytes each."""
+    return 2e-6 * n_tokens
 
 
 def note(ledger: Ledger, more_mb: float | None, now: str) -> None:
@@ -37,8 +42,10 @@ def note(ledger: Ledger, more_mb: float | None, now: str) -> None:
                      now, data={"more_mb": more_mb, "device": machine.device()})
 
 
-def _own_mb(ledger: Queries, without: Collection[int]) -> float:
-    """Median over the newest runs here; never below 0, since the constant was measured, too."""
+def own_mb(ledger: Queries, without: Collection[int] = ()) -> float:
+    """What a run takes here beside its arrays and text: the median of the newest ones, and never
+    below 0, since the constant was measured, too.
+    """
     corpora = {corpus.id: corpus for corpus in ledger.corpora()}
     more = [mb for run in ledger.timed_runs(machine.device(), machine.cores(), N_RUNS)
             if run.id not in without and (mb := _more_mb(run, corpora)) is not None]

@@ -188,6 +188,8 @@ def _night(status: Status) -> Text:
     line += f"\nruns: {n_ended}{planned} ended this night, {night.n_queued} queued"
     if night.budget_tokens is not None:
         line += f", {words.count(night.budget_tokens)} tokens a run"
+    if night.run_s is not None:
+        line += f", about {words.duration(night.run_s)} each"
     return Text(line)
 
 

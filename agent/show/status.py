@@ -27,6 +27,7 @@ from agent.ledger import (
     current_study,
     foretold,
     last_state,
+    pace_s,
     parent_of,
     remark_on,
     trace_of,
@@ -73,6 +74,7 @@ class Night:
     n_queued: int
     n_trials: int | None  # runs at once; None: an earlier version did not note it
     cluster: str | None  # where they are computed, as it was typed; None: at home
+    run_s: float | None = None  # that a run takes, by the last that ended; None before one has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +176,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     # What is queued for another study waits for a night of that (elsewhere).
     n_queued = sum(study is None or run.calibration_id in (None, study.id)
                    for run in ledger.runs("queued"))
-    night = _night(ledger, events, counts, n_queued, now, is_daemon_alive)
+    night = _night(ledger, events, counts, n_queued, now, is_daemon_alive, study)
     study_id = _study_id(shown, study) or 0
     is_over = night is not None and night.state in ("over", "off") and not is_daemon_alive
     return Status(
@@ -242,7 +244,7 @@ def uniform_bpb(corpus: Corpus) -> float | None:
 
 
 def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int], n_queued: int,
-           now: str, is_daemon_alive: bool) -> Night | None:
+           now: str, is_daemon_alive: bool, study: Calibration | None) -> Night | None:
     last = last_state(events)
     start = next((event for event in events if event.kind == "night"), None)
     if last is None or start is None:
@@ -263,7 +265,8 @@ def _night(ledger: Queries, events: Sequence[Event], counts: Mapping[State, int]
                  - sum(event.kind == WITHDRAWN and event.run_id is not None for event in events)
                  if isinstance(before := data.get("n_ended_before"), int)
                  else ledger.n_ended_since(started_at)), n_queued=n_queued,
-        n_trials=data.get("n_trials"), cluster=data.get("cluster"))
+        n_trials=data.get("n_trials"), cluster=data.get("cluster"),
+        run_s=pace_s(ledger, study) if study else None)
 
 
 def _newest_budget(events: Sequence[Event]) -> int | None:

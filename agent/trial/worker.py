@@ -31,6 +31,7 @@ from agent.trial.job import (
 )
 from agent.trial.lesson import trainer_of
 from agent.trial.orphan import only_worker, start_ticks
+from agent.trial.peak import own_mb, peak_mb
 from agent.trial.watching import Watching
 from agent.words import told_error
 from engine.config import EVAL_TOKENS
@@ -105,7 +106,7 @@ class Worker:
             if self.job.measure_s is not None:
                 return self._measure(self.job.measure_s)
             return self._prove() or self._train()
-        except Left:  # between two windows of an evaluation, which the next worker begins anew
+        except Left:  # between two windows of an evaluation: the next worker scores the others
             return self._stop()
 
     def _prove(self) -> int:
@@ -162,12 +163,15 @@ class Worker:
         self.watching.note(event)
         if event.step == self.job.trunk_step:
             trunk.keep(self.folder, self.trainer)
-        is_due = (event.step % self.job.checkpoint_every_steps == 0
-                  or time.monotonic() - self.saved_at >= self.job.checkpoint_every_s)
-        if is_due and event.step < self.n_steps:
+        if event.step == self.n_steps:
+            self._save()  # the finished model, to sample from; its scoring may take long
+        elif event.step % self.job.checkpoint_every_steps == 0 or self._is_overdue():
             self._save()
             if not self._should_stop():  # which a text, on a phone, would keep waiting
                 self._sample()
+
+    def _is_overdue(self) -> bool:
+        return time.monotonic() - self.saved_at >= self.job.checkpoint_every_s
 
     def _ends_at_rung(self, event: Eval) -> bool:
         """Note the score at the rung; whether it is not good enough for the run to go on."""
@@ -180,7 +184,6 @@ class Worker:
         return True
 
     def _finish(self, done: Done) -> None:
-        self._save()  # the finished model, to sample from
         trunk.drop_taken(self.folder, self.job)
         self._sample()
         self.watching.look_over()
@@ -252,6 +255,8 @@ class Worker:
             self.told_at = now
             self.events.write("scoring", step=self.trainer.step, shard=self.shard, done=done,
                               total=total, what=self.trainer.asks)
+        if self._is_overdue() and self.job.measure_s is None:
+            self._save()  # with the windows that are scored
         return self._should_stop()
 
     def _should_stop(self) -> bool:
@@ -314,30 +319,6 @@ def _timed(events: Any) -> Any:
     for event in events:
         yield event, time.monotonic() - before
         before = time.monotonic()
-
-
-def peak_mb() -> float | None:
-    """Highest resident memory of this process so far, in MB; None where it cannot be read.
-
-    VmHWM, not getrusage: ru_maxrss is inherited from the daemon across fork and exec.
-    """
-    try:
-        text = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    for line in text.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    return None
-
-
-def own_mb(pid: int) -> float | None:
-    """What a process holds alone, in MB: a replica's share of the group; None if not told."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) * 1024 / 1e6
 
 
 def _by_the_system(error: Exception) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -107,8 +108,12 @@ class Trainer:
         self._losses, self._squares = shared_zeros(n, np.float64), shared_zeros(n, np.float64)
         n_windows, n_edges = max(map(len, self.windows)), max(
             len(one.edges) for one in self._shards)
-        self._totals = shared_zeros(n_windows, np.float64)
-        self._by_block = shared_zeros(n_windows * n_edges, np.float64).reshape(n_windows, n_edges)
+        shape = len(self._shards), n_windows
+        self._totals = shared_zeros(math.prod(shape), np.float64).reshape(shape)
+        self._by_block = shared_zeros(math.prod(shape) * n_edges, np.float64).reshape(
+            *shape, n_edges)
+        # Windows scored since the last step: an evaluation that was left goes on behind them.
+        self._is_scored = shared_zeros(math.prod(shape), np.bool_).reshape(shape)
         # Index of the shard; whether at an average; whether the evaluation is left.
         self._scored = shared_zeros(3, np.int64)
         # Asked before each window of the leader, told how many are done of how many; the
@@ -146,6 +151,7 @@ class Trainer:
         self._asked[1:] = lr, min(1.0, self.config.clip / norm) if norm > 0 else 1.0
         self.team.run(UPDATE)
         self.step += 1
+        self._is_scored[...] = False
         return Step(self.step, self.tokens, self.train_loss, lr, norm)
 
     def _check_divergence(self) -> None:
@@ -157,7 +163,8 @@ class Trainer:
     def evaluate(self, shard: str | None = None) -> Score:
         """Score at the optimizer's evaluation point: of the validation slice, or of a named shard.
 
-        Raises Left where `should_leave` said so between two windows; nothing has changed then.
+        Until the next step each window is scored once, also by whoever restores this state.
+        Raises Left where `should_leave` said so between two windows.
         """
         index = 0 if shard is None else 1 + list(self.texts.shards).index(shard)
         self._scored[:] = index, self.evaluation_params() is not self.params, False
@@ -166,8 +173,9 @@ class Trainer:
         if self._scored[2]:
             raise Left(f"the evaluation at step {self.step} was left, as asked")
         asked, n = self._shards[index], len(self.windows[index])
-        by_block = self._by_block[:n, : len(asked.edges) - 1] if asked.edges else None
-        return score_of(self._totals[:n].tolist(), asked.tokens.size, asked.n_bytes, by_block)
+        by_block = self._by_block[index, :n, : len(asked.edges) - 1] if asked.edges else None
+        return score_of(self._totals[index, :n].tolist(), asked.tokens.size, asked.n_bytes,
+                        by_block)
 
     def evaluation_params(self) -> Flat:
         """The parameters a user of this model should have."""
@@ -225,12 +233,16 @@ class Trainer:
                 self._scored[2] = True  # replicas look here, too, before their next window
             if self._scored[2]:
                 return
+            if self._is_scored[index, i]:
+                continue
             window = self.windows[index][i]
             nats = nats_in(lambda ids, targets: self.model.token_losses(point, ids, targets),
                            asked.tokens, window)
-            self._totals[i] = sum_nats(nats)
+            self._totals[index, i] = sum_nats(nats)
             if asked.edges:
-                self._by_block[i, : len(asked.edges) - 1] = sum_blocks(nats, window, asked.edges)
+                self._by_block[index, i, : len(asked.edges) - 1] = sum_blocks(
+                    nats, window, asked.edges)
+            self._is_scored[index, i] = True
 
     # --- saving and resuming -----------------------------------------------------------------
 
@@ -240,6 +252,7 @@ class Trainer:
         init_params(self.config, self.seed, params=self.params)
         self.optimizer = self._fresh()
         self.step, self.first_loss = 0, math.nan
+        self._is_scored[...] = False
         self.recent.clear()
 
     def arrays(self) -> dict[str, Array]:
@@ -252,7 +265,15 @@ class Trainer:
         return {"step": self.step, "n_steps": self.n_steps, "seed": self.seed,
                 "config": self.config.to_dict(), "first_loss": self.first_loss,
                 "recent": list(self.recent), "optimizer": self.optimizer.scalars(),
-                "data_position": self.step * self.config.grad_accum * self.config.batch_size}
+                "data_position": self.step * self.config.grad_accum * self.config.batch_size,
+                "scored": {"texts": self._marks(), "windows": [
+                    [*at, self._totals[*at], self._by_block[*at].tolist()]
+                    for at in np.argwhere(self._is_scored).tolist()]} if np.any(
+                        self._is_scored) else None}
+
+    def _marks(self) -> list[int]:
+        """Of the slices that are scored, by what is in them."""
+        return [crc32(one.tokens.tobytes()) for one in self._shards]
 
     def restore(self, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
         """Continue from what arrays() and scalars() gave; CheckpointError for another run's."""
@@ -274,6 +295,11 @@ class Trainer:
         self.optimizer.restore(scalars["optimizer"])
         self.step, self.first_loss = scalars["step"], scalars["first_loss"]
         self.recent = deque(scalars["recent"], maxlen=RECENT)
+        self._is_scored[...] = False
+        scored = scalars.get("scored")  # None also of an older checkpoint
+        if scored and scored["texts"] == self._marks():
+            for *at, total, by_block in scored["windows"]:
+                self._totals[*at], self._by_block[*at], self._is_scored[*at] = total, by_block, True
 
 
 def training(trainer: Trainer, eval_every: int | None,
@@ -282,8 +308,8 @@ def training(trainer: Trainer, eval_every: int | None,
 
     rung_step, where given, is evaluated after too, whether or not its turn has come.
 
-    A trainer restored at a step that was due for evaluation repeats that evaluation, since the
-    one that was under way may have been lost.
+    A trainer restored at a step that was due for evaluation evaluates there again, but for what
+    is scored already, since the one that was under way may have been lost.
     """
     def is_due() -> bool:
         if trainer.step in (rung_step, trainer.n_steps):

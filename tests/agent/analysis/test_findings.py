@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent.analysis.findings import Findings, _proved, find_out
+from agent.analysis.importance import rank
 from agent.ledger.find import best_run
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import Reader, glance
@@ -44,6 +45,14 @@ def test_the_published_study(record: Findings) -> None:
     assert record.baseline_bpb == pytest.approx(1.87112, abs=1e-5)
     assert [one.name for one in record.yardsticks] == ["unigram", "bigram", "trigram"]
     assert record.importance[0].name == "lr"
+
+
+def test_importance_is_that_of_its_own_command(record: Findings) -> None:
+    with glance(RECORD) as ledger:
+        study = ledger.calibration(1)
+        found = rank(ledger, study.text_sha256, study.budget_tokens, None)
+    assert record.importance == found.fields
+    assert record.n_judged == found.n_configs
 
 
 def test_it_is_one_json_value_without_numbers_that_are_none(record: Findings) -> None:

@@ -3,10 +3,21 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from agent.analysis.importance import ChainGain, Ranking, gains_by_fields, history, rank
+from agent.analysis.importance import (
+    MOST_JUDGED,
+    ChainGain,
+    Ranking,
+    gains_by_fields,
+    history,
+    looked_at,
+    outcome_of,
+    rank,
+)
 from agent.analysis.lineage import lineage_of
 from agent.ledger.ledger import Ledger
 from agent.ledger.reader import Reader
@@ -79,10 +90,22 @@ def test_seeds_of_a_configuration_count_once_by_their_mean(ledger: Ledger) -> No
     for state, lr in (("diverged", 0.1), ("pruned", 0.2)):
         ledger.finish(example.queue(ledger, Config(lr=lr)).id, state, NOW,  # type: ignore[arg-type]
                       **({} if state == "diverged" else {"val_bpb": 2.5, "rung_bpb": 2.5}))
-    trials, n_seeds = history(ledger.runs_on("aa", BUDGET), BUDGET)
+    trials, n_seeds = history([outcome_of(run, run.config, BUDGET)
+                               for run in ledger.runs_on("aa", BUDGET)], BUDGET)
     assert [(one.config.lr, one.bpb) for one in trials] == [
         (3e-3, 1.5), (1e-3, 1.8), (0.1, 2.0), (0.2, 2.5)]
     assert n_seeds == [2, 1, 1, 1]
+
+
+def test_of_very_many_runs_the_best_are_looked_at_and_others_evenly() -> None:
+    runs: list[Any] = [SimpleNamespace(id=i, seed=0, state="finished", val_bpb=2.0 - i / 1e4,
+                                       rung_bpb=None) for i in range(3 * MOST_JUDGED)]
+    seen = looked_at(runs)
+    assert len(seen) == MOST_JUDGED
+    assert {one.id for one in seen} >= set(range(len(runs) - MOST_JUDGED // 2, len(runs)))
+    assert [one.id for one in seen] == sorted(one.id for one in seen)
+    assert seen[0].id < 10
+    assert looked_at(runs[:MOST_JUDGED]) == runs[:MOST_JUDGED]
 
 
 def test_what_says_nothing_of_its_configuration_is_left_out(ledger: Ledger) -> None:

@@ -36,6 +36,17 @@ def test_a_dry_grid_in_a_fresh_home_shows_the_table_and_makes_no_home(
     assert not home.root.exists()
 
 
+@pytest.mark.parametrize(("tokens", "said"), [
+    ("20k,40k", "(26 %): longer runs of a row go on from shorter ones"),
+    ("20k", "the trunk spares nothing: no row")])
+def test_a_dry_grid_on_a_trunk_says_what_it_spares(
+        tmp_path: Path, words: list[str], tokens: str, said: str) -> None:
+    words = ["grid", "--sizes", "16d/1L", "--tokens", tokens, *words[5:]]
+    result = agent(Home(tmp_path / "home"), *words, "--trunk", "--dry-run", columns=60)
+    assert said in " ".join(result.stderr.split())
+    assert "spares" not in agent(Home(tmp_path / "home"), *words, "--dry-run").stderr
+
+
 def test_a_dry_grid_of_families_says_what_each_is_and_costs(
         tmp_path: Path, words: list[str]) -> None:
     families = ["--families", "deep,gqa4,rwkv", "--params", "30k"]

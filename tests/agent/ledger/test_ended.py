@@ -64,3 +64,12 @@ def test_leads_are_the_runs_that_became_the_best_and_still_count(night: Ledger) 
         ("B2", "2026-03-24T22:05:00Z"), ("E1", "2026-03-24T22:11:00Z")]
     night.decide(night.run("E1").id, None, "refuted", "rule/1", {}, "because", NOW)
     assert [label for label, *_ in leads(night, 1)] == ["B2"]
+
+
+def test_a_claim_over_the_arm_of_a_test_names_the_run_it_stands_for(night: Ledger) -> None:
+    e1, e2 = night.run("E1"), night.run("E2")
+    evidence = {"gain_bpb": 0.25, "low_bpb": 0.2, "high_bpb": 0.3, "n": 2, "z": 9.0}
+    for strategy, seed in (("confirm", 7), ("ablate", 8)):
+        arm = example.queue(night, strategy=strategy, seed=seed, parent_id=e1.id)
+        night.decide(e2.id, arm.id, "confirmed", "rule/1", evidence, "better", NOW)
+    assert [claim.against for claim in claims(night, 1)] == ["E1", arm.label]  # A1 is its own

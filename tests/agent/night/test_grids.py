@@ -13,7 +13,7 @@ from agent.ledger.ledger import Ledger
 from agent.night.crossing import Crossing
 from agent.night.grids import Forecast, foresee_grid, queue_grid
 from agent.night.launch import Desk, Wish
-from agent.search import foresight
+from agent.search import footprint, foresight
 from agent.search.feasible import Timing, learn
 from agent.trial import Source
 from agent.trial.runner import job_of
@@ -193,6 +193,19 @@ def test_parts_seeds_and_rates_are_queued_once_and_noted_with_their_runs(
     assert again.rows == ["16d/1L, 2s", "32d/1L, 2s", "16d/1L", "32d/1L"]
 
 
+def test_memory_is_foreseen_as_that_of_the_runs_that_are_queued(home: Home, text: Path) -> None:
+    """With what was measured here: a cell that it makes too large is left out, not failed later."""
+    home.root.mkdir(exist_ok=True)
+    with Ledger.open(home.ledger) as ledger:
+        footprint.note(ledger, 100.0, NOW)
+    found = queued(home, text)
+    with Ledger.open(home.ledger) as ledger:
+        taken = [run.predicted_mb for run in ledger.runs()]
+    assert [cell["predicted_mb"] for cell in found.as_dict()["cells"]] == pytest.approx(taken)
+    tight = dataclasses.replace(wish(home, text), max_ram_mb=min(filter(None, taken)) - 50.0)
+    assert foresee_grid(home, tight, ["8d/1L"], ["20k"], lambda *_: None).plan.cells == []
+
+
 def test_a_row_on_a_trunk_costs_its_longest_run_and_the_ends_of_the_others(
         home: Home, text: Path) -> None:
     plain, trunk = (foresee_grid(home, wish(home, text, ("schedule=wsd",)), ["16d/1L"],
@@ -200,6 +213,7 @@ def test_a_row_on_a_trunk_costs_its_longest_run_and_the_ends_of_the_others(
                                  Crossing(is_trunk=is_trunk)) for is_trunk in (False, True))
     assert trunk.total_s < 0.75 * plain.total_s
     assert trunk.run_s[0] == plain.run_s[0]
+    assert (plain.alone_s, trunk.alone_s) == (None, plain.total_s)
     assert len(trunk.plan.cells) == 3
     home.root.mkdir(exist_ok=True)
     with Ledger.open(home.ledger) as ledger:

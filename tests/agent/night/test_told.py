@@ -114,6 +114,17 @@ def test_a_claim_is_a_block_with_interval_checks_steps_and_changes(night: Ledger
         "width 128 → 64")
 
 
+def test_a_claim_over_the_arm_of_a_test_names_the_run_it_stands_for(night: Ledger) -> None:
+    """Nobody knows C1; E1, whose configuration it had, was on the screen."""
+    e1 = night.run("E1")
+    arm = example.queue(night, Config(lr=2e-3), strategy="confirm", seed=7, parent_id=e1.id)
+    found = told.decided(night, night.run("E2"), arm, CLAIM)
+    assert found.below[0] == "0.2501 bits/byte better than E1 (95 %: +0.2312 to +0.2690)"
+    orphan = dataclasses.replace(arm, parent_id=999)
+    assert told.decided(night, night.run("E2"), orphan, CLAIM).below[0].startswith(
+        f"0.2501 bits/byte better than {arm.label} (")
+
+
 def test_what_a_claim_means_for_its_steps_is_no_line_of_its_own(night: Ledger) -> None:
     found = told.decided(night, night.run("E1"), None,
                          Decision("confirmed", {"with": 3}, "a step of what is confirmed"))

@@ -74,6 +74,14 @@ def test_it_tells_what_runs_now(night: Ledger) -> None:
     assert "RAM 102 MB, predicted 173 MB, limit 3,000 MB" in text
 
 
+def test_it_tells_what_a_run_takes_by_those_that_ended(night: Ledger) -> None:
+    found = look(night)
+    assert found.night is not None
+    assert "each" not in words_of(found)
+    paced = replace(found, night=replace(found.night, run_s=35.0))
+    assert "2,048,000 tokens a run, about 35 s each" in words_of(paced)
+
+
 def test_a_run_after_its_last_step_is_evaluating(night: Ledger) -> None:
     found = look(night)
     assert found.progress is not None

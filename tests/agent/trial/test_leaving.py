@@ -81,6 +81,49 @@ def n_windows(worker: Worker) -> list[int]:
     return [-(-len(one) // worker.trainer.n_replicas) for one in worker.trainer.windows]
 
 
+def n_scored(worker: Worker) -> int:
+    """Windows that stand in the checkpoint as scored."""
+    saved = checkpoint.load_newest(worker.folder.checkpoint)
+    assert saved is not None
+    return len((saved[1]["scored"] or {"windows": []})["windows"])
+
+
+def test_a_kill_during_the_last_evaluations_repeats_no_step_and_no_saved_window(
+        tmp_path: Path, tokens: TokenSet, calm: dict[int, dict[str, Any]],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between two windows of the last shard, where a save had become due."""
+    folder = a_folder(tmp_path)
+    a_job(tokens).write(folder.job)
+    worker = Worker(folder, os.getppid())
+    monkeypatch.setattr(worker, "_is_overdue", lambda: worker.shard == "test")
+    n_all = sum(map(len, worker.trainer.windows))
+    ask = worker._between_windows
+
+    def killed(done: int, total: int) -> bool:
+        ask(done, total)
+        if worker.shard == "test" and done == total - 1:
+            raise KeyboardInterrupt
+        return False
+
+    monkeypatch.setattr(worker, "_between_windows", killed)
+    with pytest.raises(KeyboardInterrupt):
+        worker.run()
+    _close(worker)
+    assert n_scored(worker) == n_all - 1
+    again = Worker(folder, os.getppid())
+    scored: list[Any] = []
+    own = again.trainer.model.token_losses
+    monkeypatch.setattr(again.trainer.model, "token_losses",
+                        lambda *args, **more: scored.append(args) or own(*args, **more))
+    assert again.run() == 0
+    _close(again)
+    assert len(scored) == 1
+    assert again.trainer.step == N_STEPS
+    assert told(folder, "start")[-1]["step"] == N_STEPS
+    (done,) = told(folder, "done")
+    assert {name: done[name] for name in SCORES} == {name: calm[1][name] for name in SCORES}
+
+
 @pytest.mark.parametrize("n_replicas", [1, 2])
 @pytest.mark.parametrize("where", ["first", "middle", "rung", "last search", "confirm", "test"])
 def test_a_stop_between_windows_is_taken_at_once_and_changes_no_bit(
@@ -113,12 +156,14 @@ def test_a_stop_between_windows_is_taken_at_once_and_changes_no_bit(
 
 def test_a_stop_in_each_window_in_turn_still_ends_at_the_same_bits(
         tmp_path: Path, tokens: TokenSet, calm: dict[int, dict[str, Any]]) -> None:
-    """Left again and again, an evaluation loses only what it had of itself."""
+    """Left again and again, an evaluation loses nothing of itself."""
     folder = a_folder(tmp_path)
     job = a_job(tokens)
     job.write(folder.job)
     for number in (1, 2, 3):
-        assert left_at(folder, number)[0] == STOPPED
+        status, worker = left_at(folder, number)
+        assert status == STOPPED
+        assert n_scored(worker) == number - 1  # each went on behind the one before
     work(folder, job)
     (done,) = told(folder, "done")
     assert {name: done[name] for name in SCORES} == {name: calm[1][name] for name in SCORES}

@@ -52,7 +52,7 @@ def trainer(n_steps=N_STEPS, texts=TEXTS, **changes):
 def state(run):
     """Everything that decides how a run goes on."""
     arrays = {name: array.tobytes() for name, array in run.arrays().items()}
-    return arrays, run.scalars(), run.evaluate()
+    return arrays, run.scalars() | {"scored": None}, run.evaluate()  # as if just stepped
 
 
 # --- the loop --------------------------------------------------------------------------------
@@ -194,6 +194,28 @@ def test_scoring_shards_on_the_way_changes_no_bit(optimizer):
         watched.evaluate("confirm")
         assert watched.advance() == plain.advance()
     assert state(watched) == state(plain)
+
+
+def test_windows_that_were_scored_of_another_text_do_not_count():
+    """A slice of the same length is not the same slice."""
+    run, other = trainer(), trainer(texts=replace(TEXTS, valid=text(100, 9)))
+    for one in (run, other):
+        one.advance()
+    right = other.evaluate()
+    run.evaluate()
+    saved = run.arrays(), run.scalars()
+    assert saved[1]["scored"]["windows"]
+    other.restore(*saved)
+    assert other.evaluate() == right != run.evaluate()
+
+
+def test_an_older_checkpoint_without_scored_windows_is_scored_anew():
+    run, again = trainer(), trainer()
+    run.advance()
+    scalars = run.scalars()
+    del scalars["scored"]
+    again.restore(run.arrays(), scalars)
+    assert again.evaluate() == run.evaluate()
 
 
 # --- stopping and resuming -------------------------------------------------------------------
