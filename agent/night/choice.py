@@ -36,6 +36,7 @@ from strategies.base import HELD, TITLES, changed_fields, shown
 # With --run-for a study goes on whose runs take between these times as long.
 SHORTER, LONGER = 0.5, 1.4
 CLASS = "class of device"
+HERE = "this machine"  # which cannot be left out as an option can
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +265,7 @@ def _other_kernels(known: str) -> Iterator[Difference]:
     is_other = kernels.usual() != known if kernels.is_asked() else kernels.why_not(known)
     if is_other:
         yield Difference("kernels", f"kernels {kernels.usual()}, not {known}",
-                         kernels.ASKED if kernels.is_asked() else "this machine")
+                         kernels.ASKED if kernels.is_asked() else HERE)
 
 
 def _other_class(ledger: Queries, known: Calibration,
@@ -279,7 +280,7 @@ def _other_class(ledger: Queries, known: Calibration,
         if wanted != classes.own:
             yield Difference(CLASS, f"its noise is that of {wanted}, and this machine is of "
                              f"{classes.own}, which rounds otherwise: their runs are no pairs",
-                             "this machine")
+                             HERE)
     elif wanted not in classes.there:
         whose = "this machine's, " if measured == AT_HOME else ""
         there = " and ".join(sorted(classes.there)) or "none"
@@ -304,5 +305,6 @@ def _other_seeds(ledger: Queries, known: Calibration, wish: Wish) -> Iterator[Di
 def _conflict(named: Calibration, found: tuple[Difference, ...]) -> str:
     told = "; ".join(one.told for one in found)
     options = " and ".join(dict.fromkeys(one.option for one in found))
+    remedy = "" if options == HERE else f", or {options}"
     return (f"study {named.id} is not what {options} {'ask' if ' and ' in options else 'asks'} "
-            f"for ({told}); leave out --study, which opens another, or {options}")
+            f"for ({told}); leave out --study, which opens another{remedy}")

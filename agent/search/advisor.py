@@ -40,6 +40,7 @@ DIVERGED_NOISE = 0.1  # of the logarithm, where a run has no score of its own
 RUNG_NOISE = 0.03  # of the logarithm, at least, where the end is foretold from the rung
 NOISE = 0.02  # of the logarithm of a score over seeds, as the nights that judged it had it
 N_OWN, N_ELSEWHERE = 300, 400  # results that the model takes, the best and the newest
+N_WAITING = 400  # of what waits or runs, the newest
 N_STARTS, N_ROUNDS, N_MOVES = 12, 6, 40  # of the search for what the model likes best
 N_LIKED, N_LIKED_OF_ONE = 48, 4  # of what it likes are offered, and for each idea asked for
 N_TOLD = 4  # changes that are told; the configuration tells all
@@ -111,7 +112,8 @@ def choose_some(parent: Config, known: Known, names: Sequence[str], seed: Sequen
     n_model = most - len(first) - len(more)
     if n_model <= 0:
         return [*first, *more][:most]
-    view = View(_model(known, limits.budget_tokens), known, limits, parent, barrier)
+    model, crowd = _model(known, limits.budget_tokens)
+    view = View(model, known, limits, parent, barrier, crowd)
     offers = _offers(view, names, rng, seed)
     if "explore" in names:
         _climb(offers, _starts(view), view, rng, max(N_LIKED, N_LIKED_OF_ONE * most))
@@ -134,7 +136,9 @@ class View:
     """What the model thinks of configurations, beside the one that is to be improved on."""
 
     def __init__(self, model: Surrogate, known: Known, limits: Limits, parent: Config,
-                 barrier: Callable[[Config], str | None]) -> None:
+                 barrier: Callable[[Config], str | None],
+                 crowd: Sequence[tuple[float, ...]] = ()) -> None:
+        self._crowd = np.array(crowd, dtype=float) / LENGTHS if crowd else None  # (W, features)
         self.model, self.known, self.limits, self.parent = model, known, limits, parent
         self.barrier = barrier  # what keeps a configuration from being an idea; None: nothing
         self.best = float(self.predict([parent])[0][0])
@@ -156,12 +160,23 @@ class View:
         """Expected improvement, (N,); of a second where time ends the night."""
         x = self._features(configs)
         found = expected_improvement(*self.model.predict(x), self.best - self.least)
-        found = np.where(self.model.distances(x) < NEAREST, found * FADED, found)
+        found = np.where(self._distances(x) < NEAREST, found * FADED, found)
         run_s = self.limits.run_s
         if self.known.is_timed and run_s is not None:
             budget = self.limits.budget_tokens
             found = found / np.array([run_s(one, budget) for one in configs])
         return np.asarray(found)
+
+
+    def _distances(self, x: list[tuple[float, ...]]) -> Array:
+        """How far each is from what has run, runs or waits, in lengths of the model: (N,)."""
+        found = self.model.distances(x)
+        if self._crowd is None:
+            return found
+        at = np.array(x, dtype=float) / LENGTHS
+        squares = (np.sum(at**2, axis=1)[:, None] + np.sum(self._crowd**2, axis=1)
+                   - 2 * at @ self._crowd.T)
+        return np.asarray(np.minimum(found, np.sqrt(np.maximum(squares, 0.0).min(axis=1))))
 
 
 # --- what the model is told ------------------------------------------------------------------
@@ -189,22 +204,24 @@ def results(known: Known, budget_tokens: int) -> list[Result]:
     return found + _elsewhere(known.elsewhere[:N_ELSEWHERE])
 
 
-def _model(known: Known, budget_tokens: int) -> Surrogate:
+def _model(known: Known, budget_tokens: int) -> tuple[Surrogate, list[tuple[float, ...]]]:
     """The model of all results; what waits or runs counts as if it had scored what is expected.
 
     So ideas that are asked for while others run are not the same ones again: the believer of
-    Ginsbourger et al. 2010.
+    Ginsbourger et al. 2010. Of many that run the model takes the newest; the others' features are
+    returned with it, next to which no idea is worth anything either.
     """
     told = results(known, budget_tokens)
     model, seen = Surrogate(told), {one.x for one in told if one.study == 0}
-    waiting = {features(o.config, budget_tokens) for o in known.outcomes
-               if o.state in ("queued", "running") and o.budget_tokens == budget_tokens} - seen
+    waiting = list(dict.fromkeys(x for o in known.outcomes if o.state in ("queued", "running")
+                                 and o.budget_tokens == budget_tokens
+                                 and (x := features(o.config, budget_tokens)) not in seen))
     if not (waiting and told):
-        return model
-    xs = sorted(waiting)
+        return model, []
+    xs = sorted(waiting[-N_WAITING:])
     mean, _ = model.predict(xs)
     return Surrogate([*told, *(Result(x, float(y), NOISE, 0)
-                               for x, y in zip(xs, mean, strict=True))])
+                               for x, y in zip(xs, mean, strict=True))]), waiting[:-N_WAITING]
 
 
 def at_rung(judged: Sequence[Outcome]) -> dict[str | None, tuple[float, float]]:

@@ -121,6 +121,18 @@ class ApartNight(Night):
             assert self.daemon.poll() is None, self.log.read_text()
             time.sleep(0.3)
 
+    def until_joined(self, n: int, times: int) -> None:
+        """Until a machine has joined so often; a night that was over before is followed by another.
+        """
+        end_s = time.monotonic() + PATIENCE_S
+        while self._ask("SELECT count(*) FROM events WHERE message LIKE "
+                        f"'machine-{n} joins%'")[0][0] < times:
+            assert time.monotonic() < end_s, self.log.read_text()
+            if self.daemon.poll() is not None:
+                self.n_runs = self.n_runs + 2
+                self.daemon = self._start()
+            time.sleep(0.3)
+
     def leave(self, n: int) -> None:
         """A machine is switched off."""
         member = self.members.pop(n)
@@ -161,6 +173,7 @@ def cut_off(root: Path, seconds: float) -> ApartNight:
         nets.cut(2, is_cut=True)
         time.sleep(seconds)  # the claim is of so long a silence
         nets.cut(2, is_cut=False)
+        night.until_joined(2, times=2)
         night.finish()
     return night
 

@@ -33,6 +33,7 @@ N_RUNS = 14  # five baselines, challengers, and a batch on fresh seeds
 GAP_S = (0.1, 5.5)  # between kills, as long as the night has its processors
 LOOK_S = 0.1  # between looks at who waits for a processor
 VICTIMS = {"daemon": 4, "worker": 3, "replica": 3}  # and how often each is wanted
+SHOWN = 4000  # letters of a fault
 PATIENCE_S = 300.0  # for what is left after the last kill
 COMPARED = ("val_loss", "val_bpb", "train_loss", "steps", "tokens")
 CLAIMS = {
@@ -188,8 +189,9 @@ class Night:
             found.faults.append("the ledger is not sound")
         if any(pids for name, pids in self._alive().items() if name != "daemon"):
             found.faults.append("a process was left behind")
-        if b"Traceback" in self.log.read_bytes():
-            found.faults.append("a daemon met a fault of its own")
+        fault = self.log.read_text(errors="replace").partition("Traceback")[2]
+        if fault:
+            found.faults.append(f"a daemon met a fault of its own: {fault[:SHOWN]}")
         found.runs.update(state for (state,) in self._ask("SELECT state FROM runs"))
         ((found.adopted,),) = self._ask("SELECT count(*) FROM events WHERE kind = 'adopt'")
         if is_compared:
