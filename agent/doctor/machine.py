@@ -96,6 +96,8 @@ def blas(probe: Probe) -> Answer:
         return "warn", f"numpy computes with {others}, whose threads cannot be asked for", None
     threads = probe.blas_parallel(found[0])
     name = Path(found[0]).name
+    if kind := probe.environ.get("OPENBLAS_CORETYPE"):  # a remedy for wrong numbers, or a habit
+        name += f", held to what it has for {kind} by OPENBLAS_CORETYPE,"
     if threads == 0:
         return "ok", (f"{name} is built without threads and locks: one core a process, and "
                       "replicas in processes of their own use the others"), None

@@ -11,9 +11,10 @@
     python -m engine.bench --json               a JSON list of rows instead of a table
 
 The floor of a step is its matrix products alone, spread perfectly over the same processes. Every
-configuration is measured in a process of its own. With AGENT_NATIVE=1 kernels in C compute, and
-numpy alone is measured in turns with them. "× eager" is PyTorch's time over ours: above 1,
-ours is faster.
+configuration is measured in a process of its own. Kernels in C compute where there is a compiler,
+and numpy alone is measured in turns with them; with AGENT_NATIVE=0 it alone is. "× eager" is
+PyTorch's time over ours: above 1, ours is faster. OPENBLAS_CORETYPE in the environment holds
+numpy's products, but not PyTorch's, to those of another processor.
 """
 
 import argparse

@@ -31,9 +31,13 @@ SOURCE = Path(__file__).with_name("kernels.c")
 COMPUTES_S, WAITS_S = 240, 600.0
 ASK_S = 60.0  # to say a version
 # What a child becomes, with so much of the processor for each program in it.
-LIMITED = ("import os, resource, sys; limit = int(sys.argv[1]); "
-           "resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1)); "
-           "os.execvp(sys.argv[2], sys.argv[2:])")
+LIMITED = """
+import os, resource, sys
+limit, allowed = int(sys.argv[1]), resource.getrlimit(resource.RLIMIT_CPU)[1]
+if allowed == resource.RLIM_INFINITY or limit < allowed:
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 # A child that takes nothing from the current folder, and trains small models by a library.
 CHECK = ("import sys; sys.path.append(sys.argv[1]); from engine.proof import kernels; "
          "sys.exit(kernels.main(sys.argv[2:]))")

@@ -22,9 +22,10 @@ from engine.errors import ReplicaDied
 from engine.model import Array
 
 Phase = Callable[[int], None]  # called with the replica's rank, 0 for the leader
-# Looks for an answer before a process sleeps, some 2 ms, where each has a core of its own: to be
-# woken takes longer than most waits. A step of 64d/2L takes 3 % less so, of 128d/4L 1.5 %.
-LOOKS = 1000
+# Looks for an answer before a process sleeps, some 0.2 ms, where each has a core of its own: to be
+# woken takes longer than most waits. A step of 64d/2L or 128d/4L takes 1 to 3 % less so; with ten
+# times as many no less, and where others have the cores more.
+LOOKS = 100
 GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a terminal's, to all at once
 
 

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.home.paths import Home, RunFolder
@@ -94,10 +94,11 @@ def a_study(ledger: Ledger, text: str = TEXT, **changes: Any) -> int:
 
 def a_run(ledger: Ledger, config: Config = TINY, seed: int = 0, strategy: str = "hand",
           study: int | None = None, text: str = TEXT) -> Run:
-    """A queued run of the corpus of a_study."""
+    """A queued run of the corpus of a_study, and by its kernels: numpy's."""
     corpus_id = ledger.add_corpus(new_corpus(text_sha256=text))
-    return ledger.queue(new_run(ledger, config, seed, 3200, corpus_id, NOW,
-                                Origin(strategy, "a test asked", calibration_id=study)))
+    new = new_run(ledger, config, seed, 3200, corpus_id, NOW,
+                  Origin(strategy, "a test asked", calibration_id=study))
+    return ledger.queue(replace(new, kernels="numpy"))
 
 
 def a_folder(home: Home, run: Run) -> RunFolder:

@@ -1,14 +1,19 @@
 """--cluster: what it fills in, and what it refuses."""
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from agent.cli import clustered as cli
 from agent.cli.clustered import settle
 from agent.cli.main import main
 from agent.home import Home
 from agent.machine import machine
+from agent.night import Wish
+from agent.trial import Source
 from engine.errors import UserError
 from tests.support.example_home import agent
 
@@ -37,6 +42,23 @@ def test_elsewhere_a_run_has_one_process_and_the_machines_say_how_many_there_are
     given = options(cluster="tcp://10.0.0.5:8786")
     settle(given)
     assert given == {"n_trials": None, "n_replicas": 1}
+
+
+@pytest.mark.parametrize(("place", "native"), [("tcp://10.0.0.5:8786", "0"), ("local:2", None)])
+def test_several_machines_compute_by_numpy_alone_and_this_one_as_ever(
+        place: str, native: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels in C are of one compiler and one kind of processor."""
+    monkeypatch.delenv("AGENT_NATIVE", raising=False)
+    seen: list[str | None] = []
+    executor = SimpleNamespace(await_machines=lambda look, n: 3, close=lambda: seen.append(
+        os.environ.get("AGENT_NATIVE")))
+    monkeypatch.setattr(cli, "at_cluster", lambda *_: executor)
+    desk: Any = SimpleNamespace(home=None, ledger=None, look=None, executor=None)
+    with cli.clustered(desk, place, Wish(Source("data"), 3000.0)) as wish:
+        seen.append(os.environ.get("AGENT_NATIVE"))
+    assert wish.n_trials == 3
+    assert seen == [native, native]
+    assert "AGENT_NATIVE" not in os.environ
 
 
 def test_what_is_no_cluster_is_refused_before_anything_is_made(tmp_path: Path) -> None:

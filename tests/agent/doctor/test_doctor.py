@@ -129,6 +129,14 @@ def test_blas_tells_how_it_was_built(parallel: int | None, verdict: str, words: 
     assert asked == [WHEEL]
 
 
+def test_a_blas_that_may_not_choose_for_this_processor_is_told() -> None:
+    """As a remedy for wrong numbers, or since somebody set it for another program."""
+    environ = machine().environ | {"OPENBLAS_CORETYPE": "ARMV8"}  # type: ignore[operator]
+    assert doctor_machine.blas(machine(blas_parallel=lambda path: 1, environ=environ)) == (
+        "ok", "libscipy_openblas64_-1.so, held to what it has for ARMV8 by OPENBLAS_CORETYPE, is "
+        "built with threads; a worker is given one", None)
+
+
 @pytest.mark.parametrize(("files", "name"), [
     ({}, "an unknown library"),
     ({"/proc/self/maps": "7f r-xp 0 0:0 1 /lib/libblis.so.4\n7f r-xp 0 0:0 1 /l/libmkl_rt.so\n"},

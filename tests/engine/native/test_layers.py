@@ -119,8 +119,9 @@ CASES = {"embedding": of_embedding, "norm": of_norm, "swiglu": of_swiglu, "loss"
 
 def results(name, seed, kernels, dtype):
     rng, n = shapes(seed)
-    return CASES[name](rng, n, Workspace(dtype, kernels),
-                       lambda x: np.asarray(x, np.float32).astype(dtype))
+    with np.errstate(over="ignore"):  # of sums that say so, and are made again without their peak
+        return CASES[name](rng, n, Workspace(dtype, kernels),
+                           lambda x: np.asarray(x, np.float32).astype(dtype))
 
 
 def check(name, seeds, kernels):
