@@ -51,9 +51,8 @@ def lesson_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
     task, exam = job.task, None
     assert task is not None  # who asks has seen it
     start = model_at(folder.start, job)
-    writer = Writer(GPT(job.config, kernels=named(job.kernels)), start, tokenizer)
-    if folder.writer.exists():
-        writer = writer._replace(params=model_at(folder.writer, job))
+    writes = model_at(folder.writer, job) if folder.writer.exists() else start
+    writer = Writer(GPT(job.config, kernels=named(job.kernels)), writes, tokenizer)
     make: Callable[[int], list[Pair]] | None = None  # the batch of a number
     n_batches = TRIES * -(-task.n // qualities.BEGINNINGS)
     if task.kind in ("star", "plain"):

@@ -187,15 +187,14 @@ class AlignedTrainer(Trainer):
         return super().arrays() | {"alignment.reference": self.reference}
 
     def scalars(self) -> dict[str, Any]:
-        before = None if self.before is None else [one._asdict() for one in self.before]
-        return super().scalars() | {"recent_told": list(self.recent_told), "before": before,
+        return super().scalars() | {"recent_told": list(self.recent_told), "before": self.before,
                                     "news": self._news, "n_read": self._n_read}
 
     def restore(self, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
         super().restore(arrays, scalars)
         self.recent_told = deque(scalars["recent_told"], maxlen=RECENT)
         before = scalars["before"]
-        self.before = None if before is None else [Measure(**one) for one in before]
+        self.before = before and [Measure(*one) for one in before]
         self._news, self._n_read = scalars["news"], scalars["n_read"]
 
 
