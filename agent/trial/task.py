@@ -16,7 +16,6 @@ class Task:
     beta: float = 0.1
     n: int = 0  # pairs or problems that are made
     n_asked: int = 0  # texts, or problems of each number of digits, before and after
-    most_digits: int = 0  # of these problems
 
     @classmethod
     def of(cls, values: Any) -> Self | None:
