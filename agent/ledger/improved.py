@@ -43,7 +43,6 @@ def in_words(rows: Sequence[Mapping[str, Any]]) -> str:
     for name in dict.fromkeys(row["name"] for row in rows):
         own = [row for row in rows if row["name"] == name]
         values = " → ".join(f"{row['value']:.4g}" for row in own)
-        last = own[-1]
-        interval = "" if last["low"] is None else f" ({last['low']:.3g} to {last['high']:.3g})"
-        told.append(f"{name} {values}{interval}")
+        low, high = own[-1]["low"], own[-1]["high"]
+        told.append(f"{name} {values}" + ("" if low is None else f" ({low:.3g} to {high:.3g})"))
     return "; ".join(told)

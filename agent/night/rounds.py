@@ -13,7 +13,6 @@ from agent.night.launch import Desk
 from agent.trial import Task
 from engine.alignment import NATS, split, worked
 from engine.errors import UserError
-from engine.text import sums
 
 SHARE = 0.8  # of the pairs that are trained on; the others are held out
 N_PROBLEMS, N_STORIES = 200, 128  # asked before and after
@@ -91,7 +90,7 @@ def improve_by_working(at: Desk, run: Run, asked: Improving) -> list[Run]:
         raise UserError(f"STaR needs answers that can be checked, and {run.label} was not trained "
                         "on --corpus sums; improve one that was")
     base, last, found = model_of(at, run), run, list[Run]()
-    task = Task(kind="star", loss=NATS, n=asked.n, n_asked=N_PROBLEMS, most_digits=sums.DIGITS + 1)
+    task = Task(kind="star", loss=NATS, n=asked.n, n_asked=N_PROBLEMS)
     for k in range(1, asked.n_rounds + 1):
         one = Round(parent=run, start=base, writer=model_of(at, last) if found else None, task=task,
                     n_train=asked.n, reason=f"round {k} of STaR from {run.label}: {asked.n} "
@@ -111,19 +110,15 @@ def _weighed(at: Desk, found: list[Run], kept: Run) -> tuple[Run, bool]:
     """What a loop goes on from after its newest round, and whether it is over; noted and said."""
     last = found[-1]
     why_over = _collapse(at, found[0], last)
-    is_kept, reason = (False, why_over) if why_over else _is_better(at, last)
+    # Its stories have fewer faults than those of its start, beyond the noise of the differences.
+    rows = [row for row in measures(at.ledger, last.id) if row["name"] == f"{JUDGED} change"]
+    is_kept = not why_over and bool(rows) and rows[0]["high"] is not None and rows[0]["high"] < 0
+    reason = why_over or f"{in_words(rows)}: {'' if is_kept else 'not '}better beyond its noise"
     verdict: Literal["kept", "discarded"] = "kept" if is_kept else "discarded"
     if at.ledger.decisions(last.id, limit=1)[0].rule != RULE:  # not by a loop before this one
         at.ledger.decide(last.id, kept.id, verdict, RULE, {}, reason, at.clock.stamp())
     at.observer.say(f"{last.label} {verdict}: {reason}")
     return last if is_kept else kept, why_over is not None
-
-
-def _is_better(at: Desk, run: Run) -> tuple[bool, str]:
-    """Whether a round's stories have fewer faults than those of its start, beyond the noise."""
-    rows = [row for row in measures(at.ledger, run.id) if row["name"] == f"{JUDGED} change"]
-    is_kept = bool(rows) and rows[0]["high"] is not None and rows[0]["high"] < 0
-    return is_kept, f"{in_words(rows)}: {'' if is_kept else 'not '}better beyond its noise"
 
 
 def _collapse(at: Desk, first: Run, run: Run) -> str | None:
@@ -138,7 +133,4 @@ def _collapse(at: Desk, first: Run, run: Run) -> str | None:
 
 def _last(at: Desk, run: Run, name: str) -> float:
     """A measure of a run after its last step."""
-    rows = [row for row in measures(at.ledger, run.id) if row["name"] == name]
-    if not rows:
-        raise UserError(f"{run.label} has no {name} in the ledger; it was changed by hand")
-    return float(rows[-1]["value"])
+    return float([row for row in measures(at.ledger, run.id) if row["name"] == name][-1]["value"])

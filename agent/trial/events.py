@@ -76,11 +76,10 @@ def measures_in(event: Mapping[str, Any]) -> Measures:
     found = []
     for row in event.get("measures") or ():
         with suppress(TypeError, ValueError):
-            name, step, value, low, high, n, *_ = row
-            if isinstance(name, str) and all(map(math.isfinite, (step, value, low or 0.0,
-                                                                 high or 0.0, n or 0))):
-                found.append({"name": name, "step": step, "value": float(value), "low": low,
-                              "high": high, "n": n})
+            one = dict(zip(("name", "step", "value", "low", "high", "n"), row, strict=True))
+            known = (one["step"], one["value"], *(x for x in row[3:] if x is not None))
+            if isinstance(one["name"], str) and all(map(math.isfinite, known)):
+                found.append(one)
     return found
 
 

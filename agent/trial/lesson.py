@@ -51,13 +51,12 @@ def lesson_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
     task, exam = job.task, None
     assert task is not None  # who asks has seen it
     start = model_at(folder.start, job)
-    writer = Writer(GPT(job.config, kernels=named(job.kernels)), start, tokenizer)
-    if folder.writer.exists():
-        writer = writer._replace(params=model_at(folder.writer, job))
+    writes = model_at(folder.writer, job) if folder.writer.exists() else start
+    writer = Writer(GPT(job.config, kernels=named(job.kernels)), writes, tokenizer)
     make: Callable[[int], list[Pair]] | None = None  # the batch of a number
     n_batches = TRIES * -(-task.n // qualities.BEGINNINGS)
     if task.kind in ("star", "plain"):
-        exam = functools.partial(worked.sums_exam, n=task.n_asked, most_digits=task.most_digits)
+        exam = functools.partial(worked.sums_exam, n=task.n_asked)
         make = functools.partial(worked.right_answers, writer, task.n, job.seed)
         n_batches = -(-task.n // worked.AT_ONCE)
     elif task.kind != "given":
@@ -69,8 +68,7 @@ def lesson_of(job: Job, folder: RunFolder, texts: Texts, tokenizer: Tokenizer,
             make = functools.partial(qualities.made_pairs, writer, judge, texts.train, job.seed)
     if not folder.pairs.exists() and make is not None:
         _make(make, n_batches, task.n, folder, events)
-    lines = folder.pairs.read_bytes().split(b"\n")
-    pairs = [Pair(**json.loads(line)) for line in lines if line]
+    pairs = [Pair(**json.loads(line)) for line in folder.pairs.read_bytes().splitlines()]
     recipe = Recipe(task.loss, task.beta)
     train, held = split(pairs, folder.pairs.name) if recipe.is_pairwise else (pairs, [])
     return Lesson(start=start, pairs=train, held=held, recipe=recipe, tokenizer=tokenizer,

@@ -1,7 +1,7 @@
 """What a run that improves another is asked, beside its job: read back as strictly as that."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 KINDS = ("given", "made", "spin", "star", "plain")  # where what it learns from comes from
@@ -16,7 +16,6 @@ class Task:
     beta: float = 0.1
     n: int = 0  # pairs or problems that are made
     n_asked: int = 0  # texts, or problems of each number of digits, before and after
-    most_digits: int = 0  # of these problems
 
     @classmethod
     def of(cls, values: Any) -> Self | None:
@@ -26,8 +25,6 @@ class Task:
         found = cls(**values)
         if found.kind not in KINDS:
             raise ValueError(f"kind={found.kind!r} of its task is not one of {', '.join(KINDS)}")
-        for one in fields(cls):
-            value = getattr(found, one.name)
-            if one.type is float and not (isinstance(value, int | float) and math.isfinite(value)):
-                raise ValueError(f"{one.name}={value!r} of its task is not a finite number")
+        if not (isinstance(found.beta, int | float) and math.isfinite(found.beta)):
+            raise ValueError(f"beta={found.beta!r} of its task is not a finite number")
         return found

@@ -14,6 +14,7 @@ from engine.errors import ConfigError
 from engine.model import GPT, Array, Flat
 
 PAIRWISE = ("sigmoid", "conservative", "ipo", "hinge")
+EPSILON = 0.1  # share of pairs that `conservative` thinks to be the wrong way round
 NATS = "nats"  # no pairs at all: the answers' mean nats a token, as in training on a text
 
 
@@ -23,7 +24,6 @@ class Recipe:
 
     loss: str = "sigmoid"
     beta: float = 0.1  # a nat of margin is worth so much reward
-    epsilon: float = 0.1  # share of pairs thought to be the wrong way round: conservative alone
 
     def __post_init__(self) -> None:
         if self.loss not in (*PAIRWISE, NATS):
@@ -31,9 +31,6 @@ class Recipe:
         if not 0.0 < self.beta <= 100.0:
             raise ConfigError(f"beta={self.beta:g} is out of range; use above 0, at most 100, such "
                               "as 0.1")
-        if not 0.0 <= self.epsilon < 0.5:
-            raise ConfigError(f"epsilon={self.epsilon:g} is no share of wrong pairs; use 0 or "
-                              "more, below 0.5")
 
     @property
     def is_pairwise(self) -> bool:
@@ -57,7 +54,7 @@ class Recipe:
             return off * off, 2.0 * off
         if self.loss == "hinge":
             return np.maximum(0.0, 1.0 - scaled), np.where(scaled < 1.0, -beta, 0.0)
-        wrong = self.epsilon if self.loss == "conservative" else 0.0
+        wrong = EPSILON if self.loss == "conservative" else 0.0
         loss = (1 - wrong) * np.logaddexp(0.0, -scaled) + wrong * np.logaddexp(0.0, scaled)
         # σ by tanh, which overflows nowhere; σ(βm) is 1 − σ(−βm).
         return loss, -beta * (0.5 * (1.0 - np.tanh(0.5 * scaled)) - wrong)

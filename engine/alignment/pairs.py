@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -87,8 +87,7 @@ def split(pairs: Sequence[Pair], name: str) -> tuple[list[Pair], list[Pair]]:
 # --- batches ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Spelt:
+class Spelt(NamedTuple):
     """A text in tokens, of which the first n_given are not scored."""
 
     ids: tuple[int, ...]
@@ -109,8 +108,7 @@ def spell(pair: Pair, tokenizer: Tokenizer, seq_len: int) -> list[Spelt]:
     return [Spelt((*prompt, *answer)[: seq_len + 1], len(prompt)) for answer in answers]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Texts side by side, padded behind their ends."""
 
     ids: Array  # (B, T) int32

@@ -9,7 +9,7 @@ the most.
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,6 +28,7 @@ PIECE = 1 << 16
 AT_ONCE = CHOICES * BEGINNINGS
 WORD = re.compile(r"[^\W\d_]+")
 ENDS = tuple(".!?\"'")
+Spoken = tuple[list[int], bool]  # the ids of a continuation, and whether it ended the text
 AS_IT_IS = Sampling(temperature=1.0, top_k=None)  # nothing of the model is left out
 
 
@@ -81,8 +82,8 @@ def beginnings(tokens: Array, eot_id: int, n: int, rng: np.random.Generator,
 
 
 def continued(writer: Writer, prompts: Sequence[Sequence[int]],
-              rng: np.random.Generator) -> list[tuple[list[int], bool]]:
-    """The ids that the model writes after each beginning, and whether it ended the text."""
+              rng: np.random.Generator) -> list[Spoken]:
+    """What the model writes after each beginning."""
     return [(ids, len(ids) < TOKENS) for ids in writer.after(prompts, TOKENS, rng, AS_IT_IS)]
 
 
@@ -91,19 +92,21 @@ def made_pairs(writer: Writer, judge: Judge, tokens: Array, seed: int, i: int) -
     rng = np.random.default_rng([seed, 8, i])
     prompts = beginnings(tokens, writer.tokenizer.eot_id, BEGINNINGS, rng)
     written = continued(writer, [one for one in prompts for _ in range(CHOICES)], rng)
-    found = []
+    found: list[Pair] = []
     for k, prompt in enumerate(prompts):
         own = written[k * CHOICES : (k + 1) * CHOICES]
         faults = [judge.faults(*one) for one in own]
         best, worst = own[int(np.argmin(faults))], own[int(np.argmax(faults))]
         if min(faults) < max(faults):
-            found.append(_pair(writer, (prompt, best[0], worst[0]), best[1], worst[1]))
-    return [one for one in found if one.chosen and one.chosen != one.rejected]
+            found += _pair(writer, prompt, best, worst)
+    return found
 
 
-def _pair(writer: Writer, ids: Iterable[Sequence[int]], *ends: bool) -> Pair:
-    prompt, chosen, rejected = map(writer.tokenizer.decode, ids)
-    return Pair(prompt, chosen, rejected, *ends)
+def _pair(writer: Writer, prompt: Sequence[int], chosen: Spoken, rejected: Spoken) -> list[Pair]:
+    """The pair of two continuations; nothing where they are the same."""
+    text = writer.tokenizer.decode
+    one = Pair(text(prompt), text(chosen[0]), text(rejected[0]), chosen[1], rejected[1])
+    return [one] if one.chosen and one.chosen != one.rejected else []
 
 
 def spin_pairs(writer: Writer, tokens: Array, seed: int, i: int) -> list[Pair]:
@@ -115,13 +118,12 @@ def spin_pairs(writer: Writer, tokens: Array, seed: int, i: int) -> list[Pair]:
     rng = np.random.default_rng([seed, 9, i])
     stories = beginnings(tokens, writer.tokenizer.eot_id, AT_ONCE, rng, TOKENS)
     written = continued(writer, [one[:BEGUN] for one in stories], rng)
-    tokenizer, found = writer.tokenizer, []
+    tokenizer, found = writer.tokenizer, list[Pair]()
     for story, (own, _) in zip(stories, written, strict=True):
         again = tokenizer.encode(tokenizer.decode(own))  # as it will be spelt
-        n = min(len(story) - BEGUN, len(again))
-        found.append(_pair(writer, (story[:BEGUN], story[BEGUN : BEGUN + n], again[:n]),
-                           False, False))
-    return [one for one in found if one.chosen and one.chosen != one.rejected]
+        n = BEGUN + min(len(story) - BEGUN, len(again))
+        found += _pair(writer, story[:BEGUN], (story[BEGUN:n], False), (again[: n - BEGUN], False))
+    return found
 
 
 def stories_exam(writer: Writer, step: int, leave: Leave, *, judge: Judge, tokens: Array,

@@ -50,12 +50,12 @@ class AlignedTrainer(Trainer):
 
     def __init__(self, config: Config, seed: int, n_steps: int, texts: Texts, lesson: Lesson,
                  n_replicas: int = 1, kernels: Kernels | None = None) -> None:
-        super().__init__(config, seed, n_steps, texts, n_replicas, kernels)
+        self._per_pass = config.batch_size // (2 if lesson.recipe.is_pairwise else 1)
+        super().__init__(config, seed, n_steps, texts, min(n_replicas, self._per_pass), kernels)
         self.lesson, self.recipe, self.start = lesson, lesson.recipe, lesson.start
         self.params.buffer[...] = self.start.buffer
         self._pairs, self._held = ([spell(pair, lesson.tokenizer, config.seq_len) for pair in side]
                                    for side in (lesson.pairs, lesson.held))
-        self._per_pass = config.batch_size // (2 if self.recipe.is_pairwise else 1)
         self._rows = parts(self._per_pass, self.n_replicas)
         n = len(self._pairs) + len(self._held) if self.recipe.is_pairwise else 0
         # ln ρ of every answer, evaluated once; rows of those held out come last.
@@ -101,9 +101,7 @@ class AlignedTrainer(Trainer):
         """Gradient of this replica's rows of each pass; its loss is a share of the step's mean."""
         rows, config, n = self._rows[rank], self.config, self._per_pass
         total = np.zeros(3)
-        if rows.start == rows.stop:
-            self.grads[rank].buffer[...] = 0.0
-        for i in range(config.grad_accum if rows.stop > rows.start else 0):
+        for i in range(config.grad_accum):
             chosen = self._taken((int(self._asked[0]) * config.grad_accum + i) * n, n)
             texts, reference, n_mean = [self._pairs[k] for k in chosen], None, n
             if self.recipe.is_pairwise:
@@ -187,15 +185,14 @@ class AlignedTrainer(Trainer):
         return super().arrays() | {"alignment.reference": self.reference}
 
     def scalars(self) -> dict[str, Any]:
-        before = None if self.before is None else [one._asdict() for one in self.before]
-        return super().scalars() | {"recent_told": list(self.recent_told), "before": before,
+        return super().scalars() | {"recent_told": list(self.recent_told), "before": self.before,
                                     "news": self._news, "n_read": self._n_read}
 
     def restore(self, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
         super().restore(arrays, scalars)
         self.recent_told = deque(scalars["recent_told"], maxlen=RECENT)
         before = scalars["before"]
-        self.before = None if before is None else [Measure(**one) for one in before]
+        self.before = before and [Measure(*one) for one in before]
         self._news, self._n_read = scalars["news"], scalars["n_read"]
 
 

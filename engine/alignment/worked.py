@@ -18,6 +18,7 @@ from engine.text import sums
 AT_ONCE = 64  # texts that are written side by side
 TOKENS = 120  # that a solution has at most
 GREEDY = Sampling(temperature=0.0, top_k=None)
+MOST_DIGITS = sums.DIGITS + 1  # that are asked: longer ones than any text has
 IN_TEXTS = range(1, sums.DIGITS + 1)  # digits of the problems that texts have
 
 
@@ -51,15 +52,14 @@ def plain_answers(n: int, seed: int) -> list[Pair]:
     return [Pair(one.question, one.solution) for one in some]
 
 
-def sums_exam(writer: Writer, step: int, leave: Leave, *, n: int,
-              most_digits: int) -> list[Measure]:
+def sums_exam(writer: Writer, step: int, leave: Leave, *, n: int) -> list[Measure]:
     """The share of right answers to n held-out problems of each number of digits.
 
-    The same problems every time; those above sums.DIGITS are longer than any text has.
+    The same problems every time.
     """
     found = []
-    for digits in range(1, most_digits + 1):
-        leave(digits - 1, most_digits, "problems")
+    for digits in range(1, MOST_DIGITS + 1):
+        leave(digits - 1, MOST_DIGITS, "problems")
         asked = sums.problems(n, np.random.default_rng([7, digits]), range(digits, digits + 1),
                          held_out=True)
         right = [one.is_right(text) for i in range(0, n, AT_ONCE) for one, text in zip(

@@ -180,7 +180,7 @@ def spin(place: Place, known: set[tuple[Any, ...]]) -> Runs:
 def star(place: Place, known: set[tuple[Any, ...]]) -> Runs:
     options, recipe = place.options, Recipe("nats")
     by = "star, unhinted" if options.unhinted else "star"
-    ask = partial(worked.sums_exam, n=N_PROBLEMS, most_digits=sums.DIGITS + 1)
+    ask = partial(worked.sums_exam, n=N_PROBLEMS)
     n_epochs = options.epochs[0]
     for seed in seeds_of(options):
         before: list[Measure] = []  # of the base, which all its rounds begin from

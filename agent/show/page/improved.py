@@ -22,9 +22,9 @@ def rounds(found: Findings) -> Section | None:
         return None
     pictures = [Rows(title=name, label=name, rows=its, text="; ".join(
         f"{row.lead} {row.told}" for row in its)) for name, its in rows.items()]
-    n = said.plural(max(map(len, rows.values())), "round")
     return Section(name="improved", title="Going on from a model", blocks=[Figure(
-        name="improved", finding=f"{n} of `agent improve`, measured on what was not trained on.",
+        name="improved", finding=f"{said.plural(max(map(len, rows.values())), 'round')} of "
+        "`agent improve`, measured on what was not trained on.",
         note="A dot a round, with its 95 % interval; in colour where the change since its start "
         "is beyond the noise.", pictures=pictures)])
 

@@ -101,8 +101,7 @@ def test_pairs_that_are_made_are_the_same_after_a_kill(
 
 
 def test_a_model_that_works_nothing_out_is_told(tmp_path: Path) -> None:
-    job = dataclasses.replace(JOB, task=Task(kind="star", loss="nats", n=5, n_asked=1,
-                                             most_digits=1))
+    job = dataclasses.replace(JOB, task=Task(kind="star", loss="nats", n=5, n_asked=1))
     folder = a_folder(tmp_path / "one")
     with pytest.raises(CorpusError, match="only 0 of 5 things to learn from could be made"):
         lesson_of(job, folder, TEXTS, TOKENIZER, Quiet())

@@ -148,7 +148,7 @@ def test_thirty_steps_are_those_of_a_twin_in_torch(kind, loss):
         params.buffer[:] -= rate * grads.buffer
         sums = torch.stack([answers(gpt.config, twin, text.ids, text.n_given) for text in TEXTS])
         m = recipe.beta * ((sums[:2] - reference[:, 0]) - (sums[2:] - reference[:, 1]))
-        log_sigmoid, e = torch.nn.functional.logsigmoid, recipe.epsilon
+        log_sigmoid, e = torch.nn.functional.logsigmoid, objective.EPSILON
         value = {"sigmoid": -log_sigmoid(m), "hinge": torch.relu(1 - m),
                  "conservative": -(1 - e) * log_sigmoid(m) - e * log_sigmoid(-m),
                  "ipo": (m / recipe.beta - 1 / (2 * recipe.beta)) ** 2}[loss].mean()
@@ -165,8 +165,7 @@ def test_thirty_steps_are_those_of_a_twin_in_torch(kind, loss):
 
 @pytest.mark.parametrize(("changes", "told"), [
     ({"loss": "kto"}, "there is no loss 'kto'; use sigmoid"),
-    ({"beta": 0.0}, "beta=0 is out of range"), ({"beta": float("nan")}, "beta=nan is out of"),
-    ({"epsilon": 0.5}, "epsilon=0.5 is no share of wrong pairs")])
+    ({"beta": 0.0}, "beta=0 is out of range"), ({"beta": float("nan")}, "beta=nan is out of")])
 def test_a_recipe_out_of_range_is_told(changes, told):
     with pytest.raises(ConfigError, match=told):
         Recipe(**changes)
