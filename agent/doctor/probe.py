@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Literal
 from agent.machine import container, machine, utc_stamp
 
 if TYPE_CHECKING:
+    from agent.machine import container as groups
     from agent.search import plugins
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -141,7 +142,7 @@ def _memory() -> tuple[float | None, float, float]:
     return guard.free_mb(), guard.reserve_mb(guard.read_swap()), guard.default_max_ram_mb()
 
 
-def _container() -> tuple[container.Memory, float | None]:
+def _container() -> tuple["groups.Memory", float | None]:
     return container.memory(), container.cpus()
 
 
@@ -215,7 +216,7 @@ class Probe:
     all_cores: Callable[[], int | None] = os.cpu_count
     memory: Callable[[], tuple[float | None, float, float]] = _memory  # free, reserve, --max-ram
     # What control groups allow: memory, and so many cores' time.
-    container: Callable[[], tuple[container.Memory, float | None]] = _container
+    container: Callable[[], tuple["groups.Memory", float | None]] = _container
     statvfs: Callable[[Path], os.statvfs_result] = os.statvfs
     try_storage: Callable[[Path], None] = try_storage
     holder: Callable[[Path], int | None] = _holder
