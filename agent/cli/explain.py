@@ -9,15 +9,16 @@ from rich.console import Console
 
 from agent.cli.main import main
 from agent.cli.status import as_json_option, show_json
-from agent.words import GLOSSARY, explained
+from agent.words import everything, explained
 
 GAP = "  "
+MOST_COLUMN = 20  # letters of words that stand beside all of their meaning
 
 
 def complete_words(_ctx: click.Context, _param: click.Parameter,
                    incomplete: str) -> list[CompletionItem]:
     """Words that begin so, each with what it means."""
-    return [CompletionItem(word, help=told) for word, told in GLOSSARY.items()
+    return [CompletionItem(word, help=told) for word, told in everything().items()
             if word.lower().startswith(incomplete.lower())]
 
 
@@ -29,7 +30,7 @@ def explain(words: tuple[str, ...], as_json: bool) -> None:
 
     Example:  agent explain pruned
     """
-    found = dict([explained(" ".join(words))]) if words else dict(GLOSSARY)
+    found = dict([explained(" ".join(words))]) if words else everything()
     if as_json:
         show_json(found)
     else:
@@ -37,9 +38,11 @@ def explain(words: tuple[str, ...], as_json: bool) -> None:
 
 
 def lines(found: Mapping[str, str], width: int) -> list[str]:
-    """Words in a column, their meanings beside it, none longer than width."""
-    widest = max(map(len, found)) + len(GAP)
+    """Words in a column, their meanings beside it, no line longer than width; the longest words
+    reach into that.
+    """
+    widest = min(max(map(len, found)), MOST_COLUMN) + len(GAP)
     return [line for word, told in found.items()
-            for line in textwrap.wrap(f"{word:<{widest}}{told}", width,
+            for line in textwrap.wrap(f"{word + GAP:<{widest}}{told}", width,
                                       subsequent_indent=" " * min(widest, width // 2),
                                       break_on_hyphens=False)]

@@ -23,10 +23,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from agent.machine import machine, utc_stamp
+from agent.machine import container, machine, utc_stamp
 
 if TYPE_CHECKING:
-    from agent.machine import container
+    from agent.machine import container as groups
     from agent.search import plugins
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -96,12 +96,8 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def read(path: str) -> str | None:
-    """The text of a small file; None where the system does not let us see it."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(FILE_BYTES)
-    except OSError:
-        return None
+    """The text of a file of this system; None where it does not let us see it."""
+    return container.read(path, FILE_BYTES)
 
 
 def names(folder: str) -> list[str] | None:
@@ -146,8 +142,7 @@ def _memory() -> tuple[float | None, float, float]:
     return guard.free_mb(), guard.reserve_mb(guard.read_swap()), guard.default_max_ram_mb()
 
 
-def _container() -> tuple["container.Memory", float | None]:
-    from agent.machine import container
+def _container() -> tuple["groups.Memory", float | None]:
     return container.memory(), container.cpus()
 
 
@@ -221,7 +216,7 @@ class Probe:
     all_cores: Callable[[], int | None] = os.cpu_count
     memory: Callable[[], tuple[float | None, float, float]] = _memory  # free, reserve, --max-ram
     # What control groups allow: memory, and so many cores' time.
-    container: Callable[[], tuple["container.Memory", float | None]] = _container
+    container: Callable[[], tuple["groups.Memory", float | None]] = _container
     statvfs: Callable[[Path], os.statvfs_result] = os.statvfs
     try_storage: Callable[[Path], None] = try_storage
     holder: Callable[[Path], int | None] = _holder

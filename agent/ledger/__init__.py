@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from agent.ledger.find import find_run as find_run
     from agent.ledger.find import last_state as last_state
     from agent.ledger.find import parent_of as parent_of
+    from agent.ledger.find import what_now as what_now
     from agent.ledger.foreign import add_foreign as add_foreign
     from agent.ledger.foreign import foreign_uid as foreign_uid
     from agent.ledger.homes import housemates as housemates
@@ -134,7 +135,8 @@ __all__, __getattr__ = doors(__name__, {
     "ended": ("Claim", "EndedRun", "claims", "ended_runs", "foretold", "leads",
               "newest_harvest", "prediction_of"),
     "exported": ("EXPORTED", "Exported", "export_table"),
-    "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of"),
+    "find": ("STATES", "WORDS", "best_run", "corpus_of", "find_run", "last_state", "parent_of",
+             "what_now"),
     "foreign": ("add_foreign", "foreign_uid"),
     "homes": ("housemates", "is_of_home", "near", "this_home"),
     "improved": ("Measures", "in_words", "measures", "note_measures", "same_improvement"),

@@ -12,22 +12,23 @@ from engine.errors import LedgerError, UserError
 # The newest event of one of these kinds tells what the daemon was last up to.
 STATES = {"night": "on", "resume": "on", "pause": "paused", "stop": "stopping",
           "night_over": "over"}
-WORDS = ("best", "head", "baseline", "harvest")  # that name a run of a study
+WORDS = ("best", "head", "baseline", "harvest", "last")  # that name a run of a study
 MEANT = {**dict.fromkeys(("winner", "top", "champion", "optimum"), "best"),
          **dict.fromkeys(("incumbent", "current", "parent"), "head"),
-         **dict.fromkeys(("base", "start", "default", "control", "reference"), "baseline")}
+         **dict.fromkeys(("base", "start", "default", "control", "reference"), "baseline"),
+         **dict.fromkeys(("newest", "latest", "recent", "previous"), "last")}
 NEAR = 0.75  # of two words' letters have to be the same for one to be a slip of the other
 
 
 def find_run(ledger: Queries, key: str, study: int | None = None, *,
              of_all: bool = False) -> Run:
-    """The run that a person means: a label, an id, the beginning of a uid, or one of four words.
+    """The run that a person means: a label, an id, the beginning of a uid, or one of five words.
 
     best has the fewest bits per byte of its study, head is what that study's next idea would
-    change, baseline is its first, and harvest the last that was grown of one of its runs (of all
-    studies, where none is named). Their study is that of the number; else the one last worked
-    on, for best and baseline the last one that has a finished run. Of all of the ledger, whatever
-    text and budget, is the best alone.
+    change, baseline is its first, harvest the last that was grown of one of its runs, and last the
+    one that ended last (these two of all studies, where none is named). Their study is that of the
+    number; else the one last worked on, for best and baseline the last one that has a finished
+    run. Of all of the ledger, whatever text and budget, is the best alone.
     """
     if of_all:
         _require_best_alone(key, study)
@@ -38,6 +39,8 @@ def find_run(ledger: Queries, key: str, study: int | None = None, *,
         return _head(ledger, study)
     if word == "harvest":
         return _harvest(ledger, study)
+    if word == "last":
+        return _last(ledger, study)
     return _best(ledger, study, of_all) if word == "best" else _first_baseline(ledger, study)
 
 
@@ -76,12 +79,12 @@ def _best(ledger: Queries, number: int | None, of_all: bool) -> Run:
         found = ledger.best([study])
         if found is None:
             raise LedgerError(f"study {study.id} has no finished run yet, so none is best; "
-                              f"`agent run --study {study.id}` makes some")
+                              f"{what_now(ledger, study.id)}")
         return found
     found = ledger.best(of_all=True) if of_all else best_run(ledger)
     if found is None:
         raise LedgerError("no run of this ledger's own has finished yet, so none is best; "
-                          "`agent run --for 4m` makes some")
+                          f"{what_now(ledger)}")
     return found
 
 
@@ -103,7 +106,7 @@ def _head(ledger: Queries, number: int | None) -> Run:
     if found is None:
         which = f"study {study.id}" if study else "the newest study"
         raise LedgerError(f"{which} has no finished baseline yet, so it has no head; "
-                          "`agent run --for 4m` makes some")
+                          f"{what_now(ledger, study.id if study else None)}")
     return found
 
 
@@ -114,6 +117,27 @@ def _harvest(ledger: Queries, number: int | None) -> Run:
         which = "this ledger has" if study is None else f"study {study} has"
         raise LedgerError(f"{which} no harvest yet; `agent harvest --for 10m` makes one")
     return ledger.run(label)
+
+
+def _last(ledger: Queries, number: int | None) -> Run:
+    study = None if number is None else study_of(ledger, number).id
+    found = ledger.rows(
+        "SELECT id FROM runs WHERE ended_at IS NOT NULL AND source = 'measured' "
+        "AND (?1 IS NULL OR calibration_id = ?1) ORDER BY ended_at DESC, id DESC LIMIT 1", study)
+    if not found:
+        raise LedgerError(f"no run has ended yet, so none is the last; {what_now(ledger, study)}")
+    return ledger.run(int(found[0]["id"]))
+
+
+def what_now(ledger: Queries, study: int | None = None) -> str:
+    """What a person does who waits for a first run to end."""
+    running, queued = ledger.runs("running"), ledger.runs("queued")
+    if running:
+        return f"{running[0].label} is under way, and `agent status` tells how far it is"
+    command = "agent run" if study is None else f"agent run --study {study}"
+    if queued:
+        return f"`{command}` computes {queued[0].label}, which waits"
+    return f"`{command}{' --for 4m' if study is None else ''}` makes some"
 
 
 def _first_baseline(ledger: Queries, number: int | None) -> Run:

@@ -20,5 +20,5 @@ def hint(typed: str, labels: Sequence[str]) -> str:
         if near:
             return f"near it: {', '.join(near)}"
     if not labels:
-        return "`agent runs` lists them"
+        return "this ledger has none yet, and `agent run --for 4m` makes some"
     return f"a label is a letter and a number, such as {labels[-1]}, and `agent runs` lists them"

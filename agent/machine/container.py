@@ -18,11 +18,11 @@ FILE_BYTES = 1 << 20
 Read = Callable[[str], str | None]
 
 
-def read(path: str) -> str | None:
-    """The text of a small file; None where it is not there or may not be seen."""
+def read(path: str, most: int = FILE_BYTES) -> str | None:
+    """The text of a small file, so many bytes at most; None where it may not be seen."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(FILE_BYTES)
+            return file.read(most)
     except OSError:
         return None
 

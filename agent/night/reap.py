@@ -6,7 +6,16 @@
 from dataclasses import replace
 
 from agent.home import Home
-from agent.ledger import Calibration, Corpus, Ledger, Run, current_study, find_run, study_of
+from agent.ledger import (
+    Calibration,
+    Corpus,
+    Ledger,
+    Run,
+    current_study,
+    find_run,
+    study_of,
+    what_now,
+)
 from agent.machine import guard
 from agent.night import launch
 from agent.night.choice import with_last_text
@@ -81,7 +90,7 @@ def _to_grow(ledger: Ledger, key: str | None, number: int | None) -> Run:
     run = harvest.of_study(ledger, found) if found else None
     if run is None:
         raise UserError(f"{f'study {found.id} has' if found else 'there is'} no finished run yet "
-                        "that could be grown; `agent run --for 4m` makes some")
+                        f"that could be grown; {what_now(ledger)}")
     return run
 
 

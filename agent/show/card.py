@@ -1,5 +1,6 @@
 """The card of an exported model: Markdown that says what it is, how good, and how it was found."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from agent import words
@@ -35,6 +36,9 @@ What is computed with them is in engine/README.md of phi-auto.
 bytes in GPT-2's order, 257 + k is the k-th merge of two ids.""",
 }
 NOT_SAID = "unknown"
+SIGNS = re.compile(r"[\\`*\[\]~|]|(?<!\w)_|_(?!\w)")  # of Markdown; a _ between letters is none
+# What a paragraph may not begin with: 1. and 1), #, >, a line of = or -, and the signs of a list.
+STARTS = re.compile(r"^(\d*)([.)](?=\s|$)|(?<!\d)(?:[#>=]|[-+](?![\w.])))")
 # What the hub reads of a card.
 FRONT = """\
 ---
@@ -55,7 +59,7 @@ def model_card(facts: CardFacts, config: Config, to: str, step: int) -> str:
     run, fields = facts.run, config.to_dict()
     if run.source == "published":  # of how it was trained nothing is known
         fields = {name: value for name, value in fields.items() if name in run.config}
-    parts = [f"{FRONT if to == 'hf' else ''}# {run.label}: {_told(run.config_text)}",
+    parts = [f"{FRONT if to == 'hf' else ''}# {_told(run.label)}: {_told(run.config_text)}",
              _what(run, config, step),
              "## Use it", USE[to], *_limits(config),
              "## How good it is", *_score(facts),
@@ -116,7 +120,7 @@ def _text(corpus: Corpus | None) -> Iterator[str]:
     if corpus is None:
         yield f"Which text it was trained on is {NOT_SAID}, and so is the licence of that text."
         return
-    yield (f"{_told(corpus.name)} ({corpus.source}), "
+    yield (f"{_told(corpus.name)} ({_told(corpus.source)}), "
            f"{words.count(corpus.n_tokens_train)} tokens of {corpus.vocab_size:,} kinds in "
            f"{words.count(corpus.n_stories_train)} stories.")
     yield _table(("of", "SHA-256"), [("text", corpus.text_sha256),
@@ -130,8 +134,8 @@ def _found(facts: CardFacts) -> Iterator[str]:
     if run.source == "published":
         yield "It was not trained here, and who trained it, and how, is not known."
         return
-    verdict = f" Verdict: {facts.verdict}." if facts.verdict else ""
-    yield f"{run.strategy}: {_told(run.reason or 'no reason was given')}.{verdict}"
+    verdict = f" Verdict: {_told(facts.verdict)}." if facts.verdict else ""
+    yield f"{_told(run.strategy)}: {_told(run.reason or 'no reason was given')}.{verdict}"
     steps = facts.lineage.steps
     if len(steps) > 1:
         yield "The steps that led to it, each against the one before; gains in bits per byte:"
@@ -156,9 +160,12 @@ def _cell(value: object) -> str:
     """Text that stays in its cell, whatever somebody wrote in it."""
     if value is None or isinstance(value, bool):
         return {None: "default", True: "yes", False: "no"}[value]
-    return _told(value, 300).replace("|", "\\|")
+    return _told(value, 300)
 
 
 def _told(text: object, most: int = 160) -> str:
-    """Foreign text on one line, in which no element of HTML can begin."""
-    return words.one_line(text, most).replace("&", "&amp;").replace("<", "&lt;")
+    """Foreign text on one line that stays text: no element of HTML begins in it, no link, picture,
+    emphasis or code of Markdown, and at the start of a paragraph no heading, list or quote.
+    """
+    told = words.one_line(text, most).replace("&", "&amp;").replace("<", "&lt;")
+    return STARTS.sub(r"\1\\\2", SIGNS.sub(r"\\\g<0>", told))

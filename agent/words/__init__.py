@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
-    from agent.words.glossary import GLOSSARY as GLOSSARY
+    from agent.words.glossary import everything as everything
     from agent.words.glossary import explained as explained
     from agent.words.lines import PLAIN as PLAIN
     from agent.words.lines import Level as Level
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from agent.words.signs import is_narrow as is_narrow
 
 __all__, __getattr__ = doors(__name__, {
-    "glossary": ("GLOSSARY", "explained"),
+    "glossary": ("everything", "explained"),
     "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "cut_list", "first_clause",
               "fitted", "laid_out", "wrapped"),
     "said": ("UNKNOWN", "amount", "at_once", "clock", "count", "counted", "cut", "decimal",

@@ -1,16 +1,21 @@
 """What the words on the screen mean, one sentence each; `agent explain` prints them."""
 
 import difflib
+import re
 from collections.abc import Mapping
 
 from agent.words.said import cut
+from agent.words.settings import FIELDS, IDEAS
 from engine.errors import UserError
 
 NEAR = 0.7  # of two words' letters have to be the same
 SHOWN = 40  # letters of a word that nobody knows
 
+LABEL = re.compile(r"[a-z]\d+[a-z]?")
+
 GLOSSARY: Mapping[str, str] = {
     "ablated": "a confirmed step that was left out again, since the model does as well without it",
+    "arm": "one of the two configurations that a test trains on the same seeds",
     "as predicted": "a harvest whose score lies in the 95 % interval that was written down before",
     "baseline": "where a study starts: one configuration on five seeds",
     "batch": "the kept steps that one test on fresh seeds is about; also the windows of one step",
@@ -25,14 +30,18 @@ GLOSSARY: Mapping[str, str] = {
     "failed": "an error ended the run; `agent show` tells which",
     "finished": "all tokens trained, and scored",
     "fresh seed": "a seed that no idea was chosen on, so that its score holds no luck",
+    "grid": "models of several sizes on several amounts of text, to fit a law to",
     "guard": "what looks after memory, battery, heat, disk and hours, and pauses a night for them",
     "hand": "a run that a person asked for: `agent train` or `agent enqueue`",
     "harvest": "the confirmed configuration grown to what the last hours of a night can carry",
+    "home": "the folder with one agent's ledger, runs and texts",
     "head": "the configuration that the next idea changes",
+    "interval": "where the true gain lies with 95 % certainty, by chance of seeds and texts",
     "kept": "better than the head in one run by 0.7 of the noise: a lead, no proof",
     "killed": "the system or the memory limit ended the run; says nothing of the idea",
     "label": "B baseline, E idea, C and A arms of tests, G cell of a grid, T by hand, H harvest, "
              "I improved, M imported",
+    "ledger": "the one SQLite file that keeps all that was done and decided",
     "lost": "nobody knows how the run ended, or it was withdrawn; says nothing of the idea",
     "nats": "the loss that training lowers, a token; 1 nat is 1.44 bits",
     "noise": "how far runs differ that differ in their seed alone; ± is one standard deviation",
@@ -43,11 +52,15 @@ GLOSSARY: Mapping[str, str] = {
     "queued": "waits until `agent run` gets to it",
     "recorded": "measured and not judged by itself: the arm of a test, a grid's cell, one by hand",
     "refuted": "worse on fresh seeds, so these ideas are taken back",
+    "running": "a worker computes it now",
+    "rung": "a quarter of a run's tokens, where a bad one is given up",
     "seed": "the number that fixes initial weights and the order of the text",
     "SF-AdamW": "AdamW without a schedule: schedule_free (Defazio and others 2024)",
+    "shard": "a part of the text that is held out of training: search, confirm or test",
     "silent test": "what is confirmed, scored on text that decides nothing",
     "step": "a change that was kept; also one update of the weights",
     "study": "one text, one start, one number of tokens a run, so that its runs compare",
+    "tok/s": "tokens trained in a second, scoring not counted",
     "undecided": "five fresh seeds did not tell; the idea stays for now",
     "unigram": "a model that counts single tokens; bigram counts pairs, trigram triples",
     "warm-up": "the first part of a run, in which the learning rate rises from nothing",
@@ -56,15 +69,42 @@ GLOSSARY: Mapping[str, str] = {
     "z": "a gain in units of chance; it is confirmed where z is at least the number beside it",
 }
 
+# Other words of the screen, and the fields by their title alone.
+SAME: Mapping[str, str] = {
+    "σ": "noise", "sigma": "noise", "bpb": "bits/byte", "bits": "bits/byte", "95 %": "interval",
+    "trigram": "unigram", "bigram": "unigram", "uniform": "yardstick", "idea": "step",
+    "confirm": "confirmed", "ablate": "ablated", "test": "silent test", "wsd": "schedule",
+    "muon": "optimizer", "rwkv": "mixer", "attention": "mixer", "improve": "label",
+    **{title: name if title == name else f"{title} ({name})"
+       for name, (title, _) in FIELDS.items() if title not in GLOSSARY}}
+
 
 def explained(word: str) -> tuple[str, str]:
     """A word as it stands on the screen, and its meaning; UserError names the nearest ones."""
-    known = {one.lower(): one for one in GLOSSARY}
+    every = everything()
+    known = {one.lower(): one for one in every}
+    names = {**{name: titled(name) for name in FIELDS}, **SAME}
     plain = " ".join(word.lower().split()).replace(" per ", "/")
-    found = known.get(plain) or known.get(plain.removesuffix("s"))
+    found = next((one[key] for key in (plain, plain.removesuffix("s")) for one in (names, known)
+                  if key in one), None)
+    if found is None and LABEL.fullmatch(plain):
+        raise UserError(f"{word.upper()} is a run: `agent show {word.upper()}` tells all about it, "
+                        "and `agent explain label` what its letter means")
     if found is None:
         near = difflib.get_close_matches(plain, known, n=3, cutoff=NEAR)
         hint = (f"did you mean {' or '.join(known[one] for one in near)}?" if near
                 else "`agent explain` lists all")
         raise UserError(f"'{cut(word, SHOWN)}' is no word of this glossary; {hint}")
-    return found, GLOSSARY[found]
+    return found, every[found]
+
+
+def titled(name: str) -> str:
+    """A field as the screen has it, with its name in a configuration where that is another."""
+    title = FIELDS[name][0]
+    return title if title == name else f"{title} ({name})"
+
+
+def everything() -> dict[str, str]:
+    """All words: those of a night, the fields of a configuration, the strategies."""
+    fields = {titled(name): meaning for name, (_, meaning) in FIELDS.items()}
+    return {**GLOSSARY, **fields, **IDEAS}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def train(home: Path, text: Path, *words: str) -> dict[str, Any]:
 
 
 def ask(home: Path, sql: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(home / "ledger.db", timeout=10) as db:
+    with closing(sqlite3.connect(home / "ledger.db", timeout=10)) as db, db:
         rows = db.execute(sql).fetchall()
     db.close()
     return rows
@@ -188,7 +189,7 @@ def test_a_novel_is_cut_and_a_lost_run_that_was_kept_is_named(tmp_path: Path) ->
     night = agent(tmp_path / "home", *words)
     assert night.returncode == 0, night.stderr
     assert night.stderr.count("novel.txt: one text, cut at paragraphs into ") == 1
-    with sqlite3.connect(tmp_path / "home" / "ledger.db") as db:
+    with closing(sqlite3.connect(tmp_path / "home" / "ledger.db")) as db, db:
         db.execute("ALTER TABLE runs ADD COLUMN tag TEXT")
         db.execute("INSERT INTO decisions SELECT 9, decided_at, 99, run_id, 'kept', rule, '{}', '' "
                    "FROM decisions")

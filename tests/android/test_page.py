@@ -5,6 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
@@ -68,7 +69,7 @@ class Walk:
     def states(self) -> list[str]:
         if not (self.terminal.nights / "ledger.db").exists():
             return []
-        with sqlite3.connect(self.terminal.nights / "ledger.db", timeout=10) as db:
+        with closing(sqlite3.connect(self.terminal.nights / "ledger.db", timeout=10)) as db, db:
             rows = db.execute("SELECT state FROM runs ORDER BY id").fetchall()
         db.close()
         return [state for (state,) in rows]
@@ -152,6 +153,6 @@ def test_uninstalling_leaves_what_was_found_and_nothing_that_starts(walk: Walk) 
     assert "running" not in last.states
     assert not walk.works()
     assert walk.terminal.calls("termux-job-scheduler")[-1][0] == "--cancel"
-    with sqlite3.connect(walk.terminal.nights / "ledger.db") as db:
+    with closing(sqlite3.connect(walk.terminal.nights / "ledger.db")) as db, db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_a_night_status_and_doctor_work_on_such_a_phone(battery: str, tmp_path: 
                         *settings())
     assert night.returncode == 0, night.stderr
     assert "Traceback" not in night.stderr
-    with sqlite3.connect(phone.home / "nights" / "ledger.db") as db:
+    with closing(sqlite3.connect(phone.home / "nights" / "ledger.db")) as db, db:
         assert db.execute("SELECT count(*) FROM runs WHERE state = 'finished'").fetchone() == (4,)
         (guard,) = db.execute("SELECT group_concat(message, '|') FROM events WHERE kind = 'guard'"
                               ).fetchone()

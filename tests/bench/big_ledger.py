@@ -10,6 +10,7 @@ import argparse
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def fill(path: Path, n_runs: int = N_RUNS, n_metrics: int = N_METRICS,
         for _ in range(n_studies):
             example.add_study(ledger)
     rows = list(_runs(n_runs, n_studies))
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         _insert(connection, "runs", rows)
         _insert(connection, "metrics", (one for run in rows for one in _metrics(run, n_metrics)))
         _insert(connection, "decisions", map(_decision, rows[:-1]))

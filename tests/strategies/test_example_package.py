@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_night_runs_what_it_proposes_and_says_what_it_cannot_use(
                    "3k", "--seed", SEED, "--corpus", str(text), *settings(), cwd=tmp_path,
                    path=path)
     assert night.returncode == 0, night.stderr
-    with sqlite3.connect(tmp_path / "ledger.db") as db:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db, db:
         runs = db.execute("SELECT strategy, state FROM runs WHERE strategy <> 'baseline'"
                           ).fetchall()
         told = [message for message, in db.execute(

@@ -1,6 +1,7 @@
 """What was expected of runs, beside what came of them."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_what_the_model_expects_of_an_idea_is_in_the_ledger_before_it_runs(tmp_p
         assert told is not None
         assert told.low_bpb < told.mean_bpb < told.high_bpb
         run = desk.queue(asked)
-        with sqlite3.connect(ledger.path) as db:
+        with closing(sqlite3.connect(ledger.path)) as db, db:
             kept = db.execute("SELECT * FROM predictions WHERE run_id = ?", [run.id]).fetchall()
         assert kept == [(run.id, told.mean_bpb, told.low_bpb, told.high_bpb)]
         assert foretold(ledger, desk.study.id) == []  # it has not ended
@@ -48,7 +49,7 @@ def test_what_the_model_expects_of_an_idea_is_in_the_ledger_before_it_runs(tmp_p
 def test_a_ledger_of_an_earlier_version_has_foretold_nothing(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         Desk(ledger).calibrate()
-    with sqlite3.connect(tmp_path / "ledger.db") as db:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db, db:
         db.execute("DROP TABLE predictions")
         db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm007_predictions'")
     with Reader.open(tmp_path / "ledger.db") as ledger:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_an_unreadable_ledger_is_refused_and_left_as_it_is(
 
 
 def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "ledger.db") as db:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db, db:
         db.execute("CREATE TABLE recipes (name TEXT)")
     db.close()
     before = (tmp_path / "ledger.db").read_bytes()
@@ -103,7 +104,7 @@ def test_a_table_in_another_encoding_is_refused_with_what_helps(
 
 
 def test_a_database_that_is_no_ledger_is_not_taken_in(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "recipes.db") as db:
+    with closing(sqlite3.connect(tmp_path / "recipes.db")) as db, db:
         db.execute("CREATE TABLE recipes (name TEXT)")
     db.close()
     said = sentence(agent(tmp_path / "home", "merge", str(tmp_path / "recipes.db")))
@@ -136,7 +137,7 @@ def test_a_full_disk_stops_the_run_in_one_sentence_and_the_same_command_goes_on(
     assert said.count("T1 - waiting ") == 1
     assert "No space left on device" in said
     assert "free some space" in said
-    with sqlite3.connect(tmp_path / "ledger.db") as db:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db, db:
         assert db.execute("SELECT state, error FROM runs").fetchall() == [("queued", None)]
         assert db.execute("SELECT verdict FROM decisions").fetchall() == []
     db.close()

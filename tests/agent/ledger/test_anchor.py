@@ -55,7 +55,7 @@ def test_nothing_is_written_to_a_file_that_is_not_the_one_at_its_path(
 def test_a_ledger_that_stays_where_it_is_is_written(ledger: Ledger) -> None:
     ledger.settle()
     a_run(ledger)
-    with sqlite3.connect(ledger.path) as other:  # of a person's shell, meanwhile
+    with closing(sqlite3.connect(ledger.path)) as other, other:  # of a person's shell, meanwhile
         other.execute("SELECT count(*) FROM runs").fetchone()
     other.close()
     a_run(ledger, seed=1)

@@ -16,4 +16,4 @@ def test_a_slip_is_told_from_what_is_no_label(typed: str, said: str) -> None:
 
 
 def test_without_runs_there_is_no_example() -> None:
-    assert hint("B1", []) == "`agent runs` lists them"
+    assert hint("B1", []) == "this ledger has none yet, and `agent run --for 4m` makes some"

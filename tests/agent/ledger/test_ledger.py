@@ -457,8 +457,9 @@ def test_unknown_run_is_answered_with_near_labels(ledger: Ledger) -> None:
         ledger.run("e13")
 
 
-def test_unknown_run_of_an_empty_ledger_points_to_the_list(ledger: Ledger) -> None:
-    with pytest.raises(LedgerError, match="^there is no run '7'; `agent runs` lists them$"):
+def test_unknown_run_of_an_empty_ledger_says_how_to_make_one(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="^there is no run '7'; this ledger has none yet, and "
+                                          "`agent run --for 4m` makes some$"):
         ledger.run(7)
 
 

@@ -32,8 +32,15 @@ def template() -> sqlite3.Connection:
     return db
 
 
+OPEN: list[sqlite3.Connection] = []  # the newest copies: Python 3.13 minds who closes none
+MOST_OPEN = 200
+
+
 def copy(db: sqlite3.Connection) -> sqlite3.Connection:
     fresh = sqlite3.connect(":memory:", isolation_level=None)
+    OPEN.append(fresh)
+    while len(OPEN) > MOST_OPEN:
+        OPEN.pop(0).close()
     db.backup(fresh)
     return fresh
 

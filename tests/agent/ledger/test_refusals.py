@@ -1,6 +1,7 @@
 """What SQLite refuses is one sentence; a bug stays a bug."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from engine.errors import LedgerBusy, LedgerError
 def test_a_file_that_is_no_database_is_told_with_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_text("a poem, and a long one, which is no database at all\n" * 99)
-    with pytest.raises(LedgerError, match="is not a SQLite database; move it away"), \
-            in_words(path):
-        sqlite3.connect(path).execute("SELECT 1 FROM sqlite_master")
+    with closing(sqlite3.connect(path)) as db, pytest.raises(
+            LedgerError, match="is not a SQLite database; move it away"), in_words(path):
+        db.execute("SELECT 1 FROM sqlite_master")
 
 
 def test_a_lock_of_another_program_is_told_as_what_passes(tmp_path: Path) -> None:
@@ -29,5 +30,6 @@ def test_a_lock_of_another_program_is_told_as_what_passes(tmp_path: Path) -> Non
 
 
 def test_a_mistake_of_ours_keeps_its_own_words(tmp_path: Path) -> None:
-    with pytest.raises(sqlite3.OperationalError), in_words(tmp_path):
-        sqlite3.connect(":memory:").execute("SELEKT 1")
+    with closing(sqlite3.connect(":memory:")) as db, pytest.raises(
+            sqlite3.OperationalError), in_words(tmp_path):
+        db.execute("SELEKT 1")

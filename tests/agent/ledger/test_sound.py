@@ -1,6 +1,7 @@
 """A value of another kind than its column's is found, whichever bit fell over."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def ledger(tmp_path: Path) -> Path:
 
 
 def change(path: Path, statement: str) -> None:
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA ignore_check_constraints = 1")
         db.execute(statement)
     db.close()
@@ -50,13 +51,13 @@ def test_a_value_of_another_kind_is_named_with_its_row(
 
 def test_no_more_than_asked_for_are_told(ledger: Path) -> None:
     change(ledger, "UPDATE runs SET config = '['")
-    with sqlite3.connect(ledger) as db:
+    with closing(sqlite3.connect(ledger)) as db, db:
         assert len(misfits(db, 3)) == 3
     db.close()
 
 
 def test_a_table_that_is_gone_is_named(ledger: Path) -> None:
-    with sqlite3.connect(ledger) as db:
+    with closing(sqlite3.connect(ledger)) as db, db:
         db.execute("DROP TABLE grids")
         assert misfits(db, 3) == ["grids cannot be read: no such table: grids"]
     db.close()

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import Any
 
 from agent.home.paths import Home
@@ -122,7 +123,7 @@ def test_a_ledger_of_something_else_is_a_sentence(home: Home) -> None:
 def test_a_locked_ledger_is_a_sentence_and_then_no_more(home: Home, monkeypatch: Any) -> None:
     monkeypatch.setattr("agent.ledger.queries.BUSY_S", 0.05)
     site = site_of(home)
-    with sqlite3.connect(home.ledger, isolation_level=None) as other:
+    with closing(sqlite3.connect(home.ledger, isolation_level=None)) as other, other:
         other.execute("PRAGMA journal_mode = DELETE")
         other.execute("BEGIN EXCLUSIVE")
         assert "error" in news(site)

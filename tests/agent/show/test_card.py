@@ -4,11 +4,12 @@ import dataclasses
 import re
 
 import pytest
+from markdown_it import MarkdownIt
 
 from agent.analysis.card import CardFacts, facts_of
 from agent.ledger.find import find_run
 from agent.ledger.ledger import Ledger
-from agent.show.card import model_card
+from agent.show.card import FRONT, model_card
 from engine.config import Config
 from tests.support import example_ledger as example
 
@@ -75,3 +76,44 @@ def test_what_is_not_known_is_said_to_be_unknown(facts: CardFacts) -> None:
         assert said in card
     assert "| n_embd | 128 |" in card
     assert "| lr |" not in card
+
+
+def parsed(card: str) -> tuple[list[str], set[str], list[int]]:
+    """What a program that reads Markdown finds: headings' levels, kinds of all tokens, and cells
+    a row.
+    """
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(card)
+    every = [one for token in tokens for one in (token, *(token.children or ()))]
+    cells = [0]
+    for one in every:
+        cells += [0] if one.type == "tr_open" else []
+        cells[-1] += one.type in ("td_open", "th_open")
+    return ([one.tag for one in tokens if one.type == "heading_open"],
+            {one.type for one in every}, cells)
+
+
+@pytest.mark.parametrize("rude", [
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a | b | c", "x\n\n# Not a title",
+    "![x](https://example.org/x.png)", "[x](javascript:alert(1))", "`` `a` ``", "**b** _i_ ~~s~~",
+    "---", "# h", "- item", "1. item", "1) item", "> quote", "=== ", "+ x", '"quoted" \'text\'',
+    "key: [yaml, {x: y}] # no", "&lt;b&gt; &#60;b>", "\\| \\", "[ref]: https://example.org",
+    "<https://example.org>", "\u202eevil", "${{ x }} {% x %}"])
+@pytest.mark.parametrize("to", ["hf", "npz"])
+def test_no_word_of_anybody_becomes_markup(facts: CardFacts, rude: str, to: str) -> None:
+    """Read by markdown-it: the same headings, tables and kinds as with plain words, no HTML."""
+    def of(text: str) -> tuple[list[str], set[str], list[int]]:
+        assert facts.corpus is not None
+        run = dataclasses.replace(facts.run, label=text, reason=text, config_text=text, device=text,
+                                  code_version=text, strategy=text)
+        corpus = dataclasses.replace(facts.corpus, name=text, source=text)
+        steps = [dataclasses.replace(one, changes=text, verdict=text, claim=text,
+                                     run=dataclasses.replace(one.run, label=text))
+                 for one in facts.lineage.steps]
+        lineage = dataclasses.replace(facts.lineage, steps=steps)
+        card = model_card(dataclasses.replace(facts, run=run, corpus=corpus, lineage=lineage,
+                                              verdict=text), Config(), to, 1)  # type: ignore[arg-type]
+        return parsed(card.removeprefix(FRONT))
+
+    found, plain = of(rude), of("plain")
+    assert (found[0], found[2]) == (plain[0], plain[2])
+    assert found[1] - {"text_special", "entity"} <= plain[1]

@@ -1,6 +1,7 @@
 """How the search is doing is told by its ideas, and counted from the ledger's rows."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_ledger_counts_ended_runs_of_one_study(tmp_path: Path) -> None:
 
 
 def test_the_published_night_is_counted_as_sqlite_counts_it() -> None:
-    with sqlite3.connect(f"file:{ROOT / 'ledger.db'}?mode=ro", uri=True) as db:
+    with closing(sqlite3.connect(f"file:{ROOT / 'ledger.db'}?mode=ro", uri=True)) as db, db:
         wanted = db.execute(
             "SELECT count(*), sum(tokens) FROM runs WHERE calibration_id = 1 AND strategy NOT IN "
             "('baseline', 'confirm', 'ablate') AND state NOT IN ('queued', 'running')").fetchone()

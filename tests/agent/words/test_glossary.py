@@ -10,8 +10,13 @@ from engine.errors import UserError
 
 
 def test_every_state_and_verdict_is_explained() -> None:
-    shown = {*get_args(State), *get_args(Verdict)} - {"running"}
-    assert shown <= GLOSSARY.keys()
+    assert {*get_args(State), *get_args(Verdict)} <= GLOSSARY.keys()
+
+
+def test_a_run_is_no_word_and_its_command_is_named() -> None:
+    for label in ("E12", "b1", "E3c"):
+        with pytest.raises(UserError, match=f"{label.upper()} is a run: `agent show"):
+            explained(label)
 
 
 def test_a_word_is_found_as_a_person_types_it() -> None:
