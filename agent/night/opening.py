@@ -8,7 +8,7 @@ from pathlib import Path
 from agent import words
 from agent.ledger import Calibration, Queries, kernels_of, withdrawn_runs
 from agent.machine import Clock, kernels
-from agent.night.choice import CLASS, Choice, Difference
+from agent.night.choice import CLASS, HERE, Choice, Difference
 from agent.night.needs import typed
 from agent.night.pace import run_s
 from agent.night.wish import Wish
@@ -112,7 +112,7 @@ def remarks(choice: Choice, study: Calibration, wish: Wish) -> list[str]:
     last = choice.last
     if last and last.id != study.id and wish.study is None:
         told = "; ".join(one.told for one in choice.differences)
-        is_ours = all(one.name not in ("home", CLASS) and one.option != "this machine"
+        is_ours = all(one.name not in ("home", CLASS) and one.option != HERE
                       for one in choice.differences)
         said.append(f"study {study.id}, and not the last one, {last.id}: {told}"
                     + (f"; `agent run --study {last.id}` goes on with that" if is_ours else ""))
