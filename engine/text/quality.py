@@ -10,7 +10,7 @@ Each means something beside the same figure of real text of the same lengths. Di
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +58,7 @@ class Yardstick:
         counts = [count_ngrams(held_out, order, size) for order in (1, 2, 3)]
         self._trigram = KneserNey([*(count_predecessors(counts[order], order, size)
                                      for order in (1, 2)), counts[2]], size)
-        self._words = {word for text in decoded(train, tokenizer) for word in words(text)}
+        self._words = words_in(train, tokenizer)
 
     def measure(self, texts: Sequence[Sequence[int]]) -> Quality:
         """The figures of texts in token ids; a text of no tokens has none."""
@@ -76,11 +76,11 @@ def words(text: str) -> list[str]:
     return WORD.findall(text.lower())
 
 
-def decoded(tokens: Tokens, tokenizer: Tokenizer) -> Iterator[str]:
-    """A text in tokens as strings, cut at ends of stories where it has any."""
+def words_in(tokens: Tokens, tokenizer: Tokenizer) -> set[str]:
+    """The words of a text in tokens, which is decoded some stories at a time."""
     ends = np.flatnonzero(tokens == tokenizer.eot_id)[::STORIES].tolist()
-    for start, end in zip([0, *ends], [*ends, tokens.size], strict=True):
-        yield tokenizer.decode(tokens[start:end].tolist())
+    return {word for start, end in zip([0, *ends], [*ends, tokens.size], strict=True)
+            for word in words(tokenizer.decode(tokens[start:end].tolist()))}
 
 
 def distinct(texts: Sequence[Tokens], n: int) -> float:
@@ -115,6 +115,13 @@ def _extend(longest: NDArray[np.int64], texts: Sequence[Tokens], train: Tokens) 
         found = of_text[here]
         longest[found] = np.maximum(longest[found], n)
         n += 1
+
+
+def hashes_of_runs(tokens: Tokens, n: int) -> NDArray[np.uint64]:
+    """Of each n tokens in a row, (N − n + 1,); the same run has the same in every text."""
+    pieces = [tokens[start : start + PIECE + n - 1] for start in range(0, tokens.size, PIECE)]
+    return np.concatenate([np.zeros(0, np.uint64), *(
+        _Runs(piece).hashes(np.arange(max(0, piece.size - n + 1)), n) for piece in pieces)])
 
 
 class _Runs:

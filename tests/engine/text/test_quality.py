@@ -9,7 +9,7 @@ import pytest
 from engine.errors import CorpusError
 from engine.text import quality
 from engine.text.ngram import Tokens, yardsticks
-from engine.text.quality import Yardstick, distinct, longest_copies
+from engine.text.quality import Yardstick, distinct, hashes_of_runs, longest_copies
 from engine.text.tokenizer import Tokenizer
 
 STORY = "The dog ran home. The cat ran, too. "
@@ -84,6 +84,18 @@ def test_words_are_those_of_every_story() -> None:
 def test_a_held_out_text_of_two_tokens_is_refused() -> None:
     with pytest.raises(CorpusError, match="too short to count, n_tokens=2; give at least 3"):
         Yardstick(ids(STORY), ids(STORY)[:2], TOKENIZER)
+
+
+@pytest.mark.parametrize("piece", [8, 1 << 20])
+def test_the_same_run_has_the_same_hash_wherever_it_stands(
+        piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "PIECE", piece)
+    text = np.random.default_rng(1).integers(0, 3, 60).astype(np.uint16)
+    found = hashes_of_runs(text, 4)
+    assert found.shape == (57,)
+    runs = [tuple(text[i : i + 4].tolist()) for i in range(57)]
+    assert len({*zip(runs, found.tolist(), strict=True)}) == len(set(runs)) == len({*found.tolist()})
+    assert hashes_of_runs(text[:3], 4).size == hashes_of_runs(text[:0], 4).size == 0
 
 
 def test_of_no_texts_there_is_nothing() -> None:
