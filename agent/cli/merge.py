@@ -149,6 +149,10 @@ def _relabelled(labels: dict[str, str], where: str, is_dry: bool) -> Iterator[st
         more = f" and {len(labels) - MOST} more" if len(labels) > MOST else ""
         yield (f"labels {where} that {'would get' if is_dry else 'got'} a home's letter, since an "
                f"older home has them: {told}{more}")
+        if where == "here":
+            yield ("these are your own runs: the home that began first keeps its labels, whichever "
+                   "is merged into which; only their names change, and `agent show` takes the new "
+                   "ones")
 
 
 def _counted(n: int, name: str) -> str:

@@ -8,8 +8,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent.cli.main import main
+from agent.cli.merge import in_words
 from agent.home.paths import Home
 from agent.ledger.ledger import Ledger
+from agent.ledger.merge import Taken
 from tests.support.parts import NOW, a_run, a_study
 
 
@@ -112,3 +114,16 @@ def test_studies_tell_whose_they_are_and_compare_tells_of_devices(
             if "device" in row}
     assert "T1b" in labels(home)
     assert ours.keys() <= set(labels(home))
+
+
+def test_own_runs_that_are_named_anew_are_said_to_be_ones_own() -> None:
+    """Else the labels that a person knows are gone, and nobody says why."""
+    def said(**changes: dict[str, str]) -> str:
+        labels: dict[str, dict[str, str]] = {"renamed": {}, "relabelled": {}} | changes
+        return " ".join(in_words(Taken("x.db", (), {"runs": 1}, 0, **labels, conflicts=(), own=()),
+                                 is_dry=False))
+
+    assert "labels here that got a home's letter" in said(relabelled={"B1": "B1b"})
+    assert "these are your own runs: the home that began first keeps its labels" in said(
+        relabelled={"B1": "B1b"})
+    assert "your own" not in said(renamed={"B1": "B1b"})
