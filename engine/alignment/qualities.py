@@ -8,7 +8,6 @@ the most.
 """
 
 import itertools
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,15 +17,13 @@ from engine.alignment.pairs import Pair
 from engine.alignment.writer import Leave, Writer
 from engine.model import Array
 from engine.sampling import Sampling
-from engine.text import Tokenizer
+from engine.text import Tokenizer, quality
 
 BEGUN, TOKENS = 8, 112  # tokens of a beginning, and at most of its continuation
 COPIED, REPEATED = 12, 6  # tokens in a row
 CHOICES = 4  # continuations of one beginning
 BEGINNINGS = 16  # continued at once
-PIECE = 1 << 16
 AT_ONCE = CHOICES * BEGINNINGS
-WORD = re.compile(r"[^\W\d_]+")
 ENDS = tuple(".!?\"'")
 Spoken = tuple[list[int], bool]  # the ids of a continuation, and whether it ended the text
 AS_IT_IS = Sampling(temperature=1.0, top_k=None)  # nothing of the model is left out
@@ -37,37 +34,19 @@ class Judge:
 
     def __init__(self, tokens: Array, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        ends = [0, *np.flatnonzero(tokens == tokenizer.eot_id)[::AT_ONCE].tolist(), tokens.size]
-        self._words = {word for start, end in itertools.pairwise(ends)  # some stories at once
-                       for word in _words(tokenizer.decode(tokens[start:end].tolist()))}
-        self._copied = _runs(tokens, COPIED + 1)
+        self._words = quality.words_in(tokens, tokenizer)
+        self._copied = quality.hashes_of_runs(tokens, COPIED + 1)
         self._copied.sort()
 
     def faults(self, ids: Sequence[int], has_ended: bool) -> int:
         """How many of the four kinds of fault a continuation has."""
         text, row = self.tokenizer.decode(ids), np.array(ids, np.uint16)
-        runs, copies = _runs(row, REPEATED), _runs(row, COPIED + 1)
+        runs, copies = (quality.hashes_of_runs(row, n) for n in (REPEATED, COPIED + 1))
         at = np.searchsorted(self._copied, copies).clip(max=max(0, self._copied.size - 1))
         return sum((not (has_ended and text.rstrip().endswith(ENDS)),
-                    not set(_words(text)) <= self._words,
+                    not set(quality.words(text)) <= self._words,
                     np.unique(runs).size < runs.size,
                     bool(self._copied.size and np.any(self._copied[at] == copies))))
-
-
-def _words(text: str) -> list[str]:
-    return WORD.findall(text.lower())
-
-
-def _runs(ids: Array, n: int) -> Array:
-    """A hash of each n ids in a row, uint64: two runs that differ share one in 2⁶⁴ by chance."""
-    found = np.zeros(max(0, ids.size - n + 1), np.uint64)
-    for start in range(0, found.size, PIECE):  # a long text needs little beside what is found
-        piece = found[start : start + PIECE]
-        for i in range(start, start + n):
-            piece *= np.uint64(0x9E3779B97F4A7C15)  # wraps, as a polynomial of an odd number does
-            piece += ids[i : i + piece.size].astype(np.uint64) + np.uint64(1)
-            piece ^= piece >> np.uint64(29)
-    return found
 
 
 def beginnings(tokens: Array, eot_id: int, n: int, rng: np.random.Generator,
