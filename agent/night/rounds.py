@@ -123,9 +123,8 @@ def _weighed(at: Desk, found: list[Run], kept: Run) -> tuple[Run, bool]:
 
 def _collapse(at: Desk, first: Run, run: Run) -> str | None:
     """In what a model has collapsed, beside what the loop's first round began from."""
-    start = {row["name"]: row["value"] for row in measures(at.ledger, first.id) if not row["step"]}
     for name, low, high in WITHIN:
-        before, after = start[name], _last(at, run, name)
+        before, after = _measure(at, first, name, 0), _measure(at, run, name, -1)
         if not low * before <= after <= high * before:
             return f"{name} {before:.3g} → {after:.3g}: it collapsed, and is rolled back"
     return None
@@ -133,4 +132,12 @@ def _collapse(at: Desk, first: Run, run: Run) -> str | None:
 
 def _last(at: Desk, run: Run, name: str) -> float:
     """A measure of a run after its last step."""
-    return float([row for row in measures(at.ledger, run.id) if row["name"] == name][-1]["value"])
+    return _measure(at, run, name, -1)
+
+
+def _measure(at: Desk, run: Run, name: str, i: int) -> float:
+    """The i-th of a run's measures of that name, by step. UserError where it was taken out."""
+    rows = [row for row in measures(at.ledger, run.id) if row["name"] == name]
+    if not rows or (i == 0 and rows[0]["step"]):
+        raise UserError(f"{run.label} has no {name} in the ledger; it was changed by hand")
+    return float(rows[i]["value"])
