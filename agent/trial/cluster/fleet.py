@@ -11,8 +11,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
 import dask
 from distributed import Client, Future
@@ -27,6 +27,7 @@ from agent.trial.cluster.remote import Remote
 from agent.words import Told
 from engine.errors import UserError
 
+T = TypeVar("T")
 ROUND_S = 1.0
 TOLD_S = 2.0  # between two looks at a machine
 CALL_S = 20.0
@@ -116,7 +117,8 @@ class Fleet:
                     await self._serve(address)
             except UserError as error:
                 self._tell_fault(str(error))
-            except BROKEN as error:
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 Dask raises anything
+                # Nobody cancels this: what Dask was waiting for itself has gone.
                 self._tell_fault(f"the scheduler does not answer: {error}")
             await asyncio.sleep(ROUND_S)
         for task in list(self._tasks):
@@ -252,20 +254,36 @@ class DaskLine:
         task = self._tasks.get(attempt)
         if task is None or task.status != "error":
             return None
-        return f"it could not begin there: {await task.exception()}"
+        return f"it could not begin there: {await answered(task.exception())}"
 
     async def forget(self, attempt: str) -> None:
         if task := self._tasks.pop(attempt, None):
-            with contextlib.suppress(*BROKEN):
-                await task.cancel()
+            with contextlib.suppress(Down):
+                await answered(task.cancel())
 
     async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            answers = await asyncio.wait_for(self._fleet.client().run(
-                function, *arguments, workers=[self._address]), CALL_S)
-            return answers[self._address]
-        except BROKEN as error:
-            raise Down(f"{type(error).__name__}: {error}") from error
+        answers = await answered(asyncio.wait_for(self._fleet.client().run(
+            function, *arguments, workers=[self._address]), CALL_S))
+        if self._address not in answers:
+            raise Down("it is not there")
+        return answers[self._address]
+
+
+async def answered(question: Awaitable[T]) -> T:
+    """What a question to Dask gives. Raises Down where nothing comes of it.
+
+    Dask cancels what waits in a client whose scheduler goes: to who asked, that is no answer, and
+    no end of its own task.
+    """
+    try:
+        return await question
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise Down("the connection is gone") from error
+    except BROKEN as error:
+        raise Down(f"{type(error).__name__}: {error}") from error
 
 
 def _hush() -> None:

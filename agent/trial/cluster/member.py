@@ -149,14 +149,14 @@ def main(arguments: list[str]) -> int:
     over = Over(home)
     over.listen()
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    with dask.config.set(SETTINGS):
+    folder = home.root / "runs" / "cluster"  # for what Dask itself lays aside, killed or not
+    with dask.config.set({**SETTINGS, "temporary-directory": str(folder)}):
         if what == "scheduler":
             asyncio.run(schedule(Path(where), over))
         else:
             # Battery, heat and hours of this machine are the daemon's to watch.
             options = Options(max_ram_mb=float(rest[0]), is_watched=False)
-            asyncio.run(join(where, Member(options, home.root / "runs" / "cluster",
-                                           host=LOCALHOST, stays=False), over))
+            asyncio.run(join(where, Member(options, folder, host=LOCALHOST, stays=False), over))
     return 0
 
 

@@ -205,7 +205,7 @@ def test_a_process_that_cannot_be_had_is_waited_for(stage: Stage, code: int) -> 
 
 def test_a_run_that_cannot_be_looked_at_is_looked_at_again(
         stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
+    def refuse(*, is_read: bool) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     with monkeypatch.context() as patch:
@@ -219,7 +219,7 @@ def test_a_run_that_cannot_be_looked_at_is_looked_at_again(
 
 def test_a_stop_that_cannot_be_followed_is_a_fault(stage: Stage,
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
+    def refuse(*, is_read: bool) -> None:
         raise OSError(errno.ENOTDIR, "Not a directory")
 
     monkeypatch.setattr(stage.night.runner, "poll", refuse)
