@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.model import Array, Workspace
+from engine.native import NUMPY
 
 # A product of more multiplications is cut, and so is an operand of more entries. What goes are
 # whole multiples of UNIT: tiles of 2, 3, 4, 6, 8, 12, 16, 24, 32, … meet the same edges as before.
@@ -51,7 +52,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._few = np.random.default_rng(0).standard_normal(POOL, dtype=np.float32)
-        self._memory = Workspace(np.float32)
+        self._memory = Workspace(np.float32, NUMPY)  # memory alone
         self._numbers = self._memory("numbers", ENTRIES + POOL)
         self._n_filled = self._start = 0
 

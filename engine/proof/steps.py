@@ -14,7 +14,7 @@ from engine.config import Config
 from engine.errors import UserError
 from engine.fields import short
 from engine.model import GPT, Array, Flat
-from engine.native import Kernels
+from engine.native import NUMPY, Kernels
 from engine.training import make_optimizer
 
 N_STEPS = 3
@@ -47,7 +47,7 @@ def losses_for(config: Config) -> dict[str, list[float]]:
     return LOSSES | {name: LOSSES_OF_KINDS[name] for name in KINDS if name not in config.unused}
 
 
-def faults_of_steps(losses: dict[str, list[float]], kernels: Kernels | None = None) -> list[str]:
+def faults_of_steps(losses: dict[str, list[float]], kernels: Kernels = NUMPY) -> list[str]:
     """Where a step leads elsewhere than it should."""
     found = []
     for name, wanted in losses.items():
@@ -63,7 +63,7 @@ def faults_of_steps(losses: dict[str, list[float]], kernels: Kernels | None = No
 
 
 def losses_of(name: str, dtype: type = np.float32,
-              kernels: Kernels | None = None) -> list[float]:
+              kernels: Kernels = NUMPY) -> list[float]:
     """Losses of the small model over N_STEPS steps, under an optimizer or of one of KINDS.
 
     NaN from where it broke.

@@ -21,7 +21,8 @@ TOKENS = 30_000  # the budget that follows
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    monkeypatch.setenv("AGENT_NATIVE", "0")  # runs by hand are computed as those of a_study
     with Ledger.open(tmp_path / "ledger.db") as opened:
         yield opened
 

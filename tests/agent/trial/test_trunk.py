@@ -91,7 +91,8 @@ def test_the_longest_shorter_run_of_the_row_is_the_one_to_go_on_from(
         cells[i] = GridCell(family="balanced", size="x", purpose=purpose)  # type: ignore[arg-type]
     cells[9] = GridCell(family="balanced", size="x", purpose="trunk")
     monkeypatch.setattr(trunk, "grid_cells", lambda _: cells)
-    asked = dataclasses.replace(a_job(tokens), config=branches[LONG], budget_tokens=LONG)
+    asked = dataclasses.replace(a_job(tokens), config=branches[LONG], budget_tokens=LONG,
+                                kernels="numpy")  # what rows say that say nothing
 
     class Known(Ledger):
         def __init__(self) -> None:  # of rows alone

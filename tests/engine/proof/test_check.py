@@ -28,6 +28,17 @@ def test_this_machine_is_right(config: Config, n_replicas: int) -> None:
     assert faults(config, passes_of(config, n_replicas)) == []
 
 
+def test_it_asks_for_no_kernels_which_are_tried_where_they_are_compiled(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that numpy alone computes would wait for a compiler."""
+    def compiled() -> None:
+        pytest.fail("kernels were asked for")
+
+    monkeypatch.setattr("engine.model.workspace.usual", compiled)
+    for config in (SMALL, RWKV):
+        assert faults(config, passes_of(config, 1)) == []
+
+
 def test_it_costs_less_than_a_third_of_a_second_of_the_processor() -> None:
     passes = passes_of(DEFAULT, 2)
     faults(DEFAULT, passes)
