@@ -70,7 +70,7 @@ def test_what_crashes_here_ends_the_child_and_not_us(tmp_path, compiler, person)
 
 def test_a_killed_build_leaves_nothing_that_is_believed_and_the_next_one_clears_it(
         tmp_path, compiler, person, library):
-    one = compiler(f"cp {library} $OUT; touch {tmp_path}/begun; sleep 300")
+    one = compiler(f"cp {library} $OUT; touch {tmp_path}/begun; sleep 20")
     script = ("import os, sys; from pathlib import Path; from engine.native import build\n"
               "build.build(next(build.compilers(sys.argv[1])), Path(sys.argv[2]), 'c11-1',"
               " os.environ)")
