@@ -52,7 +52,7 @@ def harvest(home: Home, /, key: str | None, time: str, dry_run: bool, as_json: b
     if run.state != "finished":
         raise UserError(f"{run.label} {run.state}: {run.error}")
     if not as_json:
-        show(str(told))
+        show("\n".join(told.lines()))
 
 
 def _say(crop: Crop, as_json: bool) -> None:

@@ -84,14 +84,20 @@ def sample(home: Home, /, prompt: str | None, file: Path | None, n_texts: int, i
         _measure(speaker, how["seed"], as_json)
         return
     prompts = [prompt] if file is None else _prompts(file)
-    places = [f"prompt {i} of {len(prompts)}" if file else "" for i in range(1, len(prompts) + 1)]
     if as_json:
         found = [_speak(speaker, one, n_texts, how) for one in prompts]
         show_json([*map(dataclasses.asdict, found)] if file else dataclasses.asdict(found[0]))
         return
+    _write(speaker, prompts, n_texts, how, is_told=file is not None)
+
+
+def _write(speaker: sampler.Speaker, prompts: Sequence[str | None], n_texts: int,
+           how: Mapping[str, Any], *, is_told: bool) -> None:
+    """A page for each prompt; is_told says which of how many it is."""
     title = f"{speaker.label} at step {speaker.model.step:,}, sampling seed {how['seed']}"
     for i, one in enumerate(prompts):
-        with Page(places[i], n_texts, "" if i else title) as page:
+        place = f"prompt {i + 1} of {len(prompts)}" if is_told else ""
+        with Page(place, n_texts, "" if i else title) as page:
             _speak(speaker, one, n_texts, how, page.heard)
 
 

@@ -50,8 +50,9 @@ def test_several_machines_compute_by_numpy_alone_and_this_one_as_ever(
     """Kernels in C are of one compiler and one kind of processor."""
     monkeypatch.delenv("AGENT_NATIVE", raising=False)
     seen: list[str | None] = []
-    executor = SimpleNamespace(await_machines=lambda look, n: 3, close=lambda: seen.append(
-        os.environ.get("AGENT_NATIVE")))
+    executor = SimpleNamespace(
+        await_machines=lambda look, n: 3, classes=set,
+        close=lambda: seen.append(os.environ.get("AGENT_NATIVE")))
     monkeypatch.setattr(cli, "at_cluster", lambda *_: executor)
     desk: Any = SimpleNamespace(home=None, ledger=None, look=None, executor=None)
     with cli.clustered(desk, place, Wish(Source("data"), 3000.0)) as wish:

@@ -61,7 +61,9 @@ def test_it_is_trained_judged_and_named_by_its_word(home: Home) -> None:
     result = agent(home, "harvest", "T1", "--for", "3s", "--replicas", "1")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("harvest H1: ")
-    assert result.stdout.rstrip().endswith("as predicted")
+    first, second, *text = result.stdout.splitlines()
+    assert second.endswith("as predicted")
+    assert text[0].startswith("its text (real text): known words ")
     shown = json.loads(agent(home, "show", "harvest", "--json").stdout)
     assert shown["label"] == "H1"
     assert agent(home, "sample", "harvest", "Once", "--tokens", "5").stdout.startswith("Once")
