@@ -42,9 +42,9 @@ EARLIER: dict[str, Any] = {"data_order": "linear"}
 # Muon has one less of the matrices of blocks: Config.slot_floats.
 OPTIMIZER_SLOTS = {"adamw": 2, "lion": 1, "schedule_free": 2, "muon": 2}
 
-PROCESS_MB = 45.0  # interpreter, numpy and BLAS buffers before the model
+PROCESS_MB = 51.0  # interpreter, numpy and BLAS buffers before the model, and their proof
 SAVE_MB = 16.8  # a checkpoint is written in copied pieces of at most 16 MiB of an array
-FORK_MB = 7.0  # what a replica changes of them, and its own BLAS buffers: measured 4 to 8
+FORK_MB = 13.0  # what a replica changes of them, and its own BLAS buffers: measured 12 to 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,8 @@ def parsed(name: str, text: str, default: Any) -> Any:
     try:
         number = float(text)
     except ValueError:
-        raise ConfigError(f"{name}={text} is not a number") from None
+        hint = "; write a space between two fields" if "," in text and "=" in text else ""
+        raise ConfigError(f"{name}={text} is not a number{hint}") from None
     whole = number.is_integer() and isinstance(default, int | None)
     return int(number) if whole else number
 

@@ -251,7 +251,7 @@ def _reading(found: Ranking, width: int) -> list[str]:
     if any(not one.told and not one.others for one in found.fields):
         texts.append("? cannot be told: too few runs moved it without the others.")
     texts += [f"? cannot be told apart, as they only moved together: {', '.join(titles)}; the "
-              "share is of both." for titles in _together(found.fields)]
+              "share is of them together." for titles in _together(found.fields)]
     if found.never_changed:
         never = ", ".join(TITLES[name] for name in found.never_changed)
         texts.append(f"Never changed: {never}.")

@@ -6,6 +6,7 @@ import dataclasses
 import click
 from rich.console import Console
 
+from agent.cli.given import each_once
 from agent.cli.main import main
 from agent.cli.options import complete_fields
 from agent.cli.progress import Screen
@@ -27,7 +28,7 @@ from engine.errors import UserError
               help="Measure instead how many runs at once compute most, some seconds each; "
                    "`agent run` goes by it.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-              shell_complete=complete_fields,
+              shell_complete=complete_fields, callback=each_once,
               help="With --bench: of another model than the last study's start; may be repeated.")
 @as_json_option
 @click.pass_obj

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from agent.cli.given import SEED
+from agent.cli.given import SEED, each_once
 from agent.cli.main import main
 from agent.cli.options import complete_idea, complete_labels, study_option
 from agent.cli.status import show_json
@@ -22,7 +22,7 @@ from agent.words import typed as units
 
 @main.command()
 @click.argument("config", nargs=-1, required=True, metavar="KEY=VALUE...|FILE|-",
-                shell_complete=complete_idea)
+                shell_complete=complete_idea, callback=each_once)
 @click.option("--from", "parent", metavar="RUN", shell_complete=complete_labels,
               help="Change this run.  [default: the head]")
 @click.option("--seed", type=SEED, help="Another seed.  [default: its own]")

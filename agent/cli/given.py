@@ -29,6 +29,18 @@ def expanded(text: str) -> str:
     return found
 
 
+def each_once(_ctx: click.Context, _param: click.Parameter,
+              values: tuple[str, ...]) -> tuple[str, ...]:
+    """KEY=VALUE texts; a key that is given twice with two values is met here."""
+    seen: dict[str, str] = {}
+    for text in values:
+        name, is_set, value = (part.strip() for part in text.partition("="))
+        if is_set and seen.setdefault(name, value) != value:
+            raise click.BadParameter(f"{name} is given twice, as {seen[name]} and as {value}; "
+                                     "give it once")
+    return values
+
+
 class GivenPath(click.Path):
     """A path; ~ is the home folder wherever it was given."""
 

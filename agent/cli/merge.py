@@ -88,7 +88,7 @@ def say_merged(home: Home, files: Sequence[Path], *, is_dry: bool, as_json: bool
         for line in in_words(one, is_dry=is_dry):
             tell(line)
     if is_dry:
-        tell("a dry run, so nothing was")
+        tell("a dry run, so nothing was merged")
 
 
 def _rehearsed(home: Home, paths: Sequence[Path]) -> list[Taken]:

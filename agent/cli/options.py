@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from agent.cli.given import SEED
+from agent.cli.given import SEED, each_once
 from agent.cli.homes import home_of
 from agent.ledger import GENERATED, Queries, Reader
 from agent.ledger import WORDS as WORDS_OF_RUNS
@@ -135,7 +135,7 @@ def training_options(seeds: str) -> Command:
     def given(command: Command) -> Command:
         for option in reversed([
             click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-                         shell_complete=complete_fields,
+                         shell_complete=complete_fields, callback=each_once,
                          help="Change a field of the configuration; may be repeated."),
             click.option("--seed", type=SEED, help=seeds),
             click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),

@@ -15,7 +15,7 @@ from agent import words
 from agent.home import take_command
 from agent.ledger import BLOCKED, Calibration, Run, is_on_text
 from agent.machine import guard
-from agent.night import inbox, remarks, replan, told, turns, withdrawal
+from agent.night import inbox, pace, remarks, replan, told, turns, withdrawal
 from agent.night.adrift import Harbour
 from agent.night.following import BACK_OFF_S, follow
 from agent.night.following import MAX_DOUBLED as MAX_DOUBLED
@@ -34,7 +34,8 @@ from engine.text import TokenSet
 
 NOT_KEPT = ("discarded", "pruned", "refuted", "diverged", "killed", "failed", "lost")
 SLEEP_S = 5.0  # of sleep are worth a word
-SHORTEST = 0.6  # with less of a baseline run's time left, a night ends
+SHORTEST = 0.6  # with less of a run's time left, a night ends
+SOON = 4.0  # times a baseline run's time before the end, it is looked how long runs take now
 
 
 class Night:
@@ -141,8 +142,13 @@ class Night:
         if self.plan.deadline_s is None:
             return None
         left_s = self.plan.deadline_s - self.clock.boot()
-        least_s = SHORTEST * (self.study.run_s or 0.0) if self.study else 0.0
-        return "the night's time is over" if left_s <= least_s else None
+        if left_s <= 0:
+            return "the night's time is over"
+        if self.study is None or left_s > SOON * (self.study.run_s or 0.0):
+            return None
+        one_s = pace.run_s(self.ledger, self.study) or 0.0
+        return (f"the night's time is over: {words.duration(left_s)} are left, and a run takes "
+                f"about {words.duration(one_s)}") if left_s <= SHORTEST * one_s else None
 
     def _end(self, reason: str) -> None:
         silent = self._tell_silent("verbose")  # the end says it, too

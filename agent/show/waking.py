@@ -91,6 +91,8 @@ def _ideas(found: Morning) -> str:
     tests = f"{len(found.claims)} test{'s' if len(found.claims) > 1 else ''}"
     parts = [f"{found.n_tried} tried", f"{found.n_kept} kept", f"{found.n_confirmed} confirmed"
              + (f" by {tests}" if found.n_confirmed and found.claims else "")]
+    if found.claims and not found.n_confirmed:
+        parts.append("what is confirmed was kept in an earlier night")
     parts += [f"{found.n_pruned} given up at a quarter"] if found.n_pruned else []
     parts += [f"{words.runs(found.n_broken)} broke"] if found.n_broken else []
     return ", ".join(parts)

@@ -91,9 +91,9 @@ def require_model(run: Run, folder: RunFolder) -> None:
     """UserError, with what helps, where a run has left no checkpoint here."""
     if folder.checkpoint.exists() or checkpoint.previous(folder.checkpoint).exists():
         return
-    remedy = _WAIT.get(run.state, "models that were discarded or failed are not kept, and others "
-                                  "lie on the device that trained them; `agent runs` tells the "
-                                  "kept ones")
+    remedy = _WAIT.get(run.state, "models of ideas that were not kept, and of arms of tests, are "
+                                  "deleted, and others lie on the device that trained them; "
+                                  "`agent sample best` has one")
     raise UserError(f"{run.label} has no checkpoint at {folder.checkpoint}: {remedy}")
 
 

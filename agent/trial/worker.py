@@ -17,7 +17,7 @@ from typing import Any
 
 from agent.home import RunFolder, holder
 from agent.machine import proof
-from agent.trial import trunk, written
+from agent.trial import trunk
 from agent.trial.events import Events
 from agent.trial.job import (
     NO_GROUND,
@@ -201,6 +201,8 @@ class Worker:
     def _written(self) -> list[Any]:
         if not self.job.is_measured:
             return []
+        from agent.trial import written  # of a harvest alone: other workers need not hold it
+
         its, texts = self.trainer, self.trainer.texts
         return written.measured(its.model, its.evaluation_params(), self.tokenizer, texts.train,
                                 texts.valid, step=its.step, seed=self.job.seed)

@@ -81,10 +81,10 @@ def laid_out(message: str, clock: str, page: Page) -> list[str]:
         lines = _row(told.row, clock, page, width, told.is_apart)
         for line in told.below:
             lines += _wrapped(_shown(line, page), indent, indent, width)
-    else:  # as many lines as there are, each cut
+    else:  # a window that is narrow takes two lines for one; what is longer is cut
         starts = [_stamp(clock, width), *[indent] * (len(told.below) - 1)]
-        lines = [start + cut_at_word(_shown(line, page), width - len(start), page.is_ascii)
-                 for start, line in zip(starts, told.below, strict=True)]
+        lines = [part for start, line in zip(starts, told.below, strict=True)
+                 for part in _two(_shown(line, page), start, indent, width, page.is_ascii)]
     return ["", *lines, ""] if told.is_apart else lines
 
 
@@ -214,6 +214,15 @@ def _sentences(text: str, start: str, width: int) -> list[str]:
     for line in text.splitlines() or [""]:
         lines += _wrapped(line, start if not lines else indent, indent, width)
     return lines
+
+
+def _two(text: str, first: str, later: str, width: int, is_ascii: bool) -> list[str]:
+    """Text in two lines at most, its end cut where it is longer."""
+    lines = _wrapped(text, first, later, width)
+    if len(lines) < 3:  # letters of two columns each, or a long word, may stand out
+        return [cut_at_word(line, width, is_ascii) for line in lines]
+    rest = " ".join(line.strip() for line in lines[1:])
+    return [lines[0], later + cut_at_word(rest, width - len(later), is_ascii)]
 
 
 def _wrapped(text: str, first: str, later: str, width: int) -> list[str]:

@@ -47,7 +47,7 @@ def best_so_far(found: Findings) -> Section | None:
                       is_step=True, name="best so far"))
     marks += _words(course, unit, found.winner.label if found.winner else "")
     n_above = sum(one.bpb > y.high for one in course.scored)
-    note = "Each mark is a finished run, at the hours of training until its end."
+    note = "Each mark is a finished run, at the hours of computing until its end."
     if n_above:
         note += (f" {said.plural(n_above, 'run')} scored above the picture.")
     picture = Plot(title="Best so far", text=_finding(found), x=Scale(0, last * 1.01, label),
@@ -59,14 +59,14 @@ def best_so_far(found: Findings) -> Section | None:
 def clock(hours: float) -> tuple[float, str]:
     """What to count such a time in: how many of it make an hour, and its name."""
     if hours < SHORTEST:
-        return 3600.0, "seconds of training"
-    return (60.0, "minutes of training") if hours < SHORT else (1.0, "hours of training")
+        return 3600.0, "seconds of computing"
+    return (60.0, "minutes of computing") if hours < SHORT else (1.0, "hours of computing")
 
 
 def _finding(found: Findings) -> str:
     leads, hours = found.course.leads, said.hours(found.course.hours)
     if not leads:
-        return f"{said.plural(len(found.course.scored), 'run')} finished in {hours} of training."
+        return f"{said.plural(len(found.course.scored), 'run')} finished in {hours} of computing."
     first, last = leads[0], leads[-1]
     standing = said.passed(found, last.bpb)
     end = f": {standing}." if standing else "."

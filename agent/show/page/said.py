@@ -118,7 +118,7 @@ def lede(found: Findings) -> str:
                   "`agent run --for 8h` begins one, and this page shows what it found.")
         return ("A night trains small models, tries ideas on them and keeps what fresh seeds "
                 f"confirm. {begins}")
-    parts = [f"{plural(tally.n_runs, 'run')} in {hours(tally.hours)} of training"
+    parts = [f"{plural(tally.n_runs, 'run')} in {hours(tally.hours)} of computing"
              + (f" over {plural(tally.n_nights, 'night')}" if tally.n_nights > 1 else "")
              + f": {plural(tally.n_tried, 'idea')} tried, {tally.n_kept} kept, "
                f"{tally.n_confirmed} confirmed"

@@ -23,6 +23,7 @@ from agent.show.page.scale import Scale, linear_ticks, scale_of
 
 MOST_LINKS, MOST_CLAIMS = 12, 8
 MOST_FIELDS, MOST_SLICES, MOST_STRATEGIES = 10, 12, 12
+LEAST_SHARE = 0.01  # of what varied, that is named
 LEAST_RUNGS = 8  # runs with a score at the quarter, before they make a picture
 WORST = 0.9  # part of the runs that a slice's axis holds
 N_LEVELS = 9
@@ -91,7 +92,7 @@ def importance(found: Findings) -> Section | None:
     fields = found.importance[:MOST_FIELDS]
     if not fields:
         return None
-    first = next((one for one in fields if one.told), None)
+    first = next((one for one in fields if one.told and one.share >= LEAST_SHARE), None)
     finding = (f"The {first.title} made {100 * first.share:.0f} % of what varied between runs."
                if first else "No field stands out: the runs cannot tell them apart.")
     rows = [Row(name=one.title + ("" if one.told else ": the runs cannot tell"),

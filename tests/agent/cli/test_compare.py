@@ -176,8 +176,8 @@ def test_importance_names_what_no_run_tells_apart(home: Home) -> None:
         for i in range(4):
             ended(ledger, Config(batch_size=16 * 2 ** i, seq_len=64 // 2 ** i), 0, 1.3 + i / 50)
     text = printed(home, "importance", columns=60)
-    assert ("? cannot be told apart, as they only moved together: window,\nbatch; the share is of "
-            "both.") in text
+    assert ("? cannot be told apart, as they only moved together: window, batch; the share is of "
+            "them together.") in " ".join(text.split())
     assert "Never changed: layers, heads," in text
     found = {one["name"]: one for one in value(home, "importance")["fields"]}
     assert (found["seq_len"]["told"], found["seq_len"]["with"]) == (False, ["batch_size"])

@@ -6,8 +6,19 @@ import click
 import pytest
 
 from agent.cli import main as cli_main
-from agent.cli.given import COUNT, SEED, Finite, GivenPath, GivenText, expanded, settle_terminal
+from agent.cli.given import (
+    COUNT,
+    SEED,
+    Finite,
+    GivenPath,
+    GivenText,
+    each_once,
+    expanded,
+    settle_terminal,
+)
 from agent.cli.main import main
+from engine.config import Config
+from engine.errors import ConfigError
 from tests.support.fuzz import agent
 
 
@@ -25,6 +36,25 @@ def test_a_tilde_is_expanded_and_one_that_names_nobody_is_refused(
     assert GivenText().convert("~/x.txt", None, None) == "/home/ann/x.txt"
     with pytest.raises(click.BadParameter, match="it is empty"):
         GivenText().convert(" ", None, None)
+
+
+@pytest.mark.parametrize("command", [
+    ["train", "--steps", "1", "--set", "lr=2e-3", "--set", "lr=1e-3"],
+    ["run", "--set", "lr=2e-3", "--set", "n_layer=2", "--set", " lr = 1e-3"],
+    ["enqueue", "lr=2e-3", "lr=1e-3"],
+    ["doctor", "--bench", "--set", "lr=2e-3", "--set", "lr=1e-3"]])
+def test_a_field_with_two_values_is_refused(command: list[str], tmp_path: Path) -> None:
+    result = agent("--home", str(tmp_path / "home"), *command)
+    assert result.exit_code == 2
+    assert "lr is given twice, as 2e-3 and as 1e-3; give it once" in result.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_field_said_twice_alike_and_a_comma_for_a_space(tmp_path: Path) -> None:
+    assert each_once(None, None, ("lr=1", "lr=1", "file.json")) == (  # type: ignore[arg-type]
+        "lr=1", "lr=1", "file.json")
+    with pytest.raises(ConfigError, match="is not a number; write a space between two fields"):
+        Config().assign(["lr=2e-3,n_layer=2"])
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "NaN"])

@@ -116,4 +116,6 @@ def test_no_word_of_anybody_becomes_markup(facts: CardFacts, rude: str, to: str)
 
     found, plain = of(rude), of("plain")
     assert (found[0], found[2]) == (plain[0], plain[2])
+    assert len(plain[2]) > 30  # rows, most of them of the configuration
+    assert {"table_open", "td_open"} <= plain[1]
     assert found[1] - {"text_special", "entity"} <= plain[1]

@@ -82,8 +82,8 @@ def test_without_a_prompt_it_begins_as_the_log_does(folder: RunFolder) -> None:
 @pytest.mark.parametrize(("state", "remedy"), [
     ("queued", "it has not begun; `agent run` starts it"),
     ("running", "the first is written within a minute"),
-    ("finished", "models that were discarded or failed are not kept, and others lie on the device "
-                 "that trained them; `agent runs` tells the kept ones"),
+    ("finished", "models of ideas that were not kept, and of arms of tests, are deleted, and "
+                 "others lie on the device that trained them; `agent sample best` has one"),
 ])
 def test_a_run_without_checkpoint_names_the_remedy(
         folder: RunFolder, state: str, remedy: str) -> None:

@@ -94,12 +94,18 @@ def test_a_claim_stands_apart_with_its_facts_below() -> None:
     assert checked == "          checked on 2 fresh seeds"
 
 
-def test_lines_without_a_row_are_as_many_as_there_are_each_cut() -> None:
+def test_lines_without_a_row_take_two_each_where_a_window_is_narrow_and_are_cut_behind() -> None:
     end = Told("whole", below=("over: " + "reason " * 30, "nothing is confirmed yet", "status"))
     for width in (40, 60, 80):
         found = lines(end, width)
-        assert len(found) == 3
+        assert len(found) == 4
+        assert found[1].endswith("…")
         assert max(map(len, found)) <= width
+    advice = Told("", below=(
+        "over: done", "test of E19 cut short after 1 of 2 to 5 pairs; `agent run` goes on"))
+    narrow = lines(advice, 60)
+    assert len(narrow) == 3
+    assert " ".join(line.strip() for line in narrow).endswith("to 5 pairs; `agent run` goes on")
 
 
 @pytest.mark.parametrize(("level", "wanted"), [

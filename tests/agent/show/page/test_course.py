@@ -44,7 +44,7 @@ def test_yardsticks_near_the_course_are_lines_and_far_ones_are_not(record: Findi
 
 def test_a_short_night_is_counted_in_minutes(night: Findings) -> None:
     plot = picture(course.best_so_far(night))
-    assert plot.x.label == "minutes of training"
+    assert plot.x.label == "minutes of computing"
     assert 5 < plot.x.high < 6
 
 
