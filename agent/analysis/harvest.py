@@ -221,7 +221,7 @@ class Harvested:
         return dataclasses.asdict(self)
 
     def lines(self) -> list[str]:
-        """What it is and what came of it, in two lines of a terminal at most."""
+        """What it is, what came of it and what it writes, in lines of a terminal."""
         size, amount = words.counted(self.n_params), words.counted(self.tokens)
         first = f"harvest {self.label}: {size} parameters on {amount} tokens"
         told = [] if self.foretold is None else [
@@ -232,9 +232,6 @@ class Harvested:
         its = [f"{first},", f"{', '.join(told)}: {self.verdict or self.state}"] if told else [
             f"{first}: {self.verdict or self.state}"]
         return its + told_of_text(self.text)
-
-    def __str__(self) -> str:
-        return " ".join(self.lines())
 
 
 def harvested(ledger: Queries, run: Run, samples: Sequence[Sample] = ()) -> Harvested:

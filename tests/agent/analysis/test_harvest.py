@@ -124,5 +124,5 @@ def test_checks_beside_a_law_are_no_points_of_a_harvest_either(tmp_path: Path) -
 def test_it_is_told_with_what_was_foretold() -> None:
     one = harvest.Harvested("H1", "E4", "finished", "why", 1_200_000, 9_400_000,
                             Prediction(1.21, 1.15, 1.28), 1.22, "as predicted")
-    assert str(one) == ("harvest H1: 1.2M parameters on 9.4M tokens, foretold 1.210 (1.150 to "
-                        "1.280), measured 1.220: as predicted")
+    assert one.lines() == ["harvest H1: 1.2M parameters on 9.4M tokens,",
+                           "foretold 1.210 (1.150 to 1.280), measured 1.220: as predicted"]
