@@ -307,4 +307,4 @@ def _conflict(named: Calibration, found: tuple[Difference, ...]) -> str:
     options = " and ".join(dict.fromkeys(one.option for one in found))
     remedy = "" if options == HERE else f", or {options}"
     return (f"study {named.id} is not what {options} {'ask' if ' and ' in options else 'asks'} "
-            f"for ({told}); leave out --study, which opens another{remedy}")
+            f"for ({told}, as it has); leave out --study, which opens another{remedy}")

@@ -40,4 +40,4 @@ def in_words() -> str:
     version, rows = table()
     studies = len({row.study for row in rows})
     return (f"first ideas by {len(rows)} results of {studies} studies that came with the program "
-            f"(table {version}); what this one finds weighs more; --no-prior goes without")
+            f"(version {version}); what this one finds weighs more; --no-prior goes without")

@@ -202,8 +202,8 @@ def test_a_named_study_goes_on_with_its_own_text_and_start(ledger: Ledger) -> No
 
 
 @pytest.mark.parametrize(("changes", "told"), [
-    ({"settings": ["lr=1e-3"]}, "--set asks for (learning rate 1e-3, not 3e-3)"),
-    ({"run_tokens": 5000}, "--run-tokens asks for (5,000 tokens a run, not 3,200)"),
+    ({"settings": ["lr=1e-3"]}, "--set asks for (learning rate 1e-3, not 3e-3, as it has)"),
+    ({"run_tokens": 5000}, "--run-tokens asks for (5,000 tokens a run, not 3,200, as it has)"),
     ({"run_tokens": 5000, "seed": 3, "is_seed_given": True},
      "--seed and --run-tokens ask for (seed 3, not 0; 5,000 tokens a run, not 3,200)")])
 def test_a_named_study_that_is_not_what_was_asked_for_is_refused(
