@@ -205,7 +205,8 @@ def test_a_named_study_goes_on_with_its_own_text_and_start(ledger: Ledger) -> No
     ({"settings": ["lr=1e-3"]}, "--set asks for (learning rate 1e-3, not 3e-3, as it has)"),
     ({"run_tokens": 5000}, "--run-tokens asks for (5,000 tokens a run, not 3,200, as it has)"),
     ({"run_tokens": 5000, "seed": 3, "is_seed_given": True},
-     "--seed and --run-tokens ask for (seed 3, not 0; 5,000 tokens a run, not 3,200)")])
+     "--seed and --run-tokens ask for (seed 3, not 0; 5,000 tokens a run, not 3,200, as it "
+     "has)")])
 def test_a_named_study_that_is_not_what_was_asked_for_is_refused(
         ledger: Ledger, changes: dict[str, Any], told: str) -> None:
     study = a_study(ledger, seeds=SEEDS)
@@ -218,7 +219,7 @@ def test_a_named_study_that_is_not_what_was_asked_for_is_refused(
 def test_a_text_that_is_not_the_named_studys_is_refused(ledger: Ledger) -> None:
     study = a_study(ledger, seeds=SEEDS)
     asked = wish(study=study, is_text_given=True)
-    with pytest.raises(UserError, match=r"text novel, not tiny\); leave out --study"):
+    with pytest.raises(UserError, match=r"text novel, not tiny, as it has\); leave out --study"):
         choose(ledger, asked, OTHER, "novel")
     with pytest.raises(UserError, match="text builtin, not tiny"):  # before it is made
         with_last_text(ledger, asked)
