@@ -26,8 +26,15 @@ def test_a_night_whose_scheduler_nannies_and_workers_are_killed_is_the_night_wit
     assert found.compared == found.runs["finished"] >= 3
 
 
+@pytest.fixture
+def by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster of several machines computes by numpy; so does what stands beside it here."""
+    monkeypatch.setenv("AGENT_NATIVE", "0")
+
+
 @pytest.mark.chaos
 @apart_only
+@pytest.mark.usefixtures("by_numpy")
 def test_a_machine_that_was_out_of_reach_for_a_minute_neither_doubles_nor_loses_a_run(
         tmp_path: Path) -> None:
     night = apart.cut_off(tmp_path, 60.0)
@@ -40,6 +47,7 @@ def test_a_machine_that_was_out_of_reach_for_a_minute_neither_doubles_nor_loses_
 
 @pytest.mark.chaos
 @apart_only
+@pytest.mark.usefixtures("by_numpy")
 def test_a_machine_that_leaves_in_mid_night_changes_no_decision(tmp_path: Path) -> None:
     home = apart.begun(tmp_path / "begun")
     alone = apart.decided(tmp_path / "all", home, leaves=False)
