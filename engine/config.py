@@ -29,6 +29,7 @@ from engine.fields import CHOICES as CHOICES
 from engine.fields import MIXERS as MIXERS
 from engine.fields import OPTIMIZERS as OPTIMIZERS
 from engine.fields import SCHEDULES as SCHEDULES
+from engine.fields import TITLES as TITLES
 from engine.fields import checked, known_name, parsed, short
 
 OPTIMIZER_TITLES = {"adamw": "AdamW", "lion": "Lion", "schedule_free": "SF-AdamW",

@@ -32,6 +32,20 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NEAR = 0.75  # of two words' letters have to be the same for one to be a misspelling of the other
+# What the screen calls the fields.
+TITLES = {
+    "n_embd": "width", "n_layer": "layers", "n_head": "heads", "n_hidden": "hidden width",
+    "vocab_size": "vocabulary", "seq_len": "window", "tied": "tied head",
+    "rope_base": "rope base", "batch_size": "batch", "grad_accum": "accumulated passes",
+    "optimizer": "optimizer", "lr": "learning rate", "schedule": "schedule",
+    "warmup_frac": "warm-up", "decay_frac": "decay part", "min_lr_frac": "final learning rate part",
+    "weight_decay": "weight decay", "beta1": "beta1", "beta2": "beta2", "clip": "clipping norm",
+    "n_kv_head": "key heads", "mixer": "mixer",
+    "cautious_decay": "cautious decay", "scheduled_decay": "scheduled decay",
+    "data_order": "data order", "shuffle_stories": "shuffled stories",
+    "residual_scalars": "residual scalars", "bigram_buckets": "bigram buckets",
+    "qk_norm": "query-key norm",
+}
 # What other programs, and people, call the fields; signs and capitals do not count.
 MEANINGS = {
     "n_embd": "width dim d_model hidden_size embed_dim embedding_size embedding n_embed emb "

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from numpy.random import Generator
 
 from engine.config import BOUNDS, OPTIMIZER_TITLES, Config
+from engine.config import TITLES as TITLES
 from engine.errors import NoProposal
 from strategies.legal import legal_heads as legal_heads
 from strategies.legal import legal_hidden as legal_hidden
@@ -33,20 +34,6 @@ LION_FACTOR = 10.0
 WIDTH_POWERS = {"muon": 0.5}
 # What no idea changes: runs of one study are pairs on the same batches.
 HELD = ("data_order",)
-
-TITLES = {
-    "n_embd": "width", "n_layer": "layers", "n_head": "heads", "n_hidden": "hidden width",
-    "vocab_size": "vocabulary", "seq_len": "window", "tied": "tied head",
-    "rope_base": "rope base", "batch_size": "batch", "grad_accum": "accumulated passes",
-    "optimizer": "optimizer", "lr": "learning rate", "schedule": "schedule",
-    "warmup_frac": "warm-up", "decay_frac": "decay part", "min_lr_frac": "final learning rate part",
-    "weight_decay": "weight decay", "beta1": "beta1", "beta2": "beta2", "clip": "clipping norm",
-    "n_kv_head": "key heads", "mixer": "mixer",
-    "cautious_decay": "cautious decay", "scheduled_decay": "scheduled decay",
-    "data_order": "data order", "shuffle_stories": "shuffled stories",
-    "residual_scalars": "residual scalars", "bigram_buckets": "bigram buckets",
-    "qk_norm": "query-key norm",
-}
 
 T = TypeVar("T")
 

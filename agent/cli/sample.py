@@ -19,6 +19,7 @@ from agent.cli.status import as_json_option, show_json
 from agent.cli.talk import tell
 from agent.home import Home
 from agent.ledger import Reader, find_run
+from agent.show import grid
 from agent.trial import prompts_of, sampler
 from agent.words import printable
 from engine.sampling import Sampling
@@ -110,18 +111,12 @@ def _measure(speaker: sampler.Speaker, seed: int, as_json: bool) -> None:
     if as_json:
         show_json([dataclasses.asdict(one) for one in its])
         return
-    lines = ["  ".join(row) for row in _aligned([("", speaker.label, "real text"),
-                                                 *rows_of_text(its)])]
+    head, rows = ("", speaker.label, "real text"), rows_of_text(its)
+    lines = grid.columns([head, *rows])
     if max(map(len, lines)) > page_width():  # the intervals are for those who have room
-        lines = ["  ".join(row) for row in _aligned([("", speaker.label, "real text"), *(
-            (name, own.partition(" (")[0], real.partition(" (")[0])
-            for name, own, real in rows_of_text(its))])]
-    click.echo("\n".join(line.rstrip() for line in lines))
-
-
-def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[list[str]]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in rows]
+        lines = grid.columns([head, *((name, own.partition(" (")[0], real.partition(" (")[0])
+                                      for name, own, real in rows)])
+    click.echo("\n".join(lines))
 
 
 def _prompts(file: Path) -> list[str]:

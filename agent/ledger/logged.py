@@ -1,13 +1,12 @@
 """What a run logged, on its way into the ledger and back: steps, layers, and a trace."""
 
 import json
-import math
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from agent.ledger.records import Layer, Metric, Trace, to_columns
+from agent.ledger.records import Layer, Metric, Trace, finite, to_columns
 
 if TYPE_CHECKING:
     from agent.ledger.queries import Queries
@@ -46,16 +45,11 @@ def take(db: sqlite3.Connection, run_id: int, metrics: Sequence[Metric],
     """Write what a run logged; what was logged before of the same step is renewed."""
     for sql, kind, rows in ((_UPSERT_METRIC, Metric, metrics), (_UPSERT_LAYER, Layer, seen)):
         names = _NAMES[kind]
-        db.executemany(sql, [{"run_id": run_id} | {name: _finite(getattr(row, name))
+        db.executemany(sql, [{"run_id": run_id} | {name: finite(getattr(row, name))
                                                    for name in names}
                              for row in rows if isinstance(row, kind)])
     db.executemany(_UPSERT_TRACE, [to_columns({"run_id": run_id} | asdict(row)) for row in seen
                                    if isinstance(row, Trace)])
-
-
-def _finite(value: float | None) -> float | None:
-    """SQLite has no infinity that others read, and NaN is NULL to it."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def forget(db: sqlite3.Connection, run_id: int) -> None:

@@ -360,7 +360,7 @@ def to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     columns = {}
     for name, value in values.items():
-        value = _finite(value)
+        value = finite(value)
         if isinstance(value, dict | list):
             value = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
         columns[name] = value
@@ -375,13 +375,14 @@ def from_columns(kind: type[Row], columns: Mapping[str, Any]) -> Row:
     })
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A value with None for each number that is not finite."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value
 
 

@@ -21,7 +21,6 @@ from agent.night.following import BACK_OFF_S, follow
 from agent.night.following import MAX_DOUBLED as MAX_DOUBLED
 from agent.night.ground import Ground
 from agent.night.harvest import Harvest, at_end
-from agent.night.pace import Pace
 from agent.night.starting import begin_next
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
@@ -65,7 +64,7 @@ class Night:
         self._n_told_silent = 0  # confirmed batches whose silent test was told
         self.wait_until_s = 0.0  # nothing is started before
         self.waits_for: guard.Word | None = None  # what memory lacks
-        self.pace = Pace()
+        self.pace = pace.Pace()
         self.ground = Ground()  # what every run stands on
         self._is_unheard_noted = False
         self._untold: list[tuple[Any, ...]] = []  # events the ledger could not take yet

@@ -48,7 +48,7 @@ def improve_in_rounds(at: Desk, run: Run, asked: Improving) -> list[Run]:
         if asked.loops:
             kept, is_over = _weighed(at, found, kept)
         else:
-            kept, before, won = last, won, _last(at, last, "win rate")
+            kept, before, won = last, won, _measure(at, last, "win rate", -1)
             is_over = won >= before
             if is_over:
                 at.observer.say(f"the text wins {won:.3f} of the held-out pairs, {before:.3f} "
@@ -128,11 +128,6 @@ def _collapse(at: Desk, first: Run, run: Run) -> str | None:
         if not low * before <= after <= high * before:
             return f"{name} {before:.3g} → {after:.3g}: it collapsed, and is rolled back"
     return None
-
-
-def _last(at: Desk, run: Run, name: str) -> float:
-    """A measure of a run after its last step."""
-    return _measure(at, run, name, -1)
 
 
 def _measure(at: Desk, run: Run, name: str, i: int) -> float:

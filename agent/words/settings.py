@@ -2,46 +2,46 @@
 
 from collections.abc import Mapping
 
-FIELDS: Mapping[str, tuple[str, str]] = {  # by name: as the screen has it, and the meaning
-    "n_embd": ("width", "numbers that stand for a token between the layers"),
-    "n_layer": ("layers", "blocks one behind the other, each a mixer and a hidden layer"),
-    "n_head": ("heads", "parts of the width that look back by themselves"),
-    "n_hidden": ("hidden width", "numbers in a block's hidden layer; 4 times the width unless "
-                 "given"),
-    "vocab_size": ("vocabulary", "how many different tokens the text is cut into"),
-    "seq_len": ("window", "tokens that the model reads at once"),
-    "tied": ("tied head", "whether the output uses the numbers of the token table again"),
-    "rope_base": ("rope base", "how slowly positions turn; more for longer windows"),
-    "batch_size": ("batch", "windows in one pass of a step"),
-    "grad_accum": ("accumulated passes", "passes whose gradients are summed for one step"),
-    "optimizer": ("optimizer", "how a gradient becomes a change of the weights: adamw, lion, "
-                  "schedule_free, muon"),
-    "lr": ("learning rate", "how large a step is where it is largest"),
-    "schedule": ("schedule", "how the learning rate falls: cosine; wsd, first flat and then down; "
-                 "constant, not at all"),
-    "warmup_frac": ("warm-up", "the first part of a run, in which the learning rate rises from "
-                    "nothing"),
-    "decay_frac": ("decay part", "the last part of a run, in which wsd lets the learning rate "
-                   "fall"),
-    "min_lr_frac": ("final learning rate part", "what is left of the learning rate at the end"),
-    "weight_decay": ("weight decay", "how strongly weights are drawn to zero"),
-    "beta1": ("beta1", "how long the optimizer remembers gradients: nearer to 1 is longer"),
-    "beta2": ("beta2", "how long the optimizer remembers how large gradients were"),
-    "clip": ("clipping norm", "a gradient that is longer is cut to this length"),
-    "n_kv_head": ("key heads", "heads of keys and values, each shared by some heads of queries"),
-    "mixer": ("mixer", "how a token hears of those before it: attention, or rwkv, a recurrence"),
-    "cautious_decay": ("cautious decay", "weights decay only where the step goes to zero, too"),
-    "scheduled_decay": ("scheduled decay", "weight decay falls as the learning rate does"),
-    "data_order": ("data order", "circular joins the end of the text to its beginning, linear "
-                   "leaves out the rest of a pass"),
-    "shuffle_stories": ("shuffled stories", "whether stories come in another order each pass"),
-    "residual_scalars": ("residual scalars", "two learned numbers a block: what came in so far, "
-                         "and the first input, are scaled by them"),
-    "bigram_buckets": ("bigram buckets", "rows of a table of token pairs that is added to the "
-                       "input; 0 is none"),
-    "qk_norm": ("query-key norm", "whether queries and keys of attention are scaled to one "
-                "length"),
+from engine.fields import TITLES
+
+_MEANINGS: Mapping[str, str] = {
+    "n_embd": "numbers that stand for a token between the layers",
+    "n_layer": "blocks one behind the other, each a mixer and a hidden layer",
+    "n_head": "parts of the width that look back by themselves",
+    "n_hidden": "numbers in a block's hidden layer; 4 times the width unless given",
+    "vocab_size": "how many different tokens the text is cut into",
+    "seq_len": "tokens that the model reads at once",
+    "tied": "whether the output uses the numbers of the token table again",
+    "rope_base": "how slowly positions turn; more for longer windows",
+    "batch_size": "windows in one pass of a step",
+    "grad_accum": "passes whose gradients are summed for one step",
+    "optimizer": "how a gradient becomes a change of the weights: adamw, lion, schedule_free, muon",
+    "lr": "how large a step is where it is largest",
+    "schedule": "how the learning rate falls: cosine; wsd, first flat and then down; constant, "
+                "not at all",
+    "warmup_frac": "the first part of a run, in which the learning rate rises from nothing",
+    "decay_frac": "the last part of a run, in which wsd lets the learning rate fall",
+    "min_lr_frac": "what is left of the learning rate at the end",
+    "weight_decay": "how strongly weights are drawn to zero",
+    "beta1": "how long the optimizer remembers gradients: nearer to 1 is longer",
+    "beta2": "how long the optimizer remembers how large gradients were",
+    "clip": "a gradient that is longer is cut to this length",
+    "n_kv_head": "heads of keys and values, each shared by some heads of queries",
+    "mixer": "how a token hears of those before it: attention, or rwkv, a recurrence",
+    "cautious_decay": "weights decay only where the step goes to zero, too",
+    "scheduled_decay": "weight decay falls as the learning rate does",
+    "data_order": "circular joins the end of the text to its beginning, linear leaves out the "
+                  "rest of a pass",
+    "shuffle_stories": "whether stories come in another order each pass",
+    "residual_scalars": "two learned numbers a block: what came in so far, and the first input, "
+                        "are scaled by them",
+    "bigram_buckets": "rows of a table of token pairs that is added to the input; 0 is none",
+    "qk_norm": "whether queries and keys of attention are scaled to one length",
 }
+
+# By name: as the screen has it, and the meaning.
+FIELDS: Mapping[str, tuple[str, str]] = {
+    name: (TITLES[name], meaning) for name, meaning in _MEANINGS.items()}
 
 IDEAS: Mapping[str, str] = {
     "efficiency": "a strategy that tries the same quality for less: shape, batch, vocabulary, head",

@@ -3,6 +3,7 @@
 import json
 import signal
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from agent.home.paths import Home, RunFolder
@@ -11,12 +12,21 @@ from agent.ledger.records import NewCalibration, NewCorpus, Run
 from agent.machine.clock import Clock
 from agent.search.study import Origin, new_run
 from engine.config import Config
+from engine.text import corpus
+from engine.text.corpus import TokenSet
+from engine.text.stories.write import write_stories
 
 TINY = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=2)
 NOW = "2026-11-20T10:00:00Z"
 TEXT = "t" * 64  # the hash of a text
 # A model that a real night of the tests trains in a second.
 MODEL = ["n_embd=16", "n_layer=1", "n_head=1", "vocab_size=300", "seq_len=16", "batch_size=4"]
+
+
+def story_tokens(root: Path, n_stories: int = 60) -> TokenSet:
+    """Built-in stories as a file of the root, cut into 300 tokens."""
+    (root / "stories.txt").write_text("<|endoftext|>".join(write_stories(n_stories, 0)))
+    return corpus.prepare_tokens(corpus.from_file(root, root / "stories.txt"), 300)
 
 
 @dataclass

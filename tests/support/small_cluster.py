@@ -27,10 +27,8 @@ from agent.trial.cluster.likeness import measured
 from agent.trial.cluster.opening import At
 from agent.trial.cluster.options import Options
 from agent.trial.job import Job
-from engine.text import corpus
-from engine.text.stories.write import write_stories
 from tests.agent.trial.test_worker import CONFIG, N_STEPS
-from tests.support.parts import a_run
+from tests.support.parts import a_run, story_tokens
 
 PATIENCE_S = 120.0
 
@@ -66,8 +64,7 @@ class Machines:
 
 def whole(root: Path) -> dict[str, Any]:
     """What became of one run."""
-    (root / "stories.txt").write_text("<|endoftext|>".join(write_stories(60, 0)))
-    tokens = corpus.prepare_tokens(corpus.from_file(root, root / "stories.txt"), 300)
+    tokens = story_tokens(root)
     machines = Machines(root)
     home, said = Home(root / "home"), list[str]()
     home.root.mkdir()

@@ -16,10 +16,9 @@ from agent.trial.job import STOPPED, Job
 from agent.trial.watching import seen_in
 from engine.config import Config
 from engine.errors import Diverged
-from engine.text import corpus
 from engine.text.corpus import TokenSet
-from engine.text.stories.write import write_stories
 from engine.training import Trainer, checkpoint
+from tests.support.parts import story_tokens
 
 CONFIG = Config(n_embd=16, n_layer=2, n_head=1, vocab_size=300, seq_len=16, batch_size=4, lr=0.01)
 N_STEPS, SAVED = 30, 10
@@ -27,9 +26,7 @@ N_STEPS, SAVED = 30, 10
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> TokenSet:
-    root = tmp_path_factory.mktemp("texts")
-    (root / "stories.txt").write_text("<|endoftext|>".join(write_stories(40, 0)))
-    return corpus.prepare_tokens(corpus.from_file(root, root / "stories.txt"), 300)
+    return story_tokens(tmp_path_factory.mktemp("texts"), 40)
 
 
 @pytest.fixture

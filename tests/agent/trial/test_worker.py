@@ -20,14 +20,13 @@ from agent.trial.job import NO_GROUND, NO_NUMBERS, NUMBERS, Job, ShardFile
 from engine.config import Config
 from engine.model.gpt import GPT
 from engine.proof import Operations, faults_of_products
-from engine.text import corpus
 from engine.text.corpus import TokenSet
-from engine.text.stories.write import write_stories
 from engine.training import checkpoint
 from engine.training.data import open_tokens
 from engine.training.evaluate import score_model
 from engine.training.train import Texts, Trainer
 from engine.training.unique import beginning
+from tests.support.parts import story_tokens
 from tests.support.patience import patience
 
 CONFIG = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=4, lr=0.01,
@@ -39,9 +38,7 @@ NEVER, ALWAYS = 0.0, 100.0  # bits per byte nothing is under, or over
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> TokenSet:
-    root = tmp_path_factory.mktemp("texts")
-    (root / "stories.txt").write_text("<|endoftext|>".join(write_stories(60, 0)))
-    return corpus.prepare_tokens(corpus.from_file(root, root / "stories.txt"), 300)
+    return story_tokens(tmp_path_factory.mktemp("texts"))
 
 
 @pytest.fixture

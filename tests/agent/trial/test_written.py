@@ -17,13 +17,12 @@ from agent.trial import sampler, written
 from agent.trial.job import Job
 from engine.config import Config
 from engine.errors import UserError
-from engine.text import corpus
 from engine.text.corpus import TokenSet
 from engine.text.quality import REAL
-from engine.text.stories.write import write_stories
 from engine.text.tokenizer import Tokenizer
 from engine.training.data import open_tokens
 from engine.training.train import Texts, Trainer
+from tests.support.parts import story_tokens
 from tests.support.patience import patience
 
 CONFIG = Config(n_embd=16, n_layer=1, n_head=1, vocab_size=300, seq_len=16, batch_size=4, lr=0.01)
@@ -32,9 +31,7 @@ NAMES = ["nats under a trigram", "known words", "longest copy", "distinct-2", "d
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> TokenSet:
-    root = tmp_path_factory.mktemp("texts")
-    (root / "stories.txt").write_text("<|endoftext|>".join(write_stories(60, 0)))
-    return corpus.prepare_tokens(corpus.from_file(root, root / "stories.txt"), 300)
+    return story_tokens(tmp_path_factory.mktemp("texts"))
 
 
 @pytest.fixture
