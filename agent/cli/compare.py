@@ -305,6 +305,10 @@ def lineage_sum(found: Lineage, width: int) -> str:
             "A gain on one seed claims too much: the step was kept because of that very score. It "
             "is over the head's run on the same seed, after a confirmation a fresh one: rows need "
             "not add up.", width)]
+    if any(step.verdict == "confirmed" and step.claim is None for step in steps):
+        lines += ["", *_wrapped(
+            "Steps that have no test of their own were tested, and confirmed, together with those "
+            "up to the next one that has.", width)]
     if any(step.gain and step.gain.low is not None for step in steps):
         lines += ["", f"In brackets the {100 * CONFIDENCE:.0f} % interval of a gain."]
     return "\n".join(lines)

@@ -27,7 +27,8 @@ def study_list(studies: Sequence[StudyFacts], width: int) -> str:
     """A line of facts for each study and one of its start, then how to read them."""
     if not studies:
         return "no studies yet; `agent run --for 4m` begins one"
-    columns = fitting(_COLUMNS, lambda left: len(rows(left, studies)[0].rstrip()) > width)
+    columns = fitting(_COLUMNS, lambda left: max(
+        len(row.rstrip()) for row in rows(left, studies)) > width)
     head, *lines_of = (line.rstrip() for line in rows(columns, studies))
     lines = [head]
     indent = " " * (len(_COLUMNS[0].block(studies)[0]) + len(GAP))

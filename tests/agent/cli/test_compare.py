@@ -238,6 +238,22 @@ def test_a_gain_on_one_seed_comes_with_a_warning(home: Home) -> None:
             "because of that very score.") in text
 
 
+def test_steps_confirmed_together_are_told_as_such(home: Home) -> None:
+    together = "were tested, and confirmed, together with those up to the next"
+    with Ledger.open(home.ledger) as ledger:
+        step = ledger.run("E1")
+        last = ended(ledger, Config(lr=1.5e-3), 0, 1.1, parent_id=step.id)
+        ledger.decide(last.id, None, "confirmed", "r/1", {
+            "low_bpb": 0.01, "high_bpb": 0.03, "gain_bpb": 0.02, "n": 2}, "better", NOW)
+        assert together not in _in_a_line(home, last.label)
+        ledger.decide(step.id, None, "confirmed", "r/1", {}, "better", NOW)
+    assert together in _in_a_line(home, last.label)
+
+
+def _in_a_line(home: Home, label: str) -> str:
+    return " ".join(printed(home, "lineage", label).split())
+
+
 def test_several_seeds_without_an_interval_are_counted(home: Home) -> None:
     with Ledger.open(home.ledger) as ledger:
         parent = ledger.run("E1")

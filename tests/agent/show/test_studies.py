@@ -18,6 +18,8 @@ def test_columns_are_dropped_until_the_rest_fits(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert lines[1].lstrip().startswith("→ 3  a-text-with-")
     assert "from 32d/1L AdamW" in lines[2]
+    times = [line for line in lines if "2026" in line]
+    assert all(line.endswith("2026-03-25 06:00") for line in times)  # whole, or not at all
 
 
 def test_a_wide_terminal_shows_all() -> None:
