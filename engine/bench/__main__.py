@@ -13,8 +13,7 @@
 The floor of a step is its matrix products alone, spread perfectly over the same processes. Every
 configuration is measured in a process of its own. Kernels in C compute where there is a compiler,
 and numpy alone is measured in turns with them; with AGENT_NATIVE=0 it alone is. "× eager" is
-PyTorch's time over ours: above 1, ours is faster. OPENBLAS_CORETYPE in the environment holds
-numpy's products, but not PyTorch's, to those of another processor.
+PyTorch's time over ours: above 1, ours is faster.
 """
 
 import argparse
@@ -70,7 +69,13 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("stopped; nothing was measured to its end\n")
         return INTERRUPTED
-    sys.stdout.write(json.dumps(rows, indent=1) + "\n" if options.json else table(rows))
+    if options.json:
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        return 0
+    sys.stdout.write(table(rows))
+    if kind := os.environ.get("OPENBLAS_CORETYPE"):
+        sys.stdout.write(f"\nOPENBLAS_CORETYPE={kind} holds numpy's products, but not PyTorch's, "
+                         "to what\nthat processor has; measure without it, too\n")
     return 0
 
 

@@ -239,6 +239,19 @@ def test_ctrl_c_ends_it_with_a_sentence(monkeypatch, capsys):
     assert capsys.readouterr().err == "stopped; nothing was measured to its end\n"
 
 
+def test_what_holds_numpy_and_no_peer_is_said_below_the_table(monkeypatch, capsys):
+    row = {"config": "64d/2L", "ms_per_step": 7.5}
+    monkeypatch.setattr(steps, "measure", lambda *_: row)
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    assert main(["--only", "0"]) == 0
+    assert capsys.readouterr().out == table([row])
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert main(["--only", "0"]) == 0
+    assert capsys.readouterr().out.startswith(f"{table([row])}\nOPENBLAS_CORETYPE=Haswell holds ")
+    assert main(["--only", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [row]
+
+
 def test_a_peer_that_does_not_measure_this_is_refused(capsys):
     assert main(["sampling", "--peer", "torch"]) == 1
     assert capsys.readouterr().err.startswith("--peer torch does not measure sampling")
