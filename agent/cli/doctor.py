@@ -16,7 +16,7 @@ from agent.doctor import Probe, examine, render, steps, told_failures
 from agent.home import Home
 from agent.ledger import current_study
 from agent.machine import machine
-from agent.night import desk
+from agent.night import desk, tie_to_fast
 from agent.search import throughput
 from agent.trial import spawn_worker
 from engine.config import Config
@@ -57,6 +57,7 @@ def _bench(home: Home, settings: tuple[str, ...], as_json: bool) -> None:
     with Screen() as screen, desk(home, screen, screen.stage) as at:
         known = current_study(at.ledger)
         config = asked or (Config.from_dict(known.config) if known else Config())
+        tie_to_fast(at, config)
         found = throughput.measured(
             config, machine.n_cores(), spawn_worker,
             lambda done, total: screen.stage("measuring runs at once", done, total))

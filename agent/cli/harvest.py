@@ -6,7 +6,7 @@ import click
 
 from agent.analysis import harvested
 from agent.cli.main import main
-from agent.cli.options import complete_labels, study_option
+from agent.cli.options import complete_labels, cores_option, study_option
 from agent.cli.progress import Screen
 from agent.cli.status import as_json_option, show_json
 from agent.cli.talk import show, tell
@@ -25,6 +25,7 @@ from engine.errors import UserError
 @study_option
 @click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),
               help="Processes that share the training.  [default: cores]")
+@cores_option
 @click.option("--max-ram", metavar="SIZE", help="Most memory.  [default: 3G, or half of the "
               "machine]")
 @as_json_option
@@ -69,4 +70,6 @@ def _wish(home: Home, options: dict[str, Any]) -> Wish:
     given = {name: options[name] for name in ("n_replicas", "study") if options[name] is not None}
     return Wish(Source(str(home.data), "builtin"),
                 typed.megabytes(max_ram) if max_ram else guard.default_max_ram_mb(),
-                is_text_given=False, is_corpus_given=False, is_seed_given=False, **given)
+                is_text_given=False, is_corpus_given=False, is_seed_given=False,
+                is_replicas_given="n_replicas" in given, are_cores_given=bool(options["cores"]),
+                **given)

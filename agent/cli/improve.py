@@ -15,7 +15,7 @@ from agent.cli.status import as_json_option, show_json
 from agent.cli.talk import show
 from agent.home import Home
 from agent.ledger import Run, find_run, measures
-from agent.machine import guard, machine
+from agent.machine import guard
 from agent.night import Improving, desk, improve_in_rounds
 from agent.show import before_and_after
 from agent.words import typed as units
@@ -95,7 +95,7 @@ def _asked(by: str, options: dict[str, Any]) -> tuple[Improving, str]:
         name=file.name if file else "", settings=options["settings"],
         n_epochs=options["n_epochs"] or (1.0 if by != "star" else 3.0), n=options["n"],
         n_rounds=options["n_rounds"], seed=options["seed"] or 0,
-        n_replicas=options["n_replicas"] or machine.n_cores(),
+        n_replicas=options["n_replicas"] or 0,
         max_ram_mb=units.megabytes(max_ram) if max_ram else guard.default_max_ram_mb())
     return asked, "" if not broken or not broken.n else (
         f"{broken.n} broken lines passed over, the first: {broken.first}")

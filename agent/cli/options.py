@@ -16,6 +16,7 @@ from agent.cli.given import SEED, each_once
 from agent.cli.homes import home_of
 from agent.ledger import GENERATED, Queries, Reader
 from agent.ledger import WORDS as WORDS_OF_RUNS
+from agent.machine import affinity
 from engine.config import CHOICES, Config
 from engine.errors import UserError
 from strategies.families import FAMILIES
@@ -127,6 +128,24 @@ def which_run(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 
+def _tied(ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    """The cores that were named, once this process and all it starts keep to them."""
+    if text in (None, "all") or ctx.resilient_parsing:
+        return text
+    try:
+        cores = affinity.read_cores(text)
+    except UserError as error:
+        raise click.BadParameter(str(error)) from error
+    if not affinity.tie(cores):
+        raise click.BadParameter(f"the system keeps this process off {text}; give --cores all")
+    return text
+
+
+cores_option = click.option(
+    "--cores", metavar="LIST", callback=_tied, help="Cores to compute on, such as 4-7, or all.  "
+    "[default: all, or a phone's fast ones where that is measured to be faster]")
+
+
 def training_options(seeds: str) -> Command:
     """--set, --seed, --replicas and --max-ram: what every training depends on.
 
@@ -140,6 +159,7 @@ def training_options(seeds: str) -> Command:
             click.option("--seed", type=SEED, help=seeds),
             click.option("--replicas", "n_replicas", type=click.IntRange(1, 64),
                          help="Processes that share a run's training.  [default: cores]"),
+            cores_option,
             click.option("--max-ram", metavar="SIZE", help="End a run whose processes take more "
                          "memory.  [default: 3G, or half of the machine]"),
         ]):

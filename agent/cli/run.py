@@ -114,7 +114,8 @@ def wish_of(home: Home, options: dict[str, Any]) -> Wish:
     settings = settings_of(options.get("family"), options.get("params"), options["settings"])
     return Wish(source, max_ram_mb, settings, is_text_given=is_text_given,
                 is_corpus_given=options["corpus"] is not None, is_seed_given="seed" in given,
-                is_replicas_given="n_replicas" in given, **given)
+                is_replicas_given="n_replicas" in given,
+                are_cores_given=bool(options.get("cores")), **given)
 
 
 @main.command()

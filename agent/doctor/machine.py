@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from agent.doctor.probe import Answer, Probe
+from agent.machine import affinity
 
 PYTHONS = ((3, 11), (3, 14))  # oldest and newest that the program is made for
 
@@ -122,6 +123,11 @@ def cores(probe: Probe) -> Answer:
         return "warn", (f"this container may use {allowed:g} of {usable} cores, so a run gets "
                         f"{max(1, int(allowed))}"), "give the container more: --cpus of docker"
     told = "the one core is usable" if usable == 1 else f"all {usable} cores are usable"
+    every = frozenset(range(usable))
+    few = affinity.fast(affinity.capacities(every, probe.read))
+    if few and few != every:
+        told += (f"; {affinity.listed(few)} are the fast ones, and `agent run` keeps to them where "
+                 "it measures that to be faster")
     return "ok", told, None
 
 

@@ -35,4 +35,4 @@ __all__, __getattr__ = doors(__name__, {
     "machine": ("MIN_DISK_MB",),
     "present": ("Present", "Value"),
     "sensors": ("Readings", "Sensors"),
-}, modules=("container", "guard", "kernels", "machine", "present", "proof"))
+}, modules=("affinity", "container", "guard", "kernels", "machine", "present", "proof"))

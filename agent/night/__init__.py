@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from engine import doors
 
 if TYPE_CHECKING:
+    from agent.night.cores import tie_to_fast as tie_to_fast
     from agent.night.crop import Crop as Crop
     from agent.night.crossing import Crossing as Crossing
     from agent.night.enqueue import Wanted as Wanted
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from agent.night.withdrawal import Withdrawal as Withdrawal
 
 __all__, __getattr__ = doors(__name__, {
+    "cores": ("tie_to_fast",),
     "crossing": ("Crossing",),
     "crop": ("Crop",),
     "enqueue": ("Wanted", "idea_of"),

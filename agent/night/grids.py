@@ -14,6 +14,7 @@ from agent.home import Home
 from agent.ledger import GridCell, Queries, Run, glance
 from agent.night import crossing
 from agent.night.choice import held_of, with_last_text
+from agent.night.cores import settled
 from agent.night.crossing import Crossing
 from agent.night.launch import Desk, on_last_text
 from agent.night.measuring import MEASURING, tell_measuring
@@ -136,7 +137,7 @@ def queue_grid(at: Desk, wish: Wish, sizes: Sequence[str], tokens: Sequence[str]
     base = Config().assign(wish.settings)
     asked = Asked(base, wish, sizes, tokens, crossed)
     _plan({}, asked, None)  # what cannot be read, before a text is made
-    asked = dataclasses.replace(asked, wish=on_last_text(at, wish))
+    asked = dataclasses.replace(asked, wish=on_last_text(at, settled(at, wish)))
     found, now = at.tokens(asked.wish.source)(base.vocab_size), at.clock.stamp()
     study.register_corpus(at.ledger, found, now)
     require_windows(found, base)

@@ -49,7 +49,7 @@ class Improving:
     n_rounds: int = 1
     loops: bool = False  # rounds are kept only where they are better
     seed: int = 0
-    n_replicas: int = 1
+    n_replicas: int = 1  # processes of a run; 0: as many as there are cores to compute on
     max_ram_mb: float = 3000.0
 
 

@@ -35,6 +35,7 @@ from agent.night.choice import (
     note_of,
     with_last_text,
 )
+from agent.night.cores import settled
 from agent.night.daemon import Daemon
 from agent.night.herald import Hooks, heralded
 from agent.night.measuring import measured, tell_measuring
@@ -172,7 +173,8 @@ def run_night(at: Desk, wish: Wish) -> Night:
     for told in withdrawal.take_up(at.ledger, at.home, started_at):  # before a study is chosen
         at.observer.say(told)
     wish, remark = with_last_text(at.ledger, wish)
-    wish = shared_out(at.ledger, wish, base_of(at.ledger, wish))
+    wish = settled(at, wish, base := base_of(at.ledger, wish))
+    wish = shared_out(at.ledger, wish, base)
     deadline_s = None if wish.night_s is None else started_s + wish.night_s
     is_counted = wish.max_runs is not None and wish.harvest_s is None  # what was asked is runs
     kept_s = 0.0 if is_counted else harvest.kept_s(wish.night_s, wish.harvest_s)
@@ -356,7 +358,7 @@ def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> C
 
 def train_once(at: Desk, wish: Wish) -> Run:
     """One run by hand, through the path every run takes; a run stopped before goes on."""
-    config, wish = Config().assign(wish.settings), on_last_text(at, wish)
+    config, wish = Config().assign(wish.settings), on_last_text(at, settled(at, wish))
     require_memory(config, wish)
     require_steps(config, wish.run_tokens, or_steps=True)
     night = at.night(Plan(wish.max_ram_mb, wish.n_replicas, wish.seed, max_runs=1), wish.source,

@@ -19,6 +19,7 @@ from agent.ledger import (
 from agent.machine import guard
 from agent.night import launch
 from agent.night.choice import with_last_text
+from agent.night.cores import settled
 from agent.night.crop import Crop, crop_of, sow, waiting
 from agent.night.launch import Desk
 from agent.night.measuring import MEASURING, tell_measuring
@@ -42,6 +43,7 @@ def foresee_harvest(home: Home, key: str | None, wish: Wish, seconds: float,
 
 def harvest_once(at: Desk, key: str | None, wish: Wish, seconds: float) -> tuple[Run, Crop | None]:
     """Grow a run, or go on with a harvest that was cut short; with its plan if it is new."""
+    wish = settled(at, wish)
     begun = waiting(at.ledger)
     parent = None if key is None and begun else _to_grow(at.ledger, key, wish.study)
     if begun is not None and parent is not None and begun.parent_id != parent.id:

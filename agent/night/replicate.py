@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from agent.ledger import GridCell, NewRun, Queries, Run
 from agent.night import launch
+from agent.night.cores import settled
 from agent.night.launch import Desk, on_last_text
 from agent.night.needs import require_memory, require_right
 from agent.night.parts import Part, parts_of, register_part
@@ -35,7 +36,7 @@ def run_again(at: Desk, wish: Wish, n_seeds: int) -> int:
     found = recipes_of(at.ledger, base)
     for recipe in found:
         require_memory(recipe.config, wish)
-    wish = on_last_text(at, wish)
+    wish = on_last_text(at, settled(at, wish))
     tokens = at.tokens(wish.source)(base.vocab_size)
     require_windows(tokens, base)
     require_right(at.prove, base, wish)

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Literal
 
 from agent.ledger import Run, corpus_of, in_words, measures
+from agent.machine import machine
+from agent.night.cores import tie_to_fast
 from agent.night.improve import Improving, Round, make_round, model_of
 from agent.night.launch import Desk
 from agent.trial import Task
@@ -36,6 +38,9 @@ def improve_in_rounds(at: Desk, run: Run, asked: Improving) -> list[Run]:
     differences story by story. Where it is not, the next one tries other pairs. What collapsed is
     left out, and nothing follows it.
     """
+    if not asked.n_replicas:
+        tie_to_fast(at)
+        asked = replace(asked, n_replicas=machine.n_cores())
     if asked.by == "star":
         return improve_by_working(at, run, asked)
     found, kept, won = list[Run](), run, math.inf

@@ -36,4 +36,5 @@ class Wish:
     is_text_given: bool = True  # False: the text of the last study, where there is one
     is_corpus_given: bool = True  # False: --stories or --valid with the last study's corpus
     is_seed_given: bool = True  # False: that study's seeds
+    are_cores_given: bool = False  # else a machine of unequal cores keeps to those that pay
     is_replicas_given: bool = False  # else the processors are shared out among the runs at once

@@ -8,7 +8,9 @@ from click.testing import CliRunner, Result
 
 from agent.cli.main import MODULES, main
 from agent.home.paths import Home
+from agent.machine import affinity
 from tests.support.example_home import a_home
+from tests.support.parts import settings
 
 STUDY = ("best", "show", "log", "sample", "path", "compare", "importance", "lineage", "enqueue",
          "run", "runs", "trace")
@@ -85,3 +87,30 @@ def test_the_list_of_runs_is_of_one_study(home: Home) -> None:
     assert labels("--study", "1") == ["B2", "E1", "E2", "E3", "E4"]  # no published rows
     assert labels("--study", "1", "--limit", "2") == ["E3", "E4"]
     assert labels("--study", "1", "--state", "finished") == ["B2", "E1", "E2"]
+
+
+# --- --cores ---------------------------------------------------------------------------------
+
+
+COMPUTING = [["run"], ["train"], ["grid", "--params", "30k", "--tokens", "100k"],
+             ["harvest", "--for", "1h"], ["improve", "best", "--by", "spin"], ["replicate"]]
+
+
+@pytest.mark.parametrize("words", COMPUTING, ids=lambda words: str(words[0]))
+@pytest.mark.parametrize("cores", ["4000", "fast", "3-1"])
+def test_cores_that_are_not_to_be_had_are_met_before_anything_is_opened(
+        tmp_path: Path, words: list[str], cores: str) -> None:
+    result = agent("--home", str(tmp_path / "new"), *words, "--cores", cores)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert cores in result.stderr
+    assert "give" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_keeps_to_the_cores_it_is_given(tmp_path: Path) -> None:
+    core = max(affinity.usable())
+    with affinity.only(affinity.usable()):  # what the command ties this process to, too
+        result = agent("--home", str(tmp_path), "train", "--cores", str(core), "--steps", "2",
+                       "--stories", "200", "--json", *settings())
+    run = json.loads(result.stdout)
+    assert (run["cores"], run["replicas"], run["state"]) == (str(core), 1, "finished")

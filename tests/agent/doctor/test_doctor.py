@@ -156,6 +156,15 @@ def test_cores_usable_now_against_all(usable: int, everything: int | None, answe
     assert doctor_machine.cores(probe) == answer
 
 
+def test_fast_cores_are_told_where_there_are_slow_ones() -> None:
+    files = {f"/sys/devices/system/cpu/cpu{i}/cpu_capacity": "325" if i < 4 else "1024"
+             for i in range(8)}
+    probe = machine(files, usable_cores=lambda: 8, all_cores=lambda: 8)
+    assert doctor_machine.cores(probe) == ("ok", (
+        "all 8 cores are usable; 4-7 are the fast ones, and `agent run` keeps to them where it "
+        "measures that to be faster"), None)
+
+
 def test_a_phone_gives_its_cores_to_what_is_in_front() -> None:
     assert doctor_machine.cores(machine(environ=TERMUX, usable_cores=lambda: 3))[2] == (
         "bring Termux to the front; Android takes cores away in the background")
