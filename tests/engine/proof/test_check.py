@@ -12,6 +12,7 @@ import pytest
 from engine.config import Config
 from engine.proof import Operations, faults, faults_of_products, passes_of
 from engine.proof.check import different
+from tests.support.patience import patience
 
 SMALL = Config(n_embd=32, n_layer=1, n_head=2, vocab_size=300, seq_len=70, batch_size=3)
 ODD = Config(n_embd=24, n_layer=1, n_head=3, vocab_size=257, seq_len=77, batch_size=5, n_hidden=37)
@@ -44,7 +45,7 @@ def test_it_costs_less_than_a_third_of_a_second_of_the_processor() -> None:
     faults(DEFAULT, passes)
     start = time.process_time()
     faults(DEFAULT, passes)
-    assert time.process_time() - start < 0.3
+    assert time.process_time() - start < patience(0.3)
 
 
 def broken(is_hit: Callable[[Any, Any, Any], bool],

@@ -457,7 +457,9 @@ def test_a_run_of_an_earlier_version_goes_on_as_it_was():
     whole = begun_before()
     for _ in range(40):
         whole.advance()
-    assert state(whole)[1] == state(run)[1] | {"recent": list(whole.recent)}
+    began = state(whole)[1]["first_loss"]
+    assert began == pytest.approx(state(run)[1]["first_loss"], rel=2e-6)
+    assert state(whole)[1] == state(run)[1] | {"recent": list(whole.recent), "first_loss": began}
     assert list(whole.recent) == pytest.approx(THEN, rel=2e-6)
 
 
