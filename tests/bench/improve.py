@@ -264,19 +264,29 @@ def report(rows: Sequence[Row]) -> list[Row]:
         told["measures"] = values
         signs = [(row["right_before"], row["right_after"]) for row in own if "right_after" in row]
         if signs:
-            told["accuracy_change"] = change_of(np.array(
-                [[int(b) - int(a) for a, b in zip(*one, strict=True)] for one in signs]))
+            told["accuracy_change"] = change_of(
+                [np.array([int(b) - int(a) for a, b in zip(*one, strict=True)]) for one in signs],
+                are_shared=by == "dpo")
         found.append(told)
     return found
 
 
-def change_of(signs: Array) -> list[float]:
-    """The mean of (seeds, pairs) with its 95 % interval, by drawing both again (Efron 1979)."""
-    n_seeds, n_pairs = signs.shape
+def change_of(signs: Sequence[Array], *, are_shared: bool) -> list[float]:
+    """The mean over seeds of each one's over its pairs, with its 95 % interval, by drawing seeds
+    and pairs again (Efron 1979).
+
+    are_shared  whether all seeds have the same pairs; else each one's are drawn by themselves
+    """
     rng = np.random.default_rng(3)
-    means = [np.mean(signs[rng.integers(0, n_seeds, n_seeds)][:, rng.integers(0, n_pairs, n_pairs)])
-             for _ in range(RESAMPLES)]
-    return [float(np.mean(signs)), *np.percentile(means, [2.5, 97.5]).tolist()]
+
+    def once() -> float:
+        chosen = [signs[i] for i in rng.integers(0, len(signs), len(signs))]
+        pairs = rng.integers(0, signs[0].size, signs[0].size) if are_shared else None
+        return float(np.mean([np.mean(one[rng.integers(0, one.size, one.size)
+                                          if pairs is None else pairs]) for one in chosen]))
+
+    return [float(np.mean([np.mean(one) for one in signs])),
+            *np.percentile([once() for _ in range(RESAMPLES)], [2.5, 97.5]).tolist()]
 
 
 def text_of(found: Sequence[Row]) -> str:

@@ -27,6 +27,15 @@ def test_pairs_are_followed_over_seeds_and_rounds_apart() -> None:
     assert "| 0.1, 3, 1 | 2 | 500, 500 | 0.500 → 0.750, 0.750 | +0.375" in improve.text_of(found)
 
 
+def test_seeds_with_pairs_of_their_own_count_alike_however_many_they_have() -> None:
+    spin = [row(0, "0111", by="spin"),
+            row(1, "111111", by="spin", right_before="001111")]
+    (found,) = improve.report(spin)
+    mean, low, high = found["accuracy_change"]
+    assert mean == pytest.approx((1 / 4 + 2 / 6) / 2)
+    assert low < mean < high
+
+
 def test_examples_with_wrong_steps_are_told_from_sound_ones() -> None:
     (one, *others) = worked.plain_answers(30, 1)
     wrong = Pair(one.prompt, f" nonsense{one.chosen}")
