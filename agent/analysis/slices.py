@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agent.ledger import RunRow
+from engine.config import Config
+from engine.errors import ConfigError
 from strategies.base import TITLES, shown
 
 LOG_FACTOR = 3.0  # from the least to the largest, from which on a field's own scale is logarithmic
@@ -38,10 +40,24 @@ def slices_of(rows: Sequence[RunRow], winner: Mapping[str, Any] | None,
     names = list(dict.fromkeys(itertools.chain.from_iterable(
         config for _, _, config in table)))
     names.sort(key=lambda name: order.index(name) if name in order else len(order))
-    found = (_slice(name, [(label, bpb, config[name]) for label, bpb, config in table
-                           if config.get(name) is not None], (winner or {}).get(name))
-             for name in names if name in TITLES)
+    whole = [(label, bpb, _with_sizes(config)) for label, bpb, config in table]
+    best = _with_sizes(winner or {})
+    found = (_slice(name, [(label, bpb, config[name]) for label, bpb, config in whole
+                           if config.get(name) is not None], best.get(name))
+             for name in names if name in TITLES
+             and any(config.get(name) is not None for _, _, config in table))
     return [one for one in found if one is not None]
+
+
+def _with_sizes(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A configuration with the sizes that follow others where they are not given, to stand beside
+    runs where they are; as it is where another version's cannot be read.
+    """
+    try:
+        whole = Config.from_dict(config)
+    except ConfigError:
+        return config
+    return {**config, "n_hidden": whole.hidden, "n_kv_head": whole.kv_heads} if config else config
 
 
 def _slice(name: str, table: Sequence[tuple[str, float, Any]], best: Any) -> Slice | None:

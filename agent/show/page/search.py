@@ -125,7 +125,9 @@ def slices(found: Findings) -> Section | None:
 
 def _slice(one: Slice) -> Plot | None:
     scores = sorted(bpb for _, bpb in one.points)
-    low, high = scores[0], scores[int(WORST * (len(scores) - 1))]
+    its = [bpb for at, bpb in one.points if at == one.best_at]
+    low = scores[0]
+    high = max(scores[int(WORST * (len(scores) - 1))], min(its, default=low))
     reach = 0.08 * (high - low) or 0.01 * abs(high) or 1.0
     y = Scale(low - reach, high + reach)
     places = [x for x, _ in one.points] + ([] if one.best_at is None else [one.best_at])
@@ -136,7 +138,6 @@ def _slice(one: Slice) -> Plot | None:
     if x is None:
         return None
     marks: list[Mark] = [Dots(points=one.points, kind=QUIET)]
-    its = [bpb for at, bpb in one.points if at == one.best_at]
     if one.best_at is not None:
         marks.append(Rule(at=one.best_at, axis="x", kind=BLUE))
         marks.append(Dots(points=[(one.best_at, min(its, default=low))], kind=BLUE,

@@ -20,6 +20,17 @@ def test_fields_with_two_values_have_a_slice_with_a_scale_of_their_own() -> None
     assert (found["optimizer"].choices, found["optimizer"].best_at) == (["AdamW", "Lion"], 0.0)
 
 
+def test_sizes_that_follow_others_stand_beside_those_that_were_given() -> None:
+    rows = [row(1, Config(n_embd=64, n_head=4), val_bpb=1.3),
+            row(2, Config(n_embd=64, n_head=4, n_hidden=200), val_bpb=1.2),
+            row(3, Config(n_embd=48, n_head=4, n_kv_head=2), val_bpb=1.1)]
+    found = {one.name: one for one in slices_of(rows, Config(n_embd=64, n_head=4).to_dict(), [])}
+    assert found["n_hidden"].points == [(256.0, 1.3), (200.0, 1.2), (192.0, 1.1)]
+    assert found["n_hidden"].best_at == 256.0
+    assert found["n_kv_head"].points == [(4.0, 1.3), (4.0, 1.2), (2.0, 1.1)]
+    assert "n_hidden" not in {one.name for one in slices_of([rows[0], rows[2]], None, [])}
+
+
 def test_the_most_important_come_first_and_no_winner_is_no_mark() -> None:
     found = slices_of(ROWS, None, ["tied", "lr"])
     assert [one.name for one in found][:2] == ["tied", "lr"]

@@ -3,11 +3,12 @@
 import dataclasses
 
 from agent.analysis.findings import Findings
+from agent.analysis.slices import Slice
 from agent.ledger.records import Earned
 from agent.show.page import search
 from agent.show.page.blocks import Figure, Finding
 from agent.show.page.draw import Plot
-from agent.show.page.marks import Contours
+from agent.show.page.marks import Contours, Dots
 from agent.show.page.ranked import Rows
 
 
@@ -50,6 +51,17 @@ def test_every_slice_marks_where_the_winner_stands(record: Findings) -> None:
     assert scales["optimizer"] == "linear"
     names = {plot.title: plot.x.names for plot in figure.pictures if isinstance(plot, Plot)}
     assert names["optimizer"] == ("AdamW", "Lion")
+
+
+def test_the_winner_is_on_the_panel_however_far_the_others_are_ahead() -> None:
+    one = Slice(name="lr", title="learning rate", kind="linear", choices=[], best="2", best_at=2.0,
+                points=[(1.0, 1.88), (2.0, 2.17)], labels=["E2", "E1"])
+    plot = search._slice(one)
+    assert plot is not None
+    for mark in plot.marks:
+        if isinstance(mark, Dots) and mark.shape == "diamond":
+            ((_, bpb),) = mark.points
+            assert plot.y.low <= bpb <= plot.y.high
 
 
 def test_strategies_are_told_by_what_they_earned_or_by_what_they_tried(record: Findings) -> None:
