@@ -80,7 +80,8 @@ def report_of(study: Study, ground: Ground, checked: Sequence[Checked],
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    first = text[0].upper() if text[0].isascii() else text[0]  # α is a name
+    return f"{first}{text[1:]}."
 
 
 def _lede(study: Study, ground: Ground) -> str:

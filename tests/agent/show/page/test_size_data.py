@@ -33,6 +33,7 @@ def test_it_opens_with_question_and_answer_and_ends_with_the_command() -> None:
     assert report.index("from token frequencies to language?") < report.index("## ")
     assert "`agent scaling --draws 40 --write results`" in report
     assert "****" not in report
+    assert "- α and β are " in report  # a name is no word to begin with a capital
     for heading in ("Size and data", "The law", "Where language begins", "Families of shapes",
                     "How it was measured", "Limits"):
         assert f"## {heading}" in report
