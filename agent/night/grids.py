@@ -165,8 +165,9 @@ def _queue(at: Desk, asked: Asked, forecast: Forecast, found: TokenSet, now: str
             new, cell=_cell_row(asked, cell, part),
             predicted_mb=(new.predicted_mb or 0.0) + whole_mb))
         run_s[run.label] = seconds
-    at.ledger.event(GRID, f"{len(run_s)} cells queued, about {words.duration(forecast.total_s)}",
-                    now, data={"grid_id": grid_id, "run_s": run_s})
+    at.ledger.event(GRID, f"{words.plural(len(run_s), 'cell')} queued, about "
+                    f"{words.duration(forecast.total_s)}", now,
+                    data={"grid_id": grid_id, "run_s": run_s})
 
 
 def _cell_row(asked: Asked, cell: grid.Cell, part: Part) -> GridCell:

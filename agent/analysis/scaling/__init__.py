@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.analysis.scaling.forms import in_words as in_words
     from agent.analysis.scaling.growth import Grown as Grown
     from agent.analysis.scaling.observed import Observed as Observed
+    from agent.analysis.scaling.observed import families_names as families_names
     from agent.analysis.scaling.rates import RateCheck as RateCheck
     from agent.analysis.scaling.rates import rate_checks as rate_checks
     from agent.analysis.scaling.rates import seed_sigma as seed_sigma
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from agent.analysis.scaling.study import Family as Family
     from agent.analysis.scaling.study import FittedForm as FittedForm
     from agent.analysis.scaling.study import Study as Study
-    from agent.analysis.scaling.study import families_names as families_names
     from agent.analysis.scaling.study import law_draws as law_draws
     from agent.analysis.scaling.study import study_of as study_of
     from agent.analysis.scaling.surface import Surface as Surface
@@ -47,11 +47,10 @@ __all__, __getattr__ = doors(__name__, {
     "checked": ("Checked", "against_law"),
     "forms": ("foretold", "in_words"),
     "growth": ("Grown",),
-    "observed": ("Observed",),
+    "observed": ("Observed", "families_names"),
     "rates": ("RateCheck", "rate_checks", "seed_sigma", "told_of_rates"),
     "rows": ("Ground", "observed_of", "observed_run"),
-    "study": ("Family", "FittedForm", "Study", "families_names", "law_draws",
-              "study_of"),
+    "study": ("Family", "FittedForm", "Study", "law_draws", "study_of"),
     "surface": ("Surface", "law_surface"),
     "tables": ("bootstrap_csv", "results_csv"),
     "thresholds": ("Threshold",),

@@ -3,10 +3,15 @@
 from collections.abc import Iterator, Sequence
 
 from agent.analysis.scaling.forms import REPETITION
-from agent.analysis.scaling.observed import CONVENTIONS
+from agent.analysis.scaling.observed import (
+    CONVENTIONS,
+    MOST_PASSES,
+    families_names,
+    within_passes,
+)
 from agent.analysis.scaling.rates import RateCheck, told_of_rates
 from agent.analysis.scaling.rows import Ground
-from agent.analysis.scaling.study import FittedForm, Study, families_names
+from agent.analysis.scaling.study import FittedForm, Study
 from agent.analysis.scaling.thresholds import Threshold
 from agent.analysis.scaling.told import apart
 from agent.words import amount
@@ -179,6 +184,15 @@ def _limits(study: Study, ground: Ground) -> Iterator[tuple[str, str]]:
         f"{its.n_runs} runs in {its.n_cells} cells, {len(its.sizes)} sizes over "
         f"{its.decades_n:.1f} decades of parameters and {its.decades_d:.1f} of tokens, on "
         f"{ground.text} in a vocabulary of {ground.vocab_size:,}")
+    n_passes = len(study.runs) - len(within_passes(study.runs))
+    n_others = len(study.runs) - n_passes - len(study.law)
+    beside = [told for n, told in (
+        (n_passes, f"{n_passes} runs that saw their text over {MOST_PASSES:.0f} times, which makes "
+                   "them worse again where it is small: no form here has that"),
+        (n_others, f"{n_others} of other families, whose constants are their own")) if n]
+    if beside:
+        yield "beside the law", (
+            f"{len(study.law)} runs are its points; beside it are {', and '.join(beside)}")
     left = [f"{n} {what}" for n, what in (
         (ground.n_other_texts, "on another text or vocabulary"),
         (ground.n_other_recipes, "of another recipe"), (ground.n_checks, "that check something"))

@@ -17,6 +17,7 @@ class Checked:
 
     run: Observed
     foretold: float  # nats per token
+    is_of_law: bool  # else it stands beside it
     is_held_out: bool  # foretold by the law of the smaller runs alone
 
     @property
@@ -30,12 +31,17 @@ class Checked:
 
 
 def against_law(study: Study) -> list[Checked]:
-    """In the order of the study's runs; nothing is held out where too little would be left."""
-    form, points = study.best.form, points_of(study.runs)
-    which = largest(points) if study.best.held else np.zeros(len(points), bool)
+    """In the order of the study's runs, also of those beside the law; held out are the law's
+    largest points, and none where too little would be left.
+    """
+    form, law = study.best.form, points_of(study.law)
+    which = largest(law) if study.best.held else np.zeros(len(law), bool)
+    held = {run.label for run, its in zip(study.law, which, strict=True) if its}
+    own, points = {run.label for run in study.law}, points_of(study.runs)
     ln = log_loss(form, study.best.draws.fit.theta[None], points)[0][0]
     if which.any():
-        held = fit(form, points.only(~which))
-        ln = np.where(which, log_loss(form, held.theta[None], points)[0][0], ln)
-    return [Checked(run=run, foretold=float(np.exp(its)), is_held_out=bool(is_held))
-            for run, its, is_held in zip(study.runs, ln, which, strict=True)]
+        without = log_loss(form, fit(form, law.only(~which)).theta[None], points)[0][0]
+        ln = np.where([run.label in held for run in study.runs], without, ln)
+    return [Checked(run=run, foretold=float(np.exp(its)), is_of_law=run.label in own,
+                    is_held_out=run.label in held)
+            for run, its in zip(study.runs, ln, strict=True)]

@@ -10,6 +10,10 @@ import numpy as np
 from agent.analysis.scaling.forms import Points
 
 LEAST_RUNS, LEAST_SIZES, LEAST_DECADES = 24, 5, 1.5  # for an exponent of a power law
+# Passes over its different text beyond which a run is no point of a law. By the form a repeat is
+# worth nothing at worst; the held-out loss rises again where a small text is learnt by heart, which
+# no constants can say. Muennighoff et al. 2023, arXiv:2305.16264: some 16 repeats are worth it.
+MOST_PASSES = 20.0
 CONVENTIONS = {
     "matrices": "parameters of the blocks' matrices",
     "with head": "these and the head's",
@@ -73,6 +77,27 @@ def points_of(runs: Sequence[Observed], convention: str = "matrices") -> Points:
                   np.array([run.tokens for run in runs], float),
                   np.array([run.unique for run in runs], float),
                   np.array([run.loss for run in runs], float), np.array(cells, int))
+
+
+def families_names(runs: Sequence[Observed]) -> list[str]:
+    """Names of the families, that of the most runs first."""
+    names = [run.family for run in runs]
+    return sorted(set(names), key=lambda name: (-names.count(name), name))
+
+
+def within_passes(runs: Sequence[Observed]) -> list[Observed]:
+    """Those that saw their text no more than MOST_PASSES times."""
+    return [run for run in runs if run.tokens <= MOST_PASSES * run.unique]
+
+
+def of_law(runs: Sequence[Observed]) -> list[Observed]:
+    """The points of a law: of the family of the most runs, since families have constants of their
+    own, or of all together where that one alone has too few.
+    """
+    within = within_passes(runs)
+    most = next(iter(families_names(within)), None)
+    own = [run for run in within if run.family == most]
+    return own if why_not(extent(own)) is None else within
 
 
 def why_not(ground: Extent) -> str | None:

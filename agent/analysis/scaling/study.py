@@ -17,8 +17,11 @@ from agent.analysis.scaling.observed import (
     Extent,
     Observed,
     extent,
+    families_names,
+    of_law,
     points_of,
     why_not,
+    within_passes,
 )
 from agent.analysis.scaling.power import Marginal, PowerLaw, knee, marginals, power_law
 from agent.analysis.scaling.thresholds import Threshold, thresholds
@@ -75,6 +78,7 @@ class Study:
     """All that `agent scaling` tells."""
 
     runs: list[Observed]
+    law: list[Observed]  # of them the points of the law; the others stand beside it
     yardsticks: dict[str, float]  # nats per token
     ground: Extent
     fits: list[FittedForm]  # the first is the one to go by
@@ -95,10 +99,10 @@ def study_of(runs: Sequence[Observed], yardsticks: Mapping[str, float],
 
     yardsticks  name → nats per token
     """
-    ground = extent(runs)
-    if refusal := why_not(ground):
+    law = of_law(runs)
+    if refusal := why_not(extent(law)):
         raise UserError(refusal)
-    is_repeating = any(run.tokens > REPEATED * run.unique for run in runs)
+    is_repeating = any(run.tokens > REPEATED * run.unique for run in law)
     forms = [form for form in FORMS if is_repeating or form is not REPETITION]
     wanted = [(form, "matrices") for form in forms]
     lead = REPETITION if is_repeating else FLOOR
@@ -106,20 +110,21 @@ def study_of(runs: Sequence[Observed], yardsticks: Mapping[str, float],
     fits = []
     for i, (form, convention) in enumerate(wanted):
         progress("fitting", i, len(wanted))
-        fits.append(fitted(form, convention, points_of(runs, convention), n_draws))
+        fits.append(fitted(form, convention, points_of(law, convention), n_draws))
     progress("fitting", len(wanted), len(wanted))
     fits.sort(key=lambda one: (one.convention != "matrices", one.aicc))
     draws = fits[0].draws
-    points = points_of(runs)
-    return Study(list(runs), dict(yardsticks), ground, fits, families_of(runs, n_draws),
-                 lines_of(runs), thresholds(points, yardsticks, draws), _sigma(fits))
+    return Study(list(runs), law, dict(yardsticks), extent(runs), fits,
+                 families_of(runs, n_draws), lines_of(runs),
+                 thresholds(points_of(runs), yardsticks, draws), _sigma(fits))
 
 
 def law_draws(runs: Sequence[Observed], n_draws: int = N_DRAWS) -> Draws:
-    """The law of all runs by matrices, and its draws. Raises UserError where they are too few."""
-    if refusal := why_not(extent(runs)):
+    """Their law by matrices, and its draws. Raises UserError where they are too few."""
+    law = of_law(runs)
+    if refusal := why_not(extent(law)):
         raise UserError(refusal)
-    points = points_of(runs)
+    points = points_of(law)
     form = REPETITION if (points.d > REPEATED * points.u).any() else FLOOR
     return draws_of(fit(form, points), points, np.random.default_rng(SEED), n_draws)
 
@@ -135,9 +140,9 @@ def fitted(form: Form, convention: str, points: Points, n_draws: int = N_DRAWS) 
 
 
 def families_of(runs: Sequence[Observed], n_draws: int = N_DRAWS) -> list[Family]:
-    """Each family by itself, that of the most runs first."""
+    """Each family's own law, that of the most runs first."""
     own: dict[str, list[Observed]] = defaultdict(list)
-    for run in runs:
+    for run in within_passes(runs):
         own[run.family].append(run)
     found = []
     for name, its in sorted(own.items(), key=lambda one: (-len(one[1]), one[0])):
@@ -174,12 +179,6 @@ def lines_of(runs: Sequence[Observed]) -> list[Line]:
         steps = marginals(xs, losses, UNIT)
         found.append(Line(axis, at, xs, losses, power_law(xs, losses), steps, knee(steps)))
     return found
-
-
-def families_names(runs: Sequence[Observed]) -> list[str]:
-    """Names of the families, that of the most runs first."""
-    names = [run.family for run in runs]
-    return sorted(set(names), key=lambda name: (-names.count(name), name))
 
 
 def _sigma(fits: Sequence[FittedForm]) -> float | None:

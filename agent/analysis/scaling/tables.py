@@ -14,11 +14,13 @@ DIGITS = 6  # significant: what a fit's end tells on every machine
 def results_csv(checked: Sequence[Checked]) -> str:
     """What each run was, scored, and was foretold to score; losses in nats per token."""
     names = ("label", "family", "seed", "n_matrices", "n_with_head", "n_all", "tokens",
-             "unique_tokens", "loss", "foretold", "error_percent", "is_held_out")
+             "unique_tokens", "loss", "foretold", "error_percent", "is_of_law",
+             "is_held_out")
     return _written(names, ((
         one.run.label, one.run.family, one.run.seed, one.run.n_matrices, one.run.n_with_head,
         one.run.n_all, one.run.tokens, one.run.unique, _short(one.run.loss),
-        _short(one.foretold), f"{one.error_percent:.3f}", int(one.is_held_out))
+        _short(one.foretold), f"{one.error_percent:.3f}", int(one.is_of_law),
+        int(one.is_held_out))
         for one in checked))
 
 

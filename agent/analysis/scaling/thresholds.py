@@ -47,7 +47,9 @@ def bracket(tokens: Sequence[float], losses: Sequence[float],
 
 def thresholds(points: Points, yardsticks: Mapping[str, float],
                draws: Draws | None) -> list[Threshold]:
-    """Along tokens with the most different text, and along different text with the most tokens."""
+    """Along tokens with the most different text, and along different text with the most tokens that
+    were seen of several amounts of it.
+    """
     found = []
     for size in np.unique(points.n):
         of_size = points.only(points.n == size)
@@ -64,9 +66,12 @@ def thresholds(points: Points, yardsticks: Mapping[str, float],
 
 
 def _axes(points: Points) -> list[tuple[str, Points]]:
-    """The runs along each axis that has two amounts: those where the other is at its most."""
+    """The runs along each axis that has two amounts: those where the other is at its most, of
+    tokens at the most that was seen of parts of the text, too.
+    """
     whole = points.only((points.u >= points.d) | (points.u == points.u.max()))
-    longest = points.only(points.d == points.d.max())
+    parted = [d for d in np.unique(points.d) if len(np.unique(points.u[points.d == d])) > 1]
+    longest = points.only(points.d == max(parted, default=points.d.max()))
     return [(axis, of) for axis, of, ways in (
         ("tokens", whole, whole.d), ("unique", longest, longest.u)) if len(np.unique(ways)) > 1]
 

@@ -20,7 +20,8 @@ def as_dict(study: Study) -> dict[str, Any]:
     """What `agent scaling --json` prints."""
     ground = study.ground
     return {
-        "n_runs": ground.n_runs, "n_cells": ground.n_cells, "sizes": list(ground.sizes),
+        "n_runs": ground.n_runs, "n_of_law": len(study.law), "n_cells": ground.n_cells,
+        "sizes": list(ground.sizes),
         "decades_n": ground.decades_n, "decades_d": ground.decades_d,
         "yardsticks": study.yardsticks, "sigma": study.sigma,
         "fits": [_fit(one) for one in study.fits],

@@ -70,7 +70,7 @@ def report_of(study: Study, ground: Ground, checked: Sequence[Checked],
                                blocks=[Items(lines=list(_methods(study, ground)))]),
             Section(name="limits", title="Limits", blocks=[Items(lines=list(
                 _limits(study, ground, [text for subject, text in told
-                                        if subject in ("rate", "left out")])))]),
+                                        if subject in ("rate", "beside the law", "left out")])))]),
             Section(name="again", title="The same again", blocks=[Finding(note=(
                 f"`agent scaling{options} --write results` on the ledger with these runs writes "
                 f"this report, its figures and both tables anew, byte for byte; for the runs that "

@@ -51,8 +51,9 @@ def figures(study: Study, checked: Sequence[Checked]) -> Iterator[Figure]:
     yield from _over_parameters(study)
     yield from _over_unique(study)
     yield from _contours(study)
-    yield from _foretold(checked)
-    yield from _residuals(study, checked)
+    of_law = [one for one in checked if one.is_of_law]
+    yield from _foretold(of_law)
+    yield from _residuals(study, of_law)
     yield from _thresholds(study)
     yield from _families(study)
 

@@ -1,11 +1,19 @@
 """Which runs are enough for an exponent, and how they become points."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from agent.analysis.scaling.observed import Observed, extent, points_of, why_not
+from agent.analysis.scaling.observed import (
+    MOST_PASSES,
+    Observed,
+    extent,
+    of_law,
+    points_of,
+    why_not,
+)
 from engine.config import Config
 from strategies.grid import parse_tokens, sized
 
@@ -47,6 +55,19 @@ def test_the_grid_that_it_says_to_queue_is_enough_with_the_default_vocabulary() 
                      n_matrices=sized(size, Config()).n_layer * sized(size, Config()).block_weights)
             for size in sizes.split(",") for amount in tokens.split(",")]
     assert why_not(extent(runs)) is None
+
+
+def test_a_law_has_one_family_and_no_text_that_is_learnt_by_heart() -> None:
+    balanced, deep = grid(), [replace(run, family="deep") for run in grid()[:10]]
+    by_heart = [replace(run, unique=run.tokens // 21) for run in balanced[:5]]
+    at_most = [replace(run, unique=run.tokens / MOST_PASSES) for run in balanced[:5]]
+    assert of_law([*deep, *balanced, *by_heart, *at_most]) == [*balanced, *at_most]
+
+
+def test_families_that_are_too_few_alone_tell_one_law_together() -> None:
+    runs = [replace(run, family="deep" if i % 2 else "balanced") for i, run in enumerate(grid())]
+    assert of_law(runs) == runs
+    assert of_law([]) == []
 
 
 def test_seeds_share_a_cell_and_nothing_else_does() -> None:

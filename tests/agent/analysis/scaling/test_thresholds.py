@@ -51,3 +51,11 @@ def test_different_text_is_an_axis_of_its_own() -> None:
     found = thresholds(Points(n, d, u, loss, np.arange(n.size)), {"bigram": 3.5}, None)
     its = next(one for one in found if one.axis == "unique")
     assert (its.above, its.below) == (few[2], few[3])
+
+
+def test_different_text_is_told_also_where_the_longest_runs_saw_all_of_it() -> None:
+    few, d, n = np.geomspace(1e4, 2e6, 5), np.full(5, 2e6), np.full(6, 1e5)
+    points = Points(n, np.append(d, 8e6), np.append(few, 2e6),
+                    np.array([6.0, 5.0, 4.0, 3.0, 2.9, 2.5]), np.arange(6))
+    its = next(one for one in thresholds(points, {"bigram": 3.5}, None) if one.axis == "unique")
+    assert (its.above, its.below) == (few[2], few[3])
