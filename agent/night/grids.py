@@ -165,7 +165,7 @@ def _queue(at: Desk, asked: Asked, forecast: Forecast, found: TokenSet, now: str
             new, cell=_cell_row(asked, cell, part),
             predicted_mb=(new.predicted_mb or 0.0) + whole_mb))
         run_s[run.label] = seconds
-    at.ledger.event(GRID, f"{words.plural(len(run_s), 'cell')} queued, about "
+    at.ledger.event(GRID, f"{len(run_s)} cell{'s' * (len(run_s) != 1)} queued, about "
                     f"{words.duration(forecast.total_s)}", now,
                     data={"grid_id": grid_id, "run_s": run_s})
 
