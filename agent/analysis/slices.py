@@ -40,8 +40,8 @@ def slices_of(rows: Sequence[RunRow], winner: Mapping[str, Any] | None,
     names = list(dict.fromkeys(itertools.chain.from_iterable(
         config for _, _, config in table)))
     names.sort(key=lambda name: order.index(name) if name in order else len(order))
-    whole = [(label, bpb, _with_sizes(config)) for label, bpb, config in table]
-    best = _with_sizes(winner or {})
+    whole = [(label, bpb, with_sizes(config)) for label, bpb, config in table]
+    best = with_sizes(winner or {})
     found = (_slice(name, [(label, bpb, config[name]) for label, bpb, config in whole
                            if config.get(name) is not None], best.get(name))
              for name in names if name in TITLES
@@ -49,7 +49,7 @@ def slices_of(rows: Sequence[RunRow], winner: Mapping[str, Any] | None,
     return [one for one in found if one is not None]
 
 
-def _with_sizes(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_sizes(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A configuration with the sizes that follow others where they are not given, to stand beside
     runs where they are; as it is where another version's cannot be read.
     """

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.analysis.slices import with_sizes
 from agent.analysis.studies import confirmed_gains
 from agent.ledger import Calibration, Claim, Event, Queries, RunRow
 from engine.config import Config
@@ -58,8 +59,9 @@ def winner_of(ledger: Queries, study: Calibration, row: RunRow, claims: list[Cla
 
 
 def _settings(config: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[Setting]:
-    """Every field either of them names; one younger than a run had its default there."""
-    known = Config().to_dict()
+    """Every field either of them names; one younger than a run had its default there, and a size
+    that follows another the value it has."""
+    config, baseline, known = with_sizes(config), with_sizes(baseline), Config().to_dict()
     names = [name for name in known if name in config or name in baseline]
     return [Setting(name=name, value=config.get(name, known[name]),
                     baseline=baseline.get(name, known[name])) for name in names]

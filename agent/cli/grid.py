@@ -62,7 +62,7 @@ def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
              "was queued")
     else:
         tell(f"{cells} queued, about {words.duration(found.total_s)} here; "
-             f"`{_run_command(options)}` executes {'it' if n == 1 else 'them'}")
+             f"`{_run_command(options, n)}` executes {'it' if n == 1 else 'them'}")
 
 
 def _spared(alone_s: float, total_s: float) -> str:
@@ -91,9 +91,10 @@ def _left_out(found: Forecast) -> list[str]:
     return lines
 
 
-def _run_command(options: dict[str, Any]) -> str:
+def _run_command(options: dict[str, Any], n: int) -> str:
+    """What runs so many cells and ends: they come before what a study of its own would begin."""
     text = [word for name in ("corpus", "valid", "stories")
             if options[name] not in (None, "builtin")
             for word in (f"--{name}", str(options[name]))]
     settings = [word for one in options["settings"] for word in ("--set", one)]
-    return shlex.join(["agent", "run", *text, *settings])
+    return shlex.join(["agent", "run", *text, *settings, "--runs", str(n)])

@@ -113,6 +113,7 @@ if TYPE_CHECKING:
     from agent.ledger.studies import Waiting as Waiting
     from agent.ledger.studies import by_use as by_use
     from agent.ledger.studies import current_study as current_study
+    from agent.ledger.studies import events_of_its_night as events_of_its_night
     from agent.ledger.studies import last_used as last_used
     from agent.ledger.studies import night_of as night_of
     from agent.ledger.studies import require_current as require_current
@@ -157,8 +158,9 @@ __all__, __getattr__ = doors(__name__, {
                 "Earned", "Ending", "Event", "GENERATED", "GridCell", "LABEL_LETTERS", "Layer",
                 "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run",
                 "State", "Trace", "Verdict"),
-    "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "last_used", "night_of",
-                "require_current", "study_of", "waiting_elsewhere", "withdrawn_studies"),
+    "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "events_of_its_night",
+                "last_used", "night_of", "require_current", "study_of", "waiting_elsewhere",
+                "withdrawn_studies"),
     "underway": ("at_rung", "n_timed", "running_ids"),
     "withdrawal": ("withdraw", "withdraw_study", "withdrawn_runs"),
 })

@@ -4,14 +4,14 @@ A night notes its study, so that the last one is what was worked on last, not wh
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent.ledger.cells import grid_cells, is_part_or_whole
 from agent.ledger.homes import is_of_home
 from agent.ledger.queries import Queries
-from agent.ledger.records import Calibration, Run
+from agent.ledger.records import Calibration, Event, GridCell, Run
 from engine.errors import LedgerError
 
 WITHDRAWN = "withdrawn"  # kind of the event that a run, or a study, was taken back
@@ -110,12 +110,14 @@ class Waiting:
     study: int | None  # None: of no study, but on another text
     text: str
     budget_tokens: int
+    on_text: int | None = None  # a study of that text, by which a night would come to them
 
     def __str__(self) -> str:
         some = ", ".join(self.labels[:4]) + (" and more" if len(self.labels) > 4 else "")
         wait = "waits" if len(self.labels) == 1 else "wait"
         if self.study is None:
-            return f"{some} {wait} for the text {self.text}: `agent run --corpus` with that"
+            how = f"--study {self.on_text}" if self.on_text else "--corpus FILE"
+            return f"{some} {wait} for the text {self.text}: `agent run {how}`"
         return (f"{some} {wait} for study {self.study} ({self.text}, {self.budget_tokens:,} "
                 f"tokens a run): `agent run --study {self.study}`")
 
@@ -137,7 +139,15 @@ def waiting_elsewhere(ledger: Queries, study: Calibration) -> list[Waiting]:
         names.setdefault(corpus.text_sha256, corpus.name)
         groups.setdefault((run.calibration_id, corpus.text_sha256), []).append(run)
     return [Waiting(tuple(run.label for run in runs), number, names[text],
-                    runs[0].budget_tokens or 0) for (number, text), runs in groups.items()]
+                    runs[0].budget_tokens or 0, _on_text(ledger, runs[0], cells))
+            for (number, text), runs in groups.items()]
+
+
+def _on_text(ledger: Queries, run: Run, cells: Mapping[int, GridCell]) -> int | None:
+    """The study last used of those on the text of a run, or on the one it is a part of."""
+    corpus = next((one for one in ledger.corpora() if one.id == run.corpus_id), None)
+    return next((one.id for one in by_use(ledger) if corpus and is_part_or_whole(
+        corpus, one.text_sha256, cells.get(run.id))), None)
 
 
 def last_used(ledger: Queries) -> dict[int, str]:
@@ -154,6 +164,19 @@ def night_of(ledger: Queries, study: Calibration) -> NightOf | None:
     """The newest night of a study that noted where its text lies; None where none did."""
     return next((night for night in _nights(ledger)
                  if night.study == study.id and night.source), None)
+
+
+def events_of_its_night(ledger: Queries, study: Calibration) -> list[Event]:
+    """What happened here from the newest night with a study to the next, newest first; empty where
+    no night named it.
+    """
+    own = f"kind = 'night' AND {ledger._own('n')}"
+    first = (f"(SELECT max(id) FROM events n WHERE {own} AND json_valid(data) "
+             "AND json_extract(data, '$.study') = ?)")
+    return ledger._events(
+        f"WHERE e.id >= {first} AND e.id < COALESCE((SELECT min(id) FROM events n WHERE {own} "
+        f"AND id > {first}), e.id + 1) AND {ledger._own('e')} ORDER BY e.id DESC",
+        study.id, study.id)
 
 
 def _nights(ledger: Queries, limit: int = -1, *, of_home: bool = False) -> Iterator[NightOf]:

@@ -25,6 +25,7 @@ from agent.ledger import (
     best_run,
     corpus_of,
     current_study,
+    events_of_its_night,
     foretold,
     last_state,
     pace_s,
@@ -173,9 +174,10 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
     best_corpus = corpus_of(ledger, best)
     curve = ledger.metrics(shown.id) if shown else []
     events, study = ledger.events_of_night(), current_study(ledger)
-    # What is queued for another study waits for a night of that (elsewhere).
-    n_queued = sum(study is None or run.calibration_id in (None, study.id)
-                   for run in ledger.runs("queued"))
+    if study is not None and not is_daemon_alive:  # the last night's may have been withdrawn
+        events = events_of_its_night(ledger, study) or events
+    elsewhere = waiting_elsewhere(ledger, study) if study else []
+    n_queued = len(ledger.runs("queued")) - sum(len(one.labels) for one in elsewhere)
     night = _night(ledger, events, counts, n_queued, now, is_daemon_alive, study)
     study_id = _study_id(shown, study) or 0
     is_over = night is not None and night.state in ("over", "off") and not is_daemon_alive
@@ -201,7 +203,7 @@ def gather(ledger: Queries, now: str, *, is_daemon_alive: bool, read_mb: ReadMb,
         if night and not is_over else [],
         beside=_beside(ledger, at_once[1:], now, read_mb) if is_daemon_alive else [],
         n_running=len(at_once) if is_daemon_alive else 0,
-        elsewhere=[str(one) for one in waiting_elsewhere(ledger, study)] if study else [],
+        elsewhere=[str(one) for one in elsewhere],
         trouble=trouble_of(ledger, shown) if shown else None)
 
 

@@ -8,7 +8,13 @@ import pytest
 from agent.ledger.find import find_run
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import NewCalibration, Run
-from agent.ledger.studies import by_use, current_study, last_used, study_of
+from agent.ledger.studies import (
+    by_use,
+    current_study,
+    events_of_its_night,
+    last_used,
+    study_of,
+)
 from engine.config import Config
 from engine.errors import LedgerError, UserError
 from tests.support import example_ledger as example
@@ -39,6 +45,19 @@ def ended(ledger: Ledger, nats: float, strategy: str, study: int | None, seed: i
                            strategy=strategy, seed=seed, budget_tokens=BIG, calibration_id=study)
     ledger.claim(LATER, 4242, run_id=queued.id)
     return example.finish(ledger, queued, nats, LATER)
+
+
+def test_the_night_of_a_study_is_told_without_those_behind_it(ledger: Ledger) -> None:
+    for study in (1, 1, 2):
+        night(ledger, study)
+        ledger.event("silent_test", f"of study {study}", LATER)
+    first, second = (events_of_its_night(ledger, ledger.calibration(number)) for number in (1, 2))
+    assert [event.message for event in first] == ["of study 1", "a test began"]
+    assert [event.message for event in second] == ["of study 2", "a test began"]
+    assert max(event.id for event in first) < min(event.id for event in second)
+    third = ledger.add_calibration(NewCalibration(
+        created_at=LATER, corpus_id=1, text_sha256="aa", budget_tokens=7, config=TINY.to_dict()))
+    assert events_of_its_night(ledger, ledger.calibration(third)) == []
 
 
 def test_a_grid_run_with_more_tokens_does_not_hide_the_winner_of_the_night(

@@ -299,7 +299,7 @@ def test_what_waits_for_another_study_or_text_says_for_which(ledger: Ledger) -> 
     a_run(ledger, seed=4)
     assert [str(one) for one in waiting_elsewhere(ledger, ledger.calibration(first))] == [
         "T2, T3 wait for study 2 (tiny, 3,200 tokens a run): `agent run --study 2`",
-        "T4 waits for the text tiny: `agent run --corpus` with that"]
+        "T4 waits for the text tiny: `agent run --study 2`"]
 
 
 # --- classes of devices ----------------------------------------------------------------------

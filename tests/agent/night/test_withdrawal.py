@@ -81,6 +81,18 @@ def test_a_study_goes_with_its_queued_runs_and_ideas(ledger: Ledger, home: Home)
         plan(ledger, home, study=1)
 
 
+def test_a_study_goes_with_the_grid_s_cells_that_no_other_would_run(
+        ledger: Ledger, home: Home) -> None:
+    a_study(ledger, text="u" * 64)
+    a_run(ledger, strategy="grid")
+    a_run(ledger, strategy="grid", text="u" * 64)
+    a_study(ledger, budget_tokens=6400)  # on the first one's text, too
+    assert plan(ledger, home, study=1).runs == ()
+    assert carried_out(ledger, home, plan(ledger, home, study=3)) == ["withdrew study 3"]
+    assert [run.label for run in plan(ledger, home, study=1).runs] == ["G1"]
+    assert [run.label for run in plan(ledger, home, study=2).runs] == ["G2"]
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"runs": [3]}', b"\xff", b'{"runs": 1}',
                                   b'{"runs": [], "study": "1"}'])
 def test_a_file_that_nobody_here_wrote_is_refused_and_gone(
