@@ -349,9 +349,9 @@ def _on_this_device(at: Desk, wish: Wish, night: Night, known: Calibration) -> C
     found = study.move_here(at.ledger, known, tokens, measured(
         at, tokens, base, wish.n_replicas, wish.n_trials or 1, kernels_of(known), known.id),
         at.clock.stamp())
-    night.note(study.MOVED, f"study {known.id} was measured on another device ({known.device}); on "
-               f"this one ({found.device}) a run takes about {words.duration(found.run_s or 0.0)}, "
-               f"before {words.duration(known.run_s or 0.0)}",
+    night.note(study.MOVED, f"study {known.id} was measured on {known.device}; here, on "
+               f"{found.device}, a run takes about {words.duration(found.run_s or 0.0)}, before "
+               f"{words.duration(known.run_s or 0.0)}",
                {"study": known.id, "from": known.device, "to": found.device, "run_s": known.run_s})
     return found
 

@@ -14,6 +14,8 @@ def in_short(verdict: str, evidence: Mapping[str, Any], reason: str) -> str:
                 f"{'left out' if verdict == 'ablated' else 'it stays'}")
     if verdict in ("refuted", "undecided", "confirmed") and isinstance(gain, int | float):
         return f"{_amount(gain)} on {n or 'some'} fresh seeds"
+    if verdict == "discarded" and isinstance(gain, int | float) and gain > 0:
+        return f"{_amount(gain)}: no more than noise"
     if verdict in ("kept", "discarded") and isinstance(gain, int | float):
         head, seed = evidence.get("head_bpb"), evidence.get("head_seed")
         known = isinstance(head, int | float) and seed is not None

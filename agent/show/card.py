@@ -39,6 +39,7 @@ NOT_SAID = "unknown"
 SIGNS = re.compile(r"[\\`*\[\]~|]|(?<!\w)_|_(?!\w)")  # of Markdown; a _ between letters is none
 # What a paragraph may not begin with: 1. and 1), #, >, a line of = or -, and the signs of a list.
 STARTS = re.compile(r"^(\d*)([.)](?=\s|$)|(?<!\d)(?:[#>=]|[-+](?![\w.])))")
+OWN_TEXTS = ("builtin", "sums")  # sources that the program wrote itself
 # What the hub reads of a card.
 FRONT = """\
 ---
@@ -125,6 +126,10 @@ def _text(corpus: Corpus | None) -> Iterator[str]:
            f"{words.count(corpus.n_stories_train)} stories.")
     yield _table(("of", "SHA-256"), [("text", corpus.text_sha256),
                                      ("tokenizer", corpus.tokenizer_sha256)])
+    if corpus.source in OWN_TEXTS:
+        yield ("The program that wrote this card wrote that text, too, and gives it under its own "
+               "licence.")
+        return
     yield (f"The licence of that text is {NOT_SAID} to the program that wrote this card, and with "
            "it what may be done with the model: ask where the text came from.")
 

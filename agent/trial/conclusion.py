@@ -90,7 +90,8 @@ class Conclusions:
         has_saved = status == STOPPED or "stopped" in trial.last
         if not trial.stalled_why and (has_saved or asked):
             return self._requeue(trial, "stopped at a checkpoint" if has_saved
-                                 else "did not save in time; goes on from an earlier checkpoint")
+                                 else "stopped before it saved; goes on from what it saved "
+                                 "before, if anything")
         if status == NO_STORAGE or STORAGE in trial.last:
             told = trial.last.get(STORAGE, {}).get("message") or "the disk had no room for it"
             return self._requeue(trial, f"{told}; goes on from its checkpoint", STORAGE)

@@ -15,6 +15,8 @@ from agent.search.brief import in_short
     ("discarded", {"gain_bpb": -0.14, "n": 1}, "0.1400 bits/byte worse than the head"),
     ("discarded", {"gain_bpb": -0.051, "head_bpb": 1.8421, "head_seed": 3},
      "0.0510 bits/byte worse than 1.842 of seed 3"),
+    ("discarded", {"gain_bpb": 0.0057, "head_bpb": 1.551, "head_seed": 5},
+     "0.0057 bits/byte better: no more than noise"),
     ("kept", {"gain_bpb": 0.14}, "0.1400 bits/byte better than the head"),
     ("refuted", {"n": 1, "diverged": [4]}, "the first clause"),
     ("failed", {"error": "x"}, "the first clause")])

@@ -31,7 +31,7 @@ def test_it_says_what_it_is_how_good_on_what_and_how_it_was_found(facts: CardFac
     assert "One seed was run, so there is no interval" in card
     assert facts.corpus is not None
     assert f"| text | {facts.corpus.text_sha256} |" in card
-    assert "The licence of that text is unknown" in card
+    assert "The program that wrote this card wrote that text, too" in card
     assert f"Hash `{run.config_hash}`." in card
     assert f"| lr | {run.config['lr']} |" in card
     assert "| trigram | " in card
@@ -39,6 +39,12 @@ def test_it_says_what_it_is_how_good_on_what_and_how_it_was_found(facts: CardFac
     assert re.findall(r"^\| ([A-Z]\d+) \|", card, re.M) == steps
     assert len(steps) > 1
     assert "starting point" in card
+
+
+def test_of_a_person_s_text_the_licence_is_not_known(facts: CardFacts) -> None:
+    assert facts.corpus is not None
+    theirs = dataclasses.replace(facts, corpus=dataclasses.replace(facts.corpus, source="file"))
+    assert "The licence of that text is unknown" in model_card(theirs, Config(), "npz", 1)
 
 
 def test_seeds_give_an_interval_and_a_choice_is_owned_up_to(facts: CardFacts) -> None:
