@@ -44,6 +44,8 @@ def say_grid(found: Forecast, options: dict[str, Any], is_dry: bool) -> None:
                                           Console().width)))
     if is_dry:
         click.echo("\n".join(["", *grid_table.columns(found.shapes())]))
+    for part in found.wholes:
+        tell(f"{part} is all of this text, which has no more, so it has no row of its own")
     for line in _left_out(found):
         tell(f"left out: {line}")
     for line in found.again:

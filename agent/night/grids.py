@@ -18,7 +18,7 @@ from agent.night.cores import settled
 from agent.night.crossing import Crossing
 from agent.night.launch import Desk, on_last_text
 from agent.night.measuring import MEASURING, tell_measuring
-from agent.night.parts import Part, parts_of, register_part
+from agent.night.parts import Part, parts_of, register_part, wholes_of
 from agent.night.wish import Wish
 from agent.search import MAX_PARAMS, footprint, foresight, study
 from agent.trial import Progress, require_windows, spawn_worker
@@ -62,6 +62,7 @@ class Forecast:
     text: str  # its name
     beside_mb: float = 0.0  # that a run takes with its text, beside its arrays
     alone_s: float | None = None  # in all, where no run went on from another; None: none does
+    wholes: tuple[str, ...] = ()  # parts that were asked for and are all of the text
 
     @property
     def total_s(self) -> float:
@@ -204,7 +205,8 @@ def _forecast(ledger: Queries | None, asked: Asked, found: TokenSet | None,
     return Forecast(plan, list(dict.fromkeys(asked.sizes)), budgets, run_s,
                     _again(plan, runs, parts, asked.wish.seed), found is not None,
                     {size: grid.sized(size, base) for size in asked.sizes}, n_replicas, parts,
-                    found.corpus.name if found else asked.wish.source.what, beside_mb, alone_s)
+                    found.corpus.name if found else asked.wish.source.what, beside_mb, alone_s,
+                    wholes_of(asked.crossed.uniques, found))
 
 
 def _shared(cells: Sequence[grid.Cell]) -> Iterator[float]:

@@ -64,6 +64,14 @@ def parts_of(asked: Sequence[str], found: TokenSet | None) -> list[Part]:
     return list(dict.fromkeys(parts))
 
 
+def wholes_of(asked: Sequence[str], found: TokenSet | None) -> tuple[str, ...]:
+    """Those that are not called all and are all of this text, as it has no more."""
+    if found is None:
+        return ()
+    return tuple(text for text in dict.fromkeys(asked) if (part := parse_part(text)).asked
+                 and _of_text(part, found).asked is None)
+
+
 def _of_text(part: Part, found: TokenSet) -> Part:
     whole = Part(text_sha256=found.corpus.sha256)
     if part.asked is None:

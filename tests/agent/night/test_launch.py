@@ -91,8 +91,8 @@ def test_a_home_that_was_moved_goes_on_with_what_this_device_can(
     assert found.tok_per_s == pytest.approx(32 / 0.024)
     assert found.run_s == pytest.approx(2.7, rel=0.01)
     assert at.observer.said[2:] == [  # type: ignore[attr-defined]
-        f"study 1 was measured on a phone, 8 cores, Linux; here, on {machine.device()}, a run takes "
-        "about 3 s, before 26 s"]
+        f"study 1 was measured on a phone, 8 cores, Linux; here, on {machine.device()}, a run "
+        "takes about 3 s, before 26 s"]
 
 
 def test_the_next_night_on_that_device_goes_on_with_the_study_and_measures_nothing(

@@ -6,7 +6,7 @@ import pytest
 
 from agent.ledger.cells import part_sha256
 from agent.ledger.ledger import Ledger
-from agent.night.parts import Part, parse_part, parts_of, register_part
+from agent.night.parts import Part, parse_part, parts_of, register_part, wholes_of
 from engine.errors import ConfigError
 from engine.text import corpus
 from engine.text.corpus import TokenSet
@@ -46,6 +46,8 @@ def test_parts_are_of_the_text_and_what_holds_all_of_it_is_all(tokens: TokenSet)
     assert 3 < few.n_tokens < tokens.n_tokens["train"]
     assert few.text_sha256 == part_sha256(tokens.corpus.sha256, few.n_tokens)
     assert all_of_it == Part(text_sha256=tokens.corpus.sha256)
+    assert wholes_of(["3s", "all", "999s", "9M", "999s"], tokens) == ("999s", "9M")
+    assert wholes_of(["999s"], None) == ()  # nothing is known of a text that is not made
 
 
 def test_a_part_is_a_text_of_its_own_on_the_same_shards(tokens: TokenSet, tmp_path: Path) -> None:
