@@ -1,6 +1,8 @@
 """What a time can carry, against laws that the tests make up."""
 
+import csv
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from agent.analysis.scaling.fit import fit
 from agent.analysis.scaling.forms import FLOOR, Points
 from agent.analysis.scaling.growth import FittedLaws, Ground, Shape
 
+HARVESTS = Path(__file__).parents[3] / "reference" / "harvests.csv"
 THETA = np.array([[math.log(30.0), math.log(40.0), 0.30, 0.32, math.log(1.2)]])
 KNOWN = FittedLaws(FLOOR, THETA, np.ones(1))
 
@@ -98,6 +101,25 @@ def test_a_text_allows_so_many_passes_and_a_repeat_is_worth_less() -> None:
     again, fresh = (growth.foretell(one, its, 1e5, 8e6).mean
                     for one, its in zip(guess, (small, ground()), strict=True))
     assert again > fresh
+
+
+def test_twelve_real_harvests_are_foretold_without_a_leaning() -> None:
+    """tests/reference/harvests.csv: 2026-11-29, 52a6ca2, four texts; the guess's leaning of earlier
+    versions was taken from those on TinyStories and code alone."""
+    apart, n_inside = [], 0
+    with HARVESTS.open(newline="") as file:
+        for row in csv.DictReader(file):
+            its = {name: float(row[name]) for name in row if name not in ("name", "schedule")}
+            seen = Ground(
+                its["n"], its["tokens"], its["unique"], its["loss"], int(its["n_runs"]),
+                its["sigma"], row["schedule"], (its["bigram"], its["trigram"]),
+                ((its["share"], its["loss_there"]),))
+            found = growth.foretell(growth.laws_guessed(seen), seen, its["grown_n"],
+                                    its["grown_tokens"])
+            n_inside += found.low <= its["measured"] <= found.high
+            apart.append(math.log(its["measured"] / found.mean))
+    assert len(apart) == n_inside == 12
+    assert abs(float(np.median(apart))) < 0.03
 
 
 def test_too_little_time_for_what_was_is_none() -> None:
