@@ -49,7 +49,8 @@ def scaling(home: Home, corpus: str | None, study: int | None, n_draws: int,
     if corpus is not None and study is not None:
         raise click.UsageError("--corpus and --study both say the text; give one")
     if not home.ledger.exists():
-        raise LedgerError(f"there is no ledger at {home.ledger}; `agent grid` starts one")
+        raise LedgerError(f"there is no ledger at {home.ledger}; `agent grid` starts one, --home "
+                          "names another")
     with glance(home.ledger) as ledger, Screen() as screen:
         ground = observed_of(ledger, corpus, study)
         checks = rate_checks(ledger, ground.corpora)

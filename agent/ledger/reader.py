@@ -69,7 +69,8 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
 def connect_reader(path: Path, *, leaves_nothing: bool = False) -> sqlite3.Connection:
     """A checked connection that cannot write; it sees each commit of a writer at once."""
     if not os.path.exists(path):
-        raise LedgerError(f"there is no ledger at {path}; `agent run` starts one")
+        raise LedgerError(f"there is no ledger at {path}; `agent run` starts one, --home names "
+                          "another")
     if leaves_nothing and not _has_log(path):
         connection = connect(path, "mode=ro&immutable=1")
     else:

@@ -58,7 +58,7 @@ def test_missing_ledger_is_one_sentence(tmp_path: Path, arguments: list[str]) ->
     result = agent(Home(tmp_path), *arguments)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (f"agent: there is no ledger at {tmp_path}/ledger.db; `agent run` "
-                             "starts one\n")
+                             "starts one, --home names another\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

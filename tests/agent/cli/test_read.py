@@ -72,7 +72,7 @@ def test_missing_ledger_is_one_sentence(tmp_path: Path, arguments: list[str]) ->
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr == (f"agent: there is no ledger at {tmp_path}/ledger.db; `agent run` "
-                             "starts one\n")
+                             "starts one, --home names another\n")
     assert list(tmp_path.iterdir()) == []
 
 

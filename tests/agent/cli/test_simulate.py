@@ -89,7 +89,8 @@ def test_a_study_of_few_runs_is_one_sentence(tmp_path: Path) -> None:
 def test_without_a_ledger_only_the_replay_fails(tmp_path: Path) -> None:
     assert agent(Home(tmp_path), *FEW).exit_code == 0
     assert agent(Home(tmp_path), *FEW, "--from-ledger").stderr == (
-        f"agent: there is no ledger at {tmp_path}/ledger.db; `agent run` starts one\n")
+        f"agent: there is no ledger at {tmp_path}/ledger.db; `agent run` starts one, --home names "
+        "another\n")
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [

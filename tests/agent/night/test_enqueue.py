@@ -164,7 +164,7 @@ def test_foreign_parents_and_ledgers_are_one_sentence(home: Home, tmp_path: Path
     assert refused(home, "lr=1e-3", "depth") == (
         "'depth' is not of the form key=value, such as lr=3e-3")
     assert refused(Home(tmp_path), "lr=1e-3") == (
-        f"there is no ledger at {tmp_path}/ledger.db; `agent run` starts one")
+        f"there is no ledger at {tmp_path}/ledger.db; `agent run` starts one, --home names another")
     Ledger.open(tmp_path / "ledger.db").close()
     assert refused(Home(tmp_path), "lr=1e-3") == (
         f"{tmp_path}/ledger.db has no study yet; `agent run --for 4m` begins one")
