@@ -24,7 +24,7 @@ from agent.ledger import (
     waiting_elsewhere,
 )
 from agent.machine import Clock, Guard, Sensors, kernels, later, machine, proof
-from agent.night import harvest, signals, withdrawal
+from agent.night import harvest, signals, told, withdrawal
 from agent.night.adrift import Harbour, in_harbour
 from agent.night.choice import (
     Choice,
@@ -170,8 +170,8 @@ def desk(home: Home, observer: Observer, progress: Progress) -> Iterator[Desk]:
 def run_night(at: Desk, wish: Wish) -> Night:
     """Prepare, calibrate, and run experiments until the budget ends or someone says stop."""
     started_s, started_at = at.clock.boot(), at.clock.stamp()
-    for told in withdrawal.take_up(at.ledger, at.home, started_at):  # before a study is chosen
-        at.observer.say(told)
+    for done in withdrawal.take_up(at.ledger, at.home, started_at):  # before a study is chosen
+        at.observer.say(done)
     wish, remark = with_last_text(at.ledger, wish)
     wish = settled(at, wish, base := base_of(at.ledger, wish))
     wish = shared_out(at.ledger, wish, base)
@@ -382,6 +382,7 @@ def train_once(at: Desk, wish: Wish) -> Run:
     run = next(filter(None, twins), None) or at.ledger.queue(
         study.new_run(at.ledger, config, wish.seed, budget, corpus_id, now,
                       study.Origin("hand", "asked for with agent train"), wish.n_replicas))
+    at.observer.say(told.asked_for(run, config))
     night.only = run.id
     _tick_through(at, night)
     return at.ledger.run(run.id)

@@ -26,6 +26,13 @@ def started(run: Run) -> Told:
     return Told(f"{run.label}{config}, seed {run.seed}: {run.reason}", level="verbose")
 
 
+def asked_for(run: Run, config: Config) -> str:
+    """What a run by hand is going to be."""
+    budget = run.budget_tokens or 0
+    return (f"{run.label}: {words.count(config.steps_for(budget))} steps of "
+            f"{words.count(config.tokens_per_step)} tokens, {words.count(budget)} in all")
+
+
 def decided(ledger: Queries, run: Run, against: Run | None, found: verdict.Decision) -> Told:
     """A verdict; that on a batch stands apart, and what it meant for its steps stands in it."""
     score = "" if run.val_loss is None else (

@@ -227,3 +227,9 @@ def test_the_end_names_a_test_that_was_cut_short_and_of_which_night_a_claim_is()
     cut_short = "test of E9 cut short after 1 of 2 to 5 pairs; `agent run` goes on"
     end = told.over("late", 9, Standing("head E9", untested=cut_short), None)
     assert end.below[1:] == ("nothing is confirmed yet", cut_short)
+
+
+def test_a_run_by_hand_says_how_long_it_will_be(night: Ledger) -> None:
+    run = dataclasses.replace(night.run("E1"), label="T1", budget_tokens=64_000)
+    config = Config(seq_len=16, batch_size=2)
+    assert told.asked_for(run, config) == "T1: 2,000 steps of 32 tokens, 64,000 in all"
