@@ -53,11 +53,13 @@ def with_sizes(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A configuration with the sizes that follow others where they are not given, to stand beside
     runs where they are; as it is where another version's cannot be read.
     """
+    if not config:
+        return config
     try:
         whole = Config.from_dict(config)
     except ConfigError:
         return config
-    return {**config, "n_hidden": whole.hidden, "n_kv_head": whole.kv_heads} if config else config
+    return {**config, "n_hidden": whole.hidden, "n_kv_head": whole.kv_heads}
 
 
 def _slice(name: str, table: Sequence[tuple[str, float, Any]], best: Any) -> Slice | None:

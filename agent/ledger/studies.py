@@ -4,14 +4,14 @@ A night notes its study, so that the last one is what was worked on last, not wh
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent.ledger.cells import grid_cells, is_part_or_whole
 from agent.ledger.homes import is_of_home
 from agent.ledger.queries import Queries
-from agent.ledger.records import Calibration, Event, GridCell, Run
+from agent.ledger.records import Calibration, Event, Run
 from engine.errors import LedgerError
 
 WITHDRAWN = "withdrawn"  # kind of the event that a run, or a study, was taken back
@@ -138,16 +138,15 @@ def waiting_elsewhere(ledger: Queries, study: Calibration) -> list[Waiting]:
             continue
         names.setdefault(corpus.text_sha256, corpus.name)
         groups.setdefault((run.calibration_id, corpus.text_sha256), []).append(run)
+    studies = by_use(ledger) if any(number is None for number, _ in groups) else []
+
+    def on_text(run: Run) -> int | None:
+        return next((one.id for one in studies if is_part_or_whole(
+            corpora[run.corpus_id or 0], one.text_sha256, cells.get(run.id))), None)
+
     return [Waiting(tuple(run.label for run in runs), number, names[text],
-                    runs[0].budget_tokens or 0, _on_text(ledger, runs[0], cells))
+                    runs[0].budget_tokens or 0, on_text(runs[0]))
             for (number, text), runs in groups.items()]
-
-
-def _on_text(ledger: Queries, run: Run, cells: Mapping[int, GridCell]) -> int | None:
-    """The study last used of those on the text of a run, or on the one it is a part of."""
-    corpus = next((one for one in ledger.corpora() if one.id == run.corpus_id), None)
-    return next((one.id for one in by_use(ledger) if corpus and is_part_or_whole(
-        corpus, one.text_sha256, cells.get(run.id))), None)
 
 
 def last_used(ledger: Queries) -> dict[int, str]:

@@ -58,8 +58,9 @@ def planned(ledger: Queries, home: Home, keys: Sequence[str], number: int | None
     study, current = study_of(ledger, number), current_study(ledger)
     if is_agent_at_work and current and current.id == study.id:
         raise UserError(f"an agent works on study {study.id}; `agent stop` first")
-    runs = tuple(run for run in ledger.runs("queued") if run.calibration_id == study.id
-                 or (run.calibration_id is None and run.id in _of_text_alone(ledger, study)))
+    cells = _of_text_alone(ledger, study)
+    runs = tuple(run for run in ledger.runs("queued")
+                 if run.calibration_id == study.id or run.id in cells)
     ideas = tuple(home.inbox / f"{idea.uid}.json" for idea in inbox.waiting(home)
                   if idea.calibration_id == study.id)
     if study.id in withdrawn_studies(ledger) and not runs and not ideas:
@@ -73,7 +74,8 @@ def _of_text_alone(ledger: Queries, study: Calibration) -> set[int]:
     others = {one.text_sha256 for one in by_use(ledger) if one.id != study.id}
     return set() if study.text_sha256 in others else {
         run.id for run in ledger.runs("queued")
-        if run.strategy == "grid" and is_on_text(ledger, run, study.text_sha256)}
+        if run.strategy == "grid" and run.calibration_id is None
+        and is_on_text(ledger, run, study.text_sha256)}
 
 
 def _waiting(ledger: Queries, key: str) -> Run:

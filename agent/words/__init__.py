@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.words.lines import fitted as fitted
     from agent.words.lines import laid_out as laid_out
     from agent.words.lines import wrapped as wrapped
+    from agent.words.said import UNITS as UNITS
     from agent.words.said import UNKNOWN as UNKNOWN
     from agent.words.said import amount as amount
     from agent.words.said import at_once as at_once
@@ -46,8 +47,8 @@ __all__, __getattr__ = doors(__name__, {
     "glossary": ("everything", "explained"),
     "lines": ("Level", "PLAIN", "Page", "Row", "Told", "cut_at_word", "cut_list", "first_clause",
               "fitted", "laid_out", "wrapped"),
-    "said": ("UNKNOWN", "amount", "at_once", "clock", "count", "counted", "cut", "decimal",
-             "duration", "megabytes", "one_line", "percent", "printable", "runs",
+    "said": ("UNITS", "UNKNOWN", "amount", "at_once", "clock", "count", "counted", "cut",
+             "decimal", "duration", "megabytes", "one_line", "percent", "printable", "runs",
              "seconds_between", "size", "told_error"),
     "signs": ("in_ascii", "is_narrow"),
 }, modules=("signs", "typed"))

@@ -3,6 +3,7 @@
 import datetime as dt
 
 UNKNOWN = "-"
+UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))  # the largest first
 MOST_CLUSTER = 40  # letters of where a cluster is
 ONE_LINE = 160  # letters of a foreign message that are worth repeating
 
@@ -72,7 +73,7 @@ def counted(n: int) -> str:
 
 def amount(n: float) -> str:
     """12.3k, 456k, 3.1M: three digits."""
-    for unit, sign in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for unit, sign in UNITS:
         if n >= 0.9995 * unit:
             return f"{n / unit:.3g}{sign}"
     return f"{n:.0f}"

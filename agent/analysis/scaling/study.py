@@ -102,7 +102,7 @@ def study_of(runs: Sequence[Observed], yardsticks: Mapping[str, float],
     law = of_law(runs)
     if refusal := why_not(extent(law)):
         raise UserError(refusal)
-    is_repeating = any(run.tokens > REPEATED * run.unique for run in law)
+    is_repeating = _is_repeating(law)
     forms = [form for form in FORMS if is_repeating or form is not REPETITION]
     wanted = [(form, "matrices") for form in forms]
     lead = REPETITION if is_repeating else FLOOR
@@ -124,9 +124,16 @@ def law_draws(runs: Sequence[Observed], n_draws: int = N_DRAWS) -> Draws:
     law = of_law(runs)
     if refusal := why_not(extent(law)):
         raise UserError(refusal)
-    points = points_of(law)
-    form = REPETITION if (points.d > REPEATED * points.u).any() else FLOOR
+    return _draws(law, n_draws)
+
+
+def _draws(law: Sequence[Observed], n_draws: int) -> Draws:
+    points, form = points_of(law), REPETITION if _is_repeating(law) else FLOOR
     return draws_of(fit(form, points), points, np.random.default_rng(SEED), n_draws)
+
+
+def _is_repeating(runs: Sequence[Observed]) -> bool:
+    return any(run.tokens > REPEATED * run.unique for run in runs)
 
 
 def fitted(form: Form, convention: str, points: Points, n_draws: int = N_DRAWS) -> FittedForm:
@@ -146,13 +153,9 @@ def families_of(runs: Sequence[Observed], n_draws: int = N_DRAWS) -> list[Family
         own[run.family].append(run)
     found = []
     for name, its in sorted(own.items(), key=lambda one: (-len(one[1]), one[0])):
-        ground, points = extent(its), points_of(its)
+        ground = extent(its)
         refusal = why_not(ground)
-        draws = None
-        if refusal is None:
-            form = REPETITION if (points.d > REPEATED * points.u).any() else FLOOR
-            draws = draws_of(fit(form, points), points, np.random.default_rng(SEED), n_draws)
-        found.append(Family(name, ground, draws, refusal))
+        found.append(Family(name, ground, None if refusal else _draws(its, n_draws), refusal))
     return found
 
 

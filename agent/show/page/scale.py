@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from agent.words import UNITS
+
 STEPS = (1.0, 2.0, 5.0, 10.0)  # of a power of ten, what people count in
-UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 FEW_DECADES = 2.5  # up to so many a logarithmic axis has 2 and 5 beside 1
 LEAST_FACTOR = 3.0  # ends nearer than that are marked as on a linear axis
 SMALL, LARGE = 0.01, 10_000  # outside of these a number is written with an exponent or a unit
