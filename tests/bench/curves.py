@@ -13,7 +13,7 @@ from tests.bench.nights import Night
 
 WIDTH, HEIGHT = 57, 12  # of the chart's field
 SHARED = "*"  # a place of more curves than one
-FROM = 2  # first point that the scale is made for: the start's is far above all others
+FROM = 1  # first point that the scale is made for: the start's is far above all others
 
 Curve = dict[str, Any]
 Score = Callable[[Sequence[float | None], Night], float]
@@ -42,12 +42,9 @@ def mean_curve(nights: Sequence[Night], is_head: bool, score: Score) -> Curve | 
 
 
 def span(curves: dict[str, Curve]) -> tuple[float, float]:
-    """From the lowest loss to where half of the curves are at the FROM-th mark, or the worst ends.
-    """
-    lasts = [curve["bpb"][-1] for curve in curves.values()]
-    early = [(curve["bpb"][FROM:] or curve["bpb"])[0] for curve in curves.values()]
-    low = min(bpb for curve in curves.values() for bpb in curve["bpb"])
-    high = max(statistics.median(early), *lasts)
+    """From the lowest loss to the highest at the FROM-th mark and after it, of all curves."""
+    seen = [bpb for curve in curves.values() for bpb in curve["bpb"][FROM:] or curve["bpb"]]
+    low, high = min(seen), max(seen)
     return (low, high) if high - low >= 0.002 else (low - 0.001, high + 0.001)
 
 

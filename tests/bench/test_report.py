@@ -172,9 +172,9 @@ def test_a_curve_of_heads_leaves_out_what_was_not_scored() -> None:
 
 def test_the_chart_leaves_the_start_out_of_its_scale() -> None:
     group = the_group(a_night("random", 0, [1.6], anytime=a_curve(2.0, 1.9, 1.6)),
-                      a_night("rule", 0, [1.4], anytime=a_curve(2.0, 1.9, 1.5)))
+                      a_night("rule", 0, [1.4], anytime=a_curve(2.0, 1.8, 1.5)))
     lines = curves.chart(group["curves"])
-    assert lines[1].startswith("1.600 ┤")
+    assert lines[1].startswith("1.900 ┤")  # where the worst is at the first mark after it
     assert lines[1].endswith("a")
     assert lines[curves.HEIGHT].startswith("1.500 ┤")
     assert lines[curves.HEIGHT].endswith("b")
