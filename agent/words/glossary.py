@@ -76,6 +76,8 @@ SAME: Mapping[str, str] = {
     "trigram": "unigram", "bigram": "unigram", "uniform": "yardstick", "idea": "step",
     "confirm": "confirmed", "ablate": "ablated", "test": "silent test", "wsd": "schedule",
     "muon": "optimizer", "rwkv": "mixer", "attention": "mixer", "improve": "label",
+    "silent": "silent test", "fresh": "fresh seed", "predicted": "as predicted",
+    **dict.fromkeys("abceghimt", "label"),  # a letter alone, as summaries have it
     **{title: name if title == name else f"{title} ({name})"
        for name, (title, _) in FIELDS.items() if title not in GLOSSARY}}
 

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from agent.ledger.records import State, Verdict
+from agent.ledger.records import LABEL_LETTERS, State, Verdict
 from agent.words.glossary import GLOSSARY, explained
 from engine.errors import UserError
 
@@ -23,6 +23,11 @@ def test_a_word_is_found_as_a_person_types_it() -> None:
     assert explained("SILENT  TEST")[0] == "silent test"
     assert explained("sf-adamw")[0] == "SF-AdamW"
     assert explained("claims") == ("claim", GLOSSARY["claim"])
+
+
+def test_a_label_letter_alone_is_explained() -> None:
+    for letter in {*LABEL_LETTERS.values(), "E", "M"}:
+        assert explained(letter)[0] == "label"
 
 
 def test_a_word_that_is_none_names_its_neighbours() -> None:
