@@ -36,7 +36,7 @@ from agent.search.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
 RESERVE = 6  # runs left when the night's last batch begins: three pairs
 LEAST_BATCH = 2 * verdict.MIN_PAIRS  # with fewer left there is no word on a batch
 PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of strategies is asked
-OTHER_SHARE = 0.25  # of a night's runs may calibrate, confirm and try without; its end is exempt
+OTHER_SHARE = 0.25  # of a night's runs may calibrate, confirm and try without
 
 # Told of a decision: on which run, against which, and the decision.
 Record = Callable[[int, int | None, Decision], None]
@@ -310,7 +310,9 @@ class Search:
             return Wait("the baseline runs") if pending else Stop(
                 "no baseline run has finished, so there is nothing to improve on; "
                 "`agent show` says what happened to each")
-        is_ending = LEAST_BATCH <= n_left <= self.reserve
+        # Where nothing is confirmed yet, the last batch may cost what it likes.
+        most = min(self.reserve, self._n_affordable(n_left, pending) if self.claims else math.inf)
+        is_ending = LEAST_BATCH <= n_left <= most
         batch = self.batch or self._due_batch(n_left, is_ending, pending)
         if batch and (arm := self._next_arm(batch, pending)):
             return arm
@@ -330,8 +332,8 @@ class Search:
         """The batch that runs, before any of it has ended, or one that is to begin."""
         arms = {one.key for one in pending if one.kind == "confirm"}
         n_new = len(self.chain) - self.n_tested
-        is_due = (n_new >= N_BATCH or self.level) and self._can_afford(
-            LEAST_BATCH, n_left, pending)
+        is_due = (n_new >= N_BATCH or self.level) and LEAST_BATCH <= self._n_affordable(
+            n_left, pending)
         if is_ending and any(one.kind == "search" for one in pending):
             is_ending = False  # one of them may yet be kept
         begins = n_new and self.noise and (is_due or is_ending)
@@ -359,11 +361,10 @@ class Search:
             n_begun += 1
         return None
 
-    def _can_afford(self, n_runs: int, n_left: float, pending: Sequence[Pending]) -> bool:
-        """Whether a night can pay for so many more runs that try no idea."""
+    def _n_affordable(self, n_left: float, pending: Sequence[Pending]) -> float:
+        """For how many more runs that try no idea a night can pay."""
         n_other = self._n_other + sum(one.kind != "search" for one in pending)
-        n_all = self._n_runs + len(pending) + n_left
-        return n_other + n_runs <= self.other_share * n_all
+        return self.other_share * (self._n_runs + len(pending) + n_left) - n_other
 
     def _due_without(self, n_left: float, pending: Sequence[Pending]) -> Without | None:
         """The confirmed configuration without a step, where there is time to try."""
@@ -373,7 +374,7 @@ class Search:
         tried = {one.seed for one in pending if one.kind == "ablate"
                  and one.parent_id == step.node.run_id}
         # A night without an end has a plateau instead.
-        is_time = self._can_afford(N_ABLATION_SEEDS, n_left, pending) and (
+        is_time = self._n_affordable(n_left, pending) >= N_ABLATION_SEEDS and (
             N_ABLATION_SEEDS <= n_left <= self.reserve or self.is_exhausted
             or (self.level > 0 and math.isinf(n_left)))
         is_trying = bool(tried) or step.node.run_id in self._variants

@@ -461,6 +461,26 @@ def test_beyond_a_quarter_of_the_night_no_step_is_tried_without(play: Play) -> N
     assert isinstance(play.search.next(RESERVE), Without)
 
 
+def test_beyond_a_quarter_of_the_night_the_last_batch_waits_for_another(play: Play) -> None:
+    """Nine runs that try no idea, and four more, are a quarter of 52; six are too many there."""
+    confirmed_pair(play)
+    play.search.other_share = 0.25
+    for n in range(52 - len(play.trials) - RESERVE):
+        assert isinstance(play.search.next(52 - len(play.trials)), Propose)
+        play.challenger(f"idea {n}", 1.2 if n == PATIENCE[0] - 1 else 9.0)
+    assert isinstance(play.search.next(RESERVE), Propose)
+    for n in range(RESERVE - LEAST_BATCH):
+        play.challenger(f"as bad {n}", 9.0)
+    assert isinstance(play.search.next(LEAST_BATCH), Repeat)
+
+
+def test_a_night_that_has_confirmed_nothing_tests_at_its_end_whatever_that_costs(
+        play: Play) -> None:
+    play.search.other_share = 0.25
+    play.challenger("a", 1.2)
+    assert isinstance(play.search.next(RESERVE), Repeat)
+
+
 def test_a_night_without_end_tries_without_a_step_at_a_plateau(play: Play) -> None:
     confirmed_pair(play)
     assert isinstance(play.search.next(math.inf), Propose)
