@@ -30,7 +30,8 @@ INIT_STD, MANY = 0.02, 20.0  # of the matrices; how many times it no training ne
 def judge(config: Config, now: Failure, past: Past | None) -> Finding:
     """The finding on a step that failed."""
     found = (_of_moments(now, past) or _of_weights(now, past) or _of_operation(now, past)
-             or _of_updates(now, past) or _of_start(now, past) or _of_remains(now))
+             or _of_updates(now, past) or _of_start(now, past)
+             or _of_remains(now, past))
     return found or _of_growth(config, now, past)
 
 
@@ -177,14 +178,20 @@ def _of_start(now: Failure, past: Past | None) -> Finding | None:
                     (f"missing scale: {start[0].words}",), "begins at another size than it should")
 
 
-def _of_remains(now: Failure) -> Finding | None:
-    """A failure that does not come again, by what it left in memory."""
+def _of_remains(now: Failure, past: Past | None) -> Finding | None:
+    """A failure that no sequence shows by itself: of the step as a whole, or one that does not
+    come again, by what it left in memory.
+    """
     if now.norm_is_over or not now.left or not all(one.is_finite for one in now.seen):
         return None
     block, tensor = now.left[0]
-    return Finding(now.step, BACKWARD if tensor.startswith("gradient") else FORWARD, block, tensor,
-                   ("changed from outside: done again from the same numbers the step is finite, so "
-                    "that memory or processor failed, or code that remembers",),
+    direction = BACKWARD if tensor.startswith("gradient") else FORWARD
+    if now.whole:
+        return _finding(now, past, direction, block, tensor, (
+            f"{CAUSES['not finite']}: every time, but only {now.whole}",), "is not finite")
+    return Finding(now.step, direction, block, tensor,
+                   ("changed from outside: done again from the same numbers the whole step is "
+                    "finite, so that memory or processor failed, or code that remembers",),
                    "was not finite", is_repeated=False)
 
 

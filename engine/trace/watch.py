@@ -131,7 +131,9 @@ class Watched:
         """
         of = "attn.scores" if "attn" in tensor else "logits"
         given = self._kept.tensors.get((block, of))
-        largest = 0.0 if given is None else float(np.max(np.abs(given)))
+        # What is no number says nothing of the size of the others.
+        largest = 0.0 if given is None else float(
+            np.fmax.reduce(np.abs(given), axis=None, initial=0.0))
         return 0.01 if largest < 1e3 else 0.01 * largest / 1e3 if largest < BLUNT else np.inf
 
     def _mixer_back(self, block: int, dy: Array) -> Deviation | None:

@@ -106,9 +106,8 @@ class Trainer:
         # What the leader and its replicas tell each other beside parameters and gradients.
         self._asked = shared_zeros(3, np.float64)  # step, learning rate, gradient scale
         self._losses, self._squares = shared_zeros(n, np.float64), shared_zeros(n, np.float64)
-        n_windows, n_edges = max(map(len, self.windows)), max(
-            len(one.edges) for one in self._shards)
-        shape = len(self._shards), n_windows
+        n_edges = max(len(one.edges) for one in self._shards)
+        shape = len(self._shards), max(map(len, self.windows))
         self._totals = shared_zeros(math.prod(shape), np.float64).reshape(shape)
         self._by_block = shared_zeros(math.prod(shape) * n_edges, np.float64).reshape(
             *shape, n_edges)
@@ -134,13 +133,17 @@ class Trainer:
     def train_loss(self) -> float:
         return sum(self.recent) / len(self.recent) if self.recent else math.nan
 
-    def advance(self) -> Step:
-        """Make one update. Raises Diverged, leaving the parameters as they were."""
+    def gradient(self) -> tuple[float, float]:
+        """Loss and norm of the next step's gradient, which grads[0] holds; nothing else moves."""
         self._asked[0] = self.step
-        with np.errstate(over="ignore", invalid="ignore"):  # it is met just below
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever asks looks at them
             self.team.run(GRADIENT)
             self.team.run(REDUCE)
-        loss, norm = float(sum(self._losses)), math.sqrt(sum(self._squares))
+        return float(sum(self._losses)), math.sqrt(sum(self._squares))
+
+    def advance(self) -> Step:
+        """Make one update. Raises Diverged, leaving the parameters as they were."""
+        loss, norm = self.gradient()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise Diverged(f"loss {loss:g}, gradient norm {norm:g} at step {self.step + 1}")
         self.recent.append(loss)
@@ -205,8 +208,7 @@ class Trainer:
         for i in range(config.grad_accum):
             position = (int(self._asked[0]) * config.grad_accum + i) * config.batch_size
             ids, targets = self.batches.take(position + rows.start, n_rows)
-            is_last = i == config.grad_accum - 1
-            self.model.watch = self.watch if is_last and rank == 0 else None
+            self.model.watch = self.watch if rank == 0 and i == config.grad_accum - 1 else None
             loss += share * self.model.loss_and_gradient(
                 self.params, self.grads[rank], ids, targets, share=share, accumulate=i > 0)
         self.model.watch = None
@@ -219,9 +221,8 @@ class Trainer:
         self._squares[rank] = sum_gradients(own, others, self.model.workspace)
 
     def _update(self, rank: int) -> None:
-        _, lr, scale = self._asked
-        self.optimizer.update(self.params, self.grads[0].buffer, float(lr), float(scale),
-                              self._shares[rank])
+        lr, scale = self._asked[1:].tolist()
+        self.optimizer.update(self.params, self.grads[0].buffer, lr, scale, self._shares[rank])
 
     def _score(self, rank: int) -> None:
         """Every n-th window of the shard that is asked for, until the leader says to leave."""
@@ -312,9 +313,8 @@ def training(trainer: Trainer, eval_every: int | None,
     is scored already, since the one that was under way may have been lost.
     """
     def is_due() -> bool:
-        if trainer.step in (rung_step, trainer.n_steps):
-            return True
-        return bool(eval_every and trainer.step and trainer.step % eval_every == 0)
+        return trainer.step in (rung_step, trainer.n_steps) or bool(
+            eval_every and trainer.step and trainer.step % eval_every == 0)
 
     score: Score | None = None
     if is_due():
