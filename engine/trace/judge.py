@@ -13,7 +13,7 @@ from engine.trace.compare import Deviation
 from engine.trace.failure import Failure
 from engine.trace.finding import Finding
 from engine.trace.replay import Past
-from engine.trace.state import Odd
+from engine.trace.state import INIT_STD, Odd
 from engine.trace.update import Moved
 from engine.trace.watch import BACKWARD, FORWARD, Seen
 
@@ -24,7 +24,7 @@ CAUSES = {"scale": "missing scale", "twice": "norm applied twice", "left out": "
           "wrong": "computed wrongly"}
 FAST = 0.3  # of the weights' size in one update: no training needs that
 LARGE_SCORES = 100.0
-INIT_STD, MANY = 0.02, 20.0  # of the matrices; how many times it no training needs
+MANY = 20.0  # times the size of first values: no training needs that
 
 
 def judge(config: Config, now: Failure, past: Past | None) -> Finding:

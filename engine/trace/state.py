@@ -18,7 +18,10 @@ ALONE = 100.0  # times the size of the other rows: one token's embedding, not al
 HUGE = 1e4  # times the root mean square of the other entries of a matrix
 LEAST_HUGE = 100.0  # a single weight below is none, whatever stands beside it
 SUBNORMAL = 1e-15  # moments of smaller gradients lose what tells them apart
+INIT_STD = 0.02  # of first values of matrices
 INITIAL = 1.3  # times another size than the first values should have
+LEAST_INITIAL = 64  # of them: fewer say nothing
+CHANCE = 6.0  # standard deviations: normal values do not stray so far in any number of runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +156,43 @@ def _named(config: Config, slot: str, buffer: Array, is_odd: Array, why: str) ->
 def odd_start(config: Config, start: Flat) -> list[Odd]:
     """Matrices that do not begin as normal(0, 0.02), those into the residual stream over √(2L).
 
-    Radford et al. 2019 (GPT-2), section 2.3.
+    Each by itself, and where that says nothing, those of a kind in all blocks together: small
+    ones stray by chance. Radford et al. 2019 (GPT-2), section 2.3.
     """
-    found = []
-    for block, name in in_order(list(start.views)):
-        view = start.views[f"block{block}.{name}" if block >= 0 else name]
-        if view.ndim != 2 or view.size < 64 or name == "bigram":  # which begins as nothing
-            continue
-        is_into = name.endswith((".proj", "mlp.down"))
-        wanted = 0.02 / (np.sqrt(2 * config.n_layer) if is_into else 1.0)
-        ratio = size(view) / np.sqrt(view.size) / wanted
-        if not 1 / INITIAL < ratio < INITIAL:
-            found.append(Odd("initial scale", None if block < 0 else block, name,
-                             f"its first values are {ratio:.3g} times what they should be"
-                             + (", which 1/√(2L) would make right"
-                                if is_into and abs(ratio / np.sqrt(2 * config.n_layer) - 1) < 0.1
-                                else "")))
-    return found
+    views = {(block, name): start.views[f"block{block}.{name}" if block >= 0 else name]
+             for block, name in in_order(list(start.views))}
+    kinds: dict[str, list[int]] = {}
+    for (block, name), view in views.items():
+        if view.ndim == 2 and name != "bigram":  # which begins as nothing
+            kinds.setdefault(name, []).append(block)
+    odd = {}
+    for name, blocks in kinds.items():
+        wanted = INIT_STD / (np.sqrt(2 * config.n_layer) if _is_into(name) else 1.0)
+        sizes = {block: size(views[block, name]) / wanted for block in blocks}
+        n = views[blocks[0], name].size
+        apart = {(block, name): of / np.sqrt(n) for block, of in sizes.items()
+                 if _strays(of / np.sqrt(n), n)}
+        ratio = np.sqrt(sum(of * of for of in sizes.values()) / (n * len(blocks)))
+        odd |= apart or ({(blocks[0], name): ratio} if _strays(ratio, n * len(blocks)) else {})
+    return [_begun(config, *one, odd[one]) for one in views if one in odd]
+
+
+def _strays(ratio: float, n: int) -> bool:
+    """Whether n values have another size than they should, and not by chance.
+
+    Of normal ones the size strays by 1/√(2n) of itself.
+    """
+    return n >= LEAST_INITIAL and not 1 / INITIAL < ratio < INITIAL and (
+        abs(ratio - 1) > CHANCE / math.sqrt(2 * n))
+
+
+def _is_into(name: str) -> bool:
+    """Whether a matrix leads into the residual stream."""
+    return name.endswith((".proj", "mlp.down"))
+
+
+def _begun(config: Config, block: int, name: str, ratio: float) -> Odd:
+    is_depth = _is_into(name) and abs(ratio / np.sqrt(2 * config.n_layer) - 1) < 0.1
+    return Odd("initial scale", None if block < 0 else block, name,
+               f"its first values are {ratio:.3g} times what they should be"
+               + (", which 1/√(2L) would make right" if is_depth else ""))

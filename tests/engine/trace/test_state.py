@@ -1,6 +1,7 @@
 """What in a state no training makes, and what any does."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +63,26 @@ def test_projections_begin_smaller_by_the_root_of_the_depth() -> None:
     (found,) = odd_start(CONFIG, params)
     assert (found.block, found.tensor) == (1, "mlp.down")
     assert found.words.endswith("which 1/√(2L) would make right")
+
+
+@pytest.mark.parametrize(("changes", "name"), [
+    ({"mixer": "rwkv"}, "rwkv.decay_in"), ({"n_embd": 8}, "attn.proj"),
+    ({"n_embd": 64, "n_hidden": 1}, "mlp.down")], ids=["rwkv", "narrow", "one hidden"])
+def test_small_matrices_stray_by_chance_and_a_scale_is_missed_all_the_same(
+        changes: dict[str, Any], name: str) -> None:
+    config = dataclasses.replace(CONFIG, n_layer=8, n_head=1, vocab_size=257, **changes)
+    params = init_params(config, 0)
+    assert params.views[f"block0.{name}"].size == 64
+    wanted = 0.02 if "decay" in name else 0.02 / 4  # √(2 · 8 layers)
+    rng, sizes, view = np.random.default_rng(0), [], params.views[f"block3.{name}"]
+    for _ in range(300):
+        view[...] = wanted * rng.standard_normal(view.shape)
+        sizes.append(float(np.std(view)))
+        assert odd_start(config, params) == []
+    assert min(sizes) < wanted / 1.3  # such are among them
+    for block in range(8):
+        params.views[f"block{block}.{name}"][...] *= 1.4
+    assert {one.tensor for one in odd_start(config, params)} == {name}
 
 
 def test_squares_that_muon_has_lie_where_their_parameters_do() -> None:
