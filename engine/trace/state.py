@@ -165,7 +165,7 @@ def odd_start(config: Config, start: Flat) -> list[Odd]:
     for (block, name), view in views.items():
         if view.ndim == 2 and name != "bigram":  # which begins as nothing
             kinds.setdefault(name, []).append(block)
-    odd = {}
+    odd: dict[tuple[int, str], float] = {}
     for name, blocks in kinds.items():
         wanted = INIT_STD / (np.sqrt(2 * config.n_layer) if _is_into(name) else 1.0)
         sizes = {block: size(views[block, name]) / wanted for block in blocks}
