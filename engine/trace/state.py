@@ -21,6 +21,7 @@ SUBNORMAL = 1e-15  # moments of smaller gradients lose what tells them apart
 INIT_STD = 0.02  # of first values of matrices
 INITIAL = 1.3  # times another size than the first values should have
 LEAST_INITIAL = 64  # of them: fewer say nothing
+MOMENTUM = 0.95  # of Muon's matrices
 CHANCE = 6.0  # standard deviations: normal values do not stray so far in any number of runs
 
 
@@ -96,6 +97,7 @@ def _huge(view: Array, block: int | None, name: str) -> Odd | None:
 def odd_slots(config: Config, slots: Mapping[str, Array], n_updates: int | None) -> list[Odd]:
     """Moments that are not finite, below zero where they are squares, or that none could be."""
     found = []
+    has_v = spread(config, np.ones(slots["v"].size, bool)) if "v" in slots else None
     slots = {slot: spread(config, buffer) for slot, buffer in slots.items()}
     for slot, buffer in slots.items():
         if slot == "v":
@@ -104,13 +106,31 @@ def odd_slots(config: Config, slots: Mapping[str, Array], n_updates: int | None)
             is_odd = ~np.isfinite(buffer)
         found += _named(config, slot, buffer, is_odd,
                         "a sum of squares below zero" if slot == "v" else "not finite")
+    if found:
+        return found
     bound = _most(config, n_updates)
-    if config.optimizer == "adamw" and not found and bound < math.inf:
+    if config.optimizer in ("adamw", "muon") and has_v is not None and bound < math.inf:
         m, v = slots["m"], slots["v"]
         is_odd = np.concatenate([_over(m[i : i + PART], v[i : i + PART], bound)
-                                 for i in range(0, m.size, PART)])
+                                 for i in range(0, m.size, PART)]) & has_v
         found += _named(config, "m", m, is_odd, "more than any gradients with such squares sum to")
+    for slot, largest in _largest(config, has_v).items():
+        if not found:
+            found += _named(config, slot, slots[slot], np.abs(slots[slot]) > 2 * largest,
+                            f"more than gradients of norm {config.clip:g} at most sum to")
     return found
+
+
+def _largest(config: Config, has_v: Array | None) -> Mapping[str, float | Array]:
+    """Of each slot: a geometric series, as the whole gradient is clipped before a slot sees it."""
+    m = config.clip / (1 - config.beta1)
+    v = config.clip**2 / (1 - config.beta2)
+    if config.optimizer == "muon" and has_v is not None:
+        return {"m": np.where(has_v, m, config.clip / (1 - MOMENTUM)), "v": v}
+    found: Mapping[str, Mapping[str, float]] = {
+        "adamw": {"m": m, "v": v}, "lion": {"m": config.clip},
+        "schedule_free": {"v": config.clip**2}}
+    return found.get(config.optimizer, {})
 
 
 def spread(config: Config, slot: Array) -> Array:

@@ -10,13 +10,13 @@ from engine.blocks import matrices
 from engine.config import Config
 from engine.model import Array
 from engine.trace import plain
-from engine.trace.state import spread
+from engine.trace.state import MOMENTUM, spread
 from engine.trace.watch import split, strange
 from engine.training import Trainer
 
 N_SAMPLED = 8192
 EPS = 1e-8
-MOMENTUM, FASTER = 0.95, 2.0  # of Muon's matrices; their rate by that of the others
+FASTER = 2.0  # the rate of Muon's matrices by that of the others
 
 
 @dataclass(frozen=True, slots=True)

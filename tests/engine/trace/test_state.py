@@ -9,7 +9,9 @@ import pytest
 from engine.blocks import matrices
 from engine.config import Config
 from engine.model import Flat, init_params
+from engine.trace.replay import slots_of
 from engine.trace.state import odd_slots, odd_start, odd_weights, spread
+from engine.training import Texts, Trainer
 
 CONFIG = Config(n_embd=16, n_layer=2, n_head=2, vocab_size=300, seq_len=8)
 
@@ -47,6 +49,7 @@ def test_a_second_moment_is_no_less_than_0_and_bounds_the_first() -> None:
     m, v = np.zeros((2, CONFIG.n_params), np.float32)
     for scale in (1.0, 1e-3, 50.0):  # sums as the optimizer makes them
         g = (scale * rng.standard_normal(m.size)).astype(np.float32)
+        g *= min(1.0, CONFIG.clip / float(np.linalg.norm(g)))
         m, v = CONFIG.beta1 * m + g, CONFIG.beta2 * v + g * g
     slots = {"m": m, "v": v}
     assert odd_slots(CONFIG, slots, 3) == []
@@ -55,6 +58,31 @@ def test_a_second_moment_is_no_less_than_0_and_bounds_the_first() -> None:
         buffer[7] = value
         (found,) = odd_slots(CONFIG, slots | {slot: buffer}, 3)
         assert (found.kind, found.tensor) == ("optimizer moment", f"optimizer.{slot} of embed")
+
+
+@pytest.mark.parametrize(("optimizer", "slot", "name", "most"), [
+    ("adamw", "m", "head", 10.0), ("adamw", "v", "block1.mlp.down", 20.0),
+    ("muon", "m", "block1.attn.proj", 20.0), ("muon", "m", "block1.norm2.gain", 10.0),
+    ("muon", "m", "head", 10.0), ("lion", "m", "block1.attn.proj", 1.0),
+    ("schedule_free", "v", "head", 1.0)])
+def test_clipped_gradients_bound_every_moment(optimizer: str, slot: str, name: str,
+                                              most: float) -> None:
+    config = dataclasses.replace(CONFIG, optimizer=optimizer, beta1=0.9, beta2=0.95, lr=3e-4)
+    tokens = np.arange(200, dtype=np.uint16)
+    run = Trainer(config, 0, 9, Texts(tokens, tokens, 200))
+    for _ in range(3):
+        run.advance()
+    assert slots_of(run) == []
+    view = run.params.views[name]
+    at = (view.ctypes.data - run.params.buffer.ctypes.data) // 4 + 3
+    buffer = run.optimizer.slots[slot]
+    right = buffer[at]
+    for value in (-2.5 * most, 1e6, 1e30):
+        buffer[at] = abs(value) if slot == "v" else value
+        (found,) = slots_of(run)
+        assert found.tensor == f"optimizer.{slot} of {name.removeprefix('block1.')}"
+    buffer[at] = right
+    assert slots_of(run) == []
 
 
 def test_projections_begin_smaller_by_the_root_of_the_depth() -> None:
