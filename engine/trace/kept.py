@@ -10,10 +10,11 @@ from engine.config import Config
 from engine.model import Array, Flat
 from engine.native import exponential
 from engine.trace import plain
-from engine.trace.compare import Others
+from engine.trace.compare import Others, size
 
 Rule = Callable[["Kept", int], Array]
 NATS = exponential.NATS
+SUMS = 1e20  # of powers that a softmax may divide by without distance from the largest
 ROWS = 2048  # of the matrix of logits, in double at once
 
 
@@ -123,17 +124,17 @@ def _dembed(kept: Kept, _block: int) -> Array:
 
 def _dshares(kept: Kept, i: int) -> Array:
     given, x0 = kept.of(i, "dresidual0"), plain.unit(kept.of(-1, "embed"))
-    return np.array([np.vdot(given, kept.above(i)), np.vdot(given, x0)])
+    return np.stack([(given * kept.above(i)).reshape(-1), (given * x0).reshape(-1)], axis=1)
 
 
 def _dgain(which: int) -> Rule:
-    """Of queries' or keys' norm: the sum over heads and times of what reaches it."""
+    """Of queries' or keys' norm, by head and time."""
     def rule(kept: Kept, i: int) -> Array:
         config, ones = kept.config, np.ones(kept.config.head_size)
         normed = plain.normed_heads(kept.of(i, "attn.qkv"), (ones, ones), config)
         dy = kept.of(i, "dattn.normed")
-        return np.asarray(np.sum(plain.heads(normed, config)[which]
-                                 * plain.heads(dy, config)[which], axis=(0, 2)))
+        found = plain.heads(normed, config)[which] * plain.heads(dy, config)[which]
+        return found.swapaxes(1, 2).reshape(-1, config.head_size)
     return rule
 
 
@@ -215,13 +216,31 @@ GRADIENTS: dict[str, Rule] = {
     "attn.proj": lambda kept, i: kept.of(i, "attn.mixed") @ kept.of(i, "dresidual1"),
     "attn.qkv": lambda kept, i: kept.of(i, "dattn.qkv") @ kept.of(i, "norm1"),
     "rwkv.proj": lambda kept, i: kept.of(i, "rwkv.out").T @ kept.of(i, "dresidual1"),
+    "embed": lambda kept, _: _table(kept),
+    "bigram": lambda kept, _: _summed(np.unique(kept.pairs), kept.pairs, kept.to_embedding()),
+}
+
+# Of what is a sum over the whole sequence, the terms (n, entries): where they cancel, as those of a
+# share do whose stream a norm makes small again, float32 leaves the rounding of the terms alone.
+TERMS: dict[str, Rule] = {
     "norm.gain": lambda kept, _: _gain(kept.before(-1), kept.of(-1, "dnorm")) / NATS,
     "norm1.gain": lambda kept, i: _gain(kept.before(i), kept.of(i, "dnorm1")),
     "norm2.gain": lambda kept, i: _gain(kept.of(i, "residual1"), kept.of(i, "dnorm2")),
-    "embed": lambda kept, _: _table(kept),
-    "bigram": lambda kept, _: _summed(np.unique(kept.pairs), kept.pairs, kept.to_embedding()),
     "residual": _dshares, "attn.q_gain": _dgain(0), "attn.k_gain": _dgain(1),
 }
+
+
+def _sum_of(terms: Rule) -> Rule:
+    return lambda kept, i: np.asarray(np.sum(terms(kept, i), axis=0))
+
+
+GRADIENTS |= {name: _sum_of(terms) for name, terms in TERMS.items()}
+
+
+def cancelled(kept: Kept, block: int, name: str) -> float:
+    """How large the terms are whose sum is the gradient of a parameter; 0 of what is no such."""
+    terms = TERMS.get(name)
+    return size(np.sum(np.abs(terms(kept, block)), axis=0)) if terms else 0.0
 
 
 def rounded(kept: Kept, block: int) -> float:
@@ -238,8 +257,24 @@ def rounded(kept: Kept, block: int) -> float:
     return float(largest * v * max(q, k) * np.sqrt(do.shape[1] / kept.config.head_size))
 
 
+def undivided(kept: Kept, block: int) -> Array:
+    """What attention has before it divides by the sum of powers: Σ e |v| (C, T).
+
+    Powers of the scores as they are, but where their sum is beyond SUMS: there of their distance
+    from the largest.
+    """
+    s, v = kept.of(block, "attn.scores"), np.abs(plain.heads(
+        kept.of(block, "attn.qkv"), kept.config)[2])
+    s = np.where(np.tri(s.shape[-1], dtype=bool), s, -np.inf)
+    peak = np.max(s, axis=-1, keepdims=True)
+    total = peak + np.log(np.sum(np.exp(s - peak), axis=-1, keepdims=True))
+    e = np.exp(s - np.where(np.abs(total) < math.log(SUMS), 0.0, peak))
+    mixed = np.matmul(np.repeat(v, s.shape[0] // v.shape[0], axis=0), e.swapaxes(1, 2))
+    return np.asarray(mixed.reshape(-1, s.shape[1]))
+
+
 def _gain(x: Array, dy: Array) -> Array:
-    return np.asarray(np.sum(plain.norm(x, np.ones(x.shape[1])) * dy, axis=0))
+    return np.asarray(plain.norm(x, np.ones(x.shape[1])) * dy)
 
 
 def _table(kept: Kept) -> Array:

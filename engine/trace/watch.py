@@ -10,13 +10,13 @@ from engine.model import GPT, Array, Flat
 from engine.native import exponential
 from engine.trace import kept as rules
 from engine.trace import plain
-from engine.trace.compare import Deviation, compare, named, size
+from engine.trace.compare import LARGEST, Deviation, compare, named, size
 from engine.trace.kept import Kept
 
 FORWARD, BACKWARD = "forward", "backward"
 CHANNEL_MAJOR = ("attn.qkv", "attn.normed", "attn.mixed", "mlp.gate_up", "mlp.swiglu", "logits")
 SLOPE = 1e-5  # of an operation's input: how far it is moved to see its slope
-ROUNDING = 1e-6  # of what a gradient of attention is the difference of
+ROUNDING = 1e-6  # of what a gradient is the difference or the sum of
 CALM = 0.4  # of the matrices' root mean square: above, RWKV is too bent for float32's slopes
 ABOUT = 0.1  # how far a gradient may be from a slope so found
 BLUNT = 1e5  # scores and logits above are rounded by more than the softmax bears
@@ -110,8 +110,13 @@ class Watched:
             return next((found for part in (slice(c), slice(c, c + e), slice(c + e, None)) if (
                 found := compare(values[part], expected[part], {}, self._known, tolerance,
                                  noise))), None)
-        return compare(values, expected, rules.others(self._kept, block, tensor), self._known,
-                       tolerance)
+        found = compare(values, expected, rules.others(self._kept, block, tensor), self._known,
+                        tolerance)
+        if tensor == "attn.mixed" and found and found.kind == "not finite" and np.all(
+                rules.undivided(self._kept, block)[~np.isfinite(values)] >= LARGEST):
+            return Deviation("overflow", "before it is divided by the sum of powers it is over the "
+                             "largest number of float32")
+        return found
 
     def _told(self, find: Callable[[], Deviation | None]) -> Deviation | None:
         """What is found, unless the plain form gives the same, or no finite numbers, in float32."""
@@ -185,7 +190,9 @@ class Watched:
         rule = rules.GRADIENTS.get(name)
         if rule:
             values = values[rules.rows_of(self._kept, name)]
-            return self._told(lambda: compare(values, rule(self._kept, block), {}, self._known))
+            noise = ROUNDING * rules.cancelled(self._kept, block, name)
+            return self._told(lambda: compare(values, rule(self._kept, block), {}, self._known,
+                                              noise=noise))
         kept, own = self._kept, name.removeprefix("rwkv.")
         if own == name or not np.all(np.isfinite(values)):
             return None

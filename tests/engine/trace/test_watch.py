@@ -1,12 +1,14 @@
 """One sequence watched: sizes in the order of computation, and what does not follow."""
 
 import dataclasses
+from typing import Any
 from unittest import mock
 
 import numpy as np
+import pytest
 
 from engine.config import LATER, Config
-from engine.model import GPT, Flat, init_params, rwkv
+from engine.model import GPT, Array, Flat, attention, init_params, rwkv, stream
 from engine.trace import watch
 from engine.trace.watch import Watched, in_order, look, seen, split, strange
 
@@ -71,6 +73,53 @@ def test_a_gradient_of_rwkv_that_is_no_slope_is_told() -> None:
     assert (found.block, found.tensor) == (1, "dnorm1")
     assert found.deviation is not None
     assert found.deviation.kind == "scale"
+
+
+@pytest.mark.parametrize("mixer", ["attention", "rwkv"])
+def test_terms_that_cancel_leave_rounding_and_no_fault(mixer: str) -> None:
+    """Of the share of a stream that dwarfs its branches: the norm behind does not see its size."""
+    config = dataclasses.replace(CONFIG, residual_scalars=True, mixer=mixer)
+    for seed in range(4):
+        params, grads = init_params(config, seed), Flat.empty(config)
+        params.views["embed"][...] *= 1e6
+        assert [one for one in look(GPT(config), params, grads, IDS[:-1], IDS[1:])
+                if one.deviation] == []
+    right = stream.reweighed_backward
+
+    def wrong(dx: Array, dx0: Array, cache: Any, dshare: Array, *rest: Any) -> None:
+        right(dx, dx0, cache, dshare, *rest)
+        dshare *= -1
+
+    with mock.patch.object(stream, "reweighed_backward", wrong):
+        found = {one.tensor for one in looked(config) if one.deviation}
+    assert found == {"gradient of residual"}
+
+
+def _mixed(value: float) -> watch.Seen:
+    """What attention gives of scores about 40 and values of this size."""
+    params, n = init_params(CONFIG, 0), 2 * CONFIG.n_embd
+    qkv = params.views["block0.attn.qkv"]
+    qkv[:n] *= 55.0
+    qkv[n:] *= value / 0.08
+    return next(one for one in look(GPT(CONFIG), params, Flat.empty(CONFIG), IDS[:-1], IDS[1:])
+                if one.tensor == "attn.mixed")
+
+
+def test_values_that_are_over_before_they_are_divided_are_an_overflow() -> None:
+    found, right = _mixed(1e27), attention.attention
+
+    def wrong(*args: Any) -> Any:
+        o, cache = right(*args)
+        o[3, 5] = np.inf
+        return o, cache
+
+    assert found.deviation is not None
+    assert (found.deviation.kind, found.n_bad > 0) == ("overflow", True)
+    assert _mixed(1e10).deviation is None
+    with mock.patch.object(attention, "attention", wrong):
+        wrongly = _mixed(1e10).deviation
+    assert wrongly is not None
+    assert wrongly.kind == "not finite"
 
 
 def test_names_are_split_and_put_in_order() -> None:
