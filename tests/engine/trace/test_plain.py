@@ -1,5 +1,7 @@
 """The plain layers by what is known of them, and their gradients by slopes."""
 
+import math
+
 import numpy as np
 
 from engine.config import Config
@@ -22,6 +24,14 @@ def test_swiglu_is_silu_times_its_other_half(central_differences) -> None:
     assert np.allclose(plain.swiglu(x), x[:3] / (1 + np.exp(-x[:3])) * x[3:])
     slope = central_differences(lambda: np.sum(dh * plain.swiglu(x)), x, 1e-6)
     assert np.allclose(plain.swiglu_backward(x, dh), slope, atol=1e-7)
+
+
+def test_a_gate_that_is_shut_lets_through_what_double_can_tell() -> None:
+    x = np.array([-700.0, -80.0, -40.0, -36.0, -20.0, -1.0, 0.0, 1.0, 40.0, 700.0])
+    wanted = [math.exp(one) / (1 + math.exp(one)) for one in x[:-3]] + [
+        1 / (1 + math.exp(-one)) for one in x[-3:]]
+    assert np.allclose(plain.sigmoid(x), wanted, rtol=1e-14, atol=0)
+    assert plain.sigmoid(np.float32([-80.0, 80.0])).dtype == np.float32
 
 
 def test_attention_sees_nothing_that_comes_later_and_its_gradient_is_its_slope(
