@@ -133,11 +133,16 @@ def _change(config: Config, before: Before, grads: Array, scale: float, lr: floa
             _turn(config, before, grads, scale, u)
     elif config.optimizer == "lion":  # Chen et al. 2023
         u = np.sign(b1 * slots["m"] + (1 - b1) * g)
-    elif config.optimizer == "schedule_free" and not config.cautious_decay:
+    elif config.optimizer == "schedule_free":
         return _averaged(config, before, g, lr, decay)
     else:
         return None
-    return np.asarray(-lr * (u + decay * p * (u * p >= 0 if config.cautious_decay else 1)))
+    return np.asarray(-lr * (u + _decayed(config, p, u, decay)))
+
+
+def _decayed(config: Config, p: Array, u: Array, decay: Array) -> Array:
+    """What decay adds to a step: with cautious_decay only where the step goes towards zero, too."""
+    return np.asarray(decay * p * (u * p >= 0 if config.cautious_decay else 1))
 
 
 def _turn(config: Config, before: Before, grads: Array, scale: float, u: Array) -> None:
@@ -157,7 +162,8 @@ def _averaged(config: Config, before: Before, g: Array, lr: float, decay: Array)
     p, slots, n = before.params, before.slots, before.scalars.get("n_updates", 0) + 1
     b1, b2 = config.beta1, config.beta2
     z, v = slots["z"] if n > 1 else p, b2 * slots["v"] + (1 - b2) * g * g
-    u = g / (np.sqrt(v / (1 - b2**n)) + EPS) + decay * p
+    u = g / (np.sqrt(v / (1 - b2**n)) + EPS)
+    u = u + _decayed(config, p, u, decay)
     total = before.scalars.get("weight_sum", 0.0) + lr * lr
     c = lr * lr / total if total else 1.0
     x = (p - (1 - b1) * z) / b1

@@ -28,7 +28,7 @@ def test_the_rate_is_that_of_the_schedule(schedule: str) -> None:
 @pytest.mark.parametrize(("optimizer", "decays"), [
     *((name, {}) for name in OPTIMIZERS),
     *((name, {"cautious_decay": True, "scheduled_decay": True})
-      for name in ("adamw", "lion", "muon"))])
+      for name in OPTIMIZERS)])
 def test_an_update_is_what_its_formula_gives(optimizer: str, decays: dict[str, bool]) -> None:
     run = a_trainer(optimizer=optimizer, weight_decay=1.0, **decays)
     for _ in range(4):
@@ -37,6 +37,21 @@ def test_an_update_is_what_its_formula_gives(optimizer: str, decays: dict[str, b
         found = moved(run, before, event.grad_norm, event.lr)
         assert (found.step, found.factor, found.lr_factor) == (run.step, 1.0, 1.0)
         assert found.gap == 0.0
+
+
+@pytest.mark.parametrize(("optimizer", "is_cautious"), [
+    (name, cautious) for name in OPTIMIZERS for cautious in (False, True)])
+def test_no_optimizer_goes_without_a_formula(optimizer: str, is_cautious: bool,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_trainer(optimizer=optimizer, cautious_decay=is_cautious)
+    run.advance()
+    before = sampled(run)
+    right = run.optimizer.update
+    monkeypatch.setattr(run.optimizer, "update", lambda params, grads, *rest: right(
+        params, -grads, *rest))
+    event = run.advance()
+    found = moved(run, before, event.grad_norm, event.lr)
+    assert found.gap > 0.1 or found.factor < 0.0
 
 
 def test_an_update_at_ten_times_the_rate_is_told_by_its_size(
