@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.config import Config
 from engine.model import Array, Flat
 from engine.trace.compare import size
 from engine.trace.finding import TENSORS
@@ -80,12 +81,15 @@ def worst(trainer: Trainer) -> tuple[tuple[Array, Array], list[int]]:
 
 def _long(trainer: Trainer) -> tuple[Array, Array] | None:
     """The first whole sequence that breaks, where its pieces were shorter and it can be watched."""
-    config = trainer.config
-    n_scores = config.n_head * config.seq_len**2 if config.mixer == "attention" else 0
-    if config.seq_len <= LONGEST or n_scores > MOST_SCORES:
+    if trainer.config.seq_len <= LONGEST or not is_watchable(trainer.config):
         return None
     return next((one for one in zip(*_taken(trainer), strict=True) if not math.isfinite(
         _square(trainer, *(x[None] for x in one)))), None)
+
+
+def is_watchable(config: Config) -> bool:
+    """Whether what a whole sequence computes can be kept."""
+    return config.mixer != "attention" or config.n_head * config.seq_len**2 <= MOST_SCORES
 
 
 def _taken(trainer: Trainer, step: int | None = None) -> tuple[Array, Array]:

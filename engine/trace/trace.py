@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from engine.model import Array
-from engine.trace.failure import LONGEST, failure_of, sequences
+from engine.trace.failure import LONGEST, failure_of, is_watchable, sequences
 from engine.trace.finding import Finding
 from engine.trace.judge import judge, symptom
 from engine.trace.replay import Go, Past, Saved, replay
@@ -42,11 +42,14 @@ def trace_failure(trainer: Trainer, load: Callable[[], Saved | None],
 def trace_evaluation(trainer: Trainer) -> Finding:
     """What broke where the last step was made and the validation loss is not finite."""
     point = trainer.evaluation_params()
-    tokens, n = trainer.texts.valid, min(trainer.config.seq_len, LONGEST)
+    tokens, n_time = trainer.texts.valid, trainer.config.seq_len
+    n = min(n_time, LONGEST)
     window = _pair(tokens[: n + 1])
+    lengths = [n, n_time] if n < n_time and is_watchable(trainer.config) else [n]
     with np.errstate(all="ignore"):
-        for start in range(0, tokens.size - n - 1, n):
-            ids, targets = _pair(tokens[start : start + n + 1])
+        # As what is scored, the last one shorter; whole ones where no piece of them breaks.
+        for ids, targets in (_pair(tokens[start : start + n + 1]) for n in lengths
+                             for start in range(0, tokens.size - 1, n)):
             if not np.all(np.isfinite(trainer.model.token_losses(
                     point, ids[None], targets[None]))):
                 window = ids, targets

@@ -344,6 +344,25 @@ def test_a_validation_that_is_not_finite_is_traced_where_it_breaks() -> None:
     assert told(trace_evaluation(run)) == (2, "forward", None, "embed", "poisoned token")
 
 
+@pytest.mark.parametrize(("size", "at"), [(33, 31), (40, 31), (40, 36)])
+def test_a_validation_is_looked_at_to_its_end(size: int, at: int) -> None:
+    """In the last full window, of inputs 16 to 31, and in the rest behind it."""
+    valid, right = np.full(size, 5, np.uint16), stream.embedding
+    valid[at] = 299  # which training never meets
+
+    def wrong(ids: Any, *more: Any) -> Any:
+        x = right(ids, *more)
+        x[ids == 299] = np.nan
+        return x
+
+    with mock.patch.object(stream, "embedding", wrong):
+        run = Trainer(CONFIG, 1, 1, Texts(TOKENS % 299, valid, 40))
+        run.advance()
+        assert not math.isfinite(run.evaluate().nats)
+        found = trace_evaluation(run)
+    assert told(found) == (1, "forward", None, "embed", "not finite by itself")
+
+
 def test_to_look_over_a_run_changes_nothing_of_it() -> None:
     runs = [a_trainer(), a_trainer()]
     for run in runs:
