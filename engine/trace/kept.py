@@ -257,6 +257,22 @@ def rounded(kept: Kept, block: int) -> float:
     return float(largest * v * max(q, k) * np.sqrt(do.shape[1] / kept.config.head_size))
 
 
+def squashed(kept: Kept, block: int, tensor: str) -> float:
+    """How large that is which a sigmoid squashes: one that is shut may be rounded as if open.
+
+    0 of what has none.
+    """
+    if tensor == "rwkv.gate":
+        return size(plain.rwkv_product(kept.of(block, "rwkv.mix")[3], kept.mixer(block), 3))
+    if tensor not in ("mlp.swiglu", "dmlp.gate_up"):
+        return 0.0
+    gate, up = np.split(kept.of(block, "mlp.gate_up"), 2)
+    if tensor == "mlp.swiglu":
+        return size(gate * up)
+    dh = kept.of(block, "dmlp.swiglu")
+    return math.hypot(size(dh * up * (1 + np.abs(gate))), size(dh * gate))
+
+
 def undivided(kept: Kept, block: int) -> Array:
     """What attention has before it divides by the sum of powers: Σ e |v| (C, T).
 

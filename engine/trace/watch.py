@@ -111,7 +111,7 @@ class Watched:
                 found := compare(values[part], expected[part], {}, self._known, tolerance,
                                  noise))), None)
         found = compare(values, expected, rules.others(self._kept, block, tensor), self._known,
-                        tolerance)
+                        tolerance, ROUNDING * rules.squashed(self._kept, block, tensor))
         if tensor == "attn.mixed" and found and found.kind == "not finite" and np.all(
                 rules.undivided(self._kept, block)[~np.isfinite(values)] >= LARGEST):
             return Deviation("overflow", "before it is divided by the sum of powers it is over the "

@@ -9,6 +9,7 @@ import pytest
 
 from engine.config import LATER, Config
 from engine.model import GPT, Array, Flat, attention, init_params, rwkv, stream
+from engine.native import NUMPY, Kernels, usual
 from engine.trace import watch
 from engine.trace.watch import Watched, in_order, look, seen, split, strange
 
@@ -93,6 +94,25 @@ def test_terms_that_cancel_leave_rounding_and_no_fault(mixer: str) -> None:
     with mock.patch.object(stream, "reweighed_backward", wrong):
         found = {one.tensor for one in looked(config) if one.deviation}
     assert found == {"gradient of residual"}
+
+
+@pytest.mark.parametrize("kernels", [NUMPY, usual().kernels], ids=["numpy", "usual"])
+def test_gates_that_are_all_shut_are_no_fault(kernels: Kernels | None) -> None:
+    """By numpy a sigmoid of −24 is 0 and no 4e-11."""
+    for mixer in ("attention", "rwkv"):
+        config = dataclasses.replace(CONFIG, n_hidden=1, mixer=mixer)
+        params = init_params(config, 0)
+        params.views["embed"][:, 0] = 3.0  # the largest channel of all, so that norms make it 4
+        gates = [params.views["block1.mlp.gate_up"][0]]
+        if mixer == "rwkv":
+            gates += list(params.views["block1.rwkv.rkvg"].reshape(4, 16, 16)[3])
+        for shift in (-3.0, -4.5, -6.0, -9.0, -11.0, -20.0):
+            for gate in gates:
+                gate[...] = 0.0
+                gate[0] = shift
+            seen = look(GPT(config, kernels=kernels), params, Flat.empty(config), IDS[:-1],
+                        IDS[1:])
+            assert [(one.tensor, one.deviation) for one in seen if one.deviation] == [], shift
 
 
 def _mixed(value: float) -> watch.Seen:
