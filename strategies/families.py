@@ -39,9 +39,11 @@ class Family:
 # widths of 576 to 1280, three queries a key. rwkv: Peng et al. 2024, arXiv:2404.05892.
 FAMILIES = {
     "balanced": Family("as the default shape, 128d/4L", 32),
-    "deep": Family("deep and thin, three query heads a key head", 22, MOST_LAYERS, 2.0, 3),
+    "deep": Family("deep and thin, three query heads a key head", 22, MOST_LAYERS, 2.0, 3,
+                   fields=(("mixer", "attention"),)),
     "wide": Family("few wide layers", 128),
-    "gqa4": Family("four query heads a key head, tied", 32, queries=4, fields=(("tied", True),)),
+    "gqa4": Family("four query heads a key head, tied", 32, queries=4,
+                   fields=(("mixer", "attention"), ("tied", True))),
     "rwkv": Family("RWKV time mixing, as balanced", 32,
                    fields=(("mixer", "rwkv"), ("n_kv_head", None))),
 }

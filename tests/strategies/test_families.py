@@ -50,6 +50,13 @@ def test_families_have_what_they_are_named_for(log: float) -> None:
     assert deep.n_layer >= of_size("wide", 10**log, base).n_layer
 
 
+def test_families_of_shared_key_heads_mix_by_attention_whatever_the_base_does() -> None:
+    base = Config(vocab_size=300, mixer="rwkv")
+    mixers = {name: of_size(name, 1_000_000, base).mixer for name in FAMILIES}
+    assert mixers == {"balanced": "rwkv", "deep": "attention", "wide": "rwkv",
+                      "gqa4": "attention", "rwkv": "rwkv"}
+
+
 def test_a_family_carries_the_recipe_to_its_width_and_takes_the_rest_from_the_base() -> None:
     base = Config(n_hidden=256, lr=4e-3, clip=0.5, n_kv_head=2)
     found = of_size("deep", 1_000_000, base)
