@@ -90,18 +90,19 @@ class Config:
             if value is default:
                 continue
             checked(name, value, default)
-            if isinstance(default, float) and type(value) is not float:  # 1 and 1.0 are one
-                object.__setattr__(self, name, float(value))
-        if self.n_embd % self.n_head:
+            kind = float if isinstance(default, float) else int
+            if name in BOUNDS and value is not None and type(value) is not kind:
+                object.__setattr__(self, name, kind(value))  # 1 and 1.0 are one
+        if self.n_embd % (2 * self.n_head):
             fits = [h for h in range(1, 65) if self.n_embd % (2 * h) == 0]
             near = sorted(sorted(fits, key=lambda h: abs(h - self.n_head))[:2])
-            allowed = " or ".join(map(str, near)) or "another n_embd"
+            allowed = " or ".join(map(str, near)) or "an even n_embd"
             raise ConfigError(
-                f"n_head={self.n_head} does not divide n_embd={self.n_embd}; use {allowed}")
-        if self.head_size % 2:
-            raise ConfigError(
+                f"n_head={self.n_head} does not divide n_embd={self.n_embd}; use {allowed}"
+                if self.n_embd % self.n_head else
                 f"n_embd={self.n_embd} over n_head={self.n_head} gives heads of "
-                f"{self.head_size}, and RoPE needs an even size; use fewer heads")
+                f"{self.head_size}, and they need an even size; use "
+                + (f"n_head {allowed}" if near else allowed))
         if self.mixer == "attention" and self.n_head % self.kv_heads:
             fits = [h for h in range(1, self.n_head + 1) if self.n_head % h == 0]
             near = sorted(sorted(fits, key=lambda h: abs(h - self.kv_heads))[:2])

@@ -8,6 +8,7 @@ first, then by letters: a neighbour of another meaning is worse than none.
 
 import difflib
 import math
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -118,11 +119,11 @@ def checked(name: str, value: Any, default: Any) -> None:
     if default is None and value is None:
         return
     wants_int = default is None or isinstance(default, int)
-    kinds = (int,) if wants_int else (int, float)
-    is_number = isinstance(value, kinds) and not isinstance(value, bool)
-    if not is_number or (isinstance(value, float) and not math.isfinite(value)):
-        kind = "a whole number" if wants_int else "a finite number"
-        raise ConfigError(f"{name}={value!r} is not {kind}")
+    kind = numbers.Integral if wants_int else numbers.Real  # numpy's are such, too
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    if not is_number or value != value or abs(value) == math.inf:
+        raise ConfigError(f"{name}={value!r} is not "
+                          f"{'a whole' if wants_int else 'a finite'} number")
     low, high = BOUNDS[name]
     if not low <= value <= high:
         raise ConfigError(f"{name}={value} is out of range; use {low:g} to {high:g}")

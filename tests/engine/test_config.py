@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from engine.config import BOUNDS, EARLIER, FORK_MB, OPTIMIZERS, PROCESS_MB, SCHEDULES, Config
@@ -14,9 +16,13 @@ from engine.errors import ConfigError
 
 @pytest.mark.parametrize(("values", "sentence"), [
     ({"n_head": 6}, "n_head=6 does not divide n_embd=128; use "),
-    ({"n_embd": 129}, "n_head=4 does not divide n_embd=129; use another n_embd"),
-    ({"n_embd": 12}, "n_embd=12 over n_head=4 gives heads of 3, and RoPE needs an even size; "
-                     "use fewer heads"),
+    ({"n_embd": 129}, "n_head=4 does not divide n_embd=129; use an even n_embd"),
+    ({"n_embd": 12}, "n_embd=12 over n_head=4 gives heads of 3, and they need an even size; "
+                     "use n_head 2 or 3"),
+    ({"n_embd": 9, "n_head": 1}, "n_embd=9 over n_head=1 gives heads of 9, and they need an even "
+                                 "size; use an even n_embd"),
+    ({"n_embd": 9, "n_head": 3, "mixer": "rwkv"}, "n_embd=9 over n_head=3 gives heads of 3, and "
+                                                  "they need an even size; use an even n_embd"),
     ({"n_kv_head": 3}, "n_kv_head=3 does not divide n_head=4; use 2 or 4"),
     ({"n_kv_head": 8}, "n_kv_head=8 does not divide n_head=4; use 2 or 4"),
     ({"mixer": "mamba"}, "mixer=mamba is not known; use attention, rwkv"),
@@ -49,6 +55,17 @@ def test_a_value_that_is_not_allowed_is_refused_in_words(values, sentence):
     assert str(caught.value).startswith(sentence)
 
 
+def test_numbers_of_numpy_are_what_they_are_worth():
+    config = Config(n_embd=np.int64(64), n_kv_head=np.uint8(2), lr=np.float32(0.25),
+                    clip=np.int32(2), weight_decay=Fraction(1, 8))
+    plainly = Config(n_embd=64, n_kv_head=2, lr=0.25, clip=2.0, weight_decay=0.125)
+    assert config == plainly
+    assert json.dumps(config.to_dict()) == json.dumps(plainly.to_dict())
+    for values in ({"n_layer": np.True_}, {"lr": np.float32("nan")}, {"n_layer": np.float64(4)}):
+        with pytest.raises(ConfigError, match="is not a"):
+            Config(**values)
+
+
 def test_a_number_too_large_for_arithmetic_is_refused_too():
     with pytest.raises(ConfigError, match="n_embd=1000+ is out of range; use 8 to 4096"):
         Config(n_embd=10**400)
@@ -59,11 +76,12 @@ def test_schedule_free_without_momentum_is_refused_for_it_could_not_find_its_ave
         Config(optimizer="schedule_free", beta1=0.0)
 
 
-@pytest.mark.parametrize("n_embd", [8, 10, 64, 96, 120, 4096])
-def test_the_heads_that_are_suggested_are_allowed(n_embd):
+@pytest.mark.parametrize(("n_embd", "n_head"), [
+    (8, 7), (10, 7), (64, 7), (96, 7), (120, 7), (4096, 7), (12, 12), (14, 2), (4090, 10)])
+def test_the_heads_that_are_suggested_are_allowed(n_embd, n_head):
     with pytest.raises(ConfigError) as caught:
-        Config(n_embd=n_embd, n_head=7)
-    suggested = str(caught.value).partition("use ")[2].split(" or ")
+        Config(n_embd=n_embd, n_head=n_head)
+    suggested = str(caught.value).partition("use ")[2].removeprefix("n_head ").split(" or ")
     assert [Config(n_embd=n_embd, n_head=int(n)).n_head for n in suggested]
 
 
