@@ -88,11 +88,13 @@ def _pass_counts(config: Config, n_rows: int) -> Vector:
     """The same of one forward and backward pass of n_rows sequences in one process."""
     c, v, time = config.n_embd, config.vocab_size, config.seq_len
     n = n_rows * time * config.n_layer  # tokens in all blocks
+    is_rwkv, of_mlp = config.mixer == "rwkv", 3 * c * config.hidden
+    # Whatever RWKV mixes lies in whole chunks, those of a last one that is not full, too.
+    mixed = n // time * padded(time) if is_rwkv else n
     found: dict[str, float] = {
-        "products": n * config.block_weights, "head": n_rows * time * v * c,
-        "logits": n_rows * time * v, "update": 0, "step": 1}
-    mixer = _attention_counts if config.mixer == "attention" else _rwkv_counts
-    found |= mixer(config, n_rows, n)
+        "products": n * of_mlp + mixed * (config.block_weights - of_mlp),
+        "head": n_rows * time * v * c, "logits": n_rows * time * v, "update": 0, "step": 1}
+    found |= (_rwkv_counts if is_rwkv else _attention_counts)(config, n_rows, mixed)
     found["activations"] += n * 3 * config.hidden + IDEA * (
         n * c * config.residual_scalars
         + n * (c + config.kv_width) * (config.qk_norm and config.mixer == "attention")
@@ -112,7 +114,7 @@ def _attention_counts(config: Config, n_rows: int, n: int) -> dict[str, float]:
 
 
 def _rwkv_counts(config: Config, n_rows: int, n: int) -> dict[str, float]:
-    """The same of a recurrence in chunks, in the parts of attention that are most like it."""
+    """The same of a recurrence in chunks, which n tokens fill, in the parts most like it."""
     time, chunk = config.seq_len, time_chunk(config.seq_len)
     n_chunks = padded(time) // chunk
     return {"attention": n * config.mixer_products / 2, "scores": 0,

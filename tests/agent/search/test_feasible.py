@@ -21,7 +21,7 @@ from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.machine import machine
 from agent.search import feasible, study
-from agent.search.feasible import COSTS, SPAWN_S, StepTime, Timing, learn
+from agent.search.feasible import COSTS, SPAWN_S, StepTime, Timing, counts, learn
 from agent.trial.job import Job
 from engine.config import Config
 from engine.errors import LedgerError, NoProposal
@@ -68,6 +68,30 @@ def test_rwkv_is_foreseen_slower_in_short_windows_and_faster_in_long_ones() -> N
         windowed(time, "rwkv"), 2) for time in (128, 512, 1024)}
     assert 0.7 < ratio[128] < 1.0 < ratio[1024] < 1.5
     assert ratio[128] < ratio[512] < ratio[1024]
+
+
+def test_a_window_of_rwkv_costs_what_the_chunks_do_that_it_is_filled_up_to() -> None:
+    rwkv = Config(mixer="rwkv", n_embd=96, n_layer=3, seq_len=32)
+    at = list(COSTS).index
+
+    def own(time: int) -> tuple[float, float]:
+        """Multiply-adds of a row's mixing: by its matrices, and with other tokens."""
+        found = counts(dataclasses.replace(rwkv, seq_len=time)) / rwkv.batch_size
+        mlp = time * rwkv.n_layer * 3 * rwkv.n_embd * rwkv.hidden
+        return found[at("products")] - mlp, found[at("attention")]
+
+    assert own(17) == own(24) == own(32) != own(33)
+    assert own(33) == own(48) == (1.5 * own(32)[0], 1.5 * own(32)[1])
+    for time in (16, 32, 48, 64):
+        short = dataclasses.replace(rwkv, seq_len=time)
+        n = short.batch_size * time * short.n_layer
+        found = counts(short)
+        assert found[at("products")] == n * short.block_weights
+        assert found[at("attention")] == n * short.mixer_products / 2
+        assert found[at("activations")] == n * (28 * short.n_embd + 3 * short.hidden)
+    plain = Config(seq_len=33)
+    n = plain.batch_size * 33 * plain.n_layer
+    assert counts(plain)[at("products")] == n * plain.block_weights
 
 
 def test_shared_heads_are_foreseen_to_save_time_and_memory() -> None:
