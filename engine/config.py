@@ -253,6 +253,7 @@ class Config:
     def predicted_mb(self, n_replicas: int = 1) -> float:
         """Predicted peak resident memory of training, MB, pages that replicas share counted once.
 
+        Without the text, and what it takes to shuffle its stories: agent/search/footprint.py.
         Parameters and optimizer are shared; every replica has its own gradient, and a workspace
         for its rows of the batch.
         """

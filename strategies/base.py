@@ -73,6 +73,7 @@ class Limits:
     n_replicas: int = 1  # processes that will share the training
     max_params: int = 10_000_000
     max_mb: float = 3000.0
+    shuffle_mb: float = 0.0  # that shuffled stories take of it beside all else
     min_vocab: int = 257  # the vocabularies this corpus supports
     max_vocab: int = 32768
     max_seq_len: int = 2048
@@ -161,7 +162,8 @@ def _obstacle(config: Config, limits: Limits) -> tuple[str, str] | None:
     if config.n_params > limits.max_params:
         return (f"{config.n_params:,} parameters",
                 f"over the limit of {limits.max_params:,} parameters")
-    predicted_mb = config.predicted_mb(limits.n_replicas)
+    predicted_mb = config.predicted_mb(limits.n_replicas) + (
+        limits.shuffle_mb if config.shuffle_stories else 0.0)
     if predicted_mb > limits.max_mb:
         return f"{predicted_mb:,.0f} MB predicted", f"over the limit of {limits.max_mb:,.0f} MB"
     if steps < limits.min_steps:

@@ -56,8 +56,9 @@ def enqueue(home: Home, /, config: tuple[str, ...], dry_run: bool, as_json: bool
 
 
 def _predicted_mb(ledger: Reader, idea: Idea, study: Calibration) -> float:
-    return idea.config.predicted_mb(idea.replicas) + footprint.beside_mb(
-        ledger, ledger.corpus(study.corpus_id))
+    corpus = ledger.corpus(study.corpus_id)
+    return (idea.config.predicted_mb(idea.replicas) + footprint.beside_mb(ledger, corpus)
+            + footprint.stories_mb(idea.config, corpus, idea.replicas))
 
 
 def _in_words(idea: Idea, study: Calibration, predicted_mb: float) -> str:

@@ -117,10 +117,12 @@ def _text(name: str, stdin: TextIO) -> str:
 
 
 def _require_room(ledger: Queries, idea: Idea, found: Calibration, max_ram_mb: float) -> None:
-    max_mb = max_ram_mb - footprint.beside_mb(ledger, ledger.corpus(found.corpus_id))
+    corpus = ledger.corpus(found.corpus_id)
     obstacle = why_not(idea.config, Limits(
         budget_tokens=found.budget_tokens, n_replicas=idea.replicas, max_params=MAX_PARAMS,
-        max_mb=max_mb, max_vocab=MAX_VOCAB, min_steps=study.MIN_STEPS))
+        max_mb=max_ram_mb - footprint.beside_mb(ledger, corpus), max_vocab=MAX_VOCAB,
+        shuffle_mb=footprint.shuffle_mb(corpus.n_stories_train, idea.replicas),
+        min_steps=study.MIN_STEPS))
     if obstacle:
         is_long = idea.config.steps_for(found.budget_tokens) < study.MIN_STEPS
         remedy = "; a smaller batch_size, grad_accum or seq_len makes more steps" if is_long else ""

@@ -63,6 +63,7 @@ class Forecast:
     beside_mb: float = 0.0  # that a run takes with its text, beside its arrays
     alone_s: float | None = None  # in all, where no run went on from another; None: none does
     wholes: tuple[str, ...] = ()  # parts that were asked for and are all of the text
+    shuffle_mb: float = 0.0  # that a run takes to shuffle the stories of all of the text
 
     @property
     def total_s(self) -> float:
@@ -95,7 +96,8 @@ class Forecast:
 
     def _mb(self, config: Config) -> float:
         """As a queued run of it will have it."""
-        return config.predicted_mb(self.n_replicas) + self.beside_mb
+        return config.predicted_mb(self.n_replicas) + self.beside_mb + (
+            self.shuffle_mb if config.shuffle_stories else 0.0)
 
     def as_dict(self) -> dict[str, Any]:
         plan = dataclasses.asdict(self.plan)
@@ -206,7 +208,7 @@ def _forecast(ledger: Queries | None, asked: Asked, found: TokenSet | None,
                     _again(plan, runs, parts, asked.wish.seed), found is not None,
                     {size: grid.sized(size, base) for size in asked.sizes}, n_replicas, parts,
                     found.corpus.name if found else asked.wish.source.what, beside_mb, alone_s,
-                    wholes_of(asked.crossed.uniques, found))
+                    wholes_of(asked.crossed.uniques, found), _shuffle_mb(found, n_replicas))
 
 
 def _shared(cells: Sequence[grid.Cell]) -> Iterator[float]:
@@ -237,12 +239,17 @@ def _text_mb(found: TokenSet | None) -> float:
     return footprint.tokens_mb(found.n_tokens["train"] + found.n_tokens["search"]) if found else 0.0
 
 
+def _shuffle_mb(found: TokenSet | None, n_replicas: int) -> float:
+    return footprint.shuffle_mb(
+        found.corpus.splits["train"].n_stories if found else None, n_replicas)
+
+
 def _plan(runs: Mapping[str, Sequence[Run]], asked: Asked, found: TokenSet | None,
           beside_mb: float = 0.0) -> grid.Plan:
     base, wish = asked.base, asked.wish
     limits = Limits(n_replicas=wish.n_replicas, max_params=round((1 + NEAR_SIZE) * MAX_PARAMS),
                     max_mb=wish.max_ram_mb - beside_mb, max_vocab=base.vocab_size,
-                    min_steps=study.MIN_STEPS)
+                    shuffle_mb=_shuffle_mb(found, wish.n_replicas), min_steps=study.MIN_STEPS)
     # In whatever order of the text: no night for that alone.
     known: dict[crossing.Key, str] = {
         (text, run.seed or 0, held_of(base, Config.from_dict(run.config), wish).hash,

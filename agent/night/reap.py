@@ -114,6 +114,7 @@ def _crop(ledger: Ledger, run: Run, wish: Wish, seconds: float, progress: Progre
     limits = Limits(
         n_replicas=wish.n_replicas, max_params=MAX_PARAMS,
         max_mb=room_mb - footprint.beside_mb(ledger, corpus), max_vocab=corpus.vocab_size,
+        shuffle_mb=footprint.shuffle_mb(corpus.n_stories_train, wish.n_replicas),
         min_steps=study.MIN_STEPS, run_s=run_s)
     return crop_of(ledger, run, _study_of(ledger, run), limits, seconds)
 

@@ -371,14 +371,14 @@ class Campaign:
             room_mb, max_mb = self._room_mb(), max_mb - sum(beside)
             max_mb = max_mb if room_mb is None else min(max_mb, room_mb)
         base = Config.from_dict(self.study.config)
-        n_open = sum(run.state not in ENDED for run in in_flight)
-        max_s = run_s and self._max_s(run_s, n_open)
-        beside_mb = footprint.beside_mb(self.ledger, self.ledger.corpus(self.study.corpus_id),
-                                        {run.id for run in in_flight})
+        max_s = run_s and self._max_s(run_s, sum(run.state not in ENDED for run in in_flight))
+        corpus = self.ledger.corpus(self.study.corpus_id)
+        beside_mb = footprint.beside_mb(self.ledger, corpus, {run.id for run in in_flight})
         return Limits(
             budget_tokens=self.study.budget_tokens, n_replicas=self.plan.n_replicas,
             max_params=MAX_PARAMS, max_mb=max_mb - beside_mb, max_vocab=base.vocab_size,
             min_steps=study.MIN_STEPS, max_s=max_s, run_s=run_s,
+            shuffle_mb=footprint.shuffle_mb(corpus.n_stories_train, self.plan.n_replicas),
             is_inside=_is_portable if self.plan.is_portable else None)
 
 

@@ -14,6 +14,8 @@ from engine.config import Config
 from engine.errors import UserError
 
 N_RUNS = 8  # the newest of this device
+STARTS = 8  # bytes a story; engine/training/data.py
+ORDERS = 72  # likewise: two passes of 16 each, and what making one takes, as measured there
 MEASURED = "footprint"  # kind of the event that notes what the measuring worker held
 
 
@@ -33,6 +35,16 @@ def text_mb(corpus: Corpus) -> float:
 def tokens_mb(n_tokens: int) -> float:
     """Token files of so many tokens, two bytes each."""
     return 2e-6 * n_tokens
+
+
+def stories_mb(config: Config, corpus: Corpus, n_replicas: int) -> float:
+    """What it takes to shuffle the stories of a text, where that is asked for."""
+    return shuffle_mb(corpus.n_stories_train, n_replicas) if config.shuffle_stories else 0.0
+
+
+def shuffle_mb(n_stories: int | None, n_replicas: int) -> float:
+    """The same of so many stories: where they start, once, and every replica's orders of them."""
+    return 1e-6 * (STARTS + ORDERS * n_replicas) * (n_stories or 0)
 
 
 def note(ledger: Ledger, more_mb: float | None, now: str) -> None:
@@ -64,4 +76,5 @@ def _more_mb(run: Run, corpora: Mapping[int, Corpus]) -> float | None:
         config = Config.from_dict(run.config)
     except UserError:  # of another version
         return None
-    return run.peak_mb - config.predicted_mb(run.replicas or 1) - text_mb(corpus)
+    n = run.replicas or 1
+    return run.peak_mb - config.predicted_mb(n) - text_mb(corpus) - stories_mb(config, corpus, n)

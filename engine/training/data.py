@@ -51,7 +51,7 @@ class Pass:
 
 
 class Stories:
-    """The stories of a text in another order; 16 bytes for each of them.
+    """The stories of a text in another order; 16 bytes for each of them, 40 while it is made.
 
     A story is a separator with what follows it up to the next one; what is before the first
     counts as one, too.
