@@ -224,7 +224,8 @@ def door(parent: Config, history: Sequence[Outcome],
             return "already tried"
         if obstacle := _obstacle(config, limits):
             return obstacle[1]
-        if any(_is_near(config.canonical(), failed) for failed in diverged):
+        own = config.canonical() if diverged else {}
+        if any(_is_near(own, failed) for failed in diverged):
             return "too near a run that diverged"
         if config.predicted_mb(limits.n_replicas) >= too_large_mb:
             return OVERFLOW

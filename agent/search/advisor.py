@@ -114,7 +114,12 @@ def choose_some(parent: Config, known: Known, names: Sequence[str], seed: Sequen
         return [*first, *more][:most]
     model, crowd = _model(known, limits.budget_tokens)
     view = View(model, known, limits, parent, barrier, crowd)
-    offers = _offers(view, names, rng, seed)
+    try:
+        offers = _offers(view, names, rng, seed)
+    except NoProposal:
+        if not (first or more):
+            raise
+        return [*first, *more]
     if "explore" in names:
         _climb(offers, _starts(view), view, rng, max(N_LIKED, N_LIKED_OF_ONE * most))
     return [*first, *_best_offers(offers, view, [*first, *more], n_model), *more]

@@ -1,5 +1,6 @@
 """What a proposal is made from: the history in the ledger, other studies, an earlier one's head."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -7,7 +8,7 @@ from agent.ledger import Calibration, Ledger, Run
 from agent.search import prior
 from agent.search.prior import Elsewhere
 from engine.config import Config
-from strategies.base import Limits, Outcome, Proposal, describe_changes, why_not
+from strategies.base import HELD, Limits, Outcome, Proposal, describe_changes, door
 
 WARM_START = "warm_start"
 N_WARM = 3  # earlier studies that are heeded
@@ -16,14 +17,18 @@ N_OF_STUDY = 60  # of its configurations
 
 def warm_start(ledger: Ledger, study: Calibration, parent: Config, known: Sequence[Outcome],
                limits: Limits) -> Proposal | None:
-    """The head of an earlier study that this one has not tried, the newest first."""
-    tried = {outcome.config.hash for outcome in known} | {parent.hash}
+    """The head of an earlier study that this one has not tried, the newest first.
+
+    On the text in this study's order, whatever that study's was.
+    """
+    barrier = door(parent, known, limits)
+    held = {name: getattr(parent, name) for name in HELD}
     for earlier in _earlier(ledger, study):
         head = ledger.incumbent(earlier.id)
         if head is None or head.strategy == "baseline":
             continue
-        config = Config.from_dict(head.config)
-        if config.hash not in tried and why_not(config, limits) is None:
+        config = dataclasses.replace(Config.from_dict(head.config), **held)
+        if barrier(config) is None:
             return Proposal(config, f"{describe_changes(parent, config)}: head of study "
                             f"{earlier.id}, of {earlier.budget_tokens:,} tokens a run", WARM_START)
     return None

@@ -68,7 +68,7 @@ class Scores:
     def noise(self) -> Noise | None:
         """Of a paired difference; pooled from the baseline and all pairs that share two seeds."""
         if self._noise is None:
-            self._noise = verdict.pooled(self._baseline, self.pairs())
+            self._noise = verdict.pooled(self._baseline, self.pairs(), self._n_free())
         return self._noise
 
     @property
@@ -81,15 +81,31 @@ class Scores:
         """How much two configurations share of a seed's luck; None while nothing tells."""
         return verdict.seed_correlation(self._baseline, list(self.pairs()))
 
-    def pairs(self) -> Iterator[list[float]]:
-        """Differences of two configurations over the two or more seeds they share."""
-        by_seed: dict[int, list[str]] = {}
+    def _by_seed(self) -> dict[int, list[str]]:
+        """Configurations with two or more scores by the seeds they have run on."""
+        found: dict[int, list[str]] = {}
         for key, scores in self._of.items():
             if len(scores) > 1 and key not in self._refuted:
                 for seed in scores:
-                    by_seed.setdefault(seed, []).append(key)
+                    found.setdefault(seed, []).append(key)
+        return found
+
+    def _n_free(self) -> int:
+        """What is left of the scores of pairs where each configuration and each seed has a level of
+        its own: scores − configurations − seeds + parts that share neither.
+        """
+        by_seed = self._by_seed()
+        parts: list[set[str]] = []
+        for keys in by_seed.values():
+            joined = set(keys).union(*(part for part in parts if not part.isdisjoint(keys)))
+            parts = [part for part in parts if part.isdisjoint(keys)] + [joined]
+        return (sum(map(len, by_seed.values())) - sum(map(len, parts)) - len(by_seed)
+                + len(parts))
+
+    def pairs(self) -> Iterator[list[float]]:
+        """Differences of two configurations over the two or more seeds they share."""
         shared: dict[tuple[str, str], list[int]] = {}
-        for seed, keys in sorted(by_seed.items()):
+        for seed, keys in sorted(self._by_seed().items()):
             for pair in itertools.combinations(keys, 2):
                 shared.setdefault(pair, []).append(seed)
         for (a, b), seeds in shared.items():

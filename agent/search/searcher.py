@@ -235,8 +235,8 @@ class Searcher:
                 pending.append(Pending(action.kind, action.node.key, action.seed))
             elif isinstance(action, Propose):
                 outside = outsiders.at(len(runs)) if outsiders else {}
-                return [*found, *self._propose(action, runs, limits, seed, outside, is_timed,
-                                               most - len(found))]
+                return found + self._propose(action, runs, limits, seed, outside, is_timed,
+                                             most - len(found), is_alone=not found)
             elif wanted := self._leave_out(action, runs, limits):
                 found.append(wanted)
                 pending.append(Pending("ablate", wanted.config.hash, wanted.seed,
@@ -260,7 +260,9 @@ class Searcher:
                       Origin(action.kind, action.why, self.study.id, first.id))
 
     def _propose(self, action: Propose, runs: list[Run], limits: Limits, seed: int,
-                 outside: Mapping[str, Mutator], is_timed: bool, most: int) -> list[Wanted]:
+                 outside: Mapping[str, Mutator], is_timed: bool, most: int,
+                 is_alone: bool) -> list[Wanted]:
+        """Ideas; of those beside a test there may be none, which is not to be lost for that."""
         parent = self._first(action.head.key)
         config = Config.from_dict(parent.config)
         known = proposer.history(self.ledger, runs, self._configs)
@@ -269,7 +271,12 @@ class Searcher:
             names = self.search.bandit.order(action.names or (*STRATEGIES, *outside),
                                              random.Random(f"{seed} {len(runs)}"))
             about = Known(known, self._elsewhere(), is_timed, outside)
-            some = choose_some(config, about, names, [seed, 3, len(runs)], limits, most)
+            try:
+                some = choose_some(config, about, names, [seed, 3, len(runs)], limits, most)
+            except NoProposal:
+                if is_alone:
+                    raise
+                some = []
         else:
             some = [warm]
         return [Wanted(found.config, action.head.seed,

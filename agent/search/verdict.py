@@ -1,10 +1,11 @@
 """Keep, confirm, refute, drop: the arithmetic of every decision, pure and in one place.
 
-A search step is kept on the sign of one difference, since judging each with several seeds costs
-more than it finds. What is claimed rests on fresh seeds and another shard alone. All scores are
-bits per byte; a gain is positive where the challenger is better.
+A search step is kept on one difference, over a part of what two runs vary by, since judging each
+with several seeds costs more than it finds. What is claimed rests on fresh seeds and another shard
+alone. All scores are bits per byte; a gain is positive where the challenger is better.
 
-    s_d²   = (ν₀·s₀² + ΣΣ(d_pi − d̄_p)²) / (ν₀ + Σ(n_p − 1))     pairs p of configurations, seeds i
+    s_d²   = (ν₀·s₀² + ΣΣ(d_pi − d̄_p)²) / (ν₀ + N)     N = Σ(n_p − 1), pairs p of configurations
+    df     = (ν₀ + N)² / (ν₀ + N²/M)     M of the N are independent: configurations share their runs
     z      = d̄·√n / s_d, at each of n = 2 … 5 pairs; confirmed where
     z     ≥ max(2, t(1 − α_k; df)) · √(5/n),  α_k = α / (k·(k + 1)) at the k-th batch since the last
                                               confirmed one
@@ -63,22 +64,30 @@ def seed_noise(scores_bpb: Sequence[float]) -> float | None:
     return statistics.stdev(scores_bpb) if len(scores_bpb) > 1 else None
 
 
-def pooled(baseline: Sequence[float], pairs: Iterable[Sequence[float]] = ()) -> Noise | None:
+def pooled(baseline: Sequence[float], pairs: Iterable[Sequence[float]] = (),
+           n_free: int | None = None) -> Noise | None:
     """Noise of a difference from the baseline's scores and every pair of configurations.
 
     baseline  scores over seeds; two differ by √2 times their deviation where nothing is shared
     pairs     differences over shared seeds of one pair of configurations each, two or more
+    n_free    how many of the pairs' degrees of freedom are independent of each other; None: all
+
+    Of k configurations on the same n seeds each of the k(k − 1)/2 pairs is pooled, and they are
+    (k − 1)(n − 1) numbers: as many degrees of freedom has the sum as its variance is of
+    (Satterthwaite 1946).
     """
     sigma = seed_noise(baseline)
     if sigma is None:
         return None
-    df = len(baseline) - 1
-    total = df * 2 * sigma**2
+    own, n_pooled = len(baseline) - 1, 0
+    total = own * 2 * sigma**2
     for differences in pairs:
         mean = sum(differences) / len(differences)
         total += sum((d - mean) ** 2 for d in differences)
-        df += len(differences) - 1
-    return Noise(math.sqrt(total / df), df)
+        n_pooled += len(differences) - 1
+    n_all = own + n_pooled
+    shared = n_pooled**2 / (n_pooled if n_free is None else n_free) if n_pooled else 0.0
+    return Noise(math.sqrt(total / n_all), math.floor(n_all**2 / (own + shared)))
 
 
 def unpaired(noise: Noise | None, sigma: float | None) -> Noise | None:

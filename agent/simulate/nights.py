@@ -131,7 +131,8 @@ def optimism(claims: Sequence[Night | Greedy]) -> Ratio:
     if claimed.value is None:
         return claimed
     low, high = claimed.span
-    return Ratio(claimed.value - 1, (low and low - 1, high and high - 1))
+    return Ratio(claimed.value - 1, (
+        None if low is None else low - 1, None if high is None else high - 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from agent.search import Pending, advisor, feasible, prior
 from agent.simulate.surface import BASELINE, Idea, Scores, Surface, World
 from agent.simulate.tunnel import OUTPUTS, SEARCH, Tunnel
 from agent.trial import rung
-from engine.config import Config
+from engine.config import LATER, Config
 from engine.errors import ConfigError, NoProposal
 from strategies import STRATEGIES
 from strategies.base import Limits, Outcome, legal_heads, repaired, why_not
@@ -70,7 +70,12 @@ class TunnelWorld:
         run_s, budget = _run_s(), tunnel.budget_tokens
         self.limits = Limits(
             budget_tokens=budget, min_vocab=VOCABULARY, max_vocab=VOCABULARY, min_steps=MIN_STEPS,
-            max_s=SLOWEST * run_s(start, budget), run_s=run_s)
+            max_s=SLOWEST * run_s(start, budget), run_s=run_s, is_inside=self._is_seen)
+
+    def _is_seen(self, config: Config) -> bool:
+        """Whether the tunnel tells it from others: its runs are older than some fields."""
+        return config.optimizer in ALWAYS and all(
+            getattr(config, name) == getattr(self.start, name) for name in LATER)
 
     # --- runs --------------------------------------------------------------------------------
 
@@ -81,7 +86,7 @@ class TunnelWorld:
         gain, at_rung = self._gain.get(key, 0.0), shown.rungs[1]
         is_pruned = self.kind == "mixed" and kind == "search" and self._gives_up(config, at_rung)
         final = None if is_pruned else shown.search - gain
-        if kind == "search":
+        if kind in ("search", "baseline"):  # as in agent/search/rungs.py
             self._rungs.setdefault(rung.kind(config), []).append((at_rung, final))
         self._outcomes.append(Outcome(
             config=config, seed=seed, budget_tokens=self.limits.budget_tokens,

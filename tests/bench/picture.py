@@ -12,9 +12,11 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 220, 44, 40
 N_TICKS = 4
 LINE = 15  # height of a label
 # Of each arm in the order of rows, as their dashes.
-LIGHT = ("#0b6b4f", "#0b6b4f", "#b3261e", "#8a5a00", "#6a3fb5", "#3a5a8c", "#a02c7a", "#555555")
-DARK = ("#5fd3a8", "#5fd3a8", "#ff8a80", "#ffc25c", "#bfa3ff", "#8fb8f0", "#f39ad4", "#aaaaaa")
-DASHES = ("none", "2 4", "none", "6 3", "none", "8 3 2 3", "none", "2 2")
+LIGHT = ("#0b6b4f", "#0b6b4f", "#b3261e", "#8a5a00", "#6a3fb5", "#3a5a8c", "#a02c7a", "#555555",
+         "#1c7f94", "#7a4a2b")
+DARK = ("#5fd3a8", "#5fd3a8", "#ff8a80", "#ffc25c", "#bfa3ff", "#8fb8f0", "#f39ad4", "#aaaaaa",
+        "#7fd4e6", "#d9a98a")
+DASHES = ("none", "2 4", "none", "6 3", "none", "8 3 2 3", "none", "2 2", "10 3", "4 2 1 2")
 
 
 def svg(found: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What a proposal is made from: what became of each run, and what other studies found."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,22 @@ def test_a_head_that_was_tried_or_does_not_fit_is_passed_over(tmp_path: Path) ->
         head = tuned(lr=2e-3)
         ended(ledger, head, "kept", study=earlier)
         study = ledger.calibration(a_study(ledger))
-        known = history(ledger, ledger.study_runs(earlier))
+        known = [replace(outcome, budget_tokens=ROOM.budget_tokens)
+                 for outcome in history(ledger, ledger.study_runs(earlier))]
         assert warm_start(ledger, study, TINY, known, ROOM) is None
+        failed = [replace(outcome, config=tuned(lr=1.9e-3), state="diverged") for outcome in known]
+        assert warm_start(ledger, study, TINY, failed, ROOM) is None
         assert warm_start(ledger, study, TINY, [], Limits(max_mb=1.0)) is None
+
+
+def test_a_head_is_tried_on_the_text_in_this_studys_order(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        earlier = a_study(ledger, budget_tokens=64_000)
+        ended(ledger, tuned(lr=2e-3, data_order="linear"), "kept", study=earlier)
+        found = warm_start(ledger, ledger.calibration(a_study(ledger)), TINY, [], ROOM)
+        assert found is not None
+        assert (found.config.lr, found.config.data_order) == (2e-3, "circular")
+        assert "order" not in found.reason
 
 
 def test_results_of_earlier_studies_come_before_the_table(tmp_path: Path) -> None:

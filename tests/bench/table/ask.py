@@ -65,7 +65,7 @@ def slots(rows: Sequence[Row], surfaces: dict[str, Tunnel], benches: dict[str, B
     wanted = []
     for text, surface in surfaces.items():
         own = [row for row in rows if row.text == text]
-        number = FIRST_SLOT + sum(row.slot >= FIRST_SLOT for row in own)
+        number = max([FIRST_SLOT, *(row.slot + 1 for row in own if row.slot >= FIRST_SLOT)])
         rng = np.random.default_rng([number, len(text)])
         known = [row.config for row in best(own)]
         limits = benches[text].limits

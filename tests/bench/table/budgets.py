@@ -6,7 +6,6 @@ its own.
 """
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from strategies.features import LAYER_POWER, STEP_POWER, WIDTH_POWER
 from tests.bench.nights import append_night as append_line
 from tests.bench.table.make import BUDGET, NAMES, Bench, prepare, run
 from tests.bench.table.plan import Slot
-from tests.bench.table.rows import Row, differing, read_rows
+from tests.bench.table.rows import Row, differing, read_lines, read_rows
 
 # Tokens of a run, how many runs, and the largest model: half an hour of a core each.
 BUDGETS = ((20_000, 120, 1_500_000), (225_000, 110, 1_500_000), (500_000, 40, 900_000))
@@ -42,10 +41,8 @@ class Scored:
 
 def read(path: Path) -> list[Scored]:
     """The finished runs of a file."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    found = [json.loads(line) for line in lines]
     return [Scored(line["budget_tokens"], Config.from_dict(line["config"]), line["search"])
-            for line in found if line["state"] == "finished"]
+            for line in read_lines(path) if line["state"] == "finished"]
 
 
 def plan(good: Sequence[Config]) -> Iterator[tuple[int, int, Config]]:
@@ -82,8 +79,7 @@ def make(options: argparse.Namespace) -> int:
                    and row.search is not None), key=_search)
     good = [row.config for row in rows[:max(20, round(GOOD_PART * len(rows)))]]
     tokens = prepare(NAMES[0], options.data, options.cache or options.out.parent / "texts")
-    lines = options.out.read_text("utf-8").splitlines() if options.out.exists() else []
-    done = {(line["budget_tokens"], line["slot"]) for line in map(json.loads, lines)}
+    done = {(line["budget_tokens"], line["slot"]) for line in read_lines(options.out)}
     benches: dict[int, Bench] = {}
     for budget, slot, config in plan(good):
         if (budget, slot) in done:

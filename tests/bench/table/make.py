@@ -131,9 +131,17 @@ def rounds(benches: dict[str, Bench], share: float, seed: int,
     """What is left to run of each round; rows must have grown by it before the next is asked."""
     planners = {name: Planner(name, bench.limits, seed) for name, bench in benches.items()}
     for name, number in texts_in_turn(share, list(benches)):
-        done = {row.key for row in rows}
-        yield [(slot, run_seed) for slot in planners[name].round(number, rows)
-               for run_seed in slot.seeds if (name, slot.slot, run_seed) not in done]
+        done = {row.key: row.config for row in rows}
+        wanted = [(slot, run_seed) for slot in planners[name].round(number, rows)
+                  for run_seed in slot.seeds]
+        for slot, run_seed in wanted:
+            had = done.get((name, slot.slot, run_seed), slot.config)
+            if had.hash != slot.config.hash:
+                raise UserError(f"slot {slot.slot} of {name} is {had.describe()} and would be "
+                                f"{slot.config.describe()} by this version; go on with the "
+                                "version that began this file, or with another --out")
+        yield [(slot, run_seed) for slot, run_seed in wanted
+               if (name, slot.slot, run_seed) not in done]
 
 
 def open_benches(options: argparse.Namespace) -> dict[str, Bench]:

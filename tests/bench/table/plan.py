@@ -8,18 +8,17 @@ Every tenth configuration runs on three seeds, the best few and the starts once 
 import itertools
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.config import Config
 from strategies.base import Limits
-from tests.bench.arms.course import START
 from tests.bench.table import space
 from tests.bench.table.rows import Row
 
-STARTS = (Config(n_embd=64, n_layer=2, n_head=2, lr=3e-3),
-          Config(n_embd=48, n_layer=3, n_head=2, lr=3e-3))
+STARTS = tuple(replace(Config(**shape, n_head=2, lr=3e-3), data_order=space.START.data_order)
+               for shape in ({"n_embd": 64, "n_layer": 2}, {"n_embd": 48, "n_layer": 3}))
 ROUND = 50  # configurations
 SPREAD_ROUNDS = 3  # the first, without a dense part
 N_WHOLE, N_SENSIBLE = 18, 9  # of the later rounds; the others are near the best
@@ -66,7 +65,7 @@ class Planner:
         ranked = best([row for row in rows if row.text == self.text and row.slot < self._next])
         drawn: list[tuple[str, Config]] = []
         if number == 0:
-            drawn += [("start", config) for config in (*STARTS, START)]
+            drawn += [("start", config) for config in (*STARTS, space.START)]
             self._known |= {config.hash for _, config in drawn}
         while len(drawn) < ROUND:
             kind = self._kind(number, len(drawn))

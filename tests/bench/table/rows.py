@@ -56,7 +56,7 @@ def differing(config: Config) -> dict[str, Any]:
 def read_rows(path: Path) -> list[Row]:
     """The runs of a file, the first of each; a line that an interruption cut short is no run."""
     found: dict[tuple[str, int, int], Row] = {}
-    for line in _lines(path):
+    for line in read_lines(path):
         if "slot" in line:
             row = Row.of(line)
             found.setdefault(row.key, row)
@@ -75,10 +75,11 @@ def centres_of(rows: Sequence[Row]) -> tuple[list[Config], list[int], list[list[
 
 def read_texts(path: Path) -> dict[str, Any]:
     """What a file says of its texts; empty where there is no file yet."""
-    return next((line["texts"] for line in _lines(path) if "texts" in line), {})
+    return next((line["texts"] for line in read_lines(path) if "texts" in line), {})
 
 
-def _lines(path: Path) -> Iterable[dict[str, Any]]:
+def read_lines(path: Path) -> Iterable[dict[str, Any]]:
+    """What a file's lines hold; one that an interruption cut short is passed over."""
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():

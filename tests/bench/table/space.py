@@ -1,12 +1,14 @@
 """The space of the table as a unit cube: points to configurations and back, and draws from it.
 
-Its columns are the axes and choices of strategies/tpe.py and four fields that the other mutators
-reach: heads, hidden width, rope base and accumulated passes, which keep their defaults over the
-first two thirds of their column.
+Its columns are the axes and settled choices of strategies/tpe.py and four fields that the other
+mutators reach: heads, hidden width, rope base and accumulated passes, which keep their defaults
+over the first two thirds of their column. Fields that are younger than the table's first runs stay
+as they were: what a sequence of Sobol's gives does not hang on what the engine learns later.
 """
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,15 @@ from engine.config import Config
 from engine.errors import ConfigError
 from strategies import tpe
 from strategies.base import Limits, legal_heads, legal_hidden, repaired, why_not
-from tests.bench.arms.course import START
+from tests.bench.arms import course
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
+START = replace(course.START, data_order="linear")  # as the table's first runs read their text
 EXTRAS = ("n_head", "n_hidden", "rope_base", "grad_accum")
-COLUMNS = (*tpe.NAMES, *EXTRAS)
-N_COLUMNS, FIRST_EXTRA = len(COLUMNS), len(tpe.NAMES)
+N_CHOICES = tpe.N_CHOICES[:tpe.N_SETTLED - tpe.N_AXES]
+FIRST_EXTRA = tpe.N_SETTLED
+N_COLUMNS = FIRST_EXTRA + len(EXTRAS)
 DEFAULT_PART = 2 / 3  # of an extra's column
 
 HEAD_SIZES = (16, 24, 48, 64)  # START's is 32
@@ -51,7 +55,7 @@ def config_of(point: Array) -> Config:
     """The configuration at a point of the cube, (19,). Raises ConfigError where there is none."""
     row = np.array([*point[:tpe.N_AXES], *(
         min(int(place * n), n - 1) for place, n
-        in zip(point[tpe.N_AXES:FIRST_EXTRA], tpe.N_CHOICES, strict=True))])
+        in zip(point[tpe.N_AXES:FIRST_EXTRA], N_CHOICES, strict=True)), *([0] * len(tpe.YOUNG))])
     config = repaired(START, tpe._fields(tpe._active(row[None])[0], START))
     return repaired(config, _extras(config, point[FIRST_EXTRA:]))
 
@@ -82,8 +86,8 @@ def _place(ends: tuple[float, float], value: float) -> float:
 
 def points_of(configs: Sequence[Config]) -> Array:
     """Points (N, 19) at which the configurations lie; nan in a column that has no effect there."""
-    places = tpe._points(configs)
-    for column, n in enumerate(tpe.N_CHOICES, start=tpe.N_AXES):
+    places = tpe._points(configs)[:, :FIRST_EXTRA]
+    for column, n in enumerate(N_CHOICES, start=tpe.N_AXES):
         places[:, column] = (places[:, column] + 0.5) / n
     extras = np.array([_extra_places(config) for config in configs])
     return np.hstack([places, extras])

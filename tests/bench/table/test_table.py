@@ -5,16 +5,18 @@ import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.config import Config
+from engine.config import LATER, Config
 from engine.errors import UserError
 from engine.text import corpus
 from strategies.base import Limits, why_not
 from tests.bench.table import packed, space
-from tests.bench.table.make import Bench, run
+from tests.bench.table.make import Bench, rounds, run
 from tests.bench.table.packed import Table, pack
 from tests.bench.table.plan import NOISE_ROUNDS, ROUND, STARTS, Planner, Slot, texts_in_turn
 from tests.bench.table.rows import Row, read_rows, read_texts
@@ -97,6 +99,23 @@ def test_a_plan_taken_up_again_is_the_same_plan(rows: list[Row]) -> None:
     planners = [Planner("stories", LIMITS, 0) for _ in range(2)]
     plans = [[planner.round(0, []), planner.round(5, rows)] for planner in planners]
     assert plans[0] == plans[1]
+
+
+def test_fields_younger_than_the_table_are_no_column_of_it() -> None:
+    drawn = [*itertools.islice(space.sobol(1, LIMITS, False), 60),
+             space.mutated(STARTS, LIMITS, np.random.default_rng(0))]
+    assert {tuple(getattr(config, name) for name in LATER) for config in drawn} == {
+        tuple(getattr(space.START, name) for name in LATER)}
+
+
+def test_a_file_that_another_version_began_is_not_gone_on_with(rows: list[Row]) -> None:
+    """What is done is done by its number: it must be what this number stands for."""
+    benches: Any = {name: SimpleNamespace(limits=LIMITS) for name in ("stories", "tales")}
+    left = next(rounds(benches, 0.6, 0, rows[:-1]))
+    assert [(slot.slot, seed) for slot, seed in left] == [rows[-1].key[1:]]
+    other = replace(rows[5], config=replace(rows[5].config, clip=0.77))
+    with pytest.raises(UserError, match=rf"slot {other.slot} of stories is .*clip=0\.77"):
+        next(rounds(benches, 0.6, 0, [*rows[:5], other]))
 
 
 def test_about_half_of_a_later_round_lies_near_the_best(rows: list[Row]) -> None:
