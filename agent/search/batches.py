@@ -1,10 +1,11 @@
-"""The word on a batch: head against what was confirmed before it, on fresh seeds."""
+"""A batch: head against what was confirmed before it on fresh seeds, which runs and what word."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from agent.search import texts, verdict
-from agent.search.actions import Batch, Due, Step, made
+from agent.search.actions import Batch, Due, Pending, Repeat, Step, made
 from agent.search.scores import Scores
 from agent.search.verdict import Decision, Noise
 
@@ -15,6 +16,33 @@ def gains(batch: Batch, scores: Scores) -> dict[int, float]:
     """What the head gained over the base, by seeds that both have run on."""
     head, base = scores.by_seed(batch.head.key), scores.by_seed(batch.base.key)
     return {seed: base[seed] - head[seed] for seed in batch.seeds if seed in head and seed in base}
+
+
+def next_arm(batch: Batch, scores: Scores, taken: AbstractSet[tuple[str, int]], last_seed: int,
+             pending: Sequence[Pending]) -> Repeat | None:
+    """The next of head, base, base, head, …: what drifts with time falls on both.
+
+    On the baseline's own seeds it is the head alone. None while pairs enough for a word run.
+
+    taken      configurations and seeds that have a run of another's
+    last_seed  above which no seed was used
+    """
+    running = {(one.key, one.seed) for one in pending if one.kind == "confirm"}
+    started = sorted({seed for _, seed in running}.difference(batch.seeds))
+    last, n_whole, n_begun = max([last_seed, *started]), len(gains(batch, scores)), 0
+    for i, seed in enumerate([*batch.seeds, *started, last + 1]):
+        arms = (batch.head, batch.base)[:: -1 if i % 2 else 1]
+        lacking = [arm for arm in arms if seed not in scores.by_seed(arm.key)
+                   and (arm.key, seed) not in running]
+        if seed in batch.skipped or any((arm.key, seed) in taken for arm in lacking):
+            continue
+        if n_begun >= max(verdict.MIN_PAIRS, n_whole + 1):
+            break
+        if lacking:
+            return Repeat("confirm", lacking[0], seed, f"fresh seed {i + 1}: is the head "
+                          "better than what was confirmed before it?")
+        n_begun += 1
+    return None
 
 
 def due(batch: Batch, scores: Scores, noise: Noise, n_vain: int,

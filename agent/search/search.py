@@ -21,7 +21,6 @@ from agent.search.actions import (
     Node,
     Pending,
     Propose,
-    Repeat,
     Step,
     Stop,
     Trial,
@@ -35,6 +34,7 @@ from agent.search.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
 
 RESERVE = 6  # runs left when the night's last batch begins: three pairs
 LEAST_BATCH = 2 * verdict.MIN_PAIRS  # with fewer left there is no word on a batch
+LEAST_BASELINES = 2  # of which a spread can be told
 PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of strategies is asked
 OTHER_SHARE = 0.25  # of a night's runs may calibrate, confirm and try without
 
@@ -66,7 +66,7 @@ class Search:
         self._nodes: dict[tuple[str, int], Node] = {}
         self._keys: dict[int, str] = {}  # configurations by run
         self._taken: set[tuple[str, int]] = set()  # configurations and seeds that have a run
-        self._last_seed = 0
+        self._last_seed = self._n_baselines = 0
         self._n_runs = self._n_other = 0  # ended; of them those that try no idea
         self._spent: set[int] = set()  # seeds on which anything was selected or put to the test
 
@@ -172,6 +172,7 @@ class Search:
         self._remember(trial)
         if found == "baseline":
             node = self._nodes[trial.key, trial.seed]
+            self._n_baselines += 1
             self.head, self.confirmed = self.head or node, self.confirmed or node
         elif trial.kind == "search":
             self._take_challenger(trial, found)
@@ -310,11 +311,16 @@ class Search:
             return Wait("the baseline runs") if pending else Stop(
                 "no baseline run has finished, so there is nothing to improve on; "
                 "`agent show` says what happened to each")
+        if self._n_baselines < LEAST_BASELINES and not pending:
+            return Stop("only one of the baseline's runs finished, and one score tells no noise by "
+                        "which a gain could be confirmed; `agent show` says what happened to the "
+                        "others: a start that diverges wants a lower learning rate (--set lr=…)")
         # Where nothing is confirmed yet, the last batch may cost what it likes.
         most = min(self.reserve, self._n_affordable(n_left, pending) if self.claims else math.inf)
         is_ending = LEAST_BATCH <= n_left <= most
         batch = self.batch or self._due_batch(n_left, is_ending, pending)
-        if batch and (arm := self._next_arm(batch, pending)):
+        if batch and (arm := batches.next_arm(batch, self._scores, self._taken, self._last_seed,
+                                              pending)):
             return arm
         if not batch and (less := self._due_without(n_left, pending)):
             return less
@@ -338,28 +344,6 @@ class Search:
             is_ending = False  # one of them may yet be kept
         begins = n_new and self.noise and (is_due or is_ending)
         return self._new_batch(arms) if arms or begins else None
-
-    def _next_arm(self, batch: Batch, pending: Sequence[Pending]) -> Repeat | None:
-        """The next of head, base, base, head, …: what drifts with time falls on both.
-
-        On the baseline's own seeds it is the head alone. None while pairs enough for a word run.
-        """
-        running = {(one.key, one.seed) for one in pending if one.kind == "confirm"}
-        started = sorted({seed for _, seed in running}.difference(batch.seeds))
-        last, n_whole, n_begun = max([self._last_seed, *started]), len(self.batch_gains()), 0
-        for i, seed in enumerate([*batch.seeds, *started, last + 1]):
-            arms = (batch.head, batch.base)[:: -1 if i % 2 else 1]
-            lacking = [arm for arm in arms if seed not in self._scores.by_seed(arm.key)
-                       and (arm.key, seed) not in running]
-            if seed in batch.skipped or any((arm.key, seed) in self._taken for arm in lacking):
-                continue
-            if n_begun >= max(verdict.MIN_PAIRS, n_whole + 1):
-                break
-            if lacking:
-                return Repeat("confirm", lacking[0], seed, f"fresh seed {i + 1}: is the head "
-                              "better than what was confirmed before it?")
-            n_begun += 1
-        return None
 
     def _n_affordable(self, n_left: float, pending: Sequence[Pending]) -> float:
         """For how many more runs that try no idea a night can pay."""

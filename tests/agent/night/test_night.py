@@ -126,9 +126,11 @@ def test_baselines_measure_the_noise_and_a_later_run_is_kept_on_one_difference(
 
 def test_with_nothing_queued_a_proposal_is_queued_and_run(stage: Stage) -> None:
     study = stage.study()
-    stage.queue(strategy="baseline", study=study)
+    for seed in range(2):
+        stage.queue(strategy="baseline", study=study, seed=seed)
     stage.night.tick()
-    stage.finish()  # and in the same tick the next one starts
+    for _ in range(2):
+        stage.finish()  # and in the same tick the next one starts
     newest = stage.ledger.runs()[-1]
     assert (newest.state, newest.parent_id, newest.label) == ("running", 1, "E1")
     assert newest.seed == 0  # challengers run on the incumbent's seed

@@ -440,21 +440,23 @@ def test_a_tight_limit_of_time_leaves_some_proposals_and_bars_others() -> None:
 
 
 @pytest.mark.parametrize(("now_s", "states"), [
-    (1001.0, ["finished", "running"]), (1010.5, ["finished"])])
+    (1001.0, ["finished", "finished", "running"]), (1010.5, ["finished", "finished"])])
 def test_a_night_queues_only_what_ends_before_it(
         tmp_path: Path, ledger: Ledger, tokens: TokenSet, now_s: float, states: list[str]) -> None:
     stage = Stage(tmp_path, ledger, tokens, deadline_s=1012.0)
     found = stage.study()
     ledger.update_calibration(found, tok_per_s=1000.0, run_s=1.0)
     stage.night.study = ledger.calibration(found)
-    stage.queue(strategy="baseline", study=found)
+    for seed in range(2):
+        stage.queue(strategy="baseline", study=found, seed=seed)
     stage.night.tick()
+    stage.finish()
     stage.time.now_s = now_s
     stage.finish()  # and in the same tick the next one is proposed
     assert stage.states() == states
     run_s = study.foresee(ledger, stage.night.study, 1)
     assert run_s is not None
-    for run in ledger.runs()[1:]:
+    for run in ledger.runs()[2:]:
         assert run_s(Config.from_dict(run.config), 3200) <= 0.8 * (1012.0 - now_s)
     assert stage.night.is_stopping is None or "over the limit of 1 s" in stage.night.is_stopping
 

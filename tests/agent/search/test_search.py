@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agent.search.actions import Due, Kind, Propose, Repeat, Stop, Trial, Without
+from agent.search.actions import Due, Kind, Pending, Propose, Repeat, Stop, Trial, Without
 from agent.search.batches import MAX_SKIPPED
 from agent.search.search import CLASSES, LEAST_BATCH, PATIENCE, RESERVE, Search
 from agent.search.verdict import Decision
@@ -459,6 +459,17 @@ def test_beyond_a_quarter_of_the_night_no_step_is_tried_without(play: Play) -> N
     for n in range(23):
         play.challenger(f"worse {n}", 9.0)
     assert isinstance(play.search.next(RESERVE), Without)
+
+
+def test_one_finished_baseline_tells_no_noise_and_ends_the_search() -> None:
+    play = Play()
+    play.ended("base", 0, "baseline", 1.5)
+    assert isinstance(play.search.next(MANY, [Pending("baseline", "base", 1)]), Propose)
+    for seed in range(1, 5):
+        play.ended("base", seed, "baseline", None, "diverged")
+    action = play.search.next(MANY)
+    assert isinstance(action, Stop)
+    assert "only one of the baseline's runs finished" in action.reason
 
 
 def test_beyond_a_quarter_of_the_night_the_last_batch_waits_for_another(play: Play) -> None:

@@ -208,12 +208,13 @@ def test_a_fresh_seed_is_one_that_no_run_of_the_text_has_had(desk: Desk) -> None
 def test_the_head_of_an_earlier_study_goes_before_all_strategies(desk: Desk) -> None:
     desk.challenge(0.02, lr=1e-3)
     later = desk.ledger.calibration(a_study(desk.ledger, budget_tokens=6400))
-    run = desk.ledger.queue(new_run(desk.ledger, TINY, 0, 6400, 1, NOW,
-                                    Origin("baseline", "a test asked", later.id)))
-    desk.ledger.claim(NOW, run_id=run.id)
-    desk.ledger.finish(run.id, "finished", NOW, val_bpb=1.4)
     second = Searcher(desk.ledger, later)
-    second.settle(desk.ledger.run(run.id), NOW, desk.tell)
+    for seed in range(2):
+        run = desk.ledger.queue(new_run(desk.ledger, TINY, seed, 6400, 1, NOW,
+                                        Origin("baseline", "a test asked", later.id)))
+        desk.ledger.claim(NOW, run_id=run.id)
+        desk.ledger.finish(run.id, "finished", NOW, val_bpb=1.4)
+        second.settle(desk.ledger.run(run.id), NOW, desk.tell)
     wanted = second.next(MANY, Limits(budget_tokens=6400, min_steps=5, max_vocab=300), 0)
     assert (wanted.config.lr, wanted.origin.strategy) == (1e-3, "warm_start")
 
