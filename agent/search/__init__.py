@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agent.search.campaign import Standing as Standing
     from agent.search.outsiders import Outsiders as Outsiders
     from agent.search.search import Search as Search
+    from agent.search.search import reserve_for as reserve_for
     from agent.search.silent import Silent as Silent
     from agent.search.verdict import N_BASELINE_SEEDS as N_BASELINE_SEEDS
     from agent.search.verdict import Decision as Decision
@@ -37,7 +38,7 @@ __all__, __getattr__ = doors(__name__, {
     "brief": ("in_short",),
     "campaign": ("Campaign", "MAX_PARAMS", "OVERRUN_S", "Plan", "Prepare", "Standing"),
     "outsiders": ("Outsiders",),
-    "search": ("Search",),
+    "search": ("Search", "reserve_for"),
     "silent": ("Silent",),
     "verdict": ("Decision", "N_BASELINE_SEEDS"),
 }, modules=("advisor", "budget", "feasible", "footprint", "foresight", "harvest", "plugins",

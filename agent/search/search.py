@@ -38,6 +38,12 @@ LEAST_BASELINES = 2  # of which a spread can be told
 PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of strategies is asked
 OTHER_SHARE = 0.25  # of a night's runs may calibrate, confirm and try without
 
+
+def reserve_for(n_at_once: int) -> int:
+    """Runs left when the night's last batch begins: what runs then has to be heard of first."""
+    return max(RESERVE, n_at_once)
+
+
 # Told of a decision: on which run, against which, and the decision.
 Record = Callable[[int, int | None, Decision], None]
 

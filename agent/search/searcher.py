@@ -17,7 +17,7 @@ from agent.search.advisor import Known, choose_some
 from agent.search.bandit import CLASS_NAMES
 from agent.search.outsiders import Outsiders
 from agent.search.prior import Elsewhere
-from agent.search.search import PATIENCE, Search
+from agent.search.search import PATIENCE, Search, reserve_for
 from agent.search.silent import Silent
 from agent.search.study import Origin
 from agent.search.verdict import MAX_PAIRS, RULE, Decision
@@ -67,7 +67,8 @@ class Searcher:
     """One study's search. After a write that failed it may be ahead: it must be made anew.
 
     n_beside  runs that are asked for before the one before them has been heard of: they are of an
-              earlier head, so that they are no misses of this one, and patience is so much longer
+              earlier head, so that they are no misses of this one, and patience is so much longer;
+              the night's last test begins when all of them have been heard of
     """
 
     def __init__(self, ledger: Ledger, found: Calibration, with_prior: bool = True,
@@ -75,7 +76,7 @@ class Searcher:
         self.ledger, self.study, self.with_prior = ledger, found, with_prior
         self._others: list[Elsewhere] | None = None
         self._configs: dict[int, Config] = {}  # by run, read once
-        self.search = Search(patience=tuple(n + n_beside for n in PATIENCE))
+        self.search = Search(reserve_for(n_beside + 1), tuple(n + n_beside for n in PATIENCE))
         require_whole(ledger, found)
         decided: set[int] = set()
         runs = {run.id: run for run in self._runs()}

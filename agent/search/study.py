@@ -55,6 +55,7 @@ LOOK_S = 0.25  # between two looks at what is measured
 MEASURE_S = 4.0  # of training steps; long enough for the clock speed to settle
 MIN_STEPS = 20  # fewer tell nothing of a configuration
 MIN_RUNS = 16  # in a night: five baselines, some ideas, and three pairs to confirm them
+MIN_ROUNDS = 10  # of several at once: baselines, ideas on ideas and pairs wait for each other
 RUN_S = 600.0  # a run where nothing is said of the night
 HEADROOM = 0.9  # of the night that is planned for runs
 
@@ -170,9 +171,12 @@ def plan_budget(speed: Speed, config: Config, n_valid: int, run_s: float) -> int
 
 def planned_run_s(night_s: float | None, n_trials: int = 1) -> float:
     """How long a run of a night may take: a sixteenth of it, ten minutes at most; with several at
-    once so many times as long.
+    once so many times as long, but a tenth.
     """
-    return RUN_S if night_s is None else min(RUN_S, HEADROOM * night_s * n_trials / MIN_RUNS)
+    if night_s is None:
+        return RUN_S
+    n_rounds = max(MIN_RUNS / n_trials, MIN_ROUNDS)
+    return min(RUN_S, HEADROOM * night_s / n_rounds)
 
 
 def register_corpus(ledger: Ledger, tokens: TokenSet, now: str) -> int:

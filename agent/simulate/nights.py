@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent.search import Search
+from agent.search import Search, reserve_for
 from agent.simulate.night import Greedy, Night, greedy, night
 from agent.simulate.surface import SIGMA, Surface, synthetic
 
@@ -34,8 +34,8 @@ def simulate(surface: Surface, n_nights: int, n_runs: int, seed: int,
     """Independent nights; the i-th is the same however many there are."""
     nights, plain = [], []
     for i in range(n_nights):
-        nights.append(night(Search(), surface(_rng(seed, i)), n_runs, _rng(seed, i, "bandit"),
-                            n_at_once))
+        nights.append(night(Search(reserve_for(n_at_once)), surface(_rng(seed, i)), n_runs,
+                            _rng(seed, i, "bandit"), n_at_once))
         if with_greedy:
             plain.append(greedy(surface(_rng(seed, i)), n_runs))
         tick()

@@ -9,7 +9,7 @@ import pytest
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.search.actions import Pending, Propose, Repeat, Step, Stop, Wait, Without, made
-from agent.search.search import LEAST_BATCH, RESERVE, Search
+from agent.search.search import LEAST_BATCH, RESERVE, Search, reserve_for
 from agent.search.searcher import Searcher
 from agent.search.verdict import MIN_PAIRS
 from engine.errors import NoProposal
@@ -59,6 +59,17 @@ def test_both_arms_of_a_batch_run_side_by_side_and_no_more_pairs_than_a_word_tak
     assert len(running) == 2 * MIN_PAIRS
     assert {(one.key, one.seed) for one in running} == {
         (key, seed) for key in ("four", "base") for seed in {one.seed for one in running}}
+
+
+def test_the_last_batch_begins_when_what_runs_beside_has_been_heard_of(play: Play) -> None:
+    """With many at once six runs are less than what is under way."""
+    assert [reserve_for(n) for n in (1, 4, 24)] == [RESERVE, RESERVE, 24]
+    keep(play, "one")
+    play.search.reserve = reserve_for(24)
+    running = [Pending("search", f"idea {i}", 0) for i in range(16)]
+    assert isinstance(play.search.next(24, running), Wait)
+    assert isinstance(play.search.next(24), Repeat)
+    assert isinstance(play.search.next(25), Propose)
 
 
 def test_a_batch_tests_the_head_it_was_begun_for(play: Play) -> None:

@@ -38,6 +38,10 @@ def test_a_night_is_planned_for_at_least_sixteen_runs_of_ten_minutes_at_most() -
     assert study.planned_run_s(None) == 600.0
 
 
+def test_with_many_at_once_a_night_still_has_rounds_for_ideas_and_their_test() -> None:
+    assert study.planned_run_s(240.0, 16) == study.planned_run_s(240.0, 2) == pytest.approx(21.6)
+
+
 def test_a_new_study_queues_its_baseline_on_five_seeds(tmp_path: Path) -> None:
     path = tmp_path / "stories.txt"
     path.write_text("<|endoftext|>".join(write_stories(40, 0)))
