@@ -39,7 +39,7 @@ WORST = 1.6  # times the best: what is worse counts as this, since how bad it is
 DIVERGED_NOISE = 0.1  # of the logarithm, where a run has no score of its own
 RUNG_NOISE = 0.03  # of the logarithm, at least, where the end is foretold from the rung
 NOISE = 0.02  # of the logarithm of a score over seeds, as the nights that judged it had it
-N_OWN, N_ELSEWHERE = 300, 400  # results that the model takes, the best and the newest
+N_OWN, N_ELSEWHERE = 300, 400  # results that the model takes, the best
 N_WAITING = 400  # of what waits or runs, the newest
 N_STARTS, N_ROUNDS, N_MOVES = 12, 6, 40  # of the search for what the model likes best
 N_LIKED, N_LIKED_OF_ONE = 48, 4  # of what it likes are offered, and for each idea asked for
@@ -171,7 +171,6 @@ class View:
             budget = self.limits.budget_tokens
             found = found / np.array([run_s(one, budget) for one in configs])
         return np.asarray(found)
-
 
     def _distances(self, x: list[tuple[float, ...]]) -> Array:
         """How far each is from what has run, runs or waits, in lengths of the model: (N,)."""

@@ -22,6 +22,7 @@ from agent.simulate import tunnel
 from agent.simulate.surface import TABLES
 from agent.simulate.tunnel import OUTPUTS, SEARCH, Array, Tunnel, sd_between
 from agent.simulate.tunnel_features import features
+from agent.trial import rung
 from engine.files import write_atomically
 from tests.bench.table import kriging, packed
 from tests.bench.table.kriging import Fitted
@@ -164,8 +165,9 @@ def report(table: packed.Table, data: Centres, fitted: Fitted,
     return found
 
 
-def _errors(told: Array, real: Array) -> dict[str, float]:
-    return {"spearman": spearman(told, real), "rmse": float(np.sqrt(np.mean((told - real)**2))),
+def _errors(told: Array, real: Array) -> dict[str, float | None]:
+    return {"spearman": rung.spearman(told, real),
+            "rmse": float(np.sqrt(np.mean((told - real)**2))),
             "mae": float(np.mean(np.abs(told - real)))}
 
 
@@ -189,14 +191,9 @@ def _rungs(rows: Sequence[Row], text: str, surface: Tunnel) -> dict[str, Any]:
     made = np.array([[*one.rungs, one.short, one.search, one.confirm, one.test] for one in drawn])
     order = np.argsort(real[:, SEARCH])
     part = {"all": order, "best quarter": order[: len(order) // 4]}
-    return {name: {"real": [spearman(real[at, i], real[at, SEARCH]) for i in range(3)],
-                   "drawn": [spearman(made[at, i], made[at, SEARCH]) for i in range(3)]}
+    return {name: {"real": [rung.spearman(real[at, i], real[at, SEARCH]) for i in range(3)],
+                   "drawn": [rung.spearman(made[at, i], made[at, SEARCH]) for i in range(3)]}
             for name, at in part.items()}
-
-
-def spearman(a: Array, b: Array) -> float:
-    ranks = [np.argsort(np.argsort(values, kind="stable")) for values in (a, b)]
-    return float(np.asarray(np.corrcoef(np.array(ranks)))[0, 1])
 
 
 # --- the command -----------------------------------------------------------------------------
