@@ -26,7 +26,7 @@ from agent.ledger import State, Verdict
 from agent.search.student import quantile
 from agent.search.texts import Spread
 
-RULE = "two-tier/4"
+RULE = "two-tier/5"
 N_BASELINE_SEEDS = 5  # four degrees of freedom; the first incumbent's evidence
 N_BATCH = 4  # kept steps before they are put to the test
 MIN_PAIRS, MAX_PAIRS = 2, 5
