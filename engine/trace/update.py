@@ -120,7 +120,8 @@ def _change(config: Config, before: Before, grads: Array, scale: float, lr: floa
     """What the optimizer's formula adds to the sample; None where none is known here."""
     if strange(config):
         return None
-    p, slots, g = before.params, before.slots, grads[before.at].astype(np.float64) * scale
+    g = _clipped(grads[before.at], scale)
+    p, slots = before.params, before.slots
     falls = config.scheduled_decay and config.effective_schedule != "constant"
     decay = np.where(before.at < n_decay,
                      config.weight_decay * (lr / config.lr if falls else 1.0), 0.0)
@@ -140,9 +141,15 @@ def _change(config: Config, before: Before, grads: Array, scale: float, lr: floa
     return np.asarray(-lr * (u + _decayed(config, p, u, decay)))
 
 
+def _clipped(grads: Array, scale: float) -> Array:
+    """As float32 has them: what it rounds to 0 goes neither way."""
+    return (grads.astype(np.float64) * scale).astype(np.float32).astype(np.float64)
+
+
 def _decayed(config: Config, p: Array, u: Array, decay: Array) -> Array:
     """What decay adds to a step: with cautious_decay only where the step goes towards zero, too."""
-    return np.asarray(decay * p * (u * p >= 0 if config.cautious_decay else 1))
+    is_there = (u * p).astype(np.float32) >= 0 if config.cautious_decay else 1
+    return np.asarray(decay * p * is_there)
 
 
 def _turn(config: Config, before: Before, grads: Array, scale: float, u: Array) -> None:
@@ -150,9 +157,8 @@ def _turn(config: Config, before: Before, grads: Array, scale: float, u: Array) 
     assert before.momentum is not None
     for one in matrices(config):
         inside = slice(*np.searchsorted(before.at, (one.start, one.stop)))
-        m, g = (flat[one.start : one.stop].astype(np.float64).reshape(one.rows, one.columns)
-                for flat in (before.momentum, grads))
-        g *= scale
+        m, g = (flat.astype(np.float64).reshape(one.rows, one.columns) for flat in (
+            before.momentum[one.start : one.stop], _clipped(grads[one.start : one.stop], scale)))
         step = plain.orthogonal(g + MOMENTUM * (MOMENTUM * m + g))
         u[inside] = FASTER * one.scale * step.reshape(-1)[before.at[inside] - one.start]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.config import OPTIMIZERS, Config
+from engine.model import Array, Flat
 from engine.trace.update import moved, rate, sampled
 from engine.training import Texts, Trainer
 from engine.training.optim import learning_rate
@@ -52,6 +53,26 @@ def test_no_optimizer_goes_without_a_formula(optimizer: str, is_cautious: bool,
     event = run.advance()
     found = moved(run, before, event.grad_norm, event.lr)
     assert found.gap > 0.1 or found.factor < 0.0
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_gradients_that_float32_rounds_to_nothing_go_neither_way(
+        optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_trainer(optimizer=optimizer, weight_decay=1.0, cautious_decay=True)
+    right = run.optimizer.update
+    run.advance()
+
+    def nearly_none(params: Flat, grads: Array, lr: float, scale: float, part: slice) -> None:
+        grads[:] = np.where(params.buffer > 0, -1e-44, 1e-44)  # away from zero, were it any
+        right(params, grads, lr, 0.01, part)
+
+    monkeypatch.setattr(run.optimizer, "update", nearly_none)
+    for name, slot in run.optimizer.slots.items():
+        slot[...] = run.params.buffer if name == "z" else 0.0
+    before = sampled(run)
+    event = run.advance()
+    found = moved(run, before, 100.0, event.lr)  # clipped to a hundredth
+    assert (found.factor, found.gap) == (1.0, 0.0)
 
 
 def test_an_update_at_ten_times_the_rate_is_told_by_its_size(
