@@ -330,7 +330,8 @@ class Search:
             return arm
         if not batch and (less := self._due_without(n_left, pending)):
             return less
-        if pending and (batch or is_ending) and n_left <= self.reserve:
+        is_awaited = len(self.chain) > self.n_tested or n_left <= RESERVE
+        if pending and (batch or is_ending and is_awaited) and n_left <= self.reserve:
             return Wait("the night's last batch tests what all its ideas have led to")
         if self.is_exhausted:
             return Wait("the last ideas run") if pending else Stop(

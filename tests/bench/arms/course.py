@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from agent.search import feasible, study
+from agent.search import feasible, footprint, study
 from agent.search.campaign import MAX_PARAMS, SLOWEST
 from engine.config import LATER, Config
 from engine.errors import Diverged
@@ -81,6 +81,7 @@ class Course:
         return Limits(
             budget_tokens=self.budget_tokens, max_params=MAX_PARAMS, max_mb=MAX_RAM_MB - text_mb,
             min_vocab=self.start.vocab_size, max_vocab=self.start.vocab_size,
+            shuffle_mb=footprint.shuffle_mb(self.tokens.corpus.splits["train"].n_stories, 1),
             min_steps=study.MIN_STEPS, max_s=SLOWEST * run_s(self.start, self.budget_tokens),
             run_s=run_s, is_inside=self.is_inside if self.is_bound else None)
 
