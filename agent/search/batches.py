@@ -56,11 +56,24 @@ def due(batch: Batch, scores: Scores, noise: Noise, n_vain: int,
         return None
     said = {"confirmed": "a step of what fresh seeds confirmed",
             "refuted": "rolled back with the steps made on it"}
-    told = {"confirmed": made(batch.steps), "refuted": chain}.get(found.verdict, [])
+    fallen = _fallen(batch, chain)
+    told = {"confirmed": made(batch.steps), "refuted": fallen}.get(found.verdict, [])
+    if found.verdict == "refuted" and len(fallen) < len(chain):
+        found = replace(found, evidence=found.evidence | {
+            "standing": [step.node.run_id for step in chain if step not in fallen]})
     echoes = [(step.node.run_id, Decision(found.verdict, {"with": batch.head.run_id},
                                           said[found.verdict]))
               for step in told if step.node.run_id != batch.head.run_id]
     return Due(batch.head.run_id, batch.base.run_id, found, tuple(echoes))
+
+
+def _fallen(batch: Batch, chain: Sequence[Step]) -> list[Step]:
+    """The steps that fall with a head: what it holds, and whatever was made on that."""
+    keys = {step.node.key for step in made(batch.steps)}
+    for step in chain:
+        if step.on in keys:
+            keys.add(step.node.key)
+    return [step for step in chain if step.node.key in keys]
 
 
 def _word(batch: Batch, scores: Scores, noise: Noise, n_vain: int) -> Decision | None:

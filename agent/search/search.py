@@ -276,9 +276,14 @@ class Search:
             self.level = self.n_misses = 0  # they were counted against a head that was only lucky
         winner = batch.head if word.verdict == "confirmed" else batch.base
         self.confirmed = self._on_fresh_seed(winner, batch)
-        self.chain, self.n_tested = later if word.verdict == "confirmed" else [], 0
+        standing = word.evidence.get("standing", ())  # made on none of what was refuted
+        self.chain = later if word.verdict == "confirmed" else [
+            step for step in self.chain if step.node.run_id in standing]
+        self.n_tested = 0
         if not self.chain:
             self.head = self.confirmed
+        elif word.verdict == "refuted":
+            self.head = self.chain[-1].node
 
     def _drop_or_settle(self, due: Due) -> None:
         step = next(step for step in self._steps if step.node.run_id == due.run_id)

@@ -8,7 +8,7 @@ import pytest
 
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
-from agent.search.actions import Pending, Propose, Repeat, Step, Stop, Wait, Without, made
+from agent.search.actions import Due, Pending, Propose, Repeat, Step, Stop, Wait, Without, made
 from agent.search.search import LEAST_BATCH, RESERVE, Search, reserve_for
 from agent.search.searcher import Searcher
 from agent.search.verdict import MIN_PAIRS
@@ -100,6 +100,35 @@ def test_a_step_made_on_an_earlier_head_holds_what_that_one_holds(play: Play) ->
     assert play.ended("aside", head.seed, "search", head.bpb - 0.01,
                       parent_id=on_one) == "kept"  # it was asked for before "two" was kept
     assert [step.node.key for step in made(play.search.chain)] == ["one", "aside"]
+
+
+def test_what_was_not_made_on_a_refuted_head_stands(play: Play) -> None:
+    """A step on the base, kept while the batch runs; what was made on the head falls with it."""
+    assert play.search.confirmed is not None
+    base = play.search.confirmed
+    keep(play, "one", "two", "three", "four")
+    best, four = play.search.head, node(play, "four").node.run_id
+    assert best is not None
+    first = play.search.next(MANY)
+    assert isinstance(first, Repeat)
+    for key, parent_id, gain in (("on four", four, 0.01), ("aside", base.run_id, 0.02)):
+        assert play.ended(key, best.seed, "search", best.bpb - gain, parent_id=parent_id) == "kept"
+    for seed in (first.seed, first.seed + 1):
+        play.ended("four", seed, "confirm", 1.52)
+        play.ended("base", seed, "confirm", 1.50)
+    assert [play.verdicts(key)[-1] for key in ("one", "four", "on four", "aside")] == [
+        "refuted", "refuted", "refuted", "kept"]
+    assert (play.head, play.confirmed) == ("aside", "base")
+    assert [step.node.key for step in play.search.chain] == ["aside"]
+    again = Search(other_share=1.0)
+    for run_id, trial in play.trials.items():  # as a night taken up again folds it
+        words = [found for of, _, found in play.record if of == run_id]
+        again.apply(trial, words[0].verdict)
+        for of, against, found in play.record:
+            if again.batch and of == again.batch.head.run_id and found.verdict == "refuted" and (
+                    len(again.batch_gains()) == 2):
+                again.apply_due(Due(of, against, found))
+    assert (again.head, again.chain) == (play.search.head, play.search.chain)
 
 
 def test_before_the_night_s_last_batch_the_ideas_that_run_are_heard(play: Play) -> None:
