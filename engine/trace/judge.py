@@ -24,20 +24,21 @@ CAUSES = {"scale": "missing scale", "twice": "norm applied twice", "left out": "
           "wrong": "computed wrongly"}
 FAST = 0.3  # of the weights' size in one update: no training needs that
 LARGE_SCORES = 100.0
+UPDATE_MOST, LOG_MOST = 10.0, 80.0  # times the rate; e⁸⁰ is near the largest number of float32
 MANY = 20.0  # times the size of first values: no training needs that
 
 
 def judge(config: Config, now: Failure, past: Past | None) -> Finding:
     """The finding on a step that failed."""
-    found = (_of_moments(now, past) or _of_weights(now, past) or _of_operation(now, past)
+    found = (_of_moments(now, past) or _of_weights(config, now, past) or _of_operation(now, past)
              or _of_updates(now, past) or _of_start(now, past)
              or _of_remains(now, past))
     return found or _of_growth(config, now, past)
 
 
-def symptom(now: Failure, past: Past) -> Finding | None:
+def symptom(config: Config, now: Failure, past: Past) -> Finding | None:
     """The same of a step that did not fail; None where nothing is wrong with it."""
-    found = (_of_moments(now, None) or _of_weights(now, None) or _of_operation(now, None)
+    found = (_of_moments(now, None) or _of_weights(config, now, None) or _of_operation(now, None)
              or _of_updates(now, past) or _of_start(now, past))
     return found and dataclasses.replace(found, began_at=None, growth=())
 
@@ -62,9 +63,13 @@ def _of_moments(now: Failure, past: Past | None) -> Finding | None:
     return None
 
 
-def _of_weights(now: Failure, past: Past | None) -> Finding | None:
-    """Weights that are not finite, or one or one token's alone of its size."""
-    weights = [one for one in now.odd if one.kind != "optimizer moment"]
+def _of_weights(config: Config, now: Failure, past: Past | None) -> Finding | None:
+    """Weights that are not finite, or one or one token's alone of its size, beyond what training
+    could have made of it before it is first known.
+    """
+    reach = _reach(config, past.began_at if past else now.step)
+    weights = [one for one in now.odd if one.kind != "optimizer moment"
+               and (one.largest is None or one.largest > reach)]
     if not weights:
         return None
     first = min(weights, key=lambda one: one.kind != "infinite weight")
@@ -83,6 +88,18 @@ def _of_weights(now: Failure, past: Past | None) -> Finding | None:
     else:
         origin = "no update since the last checkpoint made it: it was changed from outside"
     return _odd(first, now.step, FORWARD, past, origin)
+
+
+def _reach(config: Config, n_updates: int) -> float:
+    """How large a weight so many updates can make, by far.
+
+    Of all optimizers here an update is a few times the rate at most; where rate and decay together
+    are over 2, each makes weights larger by itself.
+    """
+    grown = max(1.0, config.lr * config.weight_decay - 1)
+    steps = n_updates if grown == 1 else math.inf if n_updates * math.log(grown) > LOG_MOST else (
+        grown**n_updates - 1) / (grown - 1)
+    return UPDATE_MOST * config.lr * steps
 
 
 def _odd(odd: Odd, step: int, direction: str, past: Past | None, origin: str) -> Finding:

@@ -35,6 +35,7 @@ class Odd:
     words: str
     token: int | None = None
     index: int | None = None  # of the entry in the flat buffer, where one weight stands for it
+    largest: float | None = None  # that entry, without its sign
 
 
 def odd_weights(params: Flat) -> list[Odd]:
@@ -59,7 +60,8 @@ def _placed(odd: Odd, params: Flat, view: Array) -> Odd:
     """With the index of the view's largest entry."""
     first = (view.ctypes.data - params.buffer.ctypes.data) // view.itemsize
     largest = np.argmax(view) if np.max(view) > -np.min(view) else np.argmin(view)
-    return dataclasses.replace(odd, index=int(first + largest))
+    return dataclasses.replace(odd, index=int(first + largest),
+                               largest=abs(float(view.flat[largest])))
 
 
 def _token(view: Array, name: str, n_bad: int) -> int | None:

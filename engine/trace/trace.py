@@ -78,4 +78,4 @@ def look_over(trainer: Trainer, start: Sequence[Odd] = (),
     ids, targets = sequences(trainer, trainer.step - 1)[0]
     now = failure_of(trainer, (ids[:SHORT], targets[:SHORT]))
     past = Past(0, list(start), [last] if last else [])
-    return symptom(dataclasses.replace(now, step=trainer.step), past)
+    return symptom(trainer.config, dataclasses.replace(now, step=trainer.step), past)

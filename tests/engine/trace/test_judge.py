@@ -64,3 +64,17 @@ def test_a_token_that_training_itself_made_large_is_no_cause() -> None:
     found = judge(Config(), now, Past(3, [], [slow, foreign], is_same=True))
     assert found.causes[0].endswith("so since step 7, by more than that update gives")
     assert cause(now, Past(3, [], [slow], is_same=False)) == "poisoned token"
+
+
+def test_a_row_that_updates_could_have_made_is_no_poison() -> None:
+    """Where rate and decay together make weights larger at every update, rows stand out by that."""
+    row = Odd("poisoned token", None, "embed", "id 3 has a row of size 500", 3, 30, 500.0)
+    runaway, past = Config(lr=0.3, weight_decay=10.0), Past(18, [row])
+    now = failure([row], tensor("norm1"))
+    assert judge(runaway, now, past).causes[0].startswith("learning rate: times weight decay")
+    assert cause(now, past) == "poisoned token"  # at a usual rate
+    assert judge(runaway, now, Past(3, [row])).causes[0].startswith("poisoned token")
+    whole = Odd("infinite weight", None, "embed", "one entry", 3)
+    assert judge(runaway, failure([whole]), Past(18)).causes[0].startswith("poisoned token")
+    far = Past(10**6, [row])  # beyond any number of a float
+    assert judge(runaway, now, far).causes[0].startswith("learning rate")
