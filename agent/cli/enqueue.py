@@ -58,7 +58,7 @@ def enqueue(home: Home, /, config: tuple[str, ...], dry_run: bool, as_json: bool
 def _predicted_mb(ledger: Reader, idea: Idea, study: Calibration) -> float:
     corpus = ledger.corpus(study.corpus_id)
     return (idea.config.predicted_mb(idea.replicas) + footprint.beside_mb(ledger, corpus)
-            + footprint.stories_mb(idea.config, corpus, idea.replicas))
+            + footprint.stories_mb(idea.config, corpus.n_stories_train, idea.replicas))
 
 
 def _in_words(idea: Idea, study: Calibration, predicted_mb: float) -> str:

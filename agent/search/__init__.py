@@ -42,4 +42,4 @@ __all__, __getattr__ = doors(__name__, {
     "silent": ("Silent",),
     "verdict": ("Decision", "N_BASELINE_SEEDS"),
 }, modules=("advisor", "budget", "feasible", "footprint", "foresight", "harvest", "plugins",
-            "prior", "student", "study", "throughput", "verdict"))
+            "prior", "rungs", "student", "study", "throughput", "verdict"))

@@ -56,9 +56,9 @@ def due(batch: Batch, scores: Scores, noise: Noise, n_vain: int,
         return None
     said = {"confirmed": "a step of what fresh seeds confirmed",
             "refuted": "rolled back with the steps made on it"}
-    fallen = _fallen(batch, chain)
-    told = {"confirmed": made(batch.steps), "refuted": fallen}.get(found.verdict, [])
-    if found.verdict == "refuted" and len(fallen) < len(chain):
+    fallen = _fallen(batch, chain) if found.verdict == "refuted" else []
+    told = made(batch.steps) if found.verdict == "confirmed" else fallen
+    if fallen and len(fallen) < len(chain):
         found = replace(found, evidence=found.evidence | {
             "standing": [step.node.run_id for step in chain if step not in fallen]})
     echoes = [(step.node.run_id, Decision(found.verdict, {"with": batch.head.run_id},

@@ -37,9 +37,9 @@ def tokens_mb(n_tokens: int) -> float:
     return 2e-6 * n_tokens
 
 
-def stories_mb(config: Config, corpus: Corpus, n_replicas: int) -> float:
+def stories_mb(config: Config, n_stories: int | None, n_replicas: int) -> float:
     """What it takes to shuffle the stories of a text, where that is asked for."""
-    return shuffle_mb(corpus.n_stories_train, n_replicas) if config.shuffle_stories else 0.0
+    return shuffle_mb(n_stories, n_replicas) if config.shuffle_stories else 0.0
 
 
 def shuffle_mb(n_stories: int | None, n_replicas: int) -> float:
@@ -77,4 +77,5 @@ def _more_mb(run: Run, corpora: Mapping[int, Corpus]) -> float | None:
     except UserError:  # of another version
         return None
     n = run.replicas or 1
-    return run.peak_mb - config.predicted_mb(n) - text_mb(corpus) - stories_mb(config, corpus, n)
+    return run.peak_mb - config.predicted_mb(n) - text_mb(corpus) - stories_mb(
+        config, corpus.n_stories_train, n)

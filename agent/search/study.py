@@ -98,9 +98,8 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
         found = [line for line in read_events(folder, 0)[0] if line["kind"] == "measured"]
         if found:
             peak_mb, text_mb = found[0].get("peak_mb"), 2e-6 * tokens.n_tokens.get("train", 0)
-            if config.shuffle_stories:
-                text_mb += footprint.shuffle_mb(
-                    tokens.corpus.splits["train"].n_stories, n_replicas)
+            train = tokens.corpus.splits.get("train")  # made-up tokens have no stories
+            text_mb += footprint.stories_mb(config, train and train.n_stories, n_replicas)
             return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step,
                          n_replicas, None if peak_mb is None else
                          peak_mb - config.predicted_mb(n_replicas) - text_mb)
@@ -349,7 +348,7 @@ def new_run(ledger: Ledger, config: Config, seed: int, budget_tokens: int, corpu
         uid=uuid.uuid4().hex, created_at=now, config=config, seed=seed,
         budget_tokens=budget_tokens, corpus_id=corpus_id,
         predicted_mb=(config.predicted_mb(n_replicas) + footprint.beside_mb(ledger, corpus)
-                      + footprint.stories_mb(config, corpus, n_replicas)),
+                      + footprint.stories_mb(config, corpus.n_stories_train, n_replicas)),
         replicas=n_replicas, kernels=own_kernels.usual() if origin.calibration_id is None
         else kernels_of(ledger.calibration(origin.calibration_id)),
         device=machine.device(), cores=machine.cores(), code_version=machine.code_version(),

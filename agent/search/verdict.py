@@ -123,7 +123,7 @@ def search_step(challenger_bpb: float, head_bpb: float, noise: Noise | None, see
     gain, head_seed = head_bpb - challenger_bpb, seed if head_seed is None else head_seed
     evidence = {"bpb": challenger_bpb, "head_bpb": head_bpb, "gain_bpb": gain, "n": 1,
                 "seed": seed, "head_seed": head_seed}
-    said = f"{amount(gain)} than the head's {head_bpb:.4f} on seed {head_seed}"
+    said = f"{gained(gain)} than the head's {head_bpb:.4f} on seed {head_seed}"
     if head_seed != seed:
         said += f", as it has no run on seed {seed}"
     if noise:
@@ -166,7 +166,7 @@ def confirmation(gains: Sequence[float], noise: Noise, n_vain: int = 0,
     evidence = {"gain_bpb": mean, "low_bpb": low, "high_bpb": high, "seeds_low_bpb": seeds_low,
                 "seeds_high_bpb": seeds_high, "n": n, "n_blocks": n_blocks, "z": z,
                 "least_z": bound, "s_d": noise.s_d, "df": noise.df}
-    said = f"{amount(mean)} over {n} fresh seeds, z {z:.2f}"
+    said = f"{gained(mean)} over {n} fresh seeds, z {z:.2f}"
     if z >= bound:
         return Decision("confirmed", evidence, f"{said}, at least {bound:.2f} "
                         f"({span(low, high, n_blocks)})")
@@ -210,13 +210,13 @@ def ablation(costs: Sequence[float], noise: Noise, sigma: float) -> Decision:
     most = mean + one_sided(0.9, noise.df) * noise.s_d / math.sqrt(n)
     evidence = {"cost_bpb": mean, "most_bpb": most, "n": n, "s_d": noise.s_d, "df": noise.df,
                 "sigma": sigma}
-    said = f"without it {amount(-mean)}, at most {most:+.4f} (90 %)"
+    said = f"without it {gained(-mean)}, at most {most:+.4f} (90 %)"
     if most < sigma / 2:
         return Decision("ablated", evidence,
                         f"{said}, less than half the spread of a seed: dropped, simpler wins")
     return Decision("confirmed", evidence, f"{said}: the step stays")
 
 
-def amount(gain: float) -> str:
+def gained(gain: float) -> str:
     """A gain in words."""
     return f"{abs(gain):.4f} bits/byte {'better' if gain > 0 else 'worse'}"

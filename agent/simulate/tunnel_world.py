@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.search import Pending, advisor, feasible, prior
+from agent.search import Pending, advisor, feasible, prior, rungs
 from agent.simulate.surface import BASELINE, Idea, Scores, Surface, World
 from agent.simulate.tunnel import OUTPUTS, SEARCH, Tunnel
 from agent.trial import rung
@@ -86,7 +86,7 @@ class TunnelWorld:
         gain, at_rung = self._gain.get(key, 0.0), shown.rungs[1]
         is_pruned = self.kind == "mixed" and kind == "search" and self._gives_up(config, at_rung)
         final = None if is_pruned else shown.search - gain
-        if kind in ("search", "baseline"):  # as in agent/search/rungs.py
+        if kind not in rungs.ARMS:
             self._rungs.setdefault(rung.kind(config), []).append((at_rung, final))
         self._outcomes.append(Outcome(
             config=config, seed=seed, budget_tokens=self.limits.budget_tokens,

@@ -59,14 +59,13 @@ def test_before_the_first_run_the_worker_that_measured_tells(ledger: Ledger) -> 
 
 def test_stories_that_are_shuffled_are_foreseen_with_what_their_orders_take(
         ledger: Ledger) -> None:
-    corpus = dataclasses.replace(ledger.corpus(1), n_stories_train=1_000_000)
+    million = 1_000_000
     shuffled = dataclasses.replace(TINY, shuffle_stories=True)
-    assert footprint.stories_mb(TINY, corpus, 4) == 0.0
-    assert footprint.stories_mb(shuffled, corpus, 1) == pytest.approx(80)
-    assert footprint.stories_mb(shuffled, corpus, 4) == pytest.approx(8 + 4 * 72)
-    assert footprint.stories_mb(shuffled, dataclasses.replace(corpus, n_stories_train=None),
-                                4) == 0.0
-    corpus_id = ledger.add_corpus(new_corpus(text_sha256="o" * 64, n_stories_train=1_000_000))
+    assert footprint.stories_mb(TINY, million, 4) == 0.0
+    assert footprint.stories_mb(shuffled, million, 1) == pytest.approx(80)
+    assert footprint.stories_mb(shuffled, million, 4) == pytest.approx(8 + 4 * 72)
+    assert footprint.stories_mb(shuffled, None, 4) == 0.0
+    corpus_id = ledger.add_corpus(new_corpus(text_sha256="o" * 64, n_stories_train=million))
     plain, other = (new_run(ledger, config, 7, 3200, corpus_id, NOW,
                             Origin("random", "to see", 1), 2) for config in (TINY, shuffled))
     assert other.predicted_mb == pytest.approx((plain.predicted_mb or 0.0) + 8 + 2 * 72)
