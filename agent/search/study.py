@@ -99,7 +99,8 @@ def measure(home: Home, tokens: TokenSet, config: Config, n_replicas: int, spawn
         if found:
             peak_mb, text_mb = found[0].get("peak_mb"), 2e-6 * tokens.n_tokens.get("train", 0)
             train = tokens.corpus.splits.get("train")  # made-up tokens have no stories
-            text_mb += footprint.stories_mb(config, train and train.n_stories, n_replicas)
+            text_mb += footprint.stories_mb(
+                config, train.n_stories if train else None, n_replicas)
             return Speed(found[0]["step_s"], found[0]["eval_token_s"], config.tokens_per_step,
                          n_replicas, None if peak_mb is None else
                          peak_mb - config.predicted_mb(n_replicas) - text_mb)
