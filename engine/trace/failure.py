@@ -10,11 +10,12 @@ import numpy as np
 
 from engine.config import Config
 from engine.model import Array, Flat
-from engine.trace.compare import size
+from engine.trace.compare import Deviation, size
 from engine.trace.finding import TENSORS
 from engine.trace.replay import checksum, slots_of
 from engine.trace.state import Odd, odd_weights
-from engine.trace.watch import Seen, in_order, look
+from engine.trace.watch import CALM, Seen, in_order, look
+from engine.trace.whole import strayed, summed
 from engine.training import Trainer, parts
 
 LONGEST = 512  # tokens watched at once: scores are kept whole
@@ -35,10 +36,18 @@ class Failure:
     weights_rms: float  # root mean square of all matrices
     norm_is_over: bool  # every gradient is finite, and the sum of their squares is not
     whole: str = ""  # where alone the step breaks again, if in none of its sequences
+    strayed: str = ""  # how targets are not the tokens that follow
+    total: Deviation | None = None  # how the gradient is not the mean of its sequences' ones
 
 
-def failure_of(trainer: Trainer, window: tuple[Array, Array] | None = None) -> Failure:
-    """Look at the step that a trainer could not make; it is left as it was, but for gradients."""
+def failure_of(trainer: Trainer, window: tuple[Array, Array] | None = None, *,
+               sums: bool = True) -> Failure:
+    """Look at the step that a trainer could not make; it is left as it was, but for gradients.
+
+    window  ids and targets (T,) to look at in place of those of that step
+    sums    whether to see that the step's gradient is the mean of its sequences' ones, which takes
+            as long as two steps
+    """
     left, whole = remains(trainer), ""
     odd = odd_weights(trainer.params) + slots_of(trainer)
     common: list[int] = []
@@ -50,8 +59,11 @@ def failure_of(trainer: Trainer, window: tuple[Array, Array] | None = None) -> F
     is_over = not left and is_finite and not _is_summable(trainer.grads[0])
     if is_step and left and is_finite:
         whole, left = _again(trainer, left)
+    taken, rms = _taken(trainer), _rms(trainer.params)
+    total = summed(trainer, *taken, rms < CALM) if sums and is_finite and not left else None
     return Failure(trainer.step + 1, odd, left, window, seen, common, checksum(trainer.params),
-                   _rms(trainer.params), is_over, whole)
+                   rms, is_over, whole,
+                   strayed(*(taken if is_step else (x[None] for x in window))), total)
 
 
 def sequences(trainer: Trainer, step: int) -> list[tuple[Array, Array]]:

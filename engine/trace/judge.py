@@ -31,7 +31,7 @@ MANY = 20.0  # times the size of first values: no training needs that
 def judge(config: Config, now: Failure, past: Past | None) -> Finding:
     """The finding on a step that failed."""
     found = (_of_moments(now, past) or _of_weights(config, now, past) or _of_operation(now, past)
-             or _of_updates(now, past) or _of_start(now, past)
+             or _of_batch(now, past) or _of_updates(config, now, past) or _of_start(now, past)
              or _of_remains(now, past))
     return found or _of_growth(config, now, past)
 
@@ -39,7 +39,7 @@ def judge(config: Config, now: Failure, past: Past | None) -> Finding:
 def symptom(config: Config, now: Failure, past: Past) -> Finding | None:
     """The same of a step that did not fail; None where nothing is wrong with it."""
     found = (_of_moments(now, None) or _of_weights(config, now, None) or _of_operation(now, None)
-             or _of_updates(now, past) or _of_start(now, past))
+             or _of_batch(now, past) or _of_updates(config, now, past) or _of_start(now, past))
     return found and dataclasses.replace(found, began_at=None, growth=())
 
 
@@ -163,10 +163,23 @@ def _ids(tokens: list[int]) -> str:
         f"ids {', '.join(map(str, tokens[:5]))} are")
 
 
+def _of_batch(now: Failure, past: Past | None) -> Finding | None:
+    """What goes into a step, or comes out of it as a sum, where each operation is right."""
+    if now.strayed:
+        return _finding(now, past, FORWARD, None, "targets", (f"wrong targets: {now.strayed}",),
+                        "are not what comes next")
+    if now.total is None:
+        return None
+    name = CAUSES["wrong" if now.total.kind == "some rows" else now.total.kind]
+    return _finding(now, past, BACKWARD, None, "gradient", (
+        f"{name}: {now.total.words}, which are the step's sequences by themselves",),
+        "is not the mean of its sequences'")
+
+
 # --- updates ---------------------------------------------------------------------------------
 
 
-def _of_updates(now: Failure, past: Past | None) -> Finding | None:
+def _of_updates(config: Config, now: Failure, past: Past | None) -> Finding | None:
     """An update that its formula does not give, or not at the rate of the configuration."""
     for one in past.moves if past else ():
         if abs(one.lr_factor - 1) > 0.02:
@@ -178,6 +191,14 @@ def _of_updates(now: Failure, past: Past | None) -> Finding | None:
         if abs(one.factor - 1) > 0.05:
             return _update(now, past, one, "learning rate", f"the update is {one.factor:.3g} "
                            "times what gradient, moments and rate give")
+        of_matrices, of_others = one.decay_off
+        if of_matrices:
+            return _update(now, past, one, "weight decay", "the update shows "
+                           f"{config.weight_decay + of_matrices:.3g} of matrices, where "
+                           f"{config.weight_decay:g} is asked for")
+        if of_others:
+            return _update(now, past, one, "weight decay", f"the update shows {of_others:.3g} of "
+                           "gains and the like, which have none")
     return None
 
 

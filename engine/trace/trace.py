@@ -15,6 +15,7 @@ from engine.trace.update import Moved
 from engine.training import Trainer
 
 SHORT = 64  # tokens by which a whole run is looked over
+LONG = 400  # steps of a run of which two more are next to nothing
 
 
 def trace_failure(trainer: Trainer, load: Callable[[], Saved | None],
@@ -55,7 +56,7 @@ def trace_evaluation(trainer: Trainer) -> Finding:
                 window = ids, targets
                 break
     trainer.params.buffer[...] = point.buffer
-    now = failure_of(trainer, window)
+    now = failure_of(trainer, window, sums=False)
     return judge(trainer.config, dataclasses.replace(now, step=trainer.step), None)
 
 
@@ -68,6 +69,8 @@ def look_over(trainer: Trainer, start: Sequence[Odd] = (),
               last: Moved | None = None) -> Finding | None:
     """What is wrong with a trainer that did not fail, by one short sequence; None: nothing.
 
+    Of a long run the step that would be the next is summed up, too.
+
     start  what was wrong with the first values
     last   what the last update did
 
@@ -76,6 +79,6 @@ def look_over(trainer: Trainer, start: Sequence[Odd] = (),
     if trainer.step == 0:
         return None
     ids, targets = sequences(trainer, trainer.step - 1)[0]
-    now = failure_of(trainer, (ids[:SHORT], targets[:SHORT]))
+    now = failure_of(trainer, (ids[:SHORT], targets[:SHORT]), sums=trainer.step >= LONG)
     past = Past(0, list(start), [last] if last else [])
     return symptom(trainer.config, dataclasses.replace(now, step=trainer.step), past)

@@ -17,6 +17,9 @@ from engine.training import Trainer
 N_SAMPLED = 8192
 EPS = 1e-8
 FASTER = 2.0  # the rate of Muon's matrices by that of the others
+CERTAIN = 8.0  # standard errors of a weight decay
+ROUNDED = 1e-5  # of a step, what rounding may leave of it in any direction
+OTHER_DECAY, LEAST_DECAY = 0.2, 1e-3  # of the weight decay, and at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,9 @@ class Moved:
     is_foreign: bool  # whether an entry that was asked for changed by more than it should
     block: int | None  # where the change is largest beside its formula
     tensor: str
+    # Of matrices and of all else: the weight decay that the update shows less that which it should
+    # have; 0 where that is too little to be told.
+    decay_off: tuple[float, float] = (0.0, 0.0)
 
 
 def rate(config: Config, step: int, n_steps: int) -> float:
@@ -83,11 +89,12 @@ def moved(trainer: Trainer, before: Before, norm: float, lr: float) -> Moved:
     change = after - before.params
     with np.errstate(all="ignore"):
         scale = min(1.0, config.clip / norm) if norm > 0 else 1.0
-        wanted = _change(config, before, grads, scale, wanted_lr, trainer.params.n_decay)
-        matrices = before.at < trainer.params.n_decay
-        share = _rms(change[matrices]) / (_rms(before.params[matrices]) or 1.0)
-        factor, gap, worst, is_foreign = 1.0, 0.0, 0, False
-        if wanted is not None and np.all(np.isfinite(wanted)) and np.any(wanted):
+        plain_change, of_decay = _change(config, before, grads, scale, wanted_lr)
+        is_matrix = before.at < trainer.params.n_decay
+        wanted = plain_change + of_decay * config.weight_decay * is_matrix
+        share = _rms(change[is_matrix]) / (_rms(before.params[is_matrix]) or 1.0)
+        factor, gap, worst, is_foreign, decay_off = 1.0, 0.0, 0, False, (0.0, 0.0)
+        if np.all(np.isfinite(wanted)) and np.any(wanted):
             # What float32 keeps of a large parameter's small change.
             blur = np.spacing(np.abs(before.params).astype(np.float32)).astype(np.float64)
             off = np.maximum(np.abs(change - wanted) - 2 * blur, 0.0)
@@ -96,9 +103,33 @@ def moved(trainer: Trainer, before: Before, norm: float, lr: float) -> Moved:
                 factor = float(np.vdot(wanted, change) / np.vdot(wanted, wanted))
                 gap = _rms(change - factor * wanted) / (_rms(change) or 1.0)
             worst = int(np.nanargmax(np.where(np.isnan(off), np.inf, off)))
+            matrices_off, others_off = (
+                _decay_off(plain_change[which], of_decay[which], change[which], blur[which],
+                           weight_decay)
+                for which, weight_decay in ((is_matrix, config.weight_decay), (~is_matrix, 0.0)))
+            decay_off = matrices_off, others_off
     block, tensor = _name(trainer, int(before.at[worst]))
     return Moved(trainer.step, share, factor, gap, lr / wanted_lr if wanted_lr else 1.0,
-                 is_foreign, block, tensor)
+                 is_foreign, block, tensor, decay_off)
+
+
+def _decay_off(plain_change: Array, of_decay: Array, change: Array, blur: Array,
+               weight_decay: float) -> float:
+    """Least squares: by how much the weight decay differs; 0 where that is no more than rounding.
+
+    of_decay  what a weight decay of 1 would add to plain_change, where there is none
+    blur      what rounding may leave of a parameter; of gains that are alike in one direction
+    """
+    below = float(np.vdot(of_decay, of_decay))
+    if not below:
+        return 0.0
+    rest = change - plain_change
+    found = float(np.vdot(of_decay, rest)) / below
+    n, unit = change.size, _rms(of_decay)
+    unsure = (CERTAIN * _rms(rest - found * of_decay) / math.sqrt(n) + _rms(blur)
+              + ROUNDED * _rms(plain_change)) / unit
+    return found - weight_decay if abs(found - weight_decay) > max(
+        unsure, OTHER_DECAY * weight_decay, LEAST_DECAY) else 0.0
 
 
 def _rms(x: Array) -> float:
@@ -115,16 +146,16 @@ def _name(trainer: Trainer, index: int) -> tuple[int | None, str]:
     return None, ""
 
 
-def _change(config: Config, before: Before, grads: Array, scale: float, lr: float,
-            n_decay: int) -> Array | None:
-    """What the optimizer's formula adds to the sample; None where none is known here."""
+def _change(config: Config, before: Before, grads: Array, scale: float,
+            lr: float) -> tuple[Array, Array]:
+    """What the optimizer's formula adds to the sample without weight decay, and what a decay of 1
+    of every entry would add to that; not finite where no formula is known here.
+    """
+    unknown = np.full(before.at.size, np.nan), np.zeros(before.at.size)
     if strange(config):
-        return None
+        return unknown
     g = _clipped(grads[before.at], scale)
     p, slots = before.params, before.slots
-    falls = config.scheduled_decay and config.effective_schedule != "constant"
-    decay = np.where(before.at < n_decay,
-                     config.weight_decay * (lr / config.lr if falls else 1.0), 0.0)
     n, b1, b2 = before.scalars.get("n_updates", 0) + 1, config.beta1, config.beta2
     if config.optimizer in ("adamw", "muon"):  # slots are sums, Loshchilov and Hutter 2019
         m, v = b1 * slots["m"] + g, b2 * slots["v"] + g * g
@@ -135,10 +166,10 @@ def _change(config: Config, before: Before, grads: Array, scale: float, lr: floa
     elif config.optimizer == "lion":  # Chen et al. 2023
         u = np.sign(b1 * slots["m"] + (1 - b1) * g)
     elif config.optimizer == "schedule_free":
-        return _averaged(config, before, g, lr, decay)
+        return _averaged(config, before, g, lr)
     else:
-        return None
-    return np.asarray(-lr * (u + _decayed(config, p, u, decay)))
+        return unknown
+    return -lr * u, -lr * _decayed(config, p, u, lr)
 
 
 def _clipped(grads: Array, scale: float) -> Array:
@@ -146,10 +177,13 @@ def _clipped(grads: Array, scale: float) -> Array:
     return (grads.astype(np.float64) * scale).astype(np.float32).astype(np.float64)
 
 
-def _decayed(config: Config, p: Array, u: Array, decay: Array) -> Array:
-    """What decay adds to a step: with cautious_decay only where the step goes towards zero, too."""
+def _decayed(config: Config, p: Array, u: Array, lr: float) -> Array:
+    """What a decay of 1 adds to a step u, by the rate: with scheduled_decay as the rate falls,
+    with cautious_decay only where the step goes towards zero, too.
+    """
+    falls = config.scheduled_decay and config.effective_schedule != "constant"
     is_there = (u * p).astype(np.float32) >= 0 if config.cautious_decay else 1
-    return np.asarray(decay * p * is_there)
+    return np.asarray((lr / config.lr if falls else 1.0) * p * is_there)
 
 
 def _turn(config: Config, before: Before, grads: Array, scale: float, u: Array) -> None:
@@ -163,15 +197,15 @@ def _turn(config: Config, before: Before, grads: Array, scale: float, u: Array) 
         u[inside] = FASTER * one.scale * step.reshape(-1)[before.at[inside] - one.start]
 
 
-def _averaged(config: Config, before: Before, g: Array, lr: float, decay: Array) -> Array:
-    """The step of a schedule-free average: Defazio et al. 2024."""
+def _averaged(config: Config, before: Before, g: Array, lr: float) -> tuple[Array, Array]:
+    """The same of a schedule-free average: Defazio et al. 2024."""
     p, slots, n = before.params, before.slots, before.scalars.get("n_updates", 0) + 1
     b1, b2 = config.beta1, config.beta2
     z, v = slots["z"] if n > 1 else p, b2 * slots["v"] + (1 - b2) * g * g
     u = g / (np.sqrt(v / (1 - b2**n)) + EPS)
-    u = u + _decayed(config, p, u, decay)
     total = before.scalars.get("weight_sum", 0.0) + lr * lr
     c = lr * lr / total if total else 1.0
     x = (p - (1 - b1) * z) / b1
-    z = z - lr * u
-    return np.asarray((1 - b1) * z + b1 * ((1 - c) * x + c * z) - p)
+    share = 1 - b1 + b1 * c  # of a change of z, in what lies between it and the average
+    return ((1 - b1) * z + b1 * ((1 - c) * x + c * z) - p - lr * share * u,
+            -lr * share * _decayed(config, p, u, lr))

@@ -7,8 +7,8 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,8 @@ def _open(data: Path, cache: Path) -> None:
     _benches.update({name: Bench.of(prepare(name, data, cache)) for name in NAMES})
 
 
-def _run(slot: Slot, seed: int) -> Row:
+def _run(job: tuple[Slot, int]) -> Row:
+    slot, seed = job
     return run(_benches[slot.text].texts, slot, seed, BUDGET)
 
 
@@ -153,10 +154,12 @@ def open_benches(options: argparse.Namespace) -> dict[str, Bench]:
     return benches
 
 
-def workers(options: argparse.Namespace) -> ProcessPoolExecutor:
+def workers(options: argparse.Namespace) -> Pool:
     os.environ.update(machine.worker_environment())  # they are started anew: one BLAS thread
-    return ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), _open,
-                               (options.data, options.cache), max_tasks_per_child=RUNS_PER_PROCESS)
+    # Not a ProcessPoolExecutor, which can wait for ever once a worker has had its tasks
+    # (python/cpython#115634).
+    return multiprocessing.get_context("spawn").Pool(
+        options.jobs, _open, (options.data, options.cache), maxtasksperchild=RUNS_PER_PROCESS)
 
 
 def make(options: argparse.Namespace) -> int:
@@ -178,11 +181,8 @@ def make(options: argparse.Namespace) -> int:
     return 0
 
 
-def in_pool(pool: ProcessPoolExecutor, jobs: Sequence[tuple[Slot, int]]) -> Iterator[Row]:
-    waiting = {pool.submit(_run, slot, seed) for slot, seed in jobs}
-    while waiting:
-        ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        yield from (future.result() for future in ended)
+def in_pool(pool: Pool, jobs: Sequence[tuple[Slot, int]]) -> Iterator[Row]:
+    return pool.imap_unordered(_run, jobs)
 
 
 def _check_texts(path: Path, about: dict[str, Any]) -> None:

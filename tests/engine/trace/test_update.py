@@ -8,7 +8,7 @@ import pytest
 from engine.config import OPTIMIZERS, Config
 from engine.model import Array, Flat
 from engine.trace.update import moved, rate, sampled
-from engine.training import Texts, Trainer
+from engine.training import Texts, Trainer, optim
 from engine.training.optim import learning_rate
 
 CONFIG = Config(n_embd=8, n_layer=1, n_head=2, vocab_size=300, seq_len=8, batch_size=2, lr=1e-2)
@@ -98,3 +98,38 @@ def test_an_update_of_another_direction_is_no_matter_of_rate(
         params, grads * noise, *rest))
     event = run.advance()
     assert moved(run, before, event.grad_norm, event.lr).gap > 0.1
+
+
+# --- weight decay ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("factor", "shown"), [(-1.0, -0.1), (0.0, 0.0), (3.0, 0.3)])
+def test_another_weight_decay_is_told_by_what_it_is(
+        optimizer: str, factor: float, shown: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the configuration's 0.1, which moves a weight by a five-hundredth of an update."""
+    run, right = a_trainer(optimizer=optimizer, warmup_frac=0.0), optim.decay_rate
+    monkeypatch.setattr(optim, "decay_rate", lambda *args: factor * right(*args))
+    for _ in range(6):
+        before = sampled(run)
+        event = run.advance()
+        found = moved(run, before, event.grad_norm, event.lr)
+        assert (found.factor, found.gap) == (1.0, 0.0)
+        assert found.decay_off == (pytest.approx(shown - 0.1, abs=0.01), 0.0)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_a_decay_of_gains_is_told(weight_decay: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_trainer(weight_decay=weight_decay)
+    right = run.optimizer.update
+
+    def update(params: Flat, grads: Array, lr: float, scale: float, part: slice) -> None:
+        was = params.buffer.copy()
+        right(params, grads, lr, scale, part)
+        params.buffer[params.n_decay :] -= lr * 0.1 * was[params.n_decay :]
+
+    monkeypatch.setattr(run.optimizer, "update", update)
+    before = sampled(run)
+    event = run.advance()
+    found = moved(run, before, event.grad_norm, event.lr)
+    assert found.decay_off == (0.0, pytest.approx(0.1, abs=0.01))
