@@ -314,7 +314,7 @@ def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator,
     """Add to the offers what rounds of bold moves find that the model likes most."""
     found = {one.hash: one for one in (*starts, *_varied(starts))
              if view.barrier(one) is None}
-    ranked = list(found.values())
+    ranked, worth = list(found.values()), dict[str, float]()
     for _ in range(N_ROUNDS):
         for _ in range(N_MOVES):
             near = ranked[:N_STARTS] or starts  # where nothing fits yet, moves from what does not
@@ -323,8 +323,10 @@ def _climb(offers: Offers, starts: Sequence[Config], view: View, rng: Generator,
             moved = explore.move(start, rng, size)
             if moved.hash not in found and view.barrier(moved) is None:
                 found[moved.hash] = moved
-        ranked = list(found.values())
-        ranked = [ranked[i] for i in np.argsort(-view.worth(ranked), kind="stable")]
+        new = [one for name, one in found.items() if name not in worth]
+        if new:
+            worth.update(zip((one.hash for one in new), view.worth(new).tolist(), strict=True))
+        ranked = sorted(found.values(), key=lambda one: -worth[one.hash])
     for config in ranked[:n_liked]:
         offers.setdefault(config.hash, (config, "explore", "results so far favour it"))
 
