@@ -71,6 +71,11 @@ class Scores:
             self._noise = verdict.pooled(self._baseline, self.pairs(), self._n_free())
         return self._noise
 
+    def near(self, noise: Noise | None, *keys: str) -> Noise | None:
+        """A noise as it is among configurations like the best known of these."""
+        known = max((self.by_seed(key) for key in keys), key=len)
+        return noise and verdict.nearby(noise, list(known.values()))
+
     @property
     def sigma(self) -> float | None:
         """Standard deviation of the baseline over seeds."""

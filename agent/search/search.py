@@ -109,7 +109,8 @@ class Search:
                             "no baseline had finished that it could be compared with")
         noise = self.noise if against.seed == trial.seed else verdict.unpaired(
             self.noise, self._scores.sigma)
-        return verdict.search_step(trial.bpb, against.bpb, noise, trial.seed, against.seed)
+        near = self._scores.near(noise, against.key, self.confirmed.key) if self.confirmed else None
+        return verdict.search_step(trial.bpb, against.bpb, near, trial.seed, against.seed)
 
     def rival(self, trial: Trial) -> Node | None:
         """The head's run on the seed of a challenger; on its own where a person chose another."""
