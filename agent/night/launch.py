@@ -285,8 +285,8 @@ def _study(at: Desk, wish: Wish, night: Night, deadline_s: float | None,
     choice = choose(at.ledger, wish, tokens.corpus.sha256, tokens.corpus.name, at.classes)
     require_steps(choice.base, wish.run_tokens)
     left_s = None if deadline_s is None else max(1.0, deadline_s - at.clock.boot())
-    known = choice.study
-    if known is not None:
+    if (known := choice.study) is not None:
+        require_memory(choice.base, wish, waits=True)
         if at.computes(known):  # else it is measured first
             require_room(at.ledger, known, left_s)
         require_right(at.prove, Config.from_dict(known.config), wish)

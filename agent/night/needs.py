@@ -87,10 +87,14 @@ def _smaller(wish: Wish) -> str:
     return ""
 
 
-def require_memory(config: Config, wish: Wish) -> None:
+def require_memory(config: Config, wish: Wish, *, waits: bool = False) -> None:
+    """Memory for a run of this configuration; of a night that waits only what --max-ram allows."""
     predicted_mb = config.predicted_mb(wish.n_replicas)
     word = guard.may_launch(predicted_mb, wish.max_ram_mb, guard.free_mb(), guard.read_swap())
-    if not word.is_go:
+    if word.cause == "max-ram":
+        raise UserError(f"{word.reason}; give --max-ram {math.ceil(predicted_mb / 10) * 10}M or "
+                        f"more{'' if waits else _smaller(wish)}")
+    if not word.is_go and not waits:
         raise UserError(word.reason)
 
 

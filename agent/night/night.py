@@ -25,7 +25,7 @@ from agent.night.starting import begin_next
 from agent.night.teller import Observer, Teller
 from agent.night.watch import Watch
 from agent.search import OVERRUN_S, Campaign, Plan, Prepare, Silent, verdict
-from agent.trial import UNREADY, Runner, Slots, Stopped
+from agent.trial import UNREADY, Runner, Slots, Stopped, foreseen_mb
 from agent.words import Told
 from engine.config import Config
 from engine.errors import CorpusError, UserError
@@ -67,6 +67,7 @@ class Night:
         self.pace = pace.Pace()
         self.ground = Ground()  # what every run stands on
         self._is_unheard_noted = False
+        self._left_out: set[int] = set()  # runs that need more memory than this night may take
         self._untold: list[tuple[Any, ...]] = []  # events the ledger could not take yet
         self._asleep_s = self.clock.boot() - self.clock.seconds()
 
@@ -285,6 +286,20 @@ class Night:
                     self.note("inbox", message)
             except CorpusError as error:
                 self.wait_for_ground(str(error))
+
+    def is_too_large(self, run: Run) -> bool:
+        """Whether a queued run is foreseen to take more memory than this night may, which is said
+        once: it waits for another.
+        """
+        most_mb, needs_mb = self.plan.max_ram_mb, foreseen_mb(run)
+        if self.plan.is_elsewhere or needs_mb <= most_mb:
+            return False
+        if run.id not in self._left_out:
+            self._left_out.add(run.id)
+            self.note("guard", f"{run.label} waits for a night that may take more memory: "
+                      f"predicted peak {needs_mb:,.0f} MB is over --max-ram {most_mb:,.0f} MB",
+                      {"predicted_mb": needs_mb}, run.id)
+        return True
 
     def note(self, kind: str, message: str, data: dict[str, Any] | None = None,
              run_id: int | None = None, *, is_said: bool = False) -> None:

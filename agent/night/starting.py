@@ -65,7 +65,7 @@ def _begin(night: "Night", runner: Runner, queue: list[Run]) -> bool:
 def _waiting(night: "Night") -> list[Run]:
     """What is queued for this night, in the order in which it begins."""
     waiting = [run for run in night.ledger.runs("queued") if night.campaign.belongs(run)
-               and night.harvest.may_go_on(run)]
+               and night.harvest.may_go_on(run) and not night.is_too_large(run)]
     if waiting and waiting[0].calibration_id is not None:  # of a study: its noise comes first
         waiting.sort(key=lambda run: run.strategy != "baseline")
     # A harvest that was cut short, before ideas that were asked ahead of it.

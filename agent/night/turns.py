@@ -67,7 +67,8 @@ def end(night: "Night") -> None:
 def in_flight(night: "Night") -> list[Run]:
     """Runs of the night's study that are asked for and have no decision, by turn."""
     ledger = night.ledger
-    queued = [run for run in ledger.runs("queued") if night.harvest.may_go_on(run)]
+    queued = [run for run in ledger.runs("queued")
+              if night.harvest.may_go_on(run) and not night.is_too_large(run)]
     return sorted((run for run in [*queued, *ledger.runs("running"), *ledger.undecided()]
                    if night.campaign.counts_in(run)), key=turn)
 

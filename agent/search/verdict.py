@@ -2,7 +2,7 @@
 
 A search step is kept on one difference, over a part of what two runs like the head vary by, since
 judging each with several seeds costs more than it finds. What is claimed rests on fresh seeds and
-another shard alone. All scores are bits per byte; a gain is positive where the challenger is better.
+another shard alone. All scores are bits per byte; a gain is positive where a challenger is better.
 
     s_d²   = (ν₀·s₀² + ΣΣ(d_pi − d̄_p)²) / (ν₀ + N)     N = Σ(n_p − 1), pairs p of configurations
     df     = (ν₀ + N)² / (ν₀ + N²/M)     M of the N are independent: configurations share their runs

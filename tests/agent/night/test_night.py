@@ -160,13 +160,16 @@ def test_failures_get_a_verdict_and_the_loop_goes_on(stage: Stage) -> None:
     assert stage.states() == ["failed", "running"]
 
 
-def test_a_run_that_cannot_fit_in_memory_is_failed_before_it_starts(stage: Stage) -> None:
+def test_a_run_that_cannot_fit_in_memory_waits_for_another_night(stage: Stage) -> None:
     wide = Config(n_embd=4096, n_layer=8, n_head=32, vocab_size=300)
     stage.queue(config=wide)
+    stage.queue(seed=1)
     stage.night.tick()
-    stage.night.tick()  # the verdict
-    assert stage.states() == ["failed"]
-    assert "is over --max-ram 3,000 MB" in stage.ledger.decisions()[0].reason
+    stage.night.tick()
+    assert stage.states() == ["queued", "running"]  # nothing is lost, and others go on
+    told = [event.message for event in stage.ledger.events_of("guard")]
+    assert len(told) == 1
+    assert told[0].endswith("MB is over --max-ram 3,000 MB")
 
 
 def test_a_run_for_another_text_waits_for_a_night_of_its_own(stage: Stage) -> None:
