@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.analysis.compare import Gain, by_seed, gain, noise, runs_alike
-from agent.ledger import Queries, Run, parent_of, study_of
+from agent.ledger import Queries, Run, broken_start, parent_of, study_of
 from engine.config import Config
 from engine.errors import LedgerError
 from strategies.base import describe_changes
@@ -52,6 +52,8 @@ def head(ledger: Queries, number: int | None = None) -> Run:
     """The run to beat in a study, or the one last worked on; LedgerError where there is none."""
     study = study_of(ledger, number)
     found = ledger.incumbent(study.id)
+    if found is None and (broken := broken_start(ledger, study)):
+        raise LedgerError(broken.in_words)
     if found is None:
         raise LedgerError(f"no baseline of study {study.id} has finished yet, so its chain has not "
                           "begun; `agent run` goes on")

@@ -109,6 +109,7 @@ if TYPE_CHECKING:
     from agent.ledger.records import State as State
     from agent.ledger.records import Trace as Trace
     from agent.ledger.records import Verdict as Verdict
+    from agent.ledger.starts import broken_start as broken_start
     from agent.ledger.studies import WITHDRAWN as WITHDRAWN
     from agent.ledger.studies import Waiting as Waiting
     from agent.ledger.studies import by_use as by_use
@@ -158,6 +159,7 @@ __all__, __getattr__ = doors(__name__, {
                 "Earned", "Ending", "Event", "GENERATED", "GridCell", "LABEL_LETTERS", "Layer",
                 "Metric", "NewCalibration", "NewCorpus", "NewRun", "Outcome", "Prediction", "Run",
                 "State", "Trace", "Verdict"),
+    "starts": ("broken_start",),
     "studies": ("WITHDRAWN", "Waiting", "by_use", "current_study", "events_of_its_night",
                 "last_used", "night_of", "require_current", "study_of", "waiting_elsewhere",
                 "withdrawn_studies"),

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from agent.ledger import BLOCKED, Run, running_ids
+from agent.ledger import BLOCKED, Run, broken_start, running_ids
 from agent.machine import guard
 from agent.night import replan, told
 from agent.night.following import BACK_OFF_S
@@ -54,12 +54,24 @@ def _begin(night: "Night", runner: Runner, queue: list[Run]) -> bool:
     if not queue:
         return not trials and night.plan.n_trials == 1 and _begin_idea(night, runner)
     waiting = queue.pop(0)
+    if _is_in_vain(night, waiting):
+        return False
     if not night.campaign.fits(waiting):
         if not trials:
             night.harvest.end_search(
                 f"{waiting.label} is queued and would take longer than what is left")
         return False
     return _has_cores(night, waiting) and launch(night, waiting, runner)
+
+
+def _is_in_vain(night: "Night", waiting: Run) -> bool:
+    """Whether it is of a baseline whose other seeds diverge, which ends the night."""
+    if waiting.strategy != "baseline" or night.study is None:
+        return False
+    broken = broken_start(night.ledger, night.study)
+    if broken and not night.slots.trials:
+        night.harvest.end_search(broken.in_words)
+    return broken is not None
 
 
 def _waiting(night: "Night") -> list[Run]:

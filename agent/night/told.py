@@ -98,7 +98,7 @@ def _confirmed(end: Standing, silent: Silent) -> str:
 def _what_now(reason: str, end: Standing) -> str:
     """What helps where the search itself came to its end, or what it left; else where to look."""
     remedy = reason.partition("; ")[2]
-    return (remedy if remedy.startswith("go on with ") else end.untested
+    return (remedy if remedy.startswith(("go on with ", "`agent run --set")) else end.untested
             or "`agent status` shows what it found and what to do")
 
 

@@ -9,6 +9,7 @@ from agent.search.actions import Batch, Due, Pending, Repeat, Step, made
 from agent.search.scores import Scores
 from agent.search.verdict import Decision, Noise
 
+LEAST_BATCH = 2 * verdict.MIN_PAIRS  # runs, with fewer of which there is no word
 MAX_SKIPPED = 2  # seeds on which the system killed a run, and a batch is left undecided
 
 
@@ -16,6 +17,12 @@ def gains(batch: Batch, scores: Scores) -> dict[int, float]:
     """What the head gained over the base, by seeds that both have run on."""
     head, base = scores.by_seed(batch.head.key), scores.by_seed(batch.base.key)
     return {seed: base[seed] - head[seed] for seed in batch.seeds if seed in head and seed in base}
+
+
+def least(batch: Batch | None) -> int:
+    """Runs without which there is no word: half of a pair where the base has a seed that is free.
+    """
+    return LEAST_BATCH - (min(verdict.MIN_PAIRS, len(batch.seeds)) if batch else 0)
 
 
 def next_arm(batch: Batch, scores: Scores, taken: AbstractSet[tuple[str, int]], last_seed: int,

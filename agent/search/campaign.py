@@ -10,6 +10,7 @@ from agent.ledger import (
     Ledger,
     Measures,
     Run,
+    broken_start,
     in_words,
     is_on_text,
     is_pair,
@@ -21,7 +22,7 @@ from agent.machine import Clock, machine
 from agent.search import budget, footprint, harvest, study, verdict
 from agent.search.outsiders import Outsiders
 from agent.search.rungs import Rungs
-from agent.search.search import LEAST_BATCH, RESERVE
+from agent.search.search import RESERVE
 from agent.search.searcher import KINDS, Searcher, Tell, Wanted
 from agent.search.silent import Silent
 from agent.search.whole import other_gaps
@@ -259,8 +260,7 @@ class Campaign:
         """Whether a run is likely to end before the night does; what is done of it counts."""
         if self.plan.deadline_s is None or self.study is None:
             return True
-        run_s = self._foresee(run.replicas or 1)
-        if run_s is None:
+        if (run_s := self._foresee(run.replicas or 1)) is None:
             return True
         budget = run.budget_tokens or 0
         left_s = run_s(Config.from_dict(run.config), budget) * (1 - (run.tokens or 0) / budget)
@@ -306,7 +306,7 @@ class Campaign:
         assert self.study is not None
         n = sum(run.calibration_id == self.study.id and run.strategy == "baseline"
                 for run in self.ledger.runs("queued"))
-        return "" if not n else (
+        return "" if not n or broken_start(self.ledger, self.study) else (
             f"; {n} of {len(self.study.seeds or [])} baseline runs wait before any idea: "
             "`agent run` goes on")
 
@@ -356,9 +356,9 @@ class Campaign:
             if (n_before := n_open - n_at_once + 1) > 0:  # until it begins
                 left_s -= n_before / n_at_once * run_s(self._head(), budget)
             max_s = min(max_s, SAFETY * left_s)
-            if self._searcher(self.study.id).search.chain:  # leave time to confirm it
+            if (search := self._searcher(self.study.id).search).chain:  # leave time to confirm it
                 head_s = run_s(self._head(), budget)
-                max_s = min(max_s, max(head_s, left_s - LEAST_BATCH / n_at_once * head_s))
+                max_s = min(max_s, max(head_s, left_s - search.least_batch / n_at_once * head_s))
         return max_s
 
     def _limits(self, run_s: RunS | None,

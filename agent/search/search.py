@@ -33,7 +33,6 @@ from agent.search.scores import Scores
 from agent.search.verdict import N_ABLATION_SEEDS, N_BATCH, Decision, Noise
 
 RESERVE = 6  # runs left when the night's last batch begins: three pairs
-LEAST_BATCH = 2 * verdict.MIN_PAIRS  # with fewer left there is no word on a batch
 LEAST_BASELINES = 2  # of which a spread can be told
 PATIENCE = (25, 15, 15)  # runs without a kept one before the next class of strategies is asked
 OTHER_SHARE = 0.25  # of a night's runs may calibrate, confirm and try without
@@ -82,6 +81,11 @@ class Search:
     def noise(self) -> Noise | None:
         """Of a paired difference."""
         return self._scores.noise
+
+    @property
+    def least_batch(self) -> int:
+        """Runs without which there is no word on the chain."""
+        return batches.least(self._new_batch())
 
     @property
     def is_exhausted(self) -> bool:
@@ -324,12 +328,12 @@ class Search:
                 "no baseline run has finished, so there is nothing to improve on; "
                 "`agent show` says what happened to each")
         if self._n_baselines < LEAST_BASELINES and not pending:
-            return Stop("only one of the baseline's runs finished, and one score tells no noise by "
-                        "which a gain could be confirmed; `agent show` says what happened to the "
-                        "others: a start that diverges wants a lower learning rate (--set lr=…)")
+            return Stop("only one of the baseline's runs finished, and one score tells no noise; "
+                        "`agent show` says what happened to the others: a start that diverges "
+                        "wants a lower learning rate (--set lr=…)")
         # Where nothing is confirmed yet, the last batch may cost what it likes.
         most = min(self.reserve, self._n_affordable(n_left, pending) if self.claims else math.inf)
-        is_ending = LEAST_BATCH <= n_left <= most
+        is_ending = self.least_batch <= n_left <= most
         batch = self.batch or self._due_batch(n_left, is_ending, pending)
         if batch and (arm := batches.next_arm(batch, self._scores, self._taken, self._last_seed,
                                               pending)):
@@ -351,10 +355,9 @@ class Search:
         """The batch that runs, before any of it has ended, or one that is to begin."""
         arms = {one.key for one in pending if one.kind == "confirm"}
         n_new = len(self.chain) - self.n_tested
-        is_due = (n_new >= N_BATCH or self.level) and LEAST_BATCH <= self._n_affordable(
+        is_due = (n_new >= N_BATCH or self.level) and self.least_batch <= self._n_affordable(
             n_left, pending)
-        if is_ending and any(one.kind == "search" for one in pending):
-            is_ending = False  # one of them may yet be kept
+        is_ending &= all(one.kind != "search" for one in pending)  # which may yet be kept
         begins = n_new and self.noise and (is_due or is_ending)
         return self._new_batch(arms) if arms or begins else None
 

@@ -28,6 +28,7 @@ from engine.errors import NoProposal, UserError
 from strategies import STRATEGIES
 from strategies.base import Limits, Mutator, why_not
 
+LATE = 2  # runs of the head that the night has left, or fewer
 Z_95 = 1.96  # standard deviations on either side hold 95 % of a normal distribution
 
 KINDS: dict[str, Kind] = {"baseline": "baseline", "confirm": "confirm", "ablate": "ablate"}
@@ -51,6 +52,18 @@ def _unheard(run: Run) -> Run:
     if run.state not in ENDED:
         return run
     return replace(run, state="running", val_bpb=None, val_loss=None, rung_bpb=None, error=None)
+
+
+def _hopeful(some: "list[Wanted]", head_bpb: float, *, is_alone: bool) -> "list[Wanted]":
+    """The ideas that may yet be better than the head: late in a night only small ones fit.
+
+    Raises NoProposal where there is none and nothing else was found.
+    """
+    found = [one for one in some if one.prediction is None or one.prediction.low_bpb < head_bpb]
+    if some and not found and is_alone:
+        raise NoProposal("whatever still fits into the night is foreseen to score worse than the "
+                         "head")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +249,11 @@ class Searcher:
                 pending.append(Pending(action.kind, action.node.key, action.seed))
             elif isinstance(action, Propose):
                 outside = outsiders.at(len(runs)) if outsiders else {}
-                return found + self._propose(action, runs, limits, seed, outside, is_timed,
-                                             most - len(found), is_alone=not found)
+                some = self._propose(action, runs, limits, seed, outside, is_timed,
+                                     most - len(found), is_alone=not found)
+                if is_timed and n_left < LATE:
+                    some = _hopeful(some, action.head.bpb, is_alone=not found)
+                return found + some
             elif wanted := self._leave_out(action, runs, limits):
                 found.append(wanted)
                 pending.append(Pending("ablate", wanted.config.hash, wanted.seed,

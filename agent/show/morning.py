@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import words
-from agent.ledger import Claim, EndedRun, Event, Queries, Run, claims, ended_runs, leads
+from agent.ledger import (
+    Claim,
+    EndedRun,
+    Event,
+    Queries,
+    Run,
+    broken_start,
+    claims,
+    ended_runs,
+    leads,
+    study_of,
+)
 
 CHECKING = ("baseline", "confirm", "ablate")  # strategies that try no idea
 NO_LEAD = ("discarded", "refuted", "ablated")  # verdicts after which a score is no best
@@ -89,7 +100,11 @@ def gather(ledger: Queries, events: Sequence[Event], study_id: int, best: Run | 
         n_broken=sum(run.state in BROKEN for run in tonight), claims=new,
         n_claims_before=len(known) - len(new), silent=silent,
         course=_course(runs, started_at), sample=read_sample(best) if best else None, next=hints)
-    hints += _next(found, start.data or {}, best, n_queued, bool(known))[:FEW]
+    broken = None if best else broken_start(ledger, study_of(ledger, study_id))
+    hints += [
+        Hint(command=broken.command, why="begins with a lower rate: this start diverges"),
+        Hint(command="agent trace last", why="which layer broke it, and why")] if broken else _next(
+        found, start.data or {}, best, n_queued, bool(known))[:FEW]
     return found
 
 

@@ -35,10 +35,10 @@ def add_corpus(ledger: Ledger, **changes: Any) -> int:
     return ledger.add_corpus(dataclasses.replace(corpus, **changes))
 
 
-def add_study(ledger: Ledger, corpus_id: int = 1) -> int:
+def add_study(ledger: Ledger, corpus_id: int = 1, config: Config | None = None) -> int:
     return ledger.add_calibration(NewCalibration(
         created_at=START, corpus_id=corpus_id, text_sha256="aa", budget_tokens=BUDGET,
-        config=Config().to_dict()))
+        config=(config or Config()).to_dict()))
 
 
 def queue(ledger: Ledger, config: Config | None = None, **changes: Any) -> Run:

@@ -144,6 +144,22 @@ def test_when_no_strategy_has_anything_the_night_ends_with_the_reason(stage: Sta
     assert "no baseline run has finished" in stage.listener.said[-1]
 
 
+def test_a_start_that_diverges_twice_ends_the_night_with_what_helps(stage: Stage) -> None:
+    study = stage.study()
+    for seed in range(5):
+        stage.queue(seed=seed, strategy="baseline", study=study)
+    stage.night.tick()
+    for _ in range(2):
+        stage.finish(0.0, 0, {"kind": "diverged", "step": 3, "tokens": 9,
+                                "message": "loss nan"})
+    stage.night.tick()
+    assert stage.states() == ["diverged", "diverged", "queued", "queued", "queued"]
+    assert stage.night.is_over
+    said = "\n".join(stage.listener.said)
+    assert "diverges (B1 and B2)" in said
+    assert "`agent run` goes on" not in said
+
+
 def test_runs_by_hand_are_recorded_and_compared_with_nothing(stage: Stage) -> None:
     stage.queue(strategy="hand")
     stage.night.tick()

@@ -9,7 +9,8 @@ import pytest
 from agent.ledger.ledger import Ledger
 from agent.ledger.records import Run
 from agent.search.actions import Due, Pending, Propose, Repeat, Step, Stop, Wait, Without, made
-from agent.search.search import LEAST_BATCH, RESERVE, Search, reserve_for
+from agent.search.batches import LEAST_BATCH
+from agent.search.search import RESERVE, Search, reserve_for
 from agent.search.searcher import Searcher
 from agent.search.verdict import MIN_PAIRS
 from engine.errors import NoProposal

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from agent.ledger.ledger import Ledger
+from agent.search.batches import LEAST_BATCH
 from agent.search.campaign import FORESEEN, SLOWEST, Campaign, Plan
-from agent.search.search import LEAST_BATCH
 from agent.search.verdict import RULE
 from engine.config import Config
 from strategies.base import why_not

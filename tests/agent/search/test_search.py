@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from agent.search.actions import Due, Kind, Pending, Propose, Repeat, Stop, Trial, Without
-from agent.search.batches import MAX_SKIPPED
-from agent.search.search import CLASSES, LEAST_BATCH, PATIENCE, RESERVE, Search
+from agent.search.batches import LEAST_BATCH, MAX_SKIPPED
+from agent.search.search import CLASSES, PATIENCE, RESERVE, Search
 from agent.search.verdict import Decision
 
 BASELINE = [1.50, 1.51, 1.49, 1.505, 1.495]  # a spread of 0.008
@@ -262,6 +262,14 @@ def test_the_last_runs_of_a_night_confirm_what_it_has_kept(play: Play) -> None:
     assert isinstance(play.search.next(RESERVE + 1), Propose)
     assert isinstance(play.search.next(RESERVE), Repeat)
     assert isinstance(play.search.next(LEAST_BATCH - 1), Propose)  # too few to tell anything
+
+
+def test_on_seeds_that_the_baseline_has_run_on_half_as_many_are_enough(
+        calibrated: Play) -> None:
+    keep(calibrated, "a")
+    assert calibrated.search.least_batch == 2
+    assert isinstance(calibrated.search.next(2), Repeat)
+    assert isinstance(calibrated.search.next(1), Propose)
 
 
 def test_a_batch_goes_on_where_the_night_before_left_it(play: Play) -> None:

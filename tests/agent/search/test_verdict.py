@@ -1,6 +1,7 @@
 """The arithmetic of decisions, against the formulas worked out with the statistics module."""
 
 import math
+import random
 import statistics
 
 import pytest
@@ -15,6 +16,7 @@ from agent.search.verdict import (
     confirmation,
     interval,
     least_z,
+    nearby,
     pooled,
     search_step,
     seed_correlation,
@@ -198,3 +200,36 @@ def test_a_dropped_step_says_that_simpler_wins() -> None:
     assert ablation([-0.02, -0.02], NOISE, 0.014).reason == (
         "without it 0.0200 bits/byte better, at most +0.0017 (90 %), less than half the spread of "
         "a seed: dropped, simpler wins")
+
+
+# --- noise by the place ----------------------------------------------------------------------
+
+
+def test_the_noise_near_a_configuration_is_that_of_its_own_seeds() -> None:
+    """Three scores 0.005 apart beside a noise of 0.077: a newcomer's night."""
+    found = nearby(Noise(0.0768, 6), [0.8077, 0.8021, 0.7981])
+    assert 0.007 < found.s_d < 0.03
+    assert found.df == 6
+
+
+def test_one_score_says_nothing_of_the_noise() -> None:
+    assert nearby(Noise(0.05, 4), [1.0]) == Noise(0.05, 4)
+
+
+def test_more_noise_than_all_say_is_not_believed() -> None:
+    assert nearby(Noise(0.01, 4), [1.0, 2.0, 3.0]) == Noise(0.01, 4)
+
+
+def test_equal_scores_are_chance() -> None:
+    assert nearby(Noise(0.03, 4), [1.0, 1.0]).s_d > 0.03 / 30
+
+
+@pytest.mark.parametrize("n", [3, 4, 6])  # of two the floor is part
+def test_of_equal_noise_the_logarithm_is_right_in_the_mean(n: int) -> None:
+    """The noise of all is set so high that its bound does not bind."""
+    rng, much = random.Random(n), 1e3
+    logs = [math.log(nearby(Noise(much, 4), [rng.gauss(0, 100) for _ in range(n)]).s_d)
+            for _ in range(4000)]
+    df = n - 1
+    wanted = (df * math.log(math.sqrt(2) * 100) + math.log(much)) / (df + 1)
+    assert statistics.fmean(logs) == pytest.approx(wanted, abs=0.05)
