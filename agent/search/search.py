@@ -328,11 +328,10 @@ class Search:
                 "no baseline run has finished, so there is nothing to improve on; "
                 "`agent show` says what happened to each")
         if self._n_baselines < LEAST_BASELINES and not pending:
-            return Stop("only one of the baseline's runs finished, and one score tells no noise; "
-                        "`agent show` says what happened to the others: a start that diverges "
-                        "wants a lower learning rate (--set lr=…)")
+            return Stop("only one of the baseline's runs finished, and one score tells no noise; a "
+                        "start that diverges on some seeds wants a lower rate (--set lr=…)")
         # Where nothing is confirmed yet, the last batch may cost what it likes.
-        most = min(self.reserve, self._n_affordable(n_left, pending) if self.claims else math.inf)
+        most = min(self.reserve, self._n_affordable(n_left, pending) if self.claims else n_left)
         is_ending = self.least_batch <= n_left <= most
         batch = self.batch or self._due_batch(n_left, is_ending, pending)
         if batch and (arm := batches.next_arm(batch, self._scores, self._taken, self._last_seed,
