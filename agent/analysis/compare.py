@@ -8,7 +8,7 @@ vocabularies differ.
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from agent.analysis import unlike
@@ -45,6 +45,7 @@ class Gain:
     high: float | None = None
     df: float | None = None
     noise_bpb: float | None = None  # standard deviation of such a difference by seeds alone
+    seed: int | None = None  # of one pair
 
     @property
     def is_beyond_noise(self) -> bool:
@@ -99,9 +100,21 @@ def compare_runs(ledger: Queries, first_key: str, second_key: str,
         first=first, second=second, first_bpb=scores[0], second_bpb=scores[1],
         changes=describe_changes(Config.from_dict(first.config), Config.from_dict(second.config)),
         gain=found_gain, sentence=in_words(found_gain, first.label, second.label)
-        + unlike.told_budgets(first, second) + unlike.told_devices(ledger, first, second),
+        + unlike.told_budgets(first, second) + unlike.told_devices(ledger, first, second)
+        + _as_tested(ledger, first, second),
         first_curve=ledger.metrics(first.id), second_curve=ledger.metrics(second.id),
         note=unlike.why_this(ledger, first_key, second_key, first, second))
+
+
+def _as_tested(ledger: Queries, first: Run, second: Run) -> str:
+    """What the test of the second against the first said, whose interval rests on more than these
+    pairs; nothing where there was none.
+    """
+    said = next((one.evidence for one in ledger.decisions(second.id)
+                 if one.against_id == first.id and "low_bpb" in one.evidence), None)
+    return "" if said is None else (
+        f"; the test on fresh seeds said {said['gain_bpb']:+.4f} ({said['low_bpb']:+.4f} to "
+        f"{said['high_bpb']:+.4f}), by the noise of all pairs of the study")
 
 
 def find(ledger: Queries, key: str, study: int | None = None) -> Run:
@@ -179,7 +192,8 @@ def gain(first: Mapping[int, float], second: Mapping[int, float], sigma: float |
     if min(len(first), len(second)) > 1:
         return _welch(list(first.values()), list(second.values()), sigma)
     if shared:  # one pair, which has the data order in common
-        return _gain(first[shared[0]] - second[shared[0]], "pair", 1, 1, sigma)
+        return replace(_gain(first[shared[0]] - second[shared[0]], "pair", 1, 1, sigma),
+                       seed=shared[0])
     difference = statistics.fmean(first.values()) - statistics.fmean(second.values())
     return _gain(difference, "single", len(first), len(second), sigma)
 
@@ -227,7 +241,7 @@ def interval(found: Gain) -> str:
 
 
 def _single(found: Gain) -> str:
-    pair = ("on the one seed that both have run" if found.how == "pair"
+    pair = (f"on seed {found.seed}, the one that both have run" if found.how == "pair"
             else "by one seed against one" if found.n_first == found.n_second == 1
             else f"by {found.n_first} seeds against {found.n_second}")
     if not found.noise_bpb:

@@ -63,4 +63,4 @@ def _put_back(night: Night, run: Run) -> None:
         ledger.mark_lost(run.id, now)  # running → lost
         return
     ledger.requeue(run.id, now, "its daemon died; goes on from its checkpoint", RECOVER)
-    night.observer.say(f"{run.label} was left running; it goes on from its checkpoint")
+    night.observer.say(f"{run.label} was left running; it waits, and goes on from its checkpoint")

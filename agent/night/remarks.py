@@ -104,17 +104,19 @@ def _carried_out(ledger: Ledger, asked: Asked, now: str) -> str:
         return words.printable(f"nothing was noted on {words.cut(asked.label, 40)}: it is no run "
                                "of this ledger")
     run_id, label = known[0]["id"], known[0]["label"]
+    was = remark_on(ledger, run_id)
     try:
-        set_remark(ledger, run_id, asked.on(remark_on(ledger, run_id)), now)
+        set_remark(ledger, run_id, asked.on(was), now)
     except LedgerError:
         raise
     except UserError as error:  # two notes in the inbox were too long together
         return str(error)
-    return f"{label}: {told(asked)}"
+    return f"{label}: {told(asked, was)}"
 
 
-def told(asked: Asked) -> str:
+def told(asked: Asked, was: Remark) -> str:
     """What was done, in words; the note itself is a person's own."""
-    star = {True: "starred", False: "no longer starred", None: ""}[asked.is_starred]
+    star = {True: "starred", False: "no longer starred" if was.is_starred else "had no star",
+            None: ""}[asked.is_starred]
     note = {"add": "noted", "replace": "note replaced", "clear": "note removed"}.get(asked.how, "")
     return ", ".join(filter(None, (note, star)))

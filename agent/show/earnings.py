@@ -18,7 +18,7 @@ def lines(earned: Sequence[Earned], predicted: Predicted | None = None) -> list[
     n_runs, n_kept, n_confirmed, n_pruned = (
         sum(getattr(one, name) for one in ideas)
         for name in ("n_runs", "n_kept", "n_confirmed", "n_pruned"))
-    found = [f"{n_runs} tried, {n_kept} kept, {n_confirmed} confirmed"
+    found = [f"{n_runs} tried in all, {n_kept} kept, {n_confirmed} confirmed"
              + (f": one in {n_runs / n_confirmed:.0f}" if n_confirmed else "")]
     found += [f"{one.strategy} {one.gain_bpb:+.4f} by {one.n_kept} of {one.n_runs}"
               for one in ideas if one.gain_bpb is not None][:N_NAMED]

@@ -89,8 +89,9 @@ def _signed(value: object) -> str:
 
 def _ideas(found: Morning) -> str:
     tests = f"{len(found.claims)} test{'s' if len(found.claims) > 1 else ''}"
-    parts = [f"{found.n_tried} tried", f"{found.n_kept} kept", f"{found.n_confirmed} confirmed"
-             + (f" by {tests}" if found.n_confirmed and found.claims else "")]
+    by = f" by {tests}" if found.n_confirmed and found.claims else ""
+    parts = [f"{found.n_tried} tried this night", f"{found.n_kept} kept",
+             f"{found.n_confirmed} confirmed{by}"]
     if found.claims and not found.n_confirmed:
         parts.append("what is confirmed was kept in an earlier night")
     parts += [f"{found.n_pruned} given up at a quarter"] if found.n_pruned else []

@@ -215,7 +215,10 @@ def _why_not(path: Path) -> str:
         return "unreadable"
     if not head.strip():
         return "empty"
-    return "" if _is_text(head) else "no text"
+    if _is_text(head):
+        return ""
+    # A novel in an older encoding has no zero bytes; a picture or a program has.
+    return "no text" if b"\0" in head else f"not UTF-8 (iconv mends {path.name})"
 
 
 def _is_text(head: bytes) -> bool:

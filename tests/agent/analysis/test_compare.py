@@ -133,8 +133,8 @@ def single(bpb: float, noise: float | None, n: int = 1) -> Gain:
     (single(0.02, None),
      "E2 is 0.0200 bits/byte better than B1, by one seed against one; that tells nothing here, "
      "since the noise between seeds was not measured on this text and budget"),
-    (replace(single(-0.001, 0.0028), how="pair"),
-     "E2 is 0.0010 bits/byte worse than B1, on the one seed that both have run; that tells "
+    (replace(single(-0.001, 0.0028), how="pair", seed=4),
+     "E2 is 0.0010 bits/byte worse than B1, on seed 4, the one that both have run; that tells "
      "nothing: seeds alone make such differences vary by 0.0028 (s_d)"),
     (single(0.0056, 0.0028, 3),
      "E2 is 0.0056 bits/byte better than B1, by 3 seeds against 1; seeds alone make such "

@@ -24,4 +24,4 @@ def test_one_word_or_all_of_them_as_json() -> None:
 
 
 def test_the_shell_completes_words() -> None:
-    assert [item.value for item in complete_words(None, None, "pr")] == ["pruned"]  # type: ignore[arg-type]
+    assert [item.value for item in complete_words(None, None, "pr")] == ["prior", "pruned"]  # type: ignore[arg-type]

@@ -135,7 +135,8 @@ def test_before_a_baseline_has_finished_an_idea_departs_from_it(tmp_path: Path) 
 def test_what_cannot_run_is_one_sentence(home: Home) -> None:
     assert refused(home, "n_layer=60") == (
         "128d/60L AdamW lr=2e-3 does not fit this study: 16,006,272 parameters, over the limit of "
-        "10,000,000 parameters")
+        "10,000,000 parameters; what is not given is as in the run it starts from, the head: give "
+        "a smaller n_embd or n_layer, too, or --from baseline")
     assert refused(home, "n_layer=5", "--max-ram", "100M") == (
         f"128d/5L AdamW lr=2e-3 does not fit this study: {idea_mb(home, 'n_layer=5'):,.0f} MB "
         "predicted, over the limit of 94 MB")

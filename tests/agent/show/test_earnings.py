@@ -29,7 +29,7 @@ def test_ideas_gains_pruning_and_tokens_are_told() -> None:
         earned("random", 4, tokens=500), earned("baseline", 5, tokens=1000),
         earned("confirm", 2, tokens=500)])
     assert found == [
-        "48 tried, 5 kept, 4 confirmed: one in 12", "explore +0.6200 by 4 of 38",
+        "48 tried in all, 5 kept, 4 confirmed: one in 12", "explore +0.6200 by 4 of 38",
         "learning_rate +0.0340 by 1 of 6", "17 given up at a quarter: 956,000 tokens saved",
         "tokens: 85 % ideas, 10 % calibrating, 5 % confirming"]
 
@@ -39,7 +39,7 @@ def test_before_an_idea_has_ended_there_is_nothing_to_tell() -> None:
 
 
 def test_a_night_that_kept_nothing_says_so() -> None:
-    assert lines([earned("explore", 3)]) == ["3 tried, 0 kept, 0 confirmed",
+    assert lines([earned("explore", 3)]) == ["3 tried in all, 0 kept, 0 confirmed",
                                              "tokens: 100 % ideas"]
 
 

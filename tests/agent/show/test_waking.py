@@ -67,8 +67,8 @@ def test_it_opens_with_the_home_the_end_and_what_was_confirmed(status: Status) -
 
 def test_it_says_what_was_tried_and_what_it_took(status: Status) -> None:
     text = words_of(status)
-    assert ("ideas 37 tried, 4 kept, 3 confirmed by 1 test, 5 given up at a quarter, 2 runs broke"
-            in text)
+    assert ("ideas 37 tried this night, 4 kept, 3 confirmed by 1 test, 5 given up at a quarter, 2 "
+            "runs broke" in text)
     assert "spent 8 h, 7 h 30 min of it in 48 runs; 36.0M tokens" in text
 
 
