@@ -331,7 +331,7 @@ class Search:
             return Stop("only one of the baseline's runs finished, and one score tells no noise; a "
                         "start that diverges on some seeds wants a lower rate (--set lr=…)")
         # Where nothing is confirmed yet, the last batch may cost what it likes.
-        most = min(self.reserve, self._n_affordable(n_left, pending) if self.claims else n_left)
+        most = min(self.reserve, self.n_affordable(n_left, pending) if self.claims else n_left)
         is_ending = self.least_batch <= n_left <= most
         batch = self.batch or self._due_batch(n_left, is_ending, pending)
         if batch and (arm := batches.next_arm(batch, self._scores, self._taken, self._last_seed,
@@ -354,13 +354,13 @@ class Search:
         """The batch that runs, before any of it has ended, or one that is to begin."""
         arms = {one.key for one in pending if one.kind == "confirm"}
         n_new = len(self.chain) - self.n_tested
-        is_due = (n_new >= N_BATCH or self.level) and self.least_batch <= self._n_affordable(
+        is_due = (n_new >= N_BATCH or self.level) and self.least_batch <= self.n_affordable(
             n_left, pending)
         is_ending &= all(one.kind != "search" for one in pending)  # which may yet be kept
         begins = n_new and self.noise and (is_due or is_ending)
         return self._new_batch(arms) if arms or begins else None
 
-    def _n_affordable(self, n_left: float, pending: Sequence[Pending]) -> float:
+    def n_affordable(self, n_left: float, pending: Sequence[Pending]) -> float:
         """For how many more runs that try no idea a night can pay."""
         n_other = self._n_other + sum(one.kind != "search" for one in pending)
         return self.other_share * (self._n_runs + len(pending) + n_left) - n_other
@@ -373,7 +373,7 @@ class Search:
         tried = {one.seed for one in pending if one.kind == "ablate"
                  and one.parent_id == step.node.run_id}
         # A night without an end has a plateau instead.
-        is_time = self._n_affordable(n_left, pending) >= N_ABLATION_SEEDS and (
+        is_time = self.n_affordable(n_left, pending) >= N_ABLATION_SEEDS and (
             N_ABLATION_SEEDS <= n_left <= self.reserve or self.is_exhausted
             or (self.level > 0 and math.isinf(n_left)))
         is_trying = bool(tried) or step.node.run_id in self._variants

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
+from agent import words
 from agent.ledger import ENDED, Blocks, Calibration, Ledger, Prediction, Run, near
 from agent.ledger import Decision as Recorded
 from agent.search import proposer, silent
@@ -200,7 +201,14 @@ class Searcher:
                     f"{MAX_PAIRS} pairs; `agent run` goes on")
         n = len(search.chain) - search.n_tested
         steps = "1 kept step is" if n == 1 else f"{n} kept steps are"
-        return f"{steps} not tested on fresh seeds yet; `agent run` goes on" if n else ""
+        if not n:
+            return ""
+        # Tests after the first confirmation keep to their share of the runs.
+        lacks = search.least_batch - search.n_affordable(0, ())
+        n_runs = math.ceil(lacks / search.other_share) if search.claims and lacks > 0 else 0
+        when = (f", and {'is' if n == 1 else 'are'} once some {words.runs(n_runs)} more have tried "
+                "ideas") if n_runs else ""
+        return f"{steps} not tested on fresh seeds yet{when}; `agent run` goes on"
 
     # --- the next run ------------------------------------------------------------------------
 

@@ -342,6 +342,20 @@ def test_what_no_fresh_seed_has_settled_is_named_as_a_night_ends(desk: Desk) -> 
     assert desk.searcher.untested(is_begun=False) == ""
 
 
+def test_a_step_whose_test_the_night_cannot_pay_for_says_when_one_can(desk: Desk) -> None:
+    """Five baselines and two arms have run beside four ideas; a fifth idea is kept."""
+    four_steps(desk)
+    confirm(desk, 1.2, n=2)
+    desk.challenge(0.2, beta2=0.9)
+    search = desk.searcher.search
+    search.other_share = 0.25
+    said = desk.searcher.untested(is_begun=False)
+    n = int(said.partition("some ")[2].split()[0])
+    assert said == (f"1 kept step is not tested on fresh seeds yet, and is once some {n} runs more "
+                    "have tried ideas; `agent run` goes on")
+    assert search.n_affordable(n - 1, ()) < search.least_batch <= search.n_affordable(n, ())
+
+
 def test_a_step_is_left_out_and_the_others_stay(desk: Desk) -> None:
     desk.challenge(0.05, lr=1e-3)
     desk.challenge(0.01, weight_decay=0.2)
