@@ -19,6 +19,7 @@ from strategies.base import repaired, resized, shown_size
 from strategies.legal import HEAD_SIZES, legal_width
 
 NEAR_SIZE = 0.15  # a size asked for by its parameters is met within this part
+UNLIKED = math.log(8)  # so much further off are proportions taken for a width that computes well
 MAX_LAYERS = 24  # of what is not deep, where the count can be met so
 MOST_LAYERS = int(BOUNDS["n_layer"][1])
 
@@ -58,12 +59,12 @@ def of_size(name: str, target: float, base: Config, said: str | None = None) -> 
 
     said  how the count was written
     """
-    for is_fine in (False, True):  # what vector units like; where that will not do, any even width
-        near = list(_near(name, target, base, is_fine))
-        if near:
-            family = FAMILIES[name]
-            shape, _ = min(near, key=lambda one: _cost(family, one[0], one[1] / target))
-            return shaped(name, *shape, base)
+    family = FAMILIES[name]
+    # What vector units like; any even width where that will not do, or is of other proportions.
+    found = [(_cost(family, shape, n / target) + (UNLIKED if is_fine else 0.0), shape)
+             for is_fine in (False, True) for shape, n in _near(name, target, base, is_fine)]
+    if found:
+        return shaped(name, *min(found)[1], base)
     nearest = min((shaped(name, width, layers, base) for width, layers in (
         (_widths(name, is_fine=True)[0], 1), (_widths(name, is_fine=True)[-1], MOST_LAYERS))),
         key=lambda config: abs(config.n_params - target))

@@ -77,3 +77,10 @@ def test_what_no_shape_has_is_said_with_the_nearest(
     with pytest.raises(ConfigError) as refusal:
         of_size(name, target, Config(vocab_size=vocab_size))
     assert words in str(refusal.value)
+
+
+def test_a_width_that_computes_well_is_not_worth_any_proportions() -> None:
+    """8d/13L has the count, too, and is as deep as it is wide."""
+    found = of_size("balanced", 30_000, Config())
+    assert found.n_embd / found.n_layer > 4
+    assert abs(found.n_params / 30_000 - 1) <= NEAR_SIZE
