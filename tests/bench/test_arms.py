@@ -169,7 +169,8 @@ def test_a_night_of_the_agent_pays_its_calibration_from_the_same_tokens(course: 
     assert found["n_runs"] == len(shares) == 8
     assert 8 * 2000 <= found["tokens"] < 9 * 2048
     assert found["verdicts"]["baseline"] == N_BASELINE_SEEDS
-    assert sum(found["verdicts"].values()) == 8
+    words = ("confirmed", "refuted", "undecided")  # of tests, on runs that have a first one
+    assert sum(n for name, n in found["verdicts"].items() if name not in words) == 8
     assert found["wasted"] == {}
     assert found["end"] == "all tokens spent"
     assert shares == sorted(shares)
