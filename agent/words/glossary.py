@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from agent.words.said import cut
 from agent.words.settings import FIELDS, IDEAS
 from engine.errors import UserError
+from engine.fields import CHOICES
 
 NEAR = 0.7  # of two words' letters have to be the same
 SHOWN = 40  # letters of a word that nobody knows
@@ -93,16 +94,16 @@ GLOSSARY: Mapping[str, str] = {
 SAME: Mapping[str, str] = {
     "σ": "noise", "sigma": "noise", "bpb": "bits/byte", "bits": "bits/byte", "95 %": "interval",
     "trigram": "unigram", "bigram": "unigram", "uniform": "yardstick", "idea": "step",
-    "confirm": "confirmed", "ablate": "ablated", "test": "silent test", "wsd": "schedule",
-    "muon": "optimizer", "rwkv": "mixer", "attention": "mixer", "improve": "label",
+    "confirm": "confirmed", "ablate": "ablated", "test": "silent test", "improve": "label",
     "silent": "silent test", "fresh": "fresh seed", "predicted": "as predicted",
     "nats/token": "nats", "val_loss": "nats", "val_bpb": "bits/byte", "confirm_bpb": "bits/byte",
     "test_bpb": "bits/byte", "waiting": "queued", "waits": "queued", "evidence": "claim",
     "two-tier": "rule", "df": "degrees of freedom", "deep": "balanced", "wide": "balanced",
     "gqa4": "balanced", "family": "balanced", "least": "kept", "stories": "builtin",
     **dict.fromkeys("abceghimt", "label"),  # a letter alone, as summaries have it
-    **{title: name if title == name else f"{title} ({name})"
-       for name, (title, _) in FIELDS.items() if title not in GLOSSARY}}
+    **{word: title if title == name else f"{title} ({name})"
+       for name, (title, _) in FIELDS.items()
+       for word in (title, *CHOICES.get(name, ())) if word not in GLOSSARY}}
 
 
 def explained(word: str) -> tuple[str, str]:
