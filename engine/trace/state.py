@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from engine.blocks import Matrix, matrices
+from engine.blocks import matrices
 from engine.config import Config
 from engine.model import Array, Flat
 from engine.trace.compare import PART, size
@@ -96,54 +97,95 @@ def _huge(view: Array, block: int | None, name: str) -> Odd | None:
                f"size {usual:.3g}")
 
 
+class Spread:
+    """A slot as if it were as long as the flat buffer, read in pieces or by indices.
+
+    Muon has no squares of the blocks' matrices: they are 0 here.
+    """
+
+    def __init__(self, config: Config, slot: Array) -> None:
+        self.size, self._slot = config.n_params, slot
+        self._is_whole = slot.size == config.n_params
+        ends = [0, *(one.stop for one in matrices(config))]
+        starts = [*(one.start for one in matrices(config)), config.n_params]
+        self._begins = np.array(ends)  # of what lies between two matrices
+        self._sizes = np.array(starts) - self._begins
+
+    def __getitem__(self, at: slice | Array) -> Array:
+        if self._is_whole:
+            return self._slot[at]
+        where = np.arange(at.start or 0, min(at.stop or self.size, self.size)) if isinstance(
+            at, slice) else at
+        gap = np.searchsorted(self._begins, where, side="right") - 1
+        within = where - self._begins[gap]
+        first = np.cumsum(self._sizes) - self._sizes
+        places = np.minimum(first[gap] + within, self._slot.size - 1)
+        return np.asarray(np.where(within < self._sizes[gap], self._slot[places],
+                                   self._slot.dtype.type(0)))
+
+
 def odd_slots(config: Config, slots: Mapping[str, Array], n_updates: int | None) -> list[Odd]:
-    """Moments that are not finite, below zero where they are squares, or that none could be."""
+    """Moments that are not finite, below zero where they are squares, or that none could be.
+
+    In pieces, so that it takes a byte an entry: the run's memory is foreseen without this.
+    """
     found = []
-    has_v = spread(config, np.ones(slots["v"].size, bool)) if "v" in slots else None
-    slots = {slot: spread(config, buffer) for slot, buffer in slots.items()}
-    for slot, buffer in slots.items():
-        if slot == "v":
-            is_odd = ~(buffer >= 0) | ~np.isfinite(buffer)
-        else:
-            is_odd = ~np.isfinite(buffer)
-        found += _named(config, slot, buffer, is_odd,
-                        "a sum of squares below zero" if slot == "v" else "not finite")
+    has_v = Spread(config, np.ones(slots["v"].size, bool)) if "v" in slots else None
+    spread = {slot: Spread(config, buffer) for slot, buffer in slots.items()}
+    for slot, buffer in spread.items():
+        found += _named(config, slot, buffer, _marked(buffer.size, partial(
+            _is_no_number, buffer, is_square=slot == "v")),
+            "a sum of squares below zero" if slot == "v" else "not finite")
     if found:
         return found
     bound = _most(config, n_updates)
     if config.optimizer in ("adamw", "muon") and has_v is not None and bound < math.inf:
-        m, v = slots["m"], slots["v"]
-        is_odd = np.concatenate([_over(m[i : i + PART], v[i : i + PART], bound)
-                                 for i in range(0, m.size, PART)]) & has_v
-        found += _named(config, "m", m, is_odd, "more than any gradients with such squares sum to")
-    for slot, largest in _largest(config, has_v).items():
+        m, v = spread["m"], spread["v"]
+        found += _named(config, "m", m, _marked(m.size, lambda at: _over(m[at], v[at], bound)
+                                                & has_v[at]),
+                        "more than any gradients with such squares sum to")
+    for slot, (with_v, without_v) in _largest(config).items():
         if not found:
-            found += _named(config, slot, slots[slot], np.abs(slots[slot]) > 2 * largest,
-                            f"more than gradients of norm {config.clip:g} at most sum to")
+            buffer = spread[slot]
+            found += _named(config, slot, buffer, _marked(buffer.size, partial(
+                _is_over, buffer, has_v, with_v, without_v)),
+                f"more than gradients of norm {config.clip:g} at most sum to")
     return found
 
 
-def _largest(config: Config, has_v: Array | None) -> Mapping[str, float | Array]:
-    """Of each slot: a geometric series, as the whole gradient is clipped before a slot sees it."""
+def _marked(n: int, is_odd: Callable[[slice], Array]) -> Array:
+    """Which of n entries are odd, asked for in pieces: (n,) bool."""
+    found = np.empty(n, bool)
+    for i in range(0, n, PART):
+        found[i : i + PART] = is_odd(slice(i, i + PART))
+    return found
+
+
+def _is_no_number(buffer: Spread, at: slice, *, is_square: bool) -> Array:
+    found = ~np.isfinite(buffer[at])
+    return np.asarray(found | ~(buffer[at] >= 0) if is_square else found)
+
+
+def _is_over(buffer: Spread, has_v: Spread | None, with_v: float, without_v: float,
+             at: slice) -> Array:
+    """Twice the largest that a moment can be, where there is a second one and where not."""
+    most = with_v if has_v is None or with_v == without_v else np.where(
+        has_v[at], with_v, without_v)
+    return np.asarray(np.abs(buffer[at]) > 2 * most)
+
+
+def _largest(config: Config) -> Mapping[str, tuple[float, float]]:
+    """Of each slot, where there is a second moment and where not: a geometric series, as the whole
+    gradient is clipped before a slot sees it.
+    """
     m = config.clip / (1 - config.beta1)
     v = config.clip**2 / (1 - config.beta2)
-    if config.optimizer == "muon" and has_v is not None:
-        return {"m": np.where(has_v, m, config.clip / (1 - MOMENTUM)), "v": v}
-    found: Mapping[str, Mapping[str, float]] = {
-        "adamw": {"m": m, "v": v}, "lion": {"m": config.clip},
-        "schedule_free": {"v": config.clip**2}}
+    found: Mapping[str, Mapping[str, tuple[float, float]]] = {
+        "adamw": {"m": (m, m), "v": (v, v)},
+        "muon": {"m": (m, config.clip / (1 - MOMENTUM)), "v": (v, v)},
+        "lion": {"m": (config.clip, config.clip)},
+        "schedule_free": {"v": (config.clip**2, config.clip**2)}}
     return found.get(config.optimizer, {})
-
-
-def spread(config: Config, slot: Array) -> Array:
-    """A slot as long as the flat buffer: Muon has no squares of the blocks' matrices, here 0."""
-    if slot.size == config.n_params:
-        return slot
-    whole, at, start = np.zeros(config.n_params, slot.dtype), 0, 0
-    for one in (*matrices(config), Matrix(config.n_params, 0, 0, False)):
-        whole[start : one.start] = slot[at : at + one.start - start]
-        at, start = at + one.start - start, one.stop
-    return whole
 
 
 def _most(config: Config, n_updates: int | None) -> float:
@@ -158,14 +200,15 @@ def _over(m: Array, v: Array, bound: float) -> Array:
     return (np.abs(m) > SUBNORMAL) & (np.square(m, dtype=np.float64) > 2 * bound * v)
 
 
-def _named(config: Config, slot: str, buffer: Array, is_odd: Array, why: str) -> list[Odd]:
+def _named(config: Config, slot: str, buffer: Spread, is_odd: Array, why: str) -> list[Odd]:
     if not np.any(is_odd):
         return []
     views = Flat.over(config, is_odd).views
     for block, name in in_order(list(views)):
         odd = views[f"block{block}.{name}" if block >= 0 else name]
         if np.any(odd):
-            values = Flat.over(config, buffer).views[f"block{block}.{name}" if block >= 0 else name]
+            values = Flat.over(config, buffer[:]).views[
+                f"block{block}.{name}" if block >= 0 else name]
             worst = float(values[odd].flat[0])
             why = "not finite" if not np.isfinite(worst) else why
             return [Odd("optimizer moment", None if block < 0 else block,

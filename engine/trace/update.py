@@ -10,13 +10,14 @@ from engine.blocks import matrices
 from engine.config import Config
 from engine.model import Array
 from engine.trace import plain
-from engine.trace.state import MOMENTUM, spread
+from engine.trace.state import MOMENTUM, Spread
 from engine.trace.watch import split, strange
 from engine.training import Trainer
 
 N_SAMPLED = 8192
 EPS = 1e-8
 FASTER = 2.0  # the rate of Muon's matrices by that of the others
+FOLLOWS = 1e-3  # of a momentum's size, as float32 has it
 CERTAIN = 8.0  # standard errors of a weight decay
 ROUNDED = 1e-5  # of a step, what rounding may leave of it in any direction
 OTHER_DECAY, LEAST_DECAY = 0.2, 1e-3  # of the weight decay, and at all
@@ -31,7 +32,6 @@ class Before:
     params: Array
     slots: Mapping[str, Array]
     scalars: Mapping[str, float]
-    momentum: Array | None  # all of it, where an update is of whole matrices
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,9 @@ def sampled(trainer: Trainer, asked: Sequence[int] = ()) -> Before:
     evenly = np.linspace(0, n - 1, min(n, N_SAMPLED)).astype(np.int64)
     at = np.unique(np.concatenate([evenly, np.array(asked, np.int64)]))
     return Before(at, np.isin(at, asked), trainer.params.buffer[at].astype(np.float64),
-                  {name: spread(trainer.config, slot)[at].astype(np.float64)
+                  {name: Spread(trainer.config, slot)[at].astype(np.float64)
                    for name, slot in trainer.optimizer.slots.items()},
-                  dict(trainer.optimizer.scalars()),
-                  trainer.optimizer.slots["m"].copy() if trainer.config.optimizer == "muon"
-                  else None)
+                  dict(trainer.optimizer.scalars()))
 
 
 def moved(trainer: Trainer, before: Before, norm: float, lr: float) -> Moved:
@@ -89,7 +87,8 @@ def moved(trainer: Trainer, before: Before, norm: float, lr: float) -> Moved:
     change = after - before.params
     with np.errstate(all="ignore"):
         scale = min(1.0, config.clip / norm) if norm > 0 else 1.0
-        plain_change, of_decay = _change(config, before, grads, scale, wanted_lr)
+        plain_change, of_decay = _change(config, before, grads, scale, wanted_lr,
+                                         trainer.optimizer.slots)
         is_matrix = before.at < trainer.params.n_decay
         wanted = plain_change + of_decay * config.weight_decay * is_matrix
         share = _rms(change[is_matrix]) / (_rms(before.params[is_matrix]) or 1.0)
@@ -146,10 +145,12 @@ def _name(trainer: Trainer, index: int) -> tuple[int | None, str]:
     return None, ""
 
 
-def _change(config: Config, before: Before, grads: Array, scale: float,
-            lr: float) -> tuple[Array, Array]:
+def _change(config: Config, before: Before, grads: Array, scale: float, lr: float,
+            after: Mapping[str, Array]) -> tuple[Array, Array]:
     """What the optimizer's formula adds to the sample without weight decay, and what a decay of 1
     of every entry would add to that; not finite where no formula is known here.
+
+    after  slots as the update left them
     """
     unknown = np.full(before.at.size, np.nan), np.zeros(before.at.size)
     if strange(config):
@@ -161,8 +162,8 @@ def _change(config: Config, before: Before, grads: Array, scale: float,
         m, v = b1 * slots["m"] + g, b2 * slots["v"] + g * g
         m, v = m * (1 - b1) / (1 - b1**n), v * (1 - b2) / (1 - b2**n)
         u = m / (np.sqrt(v) + EPS)
-        if before.momentum is not None:
-            _turn(config, before, grads, scale, u)
+        if config.optimizer == "muon":
+            _turn(config, before, grads, scale, u, after["m"])
     elif config.optimizer == "lion":  # Chen et al. 2023
         u = np.sign(b1 * slots["m"] + (1 - b1) * g)
     elif config.optimizer == "schedule_free":
@@ -186,15 +187,22 @@ def _decayed(config: Config, p: Array, u: Array, lr: float) -> Array:
     return np.asarray((lr / config.lr if falls else 1.0) * p * is_there)
 
 
-def _turn(config: Config, before: Before, grads: Array, scale: float, u: Array) -> None:
-    """Muon's step of the blocks' matrices, over what u has there: Jordan et al. 2024."""
-    assert before.momentum is not None
+def _turn(config: Config, before: Before, grads: Array, scale: float, u: Array,
+          momentum: Array) -> None:
+    """Muon's step of the blocks' matrices, over what u has there: Jordan et al. 2024.
+
+    momentum  as the update left it: all of it as it was would be a copy as large as the model. Its
+              sample is seen to follow from the one before, or the step is said to be none.
+    """
     for one in matrices(config):
         inside = slice(*np.searchsorted(before.at, (one.start, one.stop)))
-        m, g = (flat.astype(np.float64).reshape(one.rows, one.columns) for flat in (
-            before.momentum[one.start : one.stop], _clipped(grads[one.start : one.stop], scale)))
-        step = plain.orthogonal(g + MOMENTUM * (MOMENTUM * m + g))
-        u[inside] = FASTER * one.scale * step.reshape(-1)[before.at[inside] - one.start]
+        m, g = (flat.astype(np.float64) for flat in (
+            momentum[one.start : one.stop], _clipped(grads[one.start : one.stop], scale)))
+        step = plain.orthogonal((g + MOMENTUM * m).reshape(one.rows, one.columns)).reshape(-1)
+        sample = before.at[inside] - one.start
+        follows = MOMENTUM * before.slots["m"][inside] + g[sample]
+        is_right = _rms(m[sample] - follows) <= FOLLOWS * _rms(follows)
+        u[inside] = FASTER * one.scale * step[sample] if is_right else 0.0
 
 
 def _averaged(config: Config, before: Before, g: Array, lr: float) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from engine.blocks import matrices
 from engine.config import Config
 from engine.model import Flat, init_params
 from engine.trace.replay import slots_of
-from engine.trace.state import odd_slots, odd_start, odd_weights, spread
+from engine.trace.state import Spread, odd_slots, odd_start, odd_weights
 from engine.training import Texts, Trainer
 
 CONFIG = Config(n_embd=16, n_layer=2, n_head=2, vocab_size=300, seq_len=8)
@@ -117,10 +117,10 @@ def test_squares_that_muon_has_lie_where_their_parameters_do() -> None:
     config = dataclasses.replace(CONFIG, optimizer="muon")
     of_matrices = sum(one.size for one in matrices(config))
     v = np.arange(1, config.n_params - of_matrices + 1, dtype=np.float32)
-    whole = Flat.over(config, spread(config, v)).views
+    whole = Flat.over(config, Spread(config, v)[:]).views
     assert not any(whole[f"block1.{name}"].any() for name in ("attn.qkv", "mlp.down"))
     assert whole["norm.gain"].tolist() == v[-config.n_embd:].tolist()
-    assert np.count_nonzero(spread(config, v)) == v.size
+    assert np.count_nonzero(Spread(config, v)[:]) == v.size
     v[5] = -1.0
     (found,) = odd_slots(config, {"m": np.zeros(config.n_params, np.float32), "v": v}, 3)
     assert found.tensor == "optimizer.v of embed"

@@ -133,3 +133,13 @@ def test_a_decay_of_gains_is_told(weight_decay: float, monkeypatch: pytest.Monke
     event = run.advance()
     found = moved(run, before, event.grad_norm, event.lr)
     assert found.decay_off == (0.0, pytest.approx(0.1, abs=0.01))
+
+
+def test_a_momentum_of_muon_that_does_not_follow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_trainer(optimizer="muon", warmup_frac=0.0)
+    for _ in range(3):
+        run.advance()
+    before = sampled(run)
+    run.optimizer.slots["m"] *= 0.5  # as if an update had another decay of it
+    event = run.advance()
+    assert moved(run, before, event.grad_norm, event.lr).gap > 0.1
