@@ -32,9 +32,8 @@ def broken_start(ledger: Queries, study: Calibration) -> Broken | None:
         return None
     start = Config.from_dict(study.config)
     lower = dataclasses.replace(start, lr=float(f"{start.lr / SLOWER:.2g}"))
-    plain, wanted = Config().to_dict(), lower.to_dict()
-    settings = " ".join(f"--set {name}={short(value)}" for name, value in wanted.items()
-                        if value != plain[name])
+    settings = " ".join(f"--set {name}={short(value)}"
+                        for name, (_, value) in Config().difference(lower).items())
     which = " and ".join(diverged) if len(diverged) == FEW else ", ".join(diverged)
     return Broken(f"the start of study {study.id} diverges ({which}), and its learning rate "
                   f"{start.lr:g} is the likeliest cause, as `agent trace {diverged[-1]}` tells",

@@ -126,7 +126,7 @@ def _require_room(ledger: Queries, idea: Idea, found: Calibration, max_ram_mb: f
     if obstacle:
         is_long = idea.config.steps_for(found.budget_tokens) < study.MIN_STEPS
         remedy = "; a smaller batch_size, grad_accum or seq_len makes more steps" if is_long else ""
-        if "parameters" in obstacle:
+        if idea.config.n_params > MAX_PARAMS:
             remedy = ("; what is not given is as in the run it starts from, the head: give a "
                       "smaller n_embd or n_layer, too, or --from baseline")
         raise UserError(f"{idea.config.describe()} does not fit this study: {obstacle}{remedy}")

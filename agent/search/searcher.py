@@ -55,7 +55,17 @@ def _unheard(run: Run) -> Run:
     return replace(run, state="running", val_bpb=None, val_loss=None, rung_bpb=None, error=None)
 
 
-def _hopeful(some: "list[Wanted]", head_bpb: float, *, is_alone: bool) -> "list[Wanted]":
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A run to queue."""
+
+    config: Config
+    seed: int
+    origin: Origin
+    prediction: Prediction | None = None
+
+
+def _hopeful(some: list[Wanted], head_bpb: float, *, is_alone: bool) -> list[Wanted]:
     """The ideas that may yet be better than the head: late in a night only small ones fit.
 
     Raises NoProposal where there is none and nothing else was found.
@@ -65,16 +75,6 @@ def _hopeful(some: "list[Wanted]", head_bpb: float, *, is_alone: bool) -> "list[
         raise NoProposal("whatever still fits into the night is foreseen to score worse than the "
                          "head")
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A run to queue."""
-
-    config: Config
-    seed: int
-    origin: Origin
-    prediction: Prediction | None = None
 
 
 class Searcher:

@@ -14,6 +14,7 @@ from engine.model import Array
 TOLERANCE = 0.01  # of the size: float32 sums stay below a thousandth of this
 FITS = 0.03  # of the size: how near another explanation must come
 FEW = 0.02  # of the rows, or less: a fault of some entries and not of the operation
+N_SAMPLED = 8192
 PART = 1 << 18  # entries in double at once
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -28,6 +29,11 @@ class Deviation:
 
 
 Others = Mapping[str, Callable[[], Array]]
+
+
+def evenly(n: int) -> Array:
+    """Indices of a sample spread over n entries, the same each time: up to N_SAMPLED, rising."""
+    return np.linspace(0, n - 1, min(n, N_SAMPLED)).astype(np.int64)
 
 
 def size(x: Array) -> float:

@@ -110,6 +110,7 @@ class Spread:
         starts = [*(one.start for one in matrices(config)), config.n_params]
         self._begins = np.array(ends)  # of what lies between two matrices
         self._sizes = np.array(starts) - self._begins
+        self._firsts = np.cumsum(self._sizes) - self._sizes  # of it in the slot
 
     def __getitem__(self, at: slice | Array) -> Array:
         if self._is_whole:
@@ -118,8 +119,7 @@ class Spread:
             at, slice) else at
         gap = np.searchsorted(self._begins, where, side="right") - 1
         within = where - self._begins[gap]
-        first = np.cumsum(self._sizes) - self._sizes
-        places = np.minimum(first[gap] + within, self._slot.size - 1)
+        places = np.minimum(self._firsts[gap] + within, self._slot.size - 1)
         return np.asarray(np.where(within < self._sizes[gap], self._slot[places],
                                    self._slot.dtype.type(0)))
 

@@ -10,11 +10,11 @@ from engine.blocks import matrices
 from engine.config import Config
 from engine.model import Array
 from engine.trace import plain
+from engine.trace.compare import evenly
 from engine.trace.state import MOMENTUM, Spread
 from engine.trace.watch import split, strange
 from engine.training import Trainer
 
-N_SAMPLED = 8192
 EPS = 1e-8
 FASTER = 2.0  # the rate of Muon's matrices by that of the others
 FOLLOWS = 1e-3  # of a momentum's size, as float32 has it
@@ -70,9 +70,8 @@ def rate(config: Config, step: int, n_steps: int) -> float:
 
 def sampled(trainer: Trainer, asked: Sequence[int] = ()) -> Before:
     """A sample spread over all parameters, the same each time, and the entries asked for."""
-    n = trainer.params.buffer.size
-    evenly = np.linspace(0, n - 1, min(n, N_SAMPLED)).astype(np.int64)
-    at = np.unique(np.concatenate([evenly, np.array(asked, np.int64)]))
+    at = np.unique(np.concatenate([
+        evenly(trainer.params.buffer.size), np.array(asked, np.int64)]))
     return Before(at, np.isin(at, asked), trainer.params.buffer[at].astype(np.float64),
                   {name: Spread(trainer.config, slot)[at].astype(np.float64)
                    for name, slot in trainer.optimizer.slots.items()},

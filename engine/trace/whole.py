@@ -5,10 +5,9 @@ import math
 import numpy as np
 
 from engine.model import Array
-from engine.trace.compare import Deviation, compare, size
+from engine.trace.compare import Deviation, compare, evenly, size
 from engine.training import Trainer
 
-N_SAMPLED = 8192
 FAR = 8  # tokens that targets may lie ahead and are still said to
 OTHER = 0.1  # by which a factor is none that rounding makes
 ROUNDED = 1e-4  # of the size of what is summed up
@@ -37,7 +36,7 @@ def summed(trainer: Trainer, ids: Array, targets: Array, is_calm: bool) -> Devia
     if not all(map(math.isfinite, trainer.gradient())):
         return None
     grads, config = trainer.grads[0], trainer.config
-    at = np.linspace(0, grads.buffer.size - 1, min(grads.buffer.size, N_SAMPLED)).astype(np.int64)
+    at = evenly(grads.buffer.size)
     actual, mean, noise = grads.buffer[at].astype(np.float64), np.zeros(at.size), 0.0
     for one, wanted in zip(ids, targets, strict=True):
         with np.errstate(all="ignore"):

@@ -271,16 +271,16 @@ def test_a_fault_of_the_code_is_named(name: str) -> None:
     right = getattr(module, function)
     with mock.patch.object(module, function, lambda *args, **more: wrong(right, *args, **more)):
         run = a_trainer(config)
-        finding = _led_to(run)
+        finding = led_to(run)
     got = told(finding)[1:]
     assert tuple(... if want is ... else one for one, want in zip(
         got, expected, strict=True)) == expected
 
 
-def _led_to(run: Trainer) -> Finding | None:
+def led_to(run: Trainer, n_steps: int = STEP) -> Finding:
     """Traced where it diverges; as if it did a few steps later where it does not."""
     try:
-        for _ in range(STEP):
+        for _ in range(n_steps):
             run.advance()
     except Diverged:
         pass

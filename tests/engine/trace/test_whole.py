@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from engine.config import Config
-from engine.errors import Diverged
-from engine.trace import Finding, look_over, trace_failure
+from engine.trace import look_over, trace_failure
 from engine.trace.whole import strayed, summed
 from engine.training import Texts, Trainer
 from engine.training.data import Batches
+from tests.engine.trace.test_trace import led_to
 
 CONFIG = Config(n_embd=16, n_layer=2, n_head=2, vocab_size=300, seq_len=8, batch_size=4,
                 grad_accum=2)
@@ -22,17 +22,6 @@ TOKENS = (np.random.default_rng(0).zipf(1.3, 4000) % 300).astype(np.uint16)
 
 def a_trainer(config: Config = CONFIG, n_replicas: int = 1, n_steps: int = 20) -> Trainer:
     return Trainer(config, 0, n_steps, Texts(TOKENS, TOKENS[:200], 400), n_replicas)
-
-
-def traced(run: Trainer, n_steps: int = 5) -> Finding:
-    try:
-        for _ in range(n_steps):
-            run.advance()
-    except Diverged:
-        pass
-    found = trace_failure(run, lambda: None)
-    run.close()
-    return found
 
 
 # --- targets ---------------------------------------------------------------------------------
@@ -63,7 +52,7 @@ def test_shifted_targets_are_the_cause_of_whatever_follows() -> None:
         return ids, np.concatenate([targets[:, 1:], targets[:, :1]], axis=1)
 
     with mock.patch.object(Batches, "take", wrong):
-        found = traced(a_trainer())
+        found = led_to(a_trainer())
         run = a_trainer(n_steps=3)
         while run.step < 3:
             run.advance()
@@ -113,7 +102,7 @@ def test_a_sum_of_gradients_that_is_none_is_told(name: str) -> None:
     method, wrong, n_replicas, words = SUMS[name]
     right = getattr(Trainer, method)
     with mock.patch.object(Trainer, method, lambda run, rank: wrong(right, run, rank)):
-        found = traced(a_trainer(n_replicas=n_replicas))
+        found = led_to(a_trainer(n_replicas=n_replicas))
     assert (found.direction, found.block, found.tensor) == ("backward", None, "gradient")
     assert found.causes[0].startswith(words)
 
